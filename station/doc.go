@@ -1,0 +1,18 @@
+// Package station is the door station itself: what a press, an answer, a digit
+// or a hang-up means, and what the visitor sees and hears of it.
+//
+// One goroutine, the one in [Station.Run], owns all state. Each state is a
+// method that waits for the next thing that matters to it and returns the state
+// that follows, so the legal transitions are the return statements.
+//
+//	          press                180 / early media           200
+//	Idle ──────────────▶ Calling ─────────────────▶ Calling ─────────▶ Talking
+//	 │  ▲                   │ busy, refused, no answer, press            │
+//	 │  └───── any end ─────┴────────────────────────────────────────────┘
+//	 │ INVITE from the registered flow      answer: button or allowed caller
+//	 └──────────────▶ Ringing ────────────────────────────────▶ Talking
+//
+// The package does no I/O. It knows nothing of SIP, of sound devices or of
+// GPIO; it speaks to them through the interfaces in ports.go, which are written
+// in the words of a door, and shows itself through an immutable [Snapshot].
+package station

@@ -1,0 +1,142 @@
+package station
+
+import "time"
+
+// Phone places calls. Implementations return at once; what becomes of a call is
+// told on [Call.Events].
+type Phone interface {
+	// Dial starts a call to target, a user ("1001") or a SIP URI. A call that
+	// cannot even be started ends at once with the reason in its Ended event.
+	Dial(target string) Call
+}
+
+// Call is one call as the door sees it. All methods return at once and may be
+// called in any state; a call that is over ignores them.
+type Call interface {
+	// ID identifies the call in logs and records (the SIP Call-ID).
+	ID() string
+	// Peer is the far end: whom the door called, or who calls the door.
+	Peer() Peer
+	// Events delivers what happens, in order. The channel is closed after the
+	// one event of kind [Ended].
+	Events() <-chan CallEvent
+	// Ring tells the caller of an incoming call that the door rings (180).
+	Ring()
+	// Answer accepts an incoming call (200).
+	Answer()
+	// End cancels, refuses or hangs up, whichever the state of the call asks for.
+	End(why Cause)
+	// SendDigits sends DTMF digits (0-9, *, #, A-D) to the far end.
+	SendDigits(digits string)
+}
+
+// Peer names the far end of a call.
+type Peer struct {
+	URI  string `json:"uri"`            // SIP URI without parameters
+	User string `json:"user"`           // its user part: what installers call the extension
+	Name string `json:"name,omitempty"` // display name, if the far end told one
+}
+
+// CallEvent is one thing that happened to a call.
+type CallEvent struct {
+	Kind   EventKind
+	At     time.Time
+	Digit  rune   // of Digit
+	Ending Ending // of Ended
+}
+
+// EventKind says what happened to a call.
+type EventKind int
+
+// What can happen to a call, in the usual order of an outgoing one.
+const (
+	Sent        EventKind = iota + 1 // the INVITE is on the wire
+	FarRinging                       // the far end really rings (180, 183)
+	EarlyMedia                       // the far end is heard before it answers
+	Answered                         // the call is up (200); talk time counts from here
+	MediaUp                          // ICE and DTLS are done: audio can flow
+	FirstHeard                       // the first audio of the far end was handed to the loudspeaker
+	FirstSpoken                      // the first audio of the door was sent
+	Digit                            // a DTMF digit arrived after the answer
+	Held                             // the far end put the door on hold
+	Resumed                          // and took it back
+	Ended                            // the call is over; nothing follows
+)
+
+// Voice is the door's microphone and loudspeaker. No method blocks on a device.
+type Voice interface {
+	// Play starts a tone at the loudspeaker in place of the one before. Tones
+	// that repeat go on until the next Play or Silence.
+	Play(t Tone)
+	// Silence stops the tone.
+	Silence()
+	// Open connects a call's audio: Listen plays the far end only, Talk opens the
+	// microphone too. It replaces what was open before.
+	Open(c Call, d Direction)
+	// Close turns the microphone off and disconnects the call. When it returns no
+	// further audio of the door leaves it.
+	Close()
+	// Sound reports devices and levels.
+	Sound() Sound
+}
+
+// Direction says how far a call's audio is opened.
+type Direction int
+
+// Listen plays early media; Talk is full duplex.
+const (
+	Listen Direction = iota + 1
+	Talk
+)
+
+// Tone names a sound that the door makes for the visitor.
+type Tone string
+
+// The tones of the door.
+const (
+	ToneRingback   Tone = "ringback"   // we are ringing somebody: repeats
+	ToneBusy       Tone = "busy"       // the far end is busy: ends by itself
+	ToneCongestion Tone = "congestion" // the call failed: ends by itself
+	ToneIncoming   Tone = "incoming"   // somebody calls the door: repeats
+	ToneConnected  Tone = "connected"  // microphone live after an automatic answer: once
+	ToneOpen       Tone = "open"       // the door is open: once
+	ToneWarning    Tone = "warning"    // talk time ends soon: once
+	ToneEnd        Tone = "end"        // the call is over: once
+)
+
+// Board is the door's buttons, lamps and relays. No method blocks.
+type Board interface {
+	// Edges delivers debounced changes of inputs, oldest first.
+	Edges() <-chan Edge
+	// SetLamp shows a pattern; a lamp that does not exist is ignored.
+	SetLamp(name string, p Pattern)
+	// PulseRelay energises a relay for d, then releases it, whatever becomes of the
+	// caller. A running pulse is extended, never shortened. d = 0 releases at once.
+	PulseRelay(name string, d time.Duration) error
+	// State reports inputs, lamps and relays as they are.
+	State() BoardState
+}
+
+// Edge is a change of an input that has been stable for its debounce time.
+type Edge struct {
+	Input  string
+	Active bool      // pressed, or contact made
+	At     time.Time // when the level changed, before debouncing
+}
+
+// Pattern names what a lamp does.
+type Pattern string
+
+// Lamp patterns. "blink2" and so on show a fault code: so many flashes, a pause.
+const (
+	LampOff   Pattern = "off"
+	LampOn    Pattern = "on"
+	LampSlow  Pattern = "slow"  // 0.5 s on, 0.5 s off
+	LampFast  Pattern = "fast"  // 0.1 s on, 0.1 s off
+	LampPulse Pattern = "pulse" // a short flash every 2 s
+)
+
+// Blink is the pattern of a fault code: n flashes (1 to 9), then a pause.
+func Blink(n int) Pattern {
+	return Pattern("blink" + string(rune('0'+min(max(n, 1), 9))))
+}
