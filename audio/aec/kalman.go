@@ -1,0 +1,221 @@
+package aec
+
+import "math"
+
+// Kalman is the canceller of the house: delay search, frequency-domain
+// Kalman filter and residual echo suppressor at 16 kHz, with the band above
+// 8 kHz made quieter along with the top of the lower one.
+type Kalman struct {
+	micDown, farDown *decimator
+	lowUp, restUp    *interpolator
+	direct           *delayLine // the microphone, as late as the low band
+	lowDelay         *delayLine
+
+	search *delaySearch
+	ref    *refLine
+	flt    *filter
+	sup    *suppressor
+
+	mic, far, aligned, echo, lin, clean [lowFrame]float32
+
+	track tracker
+	level levels
+	bad   int
+	stats Stats
+
+	full [2][Frame]float32
+	late [Frame]float32
+}
+
+// tailMs is the length of the path that the filter learns, beyond the bulk
+// delay.
+const tailMs = 140
+
+// NewKalman makes a canceller with nothing learned.
+func NewKalman() *Kalman {
+	taps := bandFilter()
+	k := &Kalman{
+		micDown: newDecimator(taps), farDown: newDecimator(taps),
+		lowUp: newInterpolator(taps), restUp: newInterpolator(taps),
+		direct:   newDelayLine(bandDelay+Frame, Frame),
+		lowDelay: newDelayLine(lowFrame, lowFrame),
+		search:   newDelaySearch(),
+		ref:      newRefLine(),
+		flt:      newFilter(tailMs / 10),
+		sup:      newSuppressor(),
+	}
+	k.Reset()
+	return k
+}
+
+// Latency is the delay of out behind mic, in samples.
+func (k *Kalman) Latency() int { return bandDelay + Frame }
+
+// Reset implements Canceller.
+func (k *Kalman) Reset() {
+	k.micDown.reset()
+	k.farDown.reset()
+	k.lowUp.reset()
+	k.restUp.reset()
+	k.direct.reset()
+	k.lowDelay.reset()
+	k.search.reset()
+	k.ref.reset()
+	k.flt.reset()
+	k.sup.reset()
+	k.track = tracker{}
+	k.level = levels{}
+	k.bad = 0
+	k.stats = Stats{}
+}
+
+// Close implements Canceller.
+func (k *Kalman) Close() {}
+
+// Stats implements Canceller.
+func (k *Kalman) Stats() Stats { return k.stats }
+
+// Process implements Canceller.
+func (k *Kalman) Process(out, mic, far []float32) {
+	m := sane(&k.full[0], mic)
+	f := sane(&k.full[1], far)
+	k.micDown.process(k.mic[:], m)
+	k.farDown.process(k.far[:], f)
+	k.cancel()
+	k.assemble(out, m)
+}
+
+// sane copies a frame, with everything that is not a number in range made
+// silence or full scale.
+func sane(dst *[Frame]float32, src []float32) []float32 {
+	if len(src) != Frame {
+		clear(dst[:])
+		return dst[:]
+	}
+	for i, v := range src {
+		switch {
+		case v >= -1 && v <= 1:
+		case v > 1 && v <= math.MaxFloat32:
+			v = 1
+		case v < -1 && v >= -math.MaxFloat32:
+			v = -1
+		default:
+			v = 0
+		}
+		dst[i] = v
+	}
+	return dst[:]
+}
+
+// cancel runs the low band: mic and far to clean, one frame late.
+func (k *Kalman) cancel() {
+	k.ref.push(k.far[:])
+	if k.search.push(k.far[:], k.mic[:]) {
+		k.retune()
+	}
+	k.ref.read(k.aligned[:], 0)
+	k.flt.push(k.aligned[:])
+	k.flt.predict(k.echo[:])
+	for i, v := range k.mic {
+		k.lin[i] = v - k.echo[i]
+	}
+	k.level.update(k)
+	k.flt.observe(k.lin[:], k.level.far > 1e-6*lowFrame/160)
+	if k.level.useFilter() {
+		k.sup.process(k.clean[:], k.lin[:], k.echo[:])
+		return
+	}
+	clear(k.echo[:])
+	k.sup.process(k.clean[:], k.mic[:], k.echo[:])
+}
+
+// assemble adds the high band to the clean low band.
+func (k *Kalman) assemble(out, mic []float32) {
+	k.direct.process(k.late[:], mic)
+	k.lowDelay.process(k.mic[:], k.mic[:])
+	low := k.full[1][:]
+	k.restUp.process(low, k.mic[:])
+	g := k.sup.highGain()
+	for i, v := range low {
+		k.late[i] = g * (k.late[i] - v)
+	}
+	k.lowUp.process(low, k.clean[:])
+	if len(out) != Frame {
+		return
+	}
+	for i, v := range low {
+		out[i] = k.late[i] + v
+	}
+}
+
+// levels are short-term powers of the low band.
+type levels struct {
+	far, mic, lin, echo float32
+}
+
+func (l *levels) update(k *Kalman) {
+	l.far = dot(k.aligned[:], k.aligned[:])
+	d, e, y := dot(k.mic[:], k.mic[:]), dot(k.lin[:], k.lin[:]), dot(k.echo[:], k.echo[:])
+	l.mic = 0.9*l.mic + 0.1*d
+	l.lin = 0.9*l.lin + 0.1*e
+	l.echo = 0.9*l.echo + 0.1*y
+	if l.far <= 1e-5 {
+		return
+	}
+	if l.lin <= 1.5*l.mic {
+		k.bad = 0
+		return
+	}
+	if k.bad++; k.bad > 12 {
+		k.flt.scale(0.3)
+		k.flt.doubt(0.5)
+		k.bad = 0
+	}
+}
+
+// useFilter tells whether the filter's output is better than the microphone.
+func (l *levels) useFilter() bool { return l.lin < 1.2*l.mic }
+
+// tracker decides when to believe the delay search.
+type tracker struct {
+	known bool
+	lag   float32 // the last believed lag, samples of 16 kHz
+	last  float32 // the last estimate
+	agree int     // estimates in a row that were like it
+}
+
+// lead is how far before the strongest arrival the filter begins, in samples
+// of 16 kHz: the strongest arrival need not be the first.
+const lead = 160
+
+// retune looks at a new estimate of the delay.
+func (k *Kalman) retune() {
+	t := &k.track
+	lag := k.search.lag
+	if k.search.confidence < searchSure {
+		return
+	}
+	if abs(lag-t.last) < 16 {
+		t.agree++
+	} else {
+		t.agree = 0
+	}
+	t.last = lag
+	if t.known && abs(lag-t.lag) < 48 {
+		return
+	}
+	if t.agree < 2 && !(t.agree >= 1 && !t.known) {
+		return
+	}
+	old := k.ref.delay
+	k.ref.setDelay(float64(max(0, lag-lead)))
+	k.ref.setDelay(math.Floor(k.ref.delay))
+	if t.known {
+		k.flt.shift(int(math.Round(float64(lag-t.lag) - (k.ref.delay - old))))
+	}
+	k.flt.rebuild(k.ref)
+	k.flt.doubt(0.5)
+	t.lag, t.known = lag, true
+}
+
+func abs(x float32) float32 { return float32(math.Abs(float64(x))) }
