@@ -1,0 +1,81 @@
+# intercomd: build, test, try out. "make" lists what there is to do.
+
+GOARCH    ?= $(shell go env GOARCH)
+HOSTARCH  := $(shell env -u GOARCH go env GOARCH)
+SETUP     := sh test/tools/setup.sh
+# libopusfile is a player of .opus files, which nobody here needs.
+export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
+# A go.work or a GOARCH of the surroundings must not leak into the tests.
+GO        := env -u GOARCH -u GOARM go
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build build-native lint unit cross system test demo run bench soak fuzz clean
+
+help: ## this list
+	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install everything that building and testing need from Debian
+	@$(SETUP) build demo system cross bench
+
+build: ## bin/intercomd; GOARCH=arm64 or GOARCH=arm (armhf) cross-builds bin/intercomd-GOARCH
+ifeq ($(GOARCH),$(HOSTARCH))
+	@$(SETUP) build
+	CGO_ENABLED=1 go build -trimpath -o bin/intercomd ./cmd/intercomd
+else
+	@$(SETUP) build cross
+	sh test/tools/xgo.sh $(GOARCH) build -trimpath -o bin/intercomd-$(GOARCH) ./cmd/intercomd
+endif
+
+build-native:
+	@$(SETUP) build
+	CGO_ENABLED=1 $(GO) build -trimpath -o bin/intercomd ./cmd/intercomd
+
+lint: ## gofmt, go vet, golangci-lint
+	@$(SETUP) build
+	@env -u GOARCH -u GOARM sh test/tools/lint.sh ./...
+
+unit: ## go test -race on every package that needs no peers
+	@$(SETUP) build
+	$(GO) test -race ./...
+
+cross: ## cross-build for arm64 and armhf and run both under qemu
+	@$(SETUP) build cross
+	INTERCOMD_SYSTEM=1 $(GO) test -count=1 -v -timeout 10m ./test/cross
+
+system: build-native ## calls against Kamailio and SIP.js in Chromium, in a network namespace
+	@$(SETUP) build demo system
+	INTERCOMD_SYSTEM=1 $(GO) test -count=1 -v -timeout 12m ./test/system
+
+test: ## everything: lint, unit, system, cross; the cheap things first
+	@$(MAKE) --no-print-directory setup lint
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory system
+	@$(MAKE) --no-print-directory cross
+	@echo "make test: all passed"
+
+demo: build-native ## one whole call by itself, then stays up to be tried; ONCE=1 ends after the call
+	@$(SETUP) build demo
+	@$(GO) build -o bin/demo ./test/demo
+	@exec bin/demo $(if $(ONCE),-once) -intercomd bin/intercomd
+
+run: build-native ## run the door with your own configuration: make run CONFIG=my.toml
+	@test -n "$(CONFIG)" || { echo "say which: make run CONFIG=intercom.toml (start from configs/examples)"; exit 2; }
+	@exec bin/intercomd run $(CONFIG)
+
+bench: build-native ## set-up times against SIP.js, cost of a call against baresip; median of 10
+	@$(SETUP) build demo system bench
+	@$(GO) build -o bin/bench ./test/bench
+	@exec bin/bench -intercomd bin/intercomd $(BENCHFLAGS)
+
+soak: build-native ## 200 calls in a row; memory, goroutines and descriptors before and after
+	@$(SETUP) build demo
+	@$(GO) build -o bin/bench ./test/bench
+	@exec bin/bench -soak 200 -intercomd bin/intercomd $(BENCHFLAGS)
+
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	@$(SETUP) build
+	@sh test/tools/fuzz.sh $(or $(FUZZTIME),10s)
+
+clean: ## remove what was built here; the cache is ~/.cache/intercomd
+	rm -rf bin build

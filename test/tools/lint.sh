@@ -1,0 +1,21 @@
+#!/bin/sh
+# lint.sh PACKAGES: gofmt, go vet and golangci-lint. The linter is built from
+# source once, in the version that the project is checked with.
+set -eu
+version=v2.15.0
+tool=$(command -v golangci-lint || true)
+if [ -z "$tool" ] || ! "$tool" version 2>/dev/null | grep -q "version ${version#v} "; then
+	bin=${XDG_CACHE_HOME:-$HOME/.cache}/intercomd/bin-$version
+	tool=$bin/golangci-lint
+	if [ ! -x "$tool" ]; then
+		echo "lint: building golangci-lint $version (once; a few minutes)"
+		GOFLAGS= GOBIN="$bin" go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version"
+	fi
+fi
+unformatted=$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l)
+if [ -n "$unformatted" ]; then
+	echo "lint: not formatted, run gofmt -w on:" $unformatted >&2
+	exit 1
+fi
+go vet "$@"
+"$tool" run "$@"
