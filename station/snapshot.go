@@ -72,10 +72,11 @@ type Sound struct {
 
 // Device is a microphone or a loudspeaker.
 type Device struct {
-	Wanted string `json:"wanted"`          // name in the configuration
-	Name   string `json:"name,omitempty"`  // name of the device in use
-	OK     bool   `json:"ok"`              // open and delivering
-	Error  string `json:"error,omitempty"` // why not
+	Wanted string `json:"wanted"`           // name in the configuration
+	Name   string `json:"name,omitempty"`   // name of the device in use
+	OK     bool   `json:"ok"`               // open and delivering
+	Error  string `json:"error,omitempty"`  // why not
+	Remedy string `json:"remedy,omitempty"` // what to do about it
 }
 
 // Level is a sound level over the last 100 ms in dB relative to full scale
@@ -113,6 +114,7 @@ type Input struct {
 	Presses  uint64 `json:"presses"`  // accepted since start
 	Glitches uint64 `json:"glitches"` // rejected as too short
 	Error    string `json:"error,omitempty"`
+	Remedy   string `json:"remedy,omitempty"`
 }
 
 // Lamp is one lamp.
@@ -121,14 +123,16 @@ type Lamp struct {
 	Pattern Pattern `json:"pattern"`
 	On      bool    `json:"on"` // at this moment of its pattern
 	Error   string  `json:"error,omitempty"`
+	Remedy  string  `json:"remedy,omitempty"`
 }
 
 // Relay is one relay.
 type Relay struct {
-	Name  string    `json:"name"`
-	On    bool      `json:"on"`
-	Until time.Time `json:"until,omitzero"` // end of the running pulse
-	Error string    `json:"error,omitempty"`
+	Name   string    `json:"name"`
+	On     bool      `json:"on"`
+	Until  time.Time `json:"until,omitzero"` // end of the running pulse
+	Error  string    `json:"error,omitempty"`
+	Remedy string    `json:"remedy,omitempty"`
 }
 
 // Button is what pressing an input means.
@@ -140,7 +144,8 @@ type Button struct {
 
 // Fault is something that is wrong now and that somebody can mend.
 type Fault struct {
-	Key    string    `json:"key"` // stable name, such as "sound.input"
+	Key    string    `json:"key"`  // stable name, such as "sound.input"
+	Code   int       `json:"code"` // how often the fault lamp blinks; the smaller, the graver
 	Since  time.Time `json:"since"`
 	Text   string    `json:"text"`   // what is wrong
 	Remedy string    `json:"remedy"` // what to do about it

@@ -1,0 +1,170 @@
+package station
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// house is a station with fakes around it that write down, in one list and in
+// order, everything the station asked of them.
+type house struct {
+	t     *testing.T
+	st    *Station
+	mu    sync.Mutex // guards trace and sound
+	trace []string
+	edges chan Edge
+	sound Sound
+	board BoardState
+	calls []*fakeCall
+	relay error // returned by PulseRelay
+	stop  context.CancelFunc
+}
+
+func (h *house) wrote(format string, args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.trace = append(h.trace, fmt.Sprintf(format, args...))
+}
+
+// expect compares what happened since the last call with want, one entry a line.
+func (h *house) expect(want ...string) {
+	h.t.Helper()
+	synctest.Wait()
+	got := h.take()
+	if !slices.Equal(got, want) {
+		h.t.Fatalf("happened:\n  %s\nexpected:\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+// forget drops what happened so far: a story tells only its own part.
+func (h *house) forget() { synctest.Wait(); h.take() }
+
+func (h *house) take() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	got := h.trace
+	h.trace = nil
+	return got
+}
+
+func (h *house) snap() *Snapshot { synctest.Wait(); return h.st.Snapshot() }
+
+func (h *house) press(input string) {
+	h.edges <- Edge{Input: input, Active: true, At: time.Now()}
+	h.edges <- Edge{Input: input, Active: false, At: time.Now().Add(80 * time.Millisecond)}
+	synctest.Wait()
+}
+
+func (h *house) Dial(target string) Call {
+	h.wrote("dial %s", target)
+	return h.call(target)
+}
+
+func (h *house) call(user string) *fakeCall {
+	c := &fakeCall{h: h, id: fmt.Sprintf("c%d", len(h.calls)+1), peer: Peer{URI: "sip:" + user + "@pbx", User: user}, events: make(chan CallEvent, 16)}
+	h.calls = append(h.calls, c)
+	return c
+}
+
+// last is the newest call.
+func (h *house) last() *fakeCall { synctest.Wait(); return h.calls[len(h.calls)-1] }
+
+func (h *house) Play(t Tone)              { h.wrote("play %s", t) }
+func (h *house) Silence()                 { h.wrote("silence") }
+func (h *house) Open(c Call, d Direction) { h.wrote("open %s %d", c.ID(), d) }
+func (h *house) Close()                   { h.wrote("microphone off") }
+func (h *house) Sound() Sound {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sound
+}
+
+func (h *house) setSound(s Sound) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sound = s
+}
+
+func (h *house) Edges() <-chan Edge             { return h.edges }
+func (h *house) SetLamp(name string, p Pattern) { h.wrote("lamp %s %s", name, p) }
+func (h *house) State() BoardState              { return h.board }
+func (h *house) PulseRelay(name string, d time.Duration) error {
+	h.wrote("relay %s %s", name, d)
+	return h.relay
+}
+
+type fakeCall struct {
+	h      *house
+	id     string
+	peer   Peer
+	events chan CallEvent
+}
+
+func (c *fakeCall) ID() string               { return c.id }
+func (c *fakeCall) Peer() Peer               { return c.peer }
+func (c *fakeCall) Events() <-chan CallEvent { return c.events }
+func (c *fakeCall) Ring()                    { c.h.wrote("%s ring", c.id) }
+func (c *fakeCall) Answer()                  { c.h.wrote("%s answer", c.id) }
+func (c *fakeCall) End(why Cause)            { c.h.wrote("%s end %s", c.id, why) }
+func (c *fakeCall) SendDigits(d string)      { c.h.wrote("%s digits %s", c.id, d) }
+
+func (c *fakeCall) happens(k EventKind) {
+	c.events <- CallEvent{Kind: k, At: time.Now()}
+	synctest.Wait()
+}
+
+func (c *fakeCall) digits(s string) {
+	for _, d := range s {
+		c.events <- CallEvent{Kind: Digit, At: time.Now(), Digit: d}
+	}
+	synctest.Wait()
+}
+
+func (c *fakeCall) ends(e Ending) {
+	c.events <- CallEvent{Kind: Ended, At: time.Now(), Ending: e}
+	close(c.events)
+	synctest.Wait()
+}
+
+// story runs a test in virtual time with a registered door that has one bell
+// and one status lamp.
+func story(t *testing.T, tell func(h *house), change ...func(*Config)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := &house{t: t, edges: make(chan Edge, 16)}
+		cfg := Config{
+			Name:     "Front door",
+			Buttons:  []ButtonConfig{{Input: "bell", Target: "1001"}},
+			Lamps:    []LampConfig{{Name: "status", Shows: ShowStatus}},
+			Call:     CallConfig{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second},
+			Incoming: IncomingConfig{Delay: time.Second},
+			Door:     DoorConfig{Key: "5", Relay: "door", Pulse: 3 * time.Second},
+			Log:      slog.New(slog.DiscardHandler),
+		}
+		for _, c := range change {
+			c(&cfg)
+		}
+		h.st = New(cfg, h, h, h)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel() // a story that fails must still end
+		h.stop = cancel
+		go h.st.Run(ctx)
+		h.st.SetRegistration(Registration{State: RegRegistered})
+		h.forget()
+		tell(h)
+		cancel()
+		synctest.Wait()
+		select {
+		case <-h.st.done:
+		default:
+			t.Error("the station did not stop")
+		}
+	})
+}

@@ -1,0 +1,102 @@
+package station
+
+import (
+	"slices"
+	"time"
+)
+
+// Blink codes of fault lamps: what an installer counts on the ladder. The
+// smaller code is the graver fault and is shown first.
+const (
+	codeConfig       = 1 // the configuration cannot be used
+	codeRegistration = 2 // no registration: network, server or password
+	codeSound        = 3 // no microphone or loudspeaker
+	codeBoard        = 4 // a button, lamp or relay cannot be used
+	codeOther        = 5
+)
+
+type faultChange struct {
+	fault Fault
+	set   bool
+}
+
+// faultSet holds what is wrong now: faults that were reported, and those that
+// follow from the state of registration, sound and board.
+type faultSet struct {
+	reported []Fault
+	derived  []Fault
+}
+
+// change applies a report; a fault that is reported again keeps its Since.
+func (fs *faultSet) change(c faultChange, now time.Time) {
+	i := slices.IndexFunc(fs.reported, func(f Fault) bool { return f.Key == c.fault.Key })
+	switch {
+	case !c.set && i >= 0:
+		fs.reported = slices.Delete(slices.Clone(fs.reported), i, i+1)
+	case !c.set:
+	case i >= 0:
+		c.fault.Since = fs.reported[i].Since
+		fs.reported = slices.Clone(fs.reported)
+		fs.reported[i] = c.fault
+	default:
+		c.fault.Since = now
+		fs.reported = append(slices.Clone(fs.reported), c.fault)
+	}
+}
+
+// derive works the faults out that follow from the rest of the snapshot.
+func (fs *faultSet) derive(reg Registration, snd Sound, b BoardState, now time.Time) {
+	var out []Fault
+	add := func(key string, code int, text, remedy string) {
+		f := Fault{Key: key, Code: code, Since: now, Text: text, Remedy: remedy}
+		if i := slices.IndexFunc(fs.derived, func(o Fault) bool { return o.Key == key }); i >= 0 {
+			f.Since = fs.derived[i].Since
+		}
+		out = append(out, f)
+	}
+	if reg.Error != "" && reg.State != RegRegistered {
+		add("registration", codeRegistration, "not registered: "+reg.Error, reg.Remedy)
+	}
+	if snd.Input.Error != "" {
+		add("sound.input", codeSound, "no microphone: "+snd.Input.Error, snd.Input.Remedy)
+	}
+	if snd.Output.Error != "" {
+		add("sound.output", codeSound, "no loudspeaker: "+snd.Output.Error, snd.Output.Remedy)
+	}
+	for _, in := range b.Inputs {
+		if in.Error != "" {
+			add("board."+in.Name, codeBoard, "input "+in.Name+": "+in.Error, in.Remedy)
+		}
+	}
+	for _, l := range b.Lamps {
+		if l.Error != "" {
+			add("board."+l.Name, codeBoard, "lamp "+l.Name+": "+l.Error, l.Remedy)
+		}
+	}
+	for _, r := range b.Relays {
+		if r.Error != "" {
+			add("board."+r.Name, codeBoard, "relay "+r.Name+": "+r.Error, r.Remedy)
+		}
+	}
+	fs.derived = out
+}
+
+// list returns all faults, the gravest first, the older first among equals.
+func (fs *faultSet) list() []Fault {
+	all := slices.Concat(fs.reported, fs.derived)
+	slices.SortStableFunc(all, func(a, b Fault) int {
+		if a.Code != b.Code {
+			return a.Code - b.Code
+		}
+		return a.Since.Compare(b.Since)
+	})
+	return all
+}
+
+// code is the blink code of the gravest fault; 0 if all is well.
+func (fs *faultSet) code() int {
+	if all := fs.list(); len(all) > 0 {
+		return all[0].Code
+	}
+	return 0
+}

@@ -1,0 +1,49 @@
+package station
+
+import "time"
+
+// publication is a snapshot and the news that it has been replaced.
+type publication struct {
+	snap    *Snapshot
+	changed chan struct{} // closed when the next one is out
+}
+
+// Snapshot returns the newest published state. It is shared: do not change it.
+func (s *Station) Snapshot() *Snapshot { return s.pub.Load().snap }
+
+// Changed returns a channel that is closed when the present snapshot has been
+// replaced. Ask for the channel first and for the snapshot then, and no change
+// is missed.
+func (s *Station) Changed() <-chan struct{} { return s.pub.Load().changed }
+
+// refresh takes a look at sound and board, works out what is wrong, and brings
+// lamps and snapshot up to date.
+func (s *Station) refresh() {
+	now := time.Now()
+	sound, board := s.voice.Sound(), s.board.State()
+	sound.MicLive = s.state == Talking
+	s.faults.derive(s.reg, sound, board, now)
+	s.showLamps()
+	s.publish(now, sound, board)
+}
+
+// publish makes a new snapshot of everything.
+func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
+	s.seq++
+	snap := &Snapshot{
+		Seq: s.seq, Time: now, Name: s.cfg.Name, Version: s.cfg.Version, Started: s.started,
+		State: s.state, Calls: s.calls, Registration: s.reg,
+		Sound: sound, Board: board, Faults: s.faults.list(),
+	}
+	if s.rec != nil {
+		rec := *s.rec
+		snap.Call = &rec
+	}
+	for _, b := range s.cfg.Buttons {
+		snap.Buttons = append(snap.Buttons, Button{Input: b.Input, Label: b.Label, Target: b.Target})
+	}
+	next := &publication{snap: snap, changed: make(chan struct{})}
+	if old := s.pub.Swap(next); old != nil {
+		close(old.changed)
+	}
+}
