@@ -1,0 +1,139 @@
+// Package opus encodes and decodes the voice of a door with libopus (RFC 6716):
+// 48 kHz mono samples in and out, whatever bandwidth and channel count travel.
+//
+// It knows codec frames only: which packet is missing, when one is late and what
+// is sent where is decided elsewhere. Encoders and decoders each belong to one
+// goroutine; their methods do not allocate.
+package opus
+
+import (
+	"errors"
+	"fmt"
+
+	lib "github.com/hraban/opus"
+)
+
+// SampleRate is the rate of all samples here and of Opus' RTP clock (RFC 7587
+// section 4.1), in Hz.
+const SampleRate = 48000
+
+// MaxSamples is the longest packet that Opus allows: 120 ms (RFC 6716 section 3.2.5).
+const MaxSamples = SampleRate * 120 / 1000
+
+// Settings of an encoder.
+type Settings struct {
+	Bitrate    int  // bit/s, 6000 to 510000
+	Complexity int  // 0 to 10: CPU for quality
+	FEC        bool // send each frame again, coarsely, in the next packet (RFC 6716 section 2.1.7)
+	Loss       int  // expected packet loss in percent; without it FEC is not spent bits on
+}
+
+// Encoder makes packets.
+type Encoder struct{ enc *lib.Encoder }
+
+// NewEncoder returns an encoder for speech.
+func NewEncoder(s Settings) (*Encoder, error) {
+	enc, err := lib.NewEncoder(SampleRate, 1, lib.AppVoIP)
+	if err == nil {
+		err = errors.Join(
+			enc.SetBitrate(s.Bitrate),
+			enc.SetComplexity(s.Complexity),
+			enc.SetInBandFEC(s.FEC),
+			enc.SetPacketLossPerc(s.Loss),
+		)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opus: encoder with %d bit/s, complexity %d: %w", s.Bitrate, s.Complexity, err)
+	}
+	return &Encoder{enc}, nil
+}
+
+// Encode writes one packet to buf and returns its length in bytes. pcm holds
+// 2.5, 5, 10, 20, 40 or 60 ms of mono samples, full scale ±1.
+func (e *Encoder) Encode(pcm []float32, buf []byte) (int, error) {
+	// The library takes a buffer's capacity for its size.
+	n, err := e.enc.EncodeFloat32(pcm, buf[:len(buf):len(buf)])
+	if err != nil {
+		return 0, fmt.Errorf("opus: encode %d samples: %w", len(pcm), err)
+	}
+	return n, nil
+}
+
+// Decoder decodes the packets of one stream, in order.
+type Decoder struct{ dec *lib.Decoder }
+
+// NewDecoder returns a decoder.
+func NewDecoder() (*Decoder, error) {
+	dec, err := lib.NewDecoder(SampleRate, 1)
+	if err != nil {
+		return nil, fmt.Errorf("opus: decoder: %w", err)
+	}
+	return &Decoder{dec}, nil
+}
+
+// Decode decodes a packet into pcm, which must hold [MaxSamples], and returns
+// the number of samples. A packet that is not Opus is an error and leaves the
+// decoder usable.
+func (d *Decoder) Decode(packet []byte, pcm []float32) (int, error) {
+	n, err := d.dec.DecodeFloat32(packet, pcm[:len(pcm):len(pcm)])
+	if err != nil {
+		return 0, fmt.Errorf("opus: decode %d bytes: %w", len(packet), err)
+	}
+	return n, nil
+}
+
+// Recover fills pcm with the audio that was lost directly before packet, from
+// the copy in packet if there is one, else from what was heard before. len(pcm)
+// is the duration lost, a multiple of 2.5 ms.
+func (d *Decoder) Recover(packet []byte, pcm []float32) error {
+	if err := d.dec.DecodeFECFloat32(packet, pcm[:len(pcm):len(pcm)]); err != nil {
+		return fmt.Errorf("opus: recover %d samples: %w", len(pcm), err)
+	}
+	return nil
+}
+
+// Conceal fills pcm with a continuation of what was heard before. len(pcm) is a
+// multiple of 2.5 ms.
+func (d *Decoder) Conceal(pcm []float32) error {
+	if err := d.dec.DecodePLCFloat32(pcm[:len(pcm):len(pcm)]); err != nil {
+		return fmt.Errorf("opus: conceal %d samples: %w", len(pcm), err)
+	}
+	return nil
+}
+
+var errPacket = errors.New("opus: malformed packet")
+
+// Samples returns the duration of a packet in samples at 48 kHz, read from its
+// first two bytes (RFC 6716 section 3.1 and 3.2).
+func Samples(packet []byte) (int, error) {
+	if len(packet) == 0 {
+		return 0, errPacket
+	}
+	frames := 1
+	switch packet[0] & 3 {
+	case 1, 2:
+		frames = 2
+	case 3:
+		if len(packet) < 2 {
+			return 0, errPacket
+		}
+		frames = int(packet[1] & 0x3f)
+	}
+	n := frames * frameSamples(packet[0]>>3)
+	if n == 0 || n > MaxSamples {
+		return 0, errPacket
+	}
+	return n, nil
+}
+
+// frameSamples is table 2 of RFC 6716: the frame size of each configuration.
+func frameSamples(config byte) int {
+	switch {
+	case config < 12: // SILK: 10, 20, 40, 60 ms
+		return [4]int{480, 960, 1920, 2880}[config&3]
+	case config < 16: // hybrid: 10, 20 ms
+		return 480 << (config & 1)
+	default: // CELT: 2.5, 5, 10, 20 ms
+		return 120 << (config & 3)
+	}
+}
