@@ -13,14 +13,16 @@ type Kalman struct {
 
 	search *delaySearch
 	ref    *refLine
+	shp    *shape
+	hist   *history
 	flt    *filter
+	try    *trial
 	sup    *suppressor
 
-	mic, far, aligned, echo, lin, clean [lowFrame]float32
+	mic, far, aligned, shaped, echo, lin, clean [lowFrame]float32
 
 	track tracker
 	level levels
-	bad   int
 	stats Stats
 
 	full [2][Frame]float32
@@ -41,7 +43,10 @@ func NewKalman() *Kalman {
 		lowDelay: newDelayLine(lowFrame, lowFrame),
 		search:   newDelaySearch(),
 		ref:      newRefLine(),
+		shp:      newShape(tailMs / 10),
+		hist:     newHistory(tailMs / 10),
 		flt:      newFilter(tailMs / 10),
+		try:      newTrial(tailMs / 10),
 		sup:      newSuppressor(),
 	}
 	k.Reset()
@@ -61,11 +66,13 @@ func (k *Kalman) Reset() {
 	k.lowDelay.reset()
 	k.search.reset()
 	k.ref.reset()
+	k.shp.reset()
+	k.hist.reset()
 	k.flt.reset()
+	k.try.reset()
 	k.sup.reset()
 	k.track = tracker{}
 	k.level = levels{}
-	k.bad = 0
 	k.stats = Stats{}
 }
 
@@ -82,6 +89,7 @@ func (k *Kalman) Process(out, mic, far []float32) {
 	k.micDown.process(k.mic[:], m)
 	k.farDown.process(k.far[:], f)
 	k.cancel()
+	k.debug()
 	k.assemble(out, m)
 }
 
@@ -114,19 +122,28 @@ func (k *Kalman) cancel() {
 		k.retune()
 	}
 	k.ref.read(k.aligned[:], 0)
-	k.flt.push(k.aligned[:])
-	k.flt.predict(k.echo[:])
+	k.shp.push(k.shaped[:], k.aligned[:], k.hist)
+	k.hist.push(k.shaped[:])
+	k.flt.predict(k.echo[:], k.hist)
 	for i, v := range k.mic {
 		k.lin[i] = v - k.echo[i]
 	}
 	k.level.update(k)
-	k.flt.observe(k.lin[:], k.level.far > 1e-6*lowFrame/160)
-	if k.level.useFilter() {
-		k.sup.process(k.clean[:], k.lin[:], k.echo[:])
-		return
+	active := k.level.far > 1e-6
+	k.flt.observe(k.lin[:], k.hist, active)
+	if active {
+		if k.try.step(k.flt, k.hist, k.mic[:], k.lin[:], k.level.lin > 0.003*k.level.mic) {
+			k.shp.forget()
+		}
 	}
-	clear(k.echo[:])
-	k.sup.process(k.clean[:], k.mic[:], k.echo[:])
+	if k.level.far > 1e-5 && k.level.lin < 0.25*k.level.mic {
+		k.shp.learn(k.flt, k.hist, k.lin[:], k.level.lin)
+	}
+	if !k.level.useFilter() {
+		copy(k.lin[:], k.mic[:])
+		clear(k.echo[:])
+	}
+	k.sup.process(k.clean[:], k.lin[:], k.echo[:], &k.flt.left)
 }
 
 // assemble adds the high band to the clean low band.
@@ -159,18 +176,6 @@ func (l *levels) update(k *Kalman) {
 	l.mic = 0.9*l.mic + 0.1*d
 	l.lin = 0.9*l.lin + 0.1*e
 	l.echo = 0.9*l.echo + 0.1*y
-	if l.far <= 1e-5 {
-		return
-	}
-	if l.lin <= 1.5*l.mic {
-		k.bad = 0
-		return
-	}
-	if k.bad++; k.bad > 12 {
-		k.flt.scale(0.3)
-		k.flt.doubt(0.5)
-		k.bad = 0
-	}
 }
 
 // useFilter tells whether the filter's output is better than the microphone.
@@ -208,14 +213,27 @@ func (k *Kalman) retune() {
 		return
 	}
 	old := k.ref.delay
-	k.ref.setDelay(float64(max(0, lag-lead)))
-	k.ref.setDelay(math.Floor(k.ref.delay))
+	k.ref.setDelay(math.Floor(float64(max(0, lag-lead))))
+	move := old - k.ref.delay
 	if t.known {
-		k.flt.shift(int(math.Round(float64(lag-t.lag) - (k.ref.delay - old))))
+		move += float64(lag - t.lag)
 	}
-	k.flt.rebuild(k.ref)
+	k.flt.shift(int(math.Round(move)))
+	k.rebuild()
 	k.flt.doubt(0.5)
 	t.lag, t.known = lag, true
 }
 
 func abs(x float32) float32 { return float32(math.Abs(float64(x))) }
+
+// rebuild computes the history of the far end anew after its delay changed.
+func (k *Kalman) rebuild() {
+	k.ref.read(k.aligned[:], k.hist.parts*lowFrame)
+	k.shp.push(k.shaped[:], k.aligned[:], k.hist)
+	k.hist.push(k.shaped[:])
+	for q := k.hist.parts - 1; q >= 0; q-- {
+		k.ref.read(k.aligned[:], q*lowFrame)
+		k.shp.push(k.shaped[:], k.aligned[:], k.hist)
+		k.hist.push(k.shaped[:])
+	}
+}

@@ -11,7 +11,8 @@ import (
 // each bin of a 20 ms spectrum by how much of it must be residual echo, and
 // fills the holes with noise like that of the near end.
 //
-// The power of the residual is modelled as a leakage of the echo estimate,
+// The power of the residual is the larger of two estimates: what the filter's
+// own uncertainty may leave, and a leakage of the echo estimate that is
 // learned per bin while the far end talks alone.
 type suppressor struct {
 	f    *fft.Real
@@ -27,14 +28,13 @@ type suppressor struct {
 	ys   [bins]float32
 	sy   [bins]float32 // echo estimate, held
 	se   [bins]float32 // error, smoothed
-	lam  [bins]float32 // leakage
+	num  [bins]float32 // leakage, as a quotient of two averages
+	den  [bins]float32
+	res  [bins]float32 // residual echo
 	gain [bins]float32
 	prio [bins]float32
 
-	noise    [bins]float32 // near-end noise floor
-	noiseMin [bins]float32
-	noiseAcc [bins]float32
-	noiseN   int
+	noise noiseFloor
 
 	near   float32 // 0 far end alone .. 1 near end talks
 	active bool    // there is echo to be removed
@@ -42,10 +42,10 @@ type suppressor struct {
 }
 
 const (
-	// Largest attenuation of residual echo, amplitude: −45 dB while the far
-	// end talks alone, −30 dB in double talk.
-	floorFar = 0.0056
-	floorDT  = 0.0316
+	// Largest attenuation of residual echo, amplitude: −40 dB while the far
+	// end talks alone, −25 dB in double talk.
+	floorFar = 0.01
+	floorDT  = 0.056
 )
 
 func newSuppressor() *suppressor {
@@ -61,19 +61,23 @@ func (s *suppressor) reset() {
 	f, win := s.f, s.win
 	*s = suppressor{f: f, win: win, rng: 1}
 	for i := range bins {
-		s.se[i], s.sy[i], s.noise[i] = 1e-9, 1e-9, 1e-9
-		s.lam[i], s.gain[i], s.prio[i] = 1, 1, 1
-		s.noiseMin[i], s.noiseAcc[i] = 1, 1e-9
+		s.se[i], s.sy[i] = 1e-9, 1e-9
+		s.num[i], s.den[i] = 1e-6, 1e-4
+		s.gain[i], s.prio[i] = 1, 1
 	}
+	s.noise.reset()
 }
 
 // process takes the filter's error and its echo estimate and writes the
-// cleaned signal, lowFrame samples late, to out.
-func (s *suppressor) process(out, e, y []float32) {
+// cleaned signal, lowFrame samples late, to out. left is the power that the
+// filter's uncertainty may leave.
+func (s *suppressor) process(out, e, y []float32, left *[bins]float32) {
 	s.transform(e, y)
 	total := s.echoPower()
-	s.trackNoise()
+	s.noise.update(&s.pe)
 	s.active = total > 1e-4
+	s.residual(left)
+	s.detect()
 	s.leak()
 	s.weigh(total)
 	s.synthesise(out)
@@ -123,66 +127,61 @@ func (s *suppressor) echoPower() float32 {
 	return total
 }
 
-// trackNoise follows the minimum of the smoothed error over 0.8 s.
-func (s *suppressor) trackNoise() {
-	for i, v := range s.pe {
-		s.noiseAcc[i] = 0.9*s.noiseAcc[i] + 0.1*v
-		s.noiseMin[i] = min(s.noiseMin[i], s.noiseAcc[i])
-	}
-	if s.noiseN++; s.noiseN < 80 {
-		return
-	}
-	s.noiseN = 0
-	for i := range s.noise {
-		s.noise[i] = 0.5*s.noise[i] + 0.75*s.noiseMin[i]
-		s.noiseMin[i] = s.noiseAcc[i]
+// residual estimates the power of the residual echo.
+func (s *suppressor) residual(left *[bins]float32) {
+	for i := range s.res {
+		l := min(s.num[i]/s.den[i], 1)
+		s.res[i] = max(l*s.sy[i], pLeft*left[i])
 	}
 }
 
-// leak follows the share of the echo that the filter leaves, quickly down
-// and slowly up, slower still while the near end talks.
+// detect compares the error with what the echo and the noise explain.
+func (s *suppressor) detect() {
+	var be, br float32
+	for i := 5; i < 150; i++ {
+		n := s.noise.power[i]
+		be += max(s.se[i]-n, 0)
+		br += s.res[i] + 0.3*n
+	}
+	q := be / (br + 1e-9)
+	near := min(1, max(0, (q-2)/4))
+	if near > s.near {
+		s.near = 0.5*s.near + 0.5*near
+	} else {
+		s.near = 0.93*s.near + 0.07*near
+	}
+}
+
+// leak learns the share of the echo that the filter leaves: quickly while the
+// far end talks alone, and only upwards and slowly otherwise.
 func (s *suppressor) leak() {
 	if !s.active {
 		return
 	}
-	up := float32(1.004)
-	if s.near >= 0.3 {
-		up = 1.0015
+	keep := float32(0.98)
+	if s.near > 0.2 {
+		keep = 0.999
 	}
-	for i := range s.lam {
-		if s.ys[i] <= 4*s.noise[i] {
+	for i := range s.num {
+		n := s.noise.power[i]
+		if s.ys[i] <= 4*n {
 			continue
 		}
-		r := max(s.se[i]-s.noise[i], 1e-12) / s.sy[i]
-		l := s.lam[i]
-		if r > l {
-			l = min(l*up, r)
-		} else {
-			l = max(l*0.96, r)
+		e := max(s.pe[i]-n, 0)
+		if s.near > 0.2 && e > 4*s.res[i] {
+			e = 4 * s.res[i]
 		}
-		s.lam[i] = min(max(l, 1e-5), 1)
+		s.num[i] = keep*s.num[i] + (1-keep)*e
+		s.den[i] = keep*s.den[i] + (1-keep)*s.sy[i]
 	}
 }
 
-const overestimate = 2
-
 func (s *suppressor) weigh(total float32) {
-	var be, br float32
-	for i := 5; i < 150; i++ {
-		be += s.se[i]
-		br += overestimate * s.lam[i] * s.sy[i]
-	}
-	q := be / (br + 1e-9)
-	near := min(1, max(0, (q-1.2)/3))
-	if near > s.near {
-		s.near = 0.5*s.near + 0.5*near
-	} else {
-		s.near = 0.95*s.near + 0.05*near
-	}
-	near = s.near
+	near := s.near
 	floor := float32(math.Exp(float64((1-near)*ln(floorFar) + near*ln(floorDT))))
+	over := pOver + pOver2*(1-near)
 	for i := range s.gain {
-		r := overestimate * s.lam[i] * s.sy[i] * (1 + 3*(1-near))
+		r := over * s.res[i]
 		post := max(s.pe[i]/(r+1e-12), 1e-3)
 		pr := 0.7*s.gain[i]*s.gain[i]*s.prio[i] + 0.3*max(post-1, 0)
 		s.prio[i] = post
@@ -193,6 +192,10 @@ func (s *suppressor) weigh(total float32) {
 		s.gain[i] = g
 	}
 }
+
+var pLeft = par("LEFT", 0.25)
+var pOver = par("OV", 1.5)
+var pOver2 = par("OV2", 6)
 
 func ln(x float32) float32 { return float32(math.Log(float64(x))) }
 
@@ -205,7 +208,7 @@ func (s *suppressor) synthesise(out []float32) {
 		v := s.err[i]
 		re, im := g*real(v), g*imag(v)
 		if g < 1 {
-			a := sqrt(max(0, (1-g*g)*s.noise[i]*0.6))
+			a := sqrt(max(0, (1-g*g)*s.noise.power[i]*0.6))
 			sn, cs := s.phase()
 			re += a * cs
 			im += a * sn

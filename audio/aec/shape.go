@@ -1,0 +1,174 @@
+package aec
+
+import "intercomd/audio/fft"
+
+// shape models a small loudspeaker driven hard: a curve without memory in
+// front of the linear path (a Hammerstein model; A. Stenger and W. Kellermann,
+// "Adaptation of a memoryless preprocessor for nonlinear acoustic echo
+// cancelling", Signal Processing 80, 2000). The curve is a weighted sum of the
+// sample itself and of saturating functions s(x) = x/√(1+(ax)²) and s².
+//
+// Its weights are found by recursive least squares on what the linear path
+// makes of each function; the error that they explain is taken from the echo
+// at once and from then on.
+type shape struct {
+	f    *fft.Real
+	c    [curves]float32
+	r    [curves][curves]float32 // correlation of the functions behind the path
+	b    [curves]float32         // their correlation with the error
+	part [curves]part
+}
+
+// part is one function of the far end on its way through the path.
+type part struct {
+	block [fftLen]float32
+	x     []complex64 // spectra, parts × bins, slots as in filter
+	y     [lowFrame]float32
+}
+
+const curves = 5
+
+// curve fills y with function j of x.
+func curve(j int, y, x []float32) {
+	switch j {
+	case 0:
+		copy(y, x)
+	case 1, 2:
+		a := float32(9)
+		if j == 2 {
+			a = 100
+		}
+		for i, v := range x {
+			y[i] = v / sqrt(1+a*v*v)
+		}
+	case 3, 4:
+		a := float32(9)
+		if j == 4 {
+			a = 100
+		}
+		for i, v := range x {
+			y[i] = v * v / (1 + a*v*v)
+		}
+	}
+}
+
+func newShape(parts int) *shape {
+	s := &shape{f: fft.MustReal(fftLen)}
+	for j := range s.part {
+		s.part[j].x = make([]complex64, parts*bins)
+	}
+	s.reset()
+	return s
+}
+
+func (s *shape) reset() {
+	s.c = [curves]float32{0: 1}
+	s.forget()
+	for j := range s.part {
+		clear(s.part[j].x)
+		clear(s.part[j].block[:])
+	}
+}
+
+// forget drops the statistics but keeps the curve.
+func (s *shape) forget() {
+	s.r = [curves][curves]float32{}
+	s.b = [curves]float32{}
+}
+
+// push takes the next frame of the far end in and writes the shaped one to y.
+func (s *shape) push(y, x []float32, h *history) {
+	slot := h.slot(h.parts - 1) // where h will put its next block
+	clear(y)
+	for j := range s.part {
+		p := &s.part[j]
+		copy(p.block[:], p.block[lowFrame:])
+		curve(j, p.block[lowFrame:], x)
+		s.f.Forward(p.x[slot:][:bins], p.block[:])
+		c := s.c[j]
+		for i, v := range p.block[lowFrame:] {
+			y[i] += c * v
+		}
+	}
+}
+
+// learn looks for what the curve could explain of the error e of a path.
+func (s *shape) learn(k *filter, h *history, e []float32, noise float32) {
+	for j := range s.part {
+		p := &s.part[j]
+		k.through(p.y[:], h, p.x)
+	}
+	const forget = 0.998
+	g := 1 / (noise + 1e-9)
+	for i := range curves {
+		yi := s.part[i].y[:]
+		for j := i; j < curves; j++ {
+			v := g * emph(yi, s.part[j].y[:])
+			s.r[i][j] = forget*s.r[i][j] + v
+			s.r[j][i] = s.r[i][j]
+		}
+		s.b[i] = forget*s.b[i] + g*emph(yi, e)
+	}
+	s.solve()
+}
+
+// emph is the inner product of two signals, both pre-emphasised by a first
+// difference: speech is nearly white then, and least squares near its best.
+func emph(a, b []float32) float32 {
+	b = b[:len(a)]
+	var sum float32
+	for i := 1; i < len(a); i++ {
+		sum += (a[i] - 0.9*a[i-1]) * (b[i] - 0.9*b[i-1])
+	}
+	return sum
+}
+
+// solve moves the weights by a part of the least-squares step R⁻¹b.
+func (s *shape) solve() {
+	var l [curves][curves]float32
+	for i := range curves {
+		for j := range i + 1 {
+			v := s.r[i][j]
+			if i == j {
+				v += 1e-4*v + 1e-3
+			}
+			for k := range j {
+				v -= l[i][k] * l[j][k]
+			}
+			if i == j {
+				if v <= 0 {
+					s.forget()
+					return
+				}
+				l[i][i] = sqrt(v)
+			} else {
+				l[i][j] = v / l[j][j]
+			}
+		}
+	}
+	var d [curves]float32
+	for i := range curves {
+		v := s.b[i]
+		for k := range i {
+			v -= l[i][k] * d[k]
+		}
+		d[i] = v / l[i][i]
+	}
+	for i := curves - 1; i >= 0; i-- {
+		v := d[i]
+		for k := i + 1; k < curves; k++ {
+			v -= l[k][i] * d[k]
+		}
+		d[i] = v / l[i][i]
+	}
+	const step = 0.1
+	for i := range curves {
+		d[i] *= step
+		s.c[i] += d[i]
+	}
+	for i := range curves {
+		for j := range curves {
+			s.b[i] -= s.r[i][j] * d[j]
+		}
+	}
+}
