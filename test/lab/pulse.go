@@ -1,0 +1,109 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Pulse is a private PulseAudio server whose cards exist only in memory. It
+// serves the programs that are told of its socket and nobody else.
+type Pulse struct {
+	*Proc
+	dir    string
+	socket string
+}
+
+// Card is a virtual sound card: a microphone that hears what the lab plays and a
+// loudspeaker that the lab listens to. ALSA programs see them by the names
+// "NAME-mic" and "NAME-speaker".
+type Card struct {
+	Name  string
+	pulse *Pulse
+}
+
+// StartPulse starts a server with the named cards and returns when it serves.
+func StartPulse(ctx context.Context, dir string, cards ...string) (*Pulse, error) {
+	p := &Pulse{dir: dir, socket: filepath.Join(dir, "socket")}
+	if err := os.MkdirAll(filepath.Join(dir, "home"), 0o700); err != nil {
+		return nil, fmt.Errorf("start pulseaudio: %w", err)
+	}
+	var script strings.Builder
+	for _, c := range cards {
+		for _, side := range []string{"mic", "speaker"} {
+			// Without norewinds a monitor delivers its first sound almost two seconds late.
+			fmt.Fprintf(&script, "load-module module-null-sink sink_name=%s-%s rate=%d channels=1 channel_map=mono format=s16le norewinds=1\n", c, side, Rate)
+		}
+		if err := os.WriteFile(p.alsaFile(c), []byte(p.alsa(c)), 0o644); err != nil {
+			return nil, fmt.Errorf("start pulseaudio: %w", err)
+		}
+	}
+	fmt.Fprintf(&script, "load-module module-native-protocol-unix auth-anonymous=1 socket=%s\n", p.socket)
+	file := filepath.Join(dir, "start.pa")
+	if err := os.WriteFile(file, []byte(script.String()), 0o644); err != nil {
+		return nil, fmt.Errorf("start pulseaudio: %w", err)
+	}
+	proc, err := Start(Spec{
+		Name: "pulseaudio", Env: p.env(),
+		Args: []string{
+			Tool("pulseaudio"), "-n", "-F", file, "--daemonize=no", "--exit-idle-time=-1", "--disallow-exit",
+			"--use-pid-file=no", "--realtime=no", "--high-priority=no", "--log-target=stderr", "--disable-shm=yes",
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.Proc = proc
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	if err := Poll(ctx, p.ready); err != nil {
+		return nil, fmt.Errorf("start pulseaudio: %w\n%s", err, proc.Tail(20))
+	}
+	return p, nil
+}
+
+func (p *Pulse) ready() error {
+	conn, err := net.Dial("unix", p.socket)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// Card returns one of the cards that the server was started with.
+func (p *Pulse) Card(name string) *Card { return &Card{Name: name, pulse: p} }
+
+func (p *Pulse) env() []string {
+	home := filepath.Join(p.dir, "home")
+	return []string{
+		"HOME=" + home, "XDG_RUNTIME_DIR=" + home, "XDG_CONFIG_HOME=" + home, "PULSE_RUNTIME_PATH=" + home,
+		"PULSE_SERVER=unix:" + p.socket, "PULSE_COOKIE=" + filepath.Join(home, "cookie"), "DBUS_SESSION_BUS_ADDRESS=",
+	}
+}
+
+func (p *Pulse) alsaFile(card string) string { return filepath.Join(p.dir, card+".asound.conf") }
+
+// alsa is a whole ALSA configuration in which only this card exists.
+func (p *Pulse) alsa(card string) string {
+	var b strings.Builder
+	for side, device := range map[string]string{"mic": card + "-mic.monitor", "speaker": card + "-speaker"} {
+		fmt.Fprintf(&b, "pcm.%s-%s {\n\ttype pulse\n\tserver \"unix:%s\"\n\tdevice \"%s\"\n\thint { show on description \"virtual %s of %s\" }\n}\n",
+			card, side, p.socket, device, side, card)
+	}
+	return b.String()
+}
+
+// Env is the environment in which a program's ALSA sees this card and no other.
+func (c *Card) Env() []string {
+	return append(c.pulse.env(), "ALSA_CONFIG_PATH="+c.pulse.alsaFile(c.Name))
+}
+
+// Mic is the ALSA name of the microphone, Speaker that of the loudspeaker.
+func (c *Card) Mic() string { return c.Name + "-mic" }
+
+// Speaker is the ALSA name of the loudspeaker.
+func (c *Card) Speaker() string { return c.Name + "-speaker" }
