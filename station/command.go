@@ -11,6 +11,8 @@ import (
 type Command struct {
 	Kind   CommandKind
 	Button string // of CommandPress: the input's name
+	Relay  string // of CommandOpen
+	User   string // who asks, for the audit log
 }
 
 // CommandKind names a command.
@@ -21,12 +23,15 @@ const (
 	CommandPress  CommandKind = "press"  // as if the button had been pressed
 	CommandAnswer CommandKind = "answer" // the call that rings at the door
 	CommandHangup CommandKind = "hangup" // the running call, answered or not
+	CommandOpen   CommandKind = "open"   // pulse Relay
+	CommandDND    CommandKind = "dnd"    // switch do-not-disturb over
 )
 
 // Errors of [Station.Do].
 var (
 	ErrNoCall   = errors.New("there is no call to do that to")
 	ErrNoButton = errors.New("there is no such button")
+	ErrNoRelay  = errors.New("there is no such relay")
 	ErrNotKnown = errors.New("no such command")
 	ErrStopped  = errors.New("the door has stopped")
 )
@@ -54,17 +59,30 @@ func (s *Station) Do(ctx context.Context, cmd Command) error {
 func (s *Station) serve(r request) (occurrence, bool) {
 	o, err := s.translate(r.cmd)
 	r.reply <- err
-	return o, err == nil
+	return o, err == nil && o.kind != quit
 }
 
+// translate returns the occurrence that a command stands for. Its kind is quit
+// if the command has been carried out already.
 func (s *Station) translate(cmd Command) (occurrence, error) {
 	switch cmd.Kind {
 	case CommandPress:
-		b, ok := s.button(cmd.Button)
+		b, ok := s.buttons.find(cmd.Button)
 		if !ok {
 			return occurrence{}, fmt.Errorf("press %q: %w", cmd.Button, ErrNoButton)
 		}
-		return occurrence{kind: pressed, press: b, at: time.Now()}, nil
+		o, _ := s.act(press{button: b, at: time.Now()})
+		return o, nil
+	case CommandOpen:
+		if _, ok := s.cfg.Door.Pulses[cmd.Relay]; !ok {
+			return occurrence{}, fmt.Errorf("open %q: %w", cmd.Relay, ErrNoRelay)
+		}
+		s.release(cmd.Relay, Audit{User: cmd.User, How: "page"})
+		return occurrence{}, nil
+	case CommandDND:
+		s.access.mem.DoNotDisturb = !s.access.mem.DoNotDisturb
+		s.save()
+		return occurrence{}, nil
 	case CommandAnswer:
 		if s.state != Ringing {
 			return occurrence{}, fmt.Errorf("answer: %w", ErrNoCall)
@@ -74,7 +92,7 @@ func (s *Station) translate(cmd Command) (occurrence, error) {
 		if s.rec == nil {
 			return occurrence{}, fmt.Errorf("hang up: %w", ErrNoCall)
 		}
-		return occurrence{kind: hangup}, nil
+		return occurrence{kind: pressed, press: press{at: time.Now(), action: Action{Do: HangUp}}}, nil
 	default:
 		return occurrence{}, fmt.Errorf("%q: %w", cmd.Kind, ErrNotKnown)
 	}

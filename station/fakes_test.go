@@ -24,6 +24,9 @@ type house struct {
 	board BoardState
 	calls []*fakeCall
 	relay error // returned by PulseRelay
+	light bool  // state of the switched relay
+	mem   Memory
+	audit []Audit
 	stop  context.CancelFunc
 }
 
@@ -95,6 +98,12 @@ func (h *house) setSound(s Sound) {
 func (h *house) Edges() <-chan Edge             { return h.edges }
 func (h *house) SetLamp(name string, p Pattern) { h.wrote("lamp %s %s", name, p) }
 func (h *house) State() BoardState              { return h.board }
+func (h *house) RelayOn(string) bool            { return h.light }
+func (h *house) SwitchRelay(name string, on bool) error {
+	h.light = on
+	h.wrote("switch %s %v", name, on)
+	return h.relay
+}
 func (h *house) PulseRelay(name string, d time.Duration) error {
 	h.wrote("relay %s %s", name, d)
 	return h.relay
@@ -137,20 +146,33 @@ func (c *fakeCall) ends(e Ending) {
 // and one status lamp.
 func story(t *testing.T, tell func(h *house), change ...func(*Config)) {
 	t.Helper()
+	furnished(t, func(*house) {}, tell, change...)
+}
+
+// furnished is a story in a house that is set up before the station starts.
+func furnished(t *testing.T, furnish, tell func(h *house), change ...func(*Config)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := &house{t: t, edges: make(chan Edge, 16)}
+		h.board = BoardState{Driver: "fake"}
 		cfg := Config{
 			Name:     "Front door",
-			Buttons:  []ButtonConfig{{Input: "bell", Target: "1001"}},
+			Buttons:  []ButtonConfig{{Input: "bell", Press: Action{Do: Dial, Target: "1001"}, InCall: Action{Do: HangUp}}},
 			Lamps:    []LampConfig{{Name: "status", Shows: ShowStatus}},
-			Call:     CallConfig{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second},
+			Call:     CallConfig{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second, ExtendKey: '#', Hold: 10 * time.Second},
 			Incoming: IncomingConfig{Delay: time.Second},
-			Door:     DoorConfig{Key: "5", Relay: "door", Pulse: 3 * time.Second},
-			Log:      slog.New(slog.DiscardHandler),
+			Door:     DoorConfig{Access: AccessConfig{Key: "5", Relay: "door"}, Pulses: map[string]time.Duration{"door": 3 * time.Second}},
+			Ports: Ports{
+				Save:   func(m Memory) { h.mem = m },
+				Audit:  func(a Audit) { h.audit = append(h.audit, a) },
+				Notify: func(n Notice) { h.wrote("notify %s %s over=%v", n.Kind, n.Key, n.Over) },
+			},
+			Log: slog.New(slog.DiscardHandler),
 		}
 		for _, c := range change {
 			c(&cfg)
 		}
+		furnish(h)
 		h.st = New(cfg, h, h, h)
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel() // a story that fails must still end

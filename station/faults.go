@@ -12,7 +12,7 @@ const (
 	codeRegistration = 2 // no registration: network, server or password
 	codeSound        = 3 // no microphone or loudspeaker
 	codeBoard        = 4 // a button, lamp or relay cannot be used
-	codeOther        = 5
+	codeAlarm        = 5 // a contact, or too many wrong codes
 )
 
 type faultChange struct {
@@ -45,7 +45,7 @@ func (fs *faultSet) change(c faultChange, now time.Time) {
 }
 
 // derive works the faults out that follow from the rest of the snapshot.
-func (fs *faultSet) derive(reg Registration, snd Sound, b BoardState, now time.Time) {
+func (fs *faultSet) derive(reg Registration, snd Sound, b BoardState, d DoorState, now time.Time) {
 	var out []Fault
 	add := func(key string, code int, text, remedy string) {
 		f := Fault{Key: key, Code: code, Since: now, Text: text, Remedy: remedy}
@@ -77,6 +77,12 @@ func (fs *faultSet) derive(reg Registration, snd Sound, b BoardState, now time.T
 		if r.Error != "" {
 			add("board."+r.Name, codeBoard, "relay "+r.Name+": "+r.Error, r.Remedy)
 		}
+	}
+	if !d.LockedUntil.IsZero() {
+		add("door.locked", codeAlarm, "too many wrong codes: the keypad is locked until "+d.LockedUntil.Format("15:04"), "see in the audit log who called; the lock ends by itself")
+	}
+	if !d.BlockedUntil.IsZero() {
+		add("door.blocked", codeAlarm, "the door station was opened: relays are blocked until "+d.BlockedUntil.Format("15:04"), "inspect the door station; the block ends by itself")
 	}
 	fs.derived = out
 }

@@ -102,7 +102,7 @@ func (s *Station) showLamps() {
 		ringing:    s.rec != nil && (!s.rec.Ringing.IsZero() || !s.rec.Early.IsZero()),
 		registered: s.reg.State == RegRegistered,
 		micLive:    s.state == Talking,
-		open:       time.Now().Before(s.opened),
+		open:       time.Now().Before(s.doorOpenUntil()),
 		code:       s.faults.code(),
 	}
 	for _, l := range s.cfg.Lamps {

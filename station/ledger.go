@@ -57,6 +57,18 @@ func first(t *time.Time, at time.Time) {
 	}
 }
 
+// record is the one place where a call becomes history.
+func (s *Station) record(e Ending) {
+	r := s.rec
+	r.Over, r.Ending = time.Now(), e
+	s.remember(*r)
+	attrs := []any{"call", r.ID, "with", r.Peer.User, "cause", e.Cause, "by", e.By, "talked", r.Talked().Round(100 * time.Millisecond)}
+	if e.Status != 0 || e.Reason != "" {
+		attrs = append(attrs, "status", e.Status, "reason", e.Reason)
+	}
+	s.log.Info("call ended", attrs...)
+}
+
 // remember puts a finished call at the head of the history.
 func (s *Station) remember(r Record) {
 	calls := append([]Record{r}, s.calls...)

@@ -98,6 +98,8 @@ const (
 	ToneBusy       Tone = "busy"       // the far end is busy: ends by itself
 	ToneCongestion Tone = "congestion" // the call failed: ends by itself
 	ToneIncoming   Tone = "incoming"   // somebody calls the door: repeats
+	ToneWaiting    Tone = "waiting"    // a press is kept until the registration returns: repeats
+	ToneNobody     Tone = "nobody"     // nobody answers: ends by itself
 	ToneConnected  Tone = "connected"  // microphone live after an automatic answer: once
 	ToneOpen       Tone = "open"       // the door is open: once
 	ToneWarning    Tone = "warning"    // talk time ends soon: once
@@ -113,6 +115,10 @@ type Board interface {
 	// PulseRelay energises a relay for d, then releases it, whatever becomes of the
 	// caller. A running pulse is extended, never shortened. d = 0 releases at once.
 	PulseRelay(name string, d time.Duration) error
+	// SwitchRelay switches a relay until further notice: for lights, not for doors.
+	SwitchRelay(name string, on bool) error
+	// RelayOn reports whether a relay is energised.
+	RelayOn(name string) bool
 	// State reports inputs, lamps and relays as they are.
 	State() BoardState
 }

@@ -22,7 +22,7 @@ func (s *Station) refresh() {
 	now := time.Now()
 	sound, board := s.voice.Sound(), s.board.State()
 	sound.MicLive = s.state == Talking
-	s.faults.derive(s.reg, sound, board, now)
+	s.faults.derive(s.reg, sound, board, s.doorState(now), now)
 	s.showLamps()
 	s.publish(now, sound, board)
 }
@@ -39,11 +39,23 @@ func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
 		rec := *s.rec
 		snap.Call = &rec
 	}
+	snap.Door = s.doorState(now)
 	for _, b := range s.cfg.Buttons {
-		snap.Buttons = append(snap.Buttons, Button{Input: b.Input, Label: b.Label, Target: b.Target})
+		snap.Buttons = append(snap.Buttons, Button{Input: b.Input, Label: b.Label, Target: b.Press.Target})
 	}
 	next := &publication{snap: snap, changed: make(chan struct{})}
 	if old := s.pub.Swap(next); old != nil {
 		close(old.changed)
 	}
+}
+
+func (s *Station) doorState(now time.Time) DoorState {
+	d := DoorState{DoNotDisturb: s.access.mem.DoNotDisturb}
+	if t := s.access.mem.LockedUntil; now.Before(t) {
+		d.LockedUntil = t
+	}
+	if t := s.access.mem.TamperUntil; now.Before(t) {
+		d.BlockedUntil = t
+	}
+	return d
 }

@@ -17,6 +17,7 @@ type Snapshot struct {
 	Registration Registration `json:"registration"`
 	Sound        Sound        `json:"sound"`
 	Board        BoardState   `json:"board"`
+	Door         DoorState    `json:"door"`
 	Buttons      []Button     `json:"buttons"`
 	Faults       []Fault      `json:"faults"` // what is wrong now, oldest first
 }
@@ -135,6 +136,13 @@ type Relay struct {
 	Remedy string    `json:"remedy,omitempty"`
 }
 
+// DoorState is what keeps the door from opening or the bell from ringing.
+type DoorState struct {
+	LockedUntil  time.Time `json:"lockedUntil,omitzero"`  // too many wrong codes
+	BlockedUntil time.Time `json:"blockedUntil,omitzero"` // tampering
+	DoNotDisturb bool      `json:"doNotDisturb"`
+}
+
 // Button is what pressing an input means.
 type Button struct {
 	Input  string `json:"input"`
@@ -215,5 +223,8 @@ const (
 	CauseOffline      Cause = "not registered"  // pressed while there is no registration
 	CauseShutdown     Cause = "shutting down"
 	CauseElsewhere    Cause = "answered elsewhere"
+	CauseNobody       Cause = "nobody available" // no step of the target is due
+	CauseOpened       Cause = "door opened"      // hung up a while after
+	CauseCodes        Cause = "too many wrong codes"
 	CauseFailed       Cause = "failed" // anything else; see Status and Reason
 )

@@ -3,7 +3,6 @@ package station
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -11,13 +10,13 @@ import (
 func (s *Station) idle(ctx context.Context) stateFn {
 	s.state, s.rec = Idle, nil
 	for {
-		o := s.wait(ctx, nil, nil)
+		o := s.wait(ctx, nil)
 		switch o.kind {
 		case quit:
 			return nil
 		case pressed:
-			if o.press.Target != "" {
-				return s.dial(o.press, o.at)
+			if o.press.action.Do == Dial {
+				return s.depart(o.press)
 			}
 		case offered:
 			if next := s.offer(o.call); next != nil {
@@ -27,61 +26,50 @@ func (s *Station) idle(ctx context.Context) stateFn {
 	}
 }
 
-// dial shows and sounds the call to the visitor before the network is touched.
-func (s *Station) dial(b ButtonConfig, at time.Time) stateFn {
-	s.state = Calling
-	s.rec = &Record{Direction: Outgoing, Button: b.Input, Peer: Peer{User: b.Target}, Pressed: at}
-	s.showLamps()
-	s.voice.Play(ToneRingback)
-	call := s.phone.Dial(b.Target)
-	s.rec.ID, s.rec.Peer = call.ID(), call.Peer()
-	s.log.Info("calling", "call", call.ID(), "target", b.Target, "button", b.Input)
-	return func(ctx context.Context) stateFn { return s.calling(ctx, call) }
-}
-
 // calling lasts from the press to the answer.
-func (s *Station) calling(ctx context.Context, call Call) stateFn {
-	deadline := time.NewTimer(s.cfg.Call.RingTime)
-	defer deadline.Stop()
+func (s *Station) calling(ctx context.Context, call Call, t *trip, ring time.Duration) stateFn {
+	limit := deadline{"ring time", time.Now().Add(ring)}
 	for {
-		o := s.wait(ctx, call, deadline.C)
+		o := s.wait(ctx, call, limit)
 		switch o.kind {
 		case quit:
-			return s.end(call, CauseShutdown)
+			return s.abandon(call, t, CauseShutdown)
 		case elapsed:
-			return s.end(call, CauseNoAnswer)
-		case hangup:
-			return s.end(call, CauseCancelled)
+			return s.abandon(call, t, CauseNoAnswer)
 		case pressed:
-			if o.press.InCall == InCallHangup {
-				return s.end(call, CauseCancelled)
+			if o.press.action.Do == HangUp {
+				return s.abandon(call, t, CauseCancelled)
 			}
 		case offered:
 			s.busy(o.call)
 		case happened:
+			s.note(o.event)
 			switch o.event.Kind {
 			case Ended:
-				return s.over(call, o.event)
+				s.voice.Close()
+				return s.failed(t, o.event.Ending)
 			case EarlyMedia:
 				s.voice.Silence()
 				s.voice.Open(call, Listen)
 			case Answered:
-				s.note(o.event)
-				return func(ctx context.Context) stateFn { return s.talking(ctx, call) }
+				return func(ctx context.Context) stateFn { return s.talking(ctx, call, t.button) }
 			}
-			s.note(o.event)
 		}
 	}
+}
+
+// abandon is how the door gives a call up that was not answered.
+func (s *Station) abandon(call Call, t *trip, why Cause) stateFn {
+	s.voice.Close()
+	call.End(why)
+	return s.failed(t, Ending{Cause: why, By: ByDoor})
 }
 
 // offer decides about a call to an idle door; nil refuses it.
 func (s *Station) offer(call Call) stateFn {
 	auto := s.mayAnswer(call.Peer())
 	if s.cfg.Incoming.Mode == AnswerReject && !auto {
-		s.log.Info("call refused by configuration", "call", call.ID(), "from", call.Peer().User)
-		call.End(CauseRefused)
-		s.remember(Record{ID: call.ID(), Direction: Incoming, Peer: call.Peer(), Pressed: time.Now(), Over: time.Now(),
-			Ending: Ending{Cause: CauseRefused, By: ByDoor, Reason: "by configuration"}})
+		s.turnAway(call, CauseRefused, "by configuration")
 		return nil
 	}
 	s.state = Ringing
@@ -99,78 +87,83 @@ func (s *Station) mayAnswer(p Peer) bool {
 
 // ringing lasts from an incoming call to its answer.
 func (s *Station) ringing(ctx context.Context, call Call, auto bool) stateFn {
-	deadline := time.NewTimer(s.cfg.Call.RingTime)
-	defer deadline.Stop()
+	limit := deadline{"ring time", time.Now().Add(s.cfg.Call.RingTime)}
+	pickUp := deadline{what: "automatic answer"}
 	if auto {
-		deadline.Reset(s.cfg.Incoming.Delay)
+		pickUp.at = time.Now().Add(s.cfg.Incoming.Delay)
 	}
 	for {
-		o := s.wait(ctx, call, deadline.C)
+		o := s.wait(ctx, call, pickUp, limit)
 		switch o.kind {
 		case quit:
 			return s.end(call, CauseShutdown)
 		case elapsed:
-			if !auto {
+			if o.due == limit {
 				return s.end(call, CauseNoAnswer)
 			}
-			auto = false // once; now the ring time bounds the wait for the Answered event
-			deadline.Reset(s.cfg.Call.RingTime)
+			pickUp.at = time.Time{}
 			call.Answer()
-		case hangup:
-			return s.end(call, CauseRefused)
-		case answer, pressed:
+		case answer:
 			call.Answer()
+		case pressed:
+			switch o.press.action.Do {
+			case Dial:
+				call.Answer()
+			case HangUp:
+				return s.end(call, CauseRefused)
+			}
 		case offered:
 			s.busy(o.call)
 		case happened:
 			s.note(o.event)
 			switch o.event.Kind {
 			case Ended:
-				return s.over(call, o.event)
+				return s.over(o.event)
 			case Answered:
-				return func(ctx context.Context) stateFn { return s.talking(ctx, call) }
+				return func(ctx context.Context) stateFn { return s.talking(ctx, call, ButtonConfig{}) }
 			}
 		}
 	}
 }
 
-// talking lasts from the answer to the end, whoever calls.
-func (s *Station) talking(ctx context.Context, call Call) stateFn {
-	s.state, s.digits = Talking, ""
+// talking lasts from the answer to the end, whoever calls. b is the button that
+// began it, if one did.
+func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateFn {
+	defer s.rest(b)
+	s.state = Talking
+	s.access.begin()
 	s.voice.Silence()
 	s.voice.Open(call, Talk)
 	if s.rec.Direction == Incoming {
 		s.voice.Play(ToneConnected) // whoever stands there hears that the microphone is live
 	}
 	s.showLamps()
-	limit := time.NewTimer(s.cfg.Call.TalkTime)
-	defer limit.Stop()
-	warned := s.cfg.Call.TalkWarning <= 0 || s.cfg.Call.TalkWarning >= s.cfg.Call.TalkTime
-	if !warned {
-		limit.Reset(s.cfg.Call.TalkTime - s.cfg.Call.TalkWarning)
-	}
 	s.log.Info("talking", "call", call.ID(), "with", s.rec.Peer.User)
+
+	limits := newTalkLimits(s.cfg.Call, time.Now())
 	for {
-		o := s.wait(ctx, call, limit.C)
+		o := s.wait(ctx, call, limits.warning, limits.end, limits.opened)
 		switch o.kind {
 		case quit:
 			return s.end(call, CauseShutdown)
 		case elapsed:
-			if warned {
+			switch o.due {
+			case limits.warning:
+				limits.warning.at = time.Time{}
+				s.voice.Play(ToneWarning)
+			case limits.end:
 				return s.end(call, CauseTalkLimit)
+			case limits.opened:
+				return s.end(call, CauseOpened)
 			}
-			warned = true
-			limit.Reset(s.cfg.Call.TalkWarning)
-			s.voice.Play(ToneWarning)
-		case hangup:
-			return s.end(call, CauseHangup)
 		case pressed:
-			switch o.press.InCall {
-			case InCallHangup:
+			switch o.press.action.Do {
+			case HangUp:
 				return s.end(call, CauseHangup)
-			case InCallDigits:
-				call.SendDigits(o.press.Digits)
-			case InCallNone:
+			case Extend:
+				limits = s.extend(call)
+			case SendDTMF:
+				call.SendDigits(o.press.action.Digits)
 			}
 		case offered:
 			s.busy(o.call)
@@ -178,79 +171,70 @@ func (s *Station) talking(ctx context.Context, call Call) stateFn {
 			s.note(o.event)
 			switch o.event.Kind {
 			case Ended:
-				return s.over(call, o.event)
+				return s.over(o.event)
 			case Digit:
-				s.digit(o.event.Digit)
+				if d := o.event.Digit; d == s.cfg.Call.ExtendKey && d != 0 {
+					limits = s.extend(call)
+					break
+				}
+				if cause := s.digit(o.event.Digit); cause != "" {
+					return s.end(call, cause)
+				}
 			}
+		}
+		if after := s.cfg.Door.HangupAfter; after > 0 && limits.opened.at.IsZero() && !s.rec.Opened.IsZero() {
+			limits.opened.at = s.rec.Opened.Add(after)
 		}
 	}
 }
 
+// talkLimits are the moments at which a conversation is warned of or ended.
+type talkLimits struct {
+	warning, end, opened deadline
+}
+
+func newTalkLimits(c CallConfig, now time.Time) talkLimits {
+	l := talkLimits{warning: deadline{what: "warning"}, end: deadline{"talk time", now.Add(c.TalkTime)}, opened: deadline{what: "opened"}}
+	if c.TalkWarning > 0 && c.TalkWarning < c.TalkTime {
+		l.warning.at = l.end.at.Add(-c.TalkWarning)
+	}
+	return l
+}
+
+func (s *Station) extend(call Call) talkLimits {
+	s.log.Info("talk time extended", "call", call.ID(), "by", s.cfg.Call.TalkTime)
+	s.voice.Play(ToneConnected)
+	return newTalkLimits(s.cfg.Call, time.Now())
+}
+
 // busy refuses a second caller.
-func (s *Station) busy(call Call) {
-	s.log.Info("second call refused: busy", "call", call.ID(), "from", call.Peer().User)
-	call.End(CauseBusy)
-	s.remember(Record{ID: call.ID(), Direction: Incoming, Peer: call.Peer(), Pressed: time.Now(), Over: time.Now(),
-		Ending: Ending{Cause: CauseBusy, By: ByDoor}})
-}
+func (s *Station) busy(call Call) { s.turnAway(call, CauseBusy, "") }
 
-// digit collects the door key from the party that the door called, or from a
-// caller that is allowed to be answered without a press.
-func (s *Station) digit(d rune) {
-	key := s.cfg.Door.Key
-	if key == "" || s.cfg.Door.Relay == "" {
-		return
-	}
-	if s.rec.Direction == Incoming && !slices.Contains(s.cfg.Incoming.Auto, s.rec.Peer.User) {
-		s.log.Warn("digit ignored: this caller may not open the door", "call", s.rec.ID, "from", s.rec.Peer.User)
-		return
-	}
-	s.digits += string(d)
-	if len(s.digits) > len(key) {
-		s.digits = s.digits[len(s.digits)-len(key):]
-	}
-	if strings.HasSuffix(s.digits, key) {
-		s.digits = ""
-		s.open()
-	}
-}
-
-// open releases the door.
-func (s *Station) open() {
-	if err := s.board.PulseRelay(s.cfg.Door.Relay, s.cfg.Door.Pulse); err != nil {
-		s.log.Error("the door could not be opened", "relay", s.cfg.Door.Relay, "error", err)
-		s.voice.Play(ToneCongestion)
-		return
-	}
+// turnAway refuses a caller without ringing.
+func (s *Station) turnAway(call Call, why Cause, reason string) {
+	s.log.Info("call refused", "call", call.ID(), "from", call.Peer().User, "cause", why, "reason", reason)
+	call.End(why)
 	now := time.Now()
-	s.opened = now.Add(s.cfg.Door.Pulse)
-	s.rec.Opened = now
-	s.log.Info("door opened", "call", s.rec.ID, "by", s.rec.Peer.User, "relay", s.cfg.Door.Relay, "pulse", s.cfg.Door.Pulse)
-	s.voice.Play(ToneOpen)
+	s.remember(Record{ID: call.ID(), Direction: Incoming, Peer: call.Peer(), Pressed: now, Over: now,
+		Ending: Ending{Cause: why, By: ByDoor, Reason: reason}})
 }
 
 // end is how the door ends a call: the microphone first, then the far end.
 func (s *Station) end(call Call, why Cause) stateFn {
 	s.voice.Close()
 	call.End(why)
-	return s.finish(call, Ending{Cause: why, By: ByDoor})
+	return s.finish(Ending{Cause: why, By: ByDoor})
 }
 
 // over is how a call that ended by itself ends at the door.
-func (s *Station) over(call Call, ev CallEvent) stateFn {
+func (s *Station) over(ev CallEvent) stateFn {
 	s.voice.Close()
-	return s.finish(call, ev.Ending)
+	return s.finish(ev.Ending)
 }
 
-// finish is the one place where a call becomes history.
-func (s *Station) finish(call Call, e Ending) stateFn {
-	s.rec.Over, s.rec.Ending = time.Now(), e
-	s.remember(*s.rec)
-	attrs := []any{"call", call.ID(), "with", s.rec.Peer.User, "cause", e.Cause, "by", e.By, "talked", s.rec.Talked().Round(100 * time.Millisecond)}
-	if e.Status != 0 || e.Reason != "" {
-		attrs = append(attrs, "status", e.Status, "reason", e.Reason)
-	}
-	s.log.Info("call ended", attrs...)
+// finish records the call and says good-bye to the visitor.
+func (s *Station) finish(e Ending) stateFn {
+	s.record(e)
 	s.voice.Silence()
 	if t := s.farewell(e); t != "" {
 		s.voice.Play(t)
@@ -269,10 +253,12 @@ func (s *Station) farewell(e Ending) Tone {
 	switch e.Cause {
 	case CauseShutdown:
 		return ""
-	case CauseHangup, CauseCancelled, CauseTalkLimit, CauseElsewhere:
+	case CauseHangup, CauseCancelled, CauseTalkLimit, CauseElsewhere, CauseOpened:
 		return ToneEnd
-	case CauseBusy, CauseRefused, CauseNoAnswer:
+	case CauseBusy:
 		return ToneBusy
+	case CauseNoAnswer, CauseRefused, CauseNobody, CauseNotReachable:
+		return ToneNobody
 	default:
 		return ToneCongestion
 	}

@@ -55,10 +55,10 @@ func TestEndings(t *testing.T) {
 		by    Party
 	}{
 		"press before the answer cancels": {[]step{press}, []string{"microphone off", "c1 end cancelled", "silence", "play end", "lamp status pulse"}, CauseCancelled, ByDoor},
-		"busy":                            {[]step{ended(CauseBusy, ByPeer)}, []string{"microphone off", "silence", "play busy", "lamp status pulse"}, CauseBusy, ByPeer},
-		"refused":                         {[]step{ended(CauseRefused, ByPeer)}, []string{"microphone off", "silence", "play busy", "lamp status pulse"}, CauseRefused, ByPeer},
-		"does not exist":                  {[]step{ended(CauseNotFound, ByPeer)}, []string{"microphone off", "silence", "play congestion", "lamp status pulse"}, CauseNotFound, ByPeer},
-		"no answer":                       {[]step{sleep(30 * time.Second)}, []string{"microphone off", "c1 end no answer", "silence", "play busy", "lamp status pulse"}, CauseNoAnswer, ByDoor},
+		"busy":                            {[]step{ended(CauseBusy, ByPeer)}, []string{"microphone off", "notify missed c1 over=false", "silence", "play busy", "lamp status pulse"}, CauseBusy, ByPeer},
+		"refused":                         {[]step{ended(CauseRefused, ByPeer)}, []string{"microphone off", "notify missed c1 over=false", "silence", "play nobody", "lamp status pulse"}, CauseRefused, ByPeer},
+		"does not exist":                  {[]step{ended(CauseNotFound, ByPeer)}, []string{"microphone off", "notify missed c1 over=false", "silence", "play congestion", "lamp status pulse"}, CauseNotFound, ByPeer},
+		"no answer":                       {[]step{sleep(30 * time.Second)}, []string{"microphone off", "c1 end no answer", "notify missed c1 over=false", "silence", "play nobody", "lamp status pulse"}, CauseNoAnswer, ByDoor},
 		"remote hang-up":                  {[]step{answered, ended(CauseHangup, ByPeer)}, []string{"microphone off", "silence", "play end", "lamp status pulse"}, CauseHangup, ByPeer},
 		"talk limit": {[]step{answered, sleep(2 * time.Minute)},
 			[]string{"play warning", "microphone off", "c1 end talk time over", "silence", "play end", "lamp status pulse"}, CauseTalkLimit, ByDoor},
@@ -196,8 +196,9 @@ func TestDoorKey(t *testing.T) {
 				h.last().digits(tt.digits)
 				h.expect(tt.want...)
 			}, func(c *Config) {
-				c.Door.Key = tt.key
+				c.Door.Access.Key = tt.key
 				c.Incoming.Auto = []string{"1002"}
+				c.Door.Access.Callers = []string{"1002"}
 				c.Incoming.Delay = time.Hour
 				c.Lamps = nil
 			})
@@ -231,7 +232,7 @@ func TestPressDuringCall(t *testing.T) {
 			h.forget()
 			h.press("second")
 			h.expect("c1 digits 5")
-		}, second(ButtonConfig{InCall: InCallDigits, Digits: "5"}))
+		}, second(ButtonConfig{InCall: Action{Do: SendDTMF, Digits: "5"}}))
 	})
 	t.Run("nothing", func(t *testing.T) {
 		story(t, func(h *house) {
@@ -243,7 +244,7 @@ func TestPressDuringCall(t *testing.T) {
 			h.forget()
 			h.press("second")
 			h.expect()
-		}, second(ButtonConfig{InCall: InCallNone}))
+		}, second(ButtonConfig{}))
 	})
 	t.Run("an input without meaning", func(t *testing.T) {
 		story(t, func(h *house) {
@@ -324,7 +325,7 @@ func TestCallThatForgetsToEnd(t *testing.T) {
 		h.press("bell")
 		h.forget()
 		close(h.last().events)
-		h.expect("microphone off", "silence", "play congestion", "lamp status pulse")
+		h.expect("microphone off", "notify missed c1 over=false", "silence", "play congestion", "lamp status pulse")
 	})
 }
 

@@ -1,0 +1,166 @@
+package station
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is what the door means by its inputs, whom it calls, and how long
+// things may take. It is read once, by [New]; the loader has checked it.
+type Config struct {
+	Name     string // display name of the door
+	Version  string // of the program
+	Buttons  []ButtonConfig
+	Contacts []ContactConfig
+	Targets  []TargetConfig
+	Lamps    []LampConfig
+	Call     CallConfig
+	Incoming IncomingConfig
+	Door     DoorConfig
+	History  int // finished calls kept in the snapshot; 0 means 20
+	Log      *slog.Logger
+	Ports    Ports
+	Memory   Memory // as it was last saved
+}
+
+// Ports are the station's ways out beside phone, voice and board. All may be
+// nil, are called by the station's goroutine, and must not block.
+type Ports struct {
+	Save       func(Memory) // keep this across restarts
+	Audit      func(Audit)  // an attempt to open something
+	Notify     func(Notice) // tell people who are not at the door
+	ClockKnown func() bool  // reports whether the time of day can be trusted; nil: it can
+}
+
+// ButtonConfig says what one button does.
+type ButtonConfig struct {
+	Input     string // name of the board's input
+	Label     string // what is written beside it
+	Press     Action // when no call is up; a button that calls also answers
+	Long      Action // held for LongAfter; with it, Press waits for the release
+	LongAfter time.Duration
+	InCall    Action        // short press while a call is up
+	Pause     time.Duration // least time between the end of a call and the next one from this button
+}
+
+// Action is what a press brings about.
+type Action struct {
+	Do     Deed
+	Target string // of Dial: a target's name, a user or a SIP URI
+	Relay  string // of Release and Toggle
+	Digits string // of SendDTMF
+}
+
+// Deed is a kind of [Action].
+type Deed int
+
+// The deeds.
+const (
+	Nothing  Deed = iota
+	Dial          // call Target
+	HangUp        // cancel, refuse or hang up
+	Extend        // the talk time begins anew
+	SendDTMF      // send Digits to the far end, once the call is answered
+	Release       // pulse Relay: exit button, light
+	Toggle        // switch Relay over
+	Disturb       // switch do-not-disturb over
+)
+
+// TargetConfig is somebody to call: a person, a group that the server knows, or
+// a list that is tried in order.
+type TargetConfig struct {
+	Name     string
+	Label    string
+	Steps    []StepConfig
+	Fallback string // name of the target to try when all steps failed or none is due
+}
+
+// StepConfig is one call of a list.
+type StepConfig struct {
+	User string        // user or SIP URI
+	Ring time.Duration // 0 means CallConfig.RingTime
+	When *Schedule     // nil: always. While the time is not known, every step is due: a call too many beats none
+}
+
+// CallConfig bounds the calls of the door.
+type CallConfig struct {
+	RingTime    time.Duration // longest time that the far end, or the door, may ring
+	TalkTime    time.Duration // longest conversation, from the answer
+	TalkWarning time.Duration // how long before the end of TalkTime the warning tone sounds; 0 for none
+	ExtendKey   rune          // DTMF digit of the far end that begins the talk time anew; 0 for none
+	Hold        time.Duration // how long a press without a registration is kept for it to return
+}
+
+// IncomingConfig says who may call the door and who is answered without a press.
+type IncomingConfig struct {
+	Mode  AnswerMode
+	Auto  []string      // users that are answered automatically whatever the mode, AnswerReject included
+	Delay time.Duration // of an automatic answer: the door rings that long
+}
+
+// AnswerMode says how calls to the door are answered.
+type AnswerMode int
+
+// How calls to the door are answered.
+const (
+	AnswerByButton AnswerMode = iota
+	AnswerAuto
+	AnswerReject
+)
+
+// DoorConfig is the door release.
+type DoorConfig struct {
+	Access      AccessConfig
+	Pulses      map[string]time.Duration // how long each relay stays energised
+	HangupAfter time.Duration            // hang up so long after the door was opened in a call; 0: do not
+	TamperBlock time.Duration            // how long relays are blocked after tampering; 0 means 30 min
+}
+
+// ContactConfig is an input that is not a button.
+type ContactConfig struct {
+	Input string
+	Label string
+	Kind  ContactKind
+	After time.Duration // active for longer raises the alarm; of a DoorContact: held open
+	Grace time.Duration // of a DoorContact: an opening later than this after a release is forced; 0: never
+}
+
+// ContactKind says what an input watches.
+type ContactKind int
+
+// What inputs watch. Active means: open, tampered with, alarm.
+const (
+	GenericContact ContactKind = iota
+	DoorContact
+	TamperContact
+)
+
+// Audit is one attempt to open something. It never holds the digits.
+type Audit struct {
+	At    time.Time `json:"at"`
+	Call  string    `json:"call,omitempty"` // its ID
+	User  string    `json:"user,omitempty"` // who typed, or the input that was pressed
+	How   string    `json:"how"`            // "code", "button", "page"
+	Name  string    `json:"name,omitempty"` // of the code
+	Relay string    `json:"relay,omitempty"`
+	OK    bool      `json:"ok"`
+	Why   string    `json:"why,omitempty"` // not
+}
+
+// Notice is news for people who are not at the door.
+type Notice struct {
+	At   time.Time  `json:"at"`
+	Kind NoticeKind `json:"kind"`
+	Key  string     `json:"key"`  // of the alarm, or the ID of the call
+	Over bool       `json:"over"` // an alarm that has ended
+	Text string     `json:"text"`
+}
+
+// NoticeKind says what a [Notice] is about.
+type NoticeKind string
+
+// The kinds of notices.
+const (
+	NoticeAlarm  NoticeKind = "alarm"  // held, forced, tamper, generic contact, locked keypad
+	NoticeMissed NoticeKind = "missed" // a visitor rang and nobody came
+)

@@ -1,0 +1,153 @@
+package station
+
+import (
+	"context"
+	"time"
+)
+
+// occurrence is one thing that a state has to decide about.
+type occurrence struct {
+	kind  occurrenceKind
+	press press     // of pressed
+	event CallEvent // of happened
+	call  Call      // of offered
+	due   deadline  // of elapsed
+}
+
+type occurrenceKind int
+
+const (
+	quit     occurrenceKind = iota // ctx is over
+	pressed                        // a button asks for something that only the state can decide
+	happened                       // to the call that was waited with
+	offered                        // an incoming call
+	elapsed                        // a deadline that was waited with
+	answer                         // the page wants the call answered
+	changed                        // the registration
+)
+
+// deadline is a moment that a state waits for; the zero time never comes.
+type deadline struct {
+	what string
+	at   time.Time
+}
+
+// wait does the housekeeping (registration, faults, contacts, levels, lamps)
+// and returns with the first thing that the present state must decide about.
+// call may be nil.
+func (s *Station) wait(ctx context.Context, call Call, dues ...deadline) occurrence {
+	var events <-chan CallEvent
+	if call != nil {
+		events = call.Events()
+	}
+	for {
+		now := time.Now()
+		if o, ok := s.due(now, dues); ok {
+			return o
+		}
+		s.refresh()
+		s.alarm.Reset(s.nearest(dues).Sub(now))
+		select {
+		case <-ctx.Done():
+			return occurrence{kind: quit}
+		case e := <-s.board.Edges():
+			if o, ok := s.edge(e); ok {
+				return o
+			}
+		case ev, ok := <-events:
+			if !ok { // a call that forgot to say that it ended
+				ev = CallEvent{Kind: Ended, At: now, Ending: Ending{Cause: CauseFailed, By: ByNet}}
+			}
+			return occurrence{kind: happened, event: ev}
+		case c := <-s.offers:
+			return occurrence{kind: offered, call: c}
+		case r := <-s.requests:
+			if o, ok := s.serve(r); ok {
+				return o
+			}
+		case r := <-s.regs:
+			s.registered(r)
+			return occurrence{kind: changed}
+		case f := <-s.faultsIn:
+			s.faults.change(f, now)
+		case <-s.tick.C:
+		case <-s.alarm.C:
+		}
+	}
+}
+
+// due handles what has come due in the house, and returns the state's own
+// deadline if that has passed.
+func (s *Station) due(now time.Time, dues []deadline) (occurrence, bool) {
+	if p, ok := s.buttons.due(now); ok {
+		if o, ok := s.act(p); ok {
+			return o, true
+		}
+	}
+	for _, n := range s.contacts.due(now) {
+		s.raise(n)
+	}
+	for _, d := range dues {
+		if !d.at.IsZero() && !now.Before(d.at) {
+			return occurrence{kind: elapsed, due: d}, true
+		}
+	}
+	return occurrence{}, false
+}
+
+// nearest is the next moment at which anything comes due.
+func (s *Station) nearest(dues []deadline) time.Time {
+	next := time.Now().Add(time.Hour)
+	sooner := func(t time.Time) {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
+	for _, d := range dues {
+		sooner(d.at)
+	}
+	sooner(s.buttons.next())
+	sooner(s.contacts.next())
+	return next
+}
+
+// edge sorts a change of an input: contacts, then buttons.
+func (s *Station) edge(e Edge) (occurrence, bool) {
+	if s.contacts.has(e.Input) {
+		if s.contacts.tamper(e) {
+			s.tampered(e)
+		}
+		for _, n := range s.contacts.edge(e, s.doorOpenUntil()) {
+			s.raise(n)
+		}
+		return occurrence{}, false
+	}
+	p, ok := s.buttons.edge(e)
+	if !ok {
+		return occurrence{}, false
+	}
+	return s.act(p)
+}
+
+// act carries a press out, or hands it to the state if that must decide.
+func (s *Station) act(p press) (occurrence, bool) {
+	s.log.Info("button pressed", "button", p.button.Input, "long", p.long, "state", s.state)
+	p.action = p.button.meaning(p.long, s.state)
+	switch p.action.Do {
+	case Nothing:
+		return occurrence{}, false
+	case Release:
+		s.release(p.action.Relay, Audit{User: p.button.Input, How: "button"})
+		return occurrence{}, false
+	case Toggle:
+		s.toggle(p.action.Relay, p.button.Input)
+		return occurrence{}, false
+	case Disturb:
+		s.access.mem.DoNotDisturb = !s.access.mem.DoNotDisturb
+		s.log.Info("do not disturb", "on", s.access.mem.DoNotDisturb, "button", p.button.Input)
+		s.save()
+		return occurrence{}, false
+	default:
+		return occurrence{kind: pressed, press: p}, true
+	}
+}
