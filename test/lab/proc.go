@@ -146,7 +146,7 @@ func (p *Proc) WaitLine(ctx context.Context, re *regexp.Regexp) (string, error) 
 		select {
 		case <-more:
 		case <-p.exited:
-			return "", fmt.Errorf("%s ended (%v) before it wrote %q; its last words:\n%s", p.Name, p.err, re, p.Tail(20))
+			return "", fmt.Errorf("%s ended (%w) before it wrote %q; its last words:\n%s", p.Name, orClean(p.err), re, p.Tail(20))
 		case <-ctx.Done():
 			return "", fmt.Errorf("%s did not write %q: %w; its last words:\n%s", p.Name, re, ctx.Err(), p.Tail(20))
 		}
@@ -192,4 +192,14 @@ func Poll(ctx context.Context, f func() error) error {
 			return fmt.Errorf("%w (last: %w)", ctx.Err(), err)
 		}
 	}
+}
+
+// errClean stands for a process that ended by itself without an error.
+var errClean = errors.New("exit code 0")
+
+func orClean(err error) error {
+	if err == nil {
+		return errClean
+	}
+	return err
 }

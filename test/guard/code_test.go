@@ -1,0 +1,56 @@
+package guard
+
+import (
+	"go/ast"
+	"strings"
+	"testing"
+)
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	said, at := map[string]bool{}, map[string]string{}
+	for _, s := range sources(t) {
+		// A package of tests only has its comment in a test file.
+		if strings.HasSuffix(s.file.Name.Name, "_test") {
+			continue
+		}
+		at[s.pkg] = s.path
+		if s.file.Doc != nil && len(strings.TrimSpace(s.file.Doc.Text())) > 40 {
+			said[s.pkg] = true
+		}
+	}
+	for pkg, file := range at {
+		if !said[pkg] {
+			t.Errorf("package %s has no comment that says what it is for (%s is one of its files)", pkg, file)
+		}
+	}
+}
+
+// The daemon must not end where nobody expects it: only cmd decides that.
+func TestNobodyButCmdEndsTheProcess(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test || s.room() == "cmd" || s.room() == "test" || strings.HasSuffix(s.pkg, "test") {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			// MustX is X for constants of the program: the first test run shows a wrong one.
+			if f, ok := n.(*ast.FuncDecl); ok && strings.HasPrefix(strings.ToLower(f.Name.Name), "must") {
+				return false
+			}
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			switch f := call.Fun.(type) {
+			case *ast.Ident:
+				if f.Name == "panic" {
+					t.Errorf("%s: panic; return an error instead", s.at(n))
+				}
+			case *ast.SelectorExpr:
+				if x, ok := f.X.(*ast.Ident); ok && x.Name == "os" && f.Sel.Name == "Exit" {
+					t.Errorf("%s: os.Exit outside cmd", s.at(n))
+				}
+			}
+			return true
+		})
+	}
+}
