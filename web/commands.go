@@ -1,0 +1,139 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"intercomd/station"
+)
+
+// Times of commands.
+const (
+	commandTimeout = 3 * time.Second
+	defaultHold    = 200 * time.Millisecond
+	minHold        = 30 * time.Millisecond // shorter ones are glitches to the board
+	maxHold        = time.Minute
+)
+
+func (s *Server) postHangup(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
+	defer cancel()
+	err := s.station.Do(ctx, station.Command{Kind: station.CommandHangup})
+	s.cfg.Log.Info("status page: hang up", "from", r.RemoteAddr, "err", err)
+	switch {
+	case err == nil:
+		done(w, r)
+	case errors.Is(err, station.ErrNoCall):
+		s.refuse(w, r, http.StatusConflict, "There is no call to end.")
+	default:
+		s.refuse(w, r, http.StatusServiceUnavailable,
+			sentence("the call could not be ended: "+err.Error())+" Try again, or restart intercomd.")
+	}
+}
+
+// postPress presses a button of the simulated board for a given time.
+func (s *Server) postPress(w http.ResponseWriter, r *http.Request) {
+	name, ok := s.pressable(w, r)
+	if !ok {
+		return
+	}
+	hold, err := holdTime(r.PostForm.Get("hold"))
+	if err != nil {
+		s.refuse(w, r, http.StatusBadRequest, sentence(err.Error()))
+		return
+	}
+	s.cfg.Log.Info("status page: press", "input", name, "hold", hold, "from", r.RemoteAddr)
+	if err := s.panel.Press(name, hold); err != nil {
+		s.refuse(w, r, http.StatusServiceUnavailable, sentence("the button could not be pressed: "+err.Error()))
+		return
+	}
+	done(w, r)
+}
+
+// postHold keeps a button of the simulated board pressed for as long as the
+// request lives: a dead man's handle. However the browser goes away, the button
+// comes up again, at the latest after maxHold.
+func (s *Server) postHold(w http.ResponseWriter, r *http.Request) {
+	name, ok := s.pressable(w, r)
+	if !ok {
+		return
+	}
+	if !s.takeSlot() {
+		s.tooMany(w, r)
+		return
+	}
+	defer s.freeSlot()
+	// Until the press is reported the client cannot know that it may let go.
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(maxHold + writeTimeout)) // not all writers have deadlines
+	s.cfg.Log.Info("status page: button held", "input", name, "from", r.RemoteAddr)
+	if err := s.panel.Set(name, true); err != nil {
+		s.refuse(w, r, http.StatusServiceUnavailable, sentence("the button could not be pressed: "+err.Error()))
+		return
+	}
+	defer func() {
+		if err := s.panel.Set(name, false); err != nil {
+			s.cfg.Log.Warn("status page: the button could not be let go", "input", name, "err", err)
+		}
+	}()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("pressed\n"))
+	if err := rc.Flush(); err != nil {
+		return
+	}
+	limit := time.NewTimer(maxHold)
+	defer limit.Stop()
+	select {
+	case <-limit.C:
+	case <-r.Context().Done():
+	case <-s.stop:
+	}
+}
+
+// pressable reads the form and finds the input in it, or refuses.
+func (s *Server) pressable(w http.ResponseWriter, r *http.Request) (name string, ok bool) {
+	if err := r.ParseForm(); err != nil {
+		var tooBig *http.MaxBytesError
+		if errors.As(err, &tooBig) {
+			s.refuse(w, r, http.StatusRequestEntityTooLarge, "The form is too large.")
+		} else {
+			s.refuse(w, r, http.StatusBadRequest, "The form cannot be read.")
+		}
+		return "", false
+	}
+	name = r.PostForm.Get("input")
+	snap := s.snapshot()
+	known := slices.ContainsFunc(snap.Board.Inputs, func(in station.Input) bool { return in.Name == name })
+	if !snap.Board.Simulated || !known {
+		s.refuse(w, r, http.StatusNotFound, "There is no such button on a simulated board. "+
+			"The form field input names one of the inputs in /status.json.")
+		return "", false
+	}
+	return name, true
+}
+
+// holdTime reads milliseconds.
+func holdTime(field string) (time.Duration, error) {
+	if field == "" {
+		return defaultHold, nil
+	}
+	ms, err := strconv.Atoi(field)
+	hold := time.Duration(ms) * time.Millisecond
+	if err != nil || ms > int(maxHold/time.Millisecond) || hold < minHold {
+		return 0, errors.New("the form field hold is a time in milliseconds, 30 to 60000")
+	}
+	return hold, nil
+}
+
+// done answers a command: programs get 204, forms are led back to the page.
+func done(w http.ResponseWriter, r *http.Request) {
+	if wantsJSON(r) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}

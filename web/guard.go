@@ -1,0 +1,87 @@
+package web
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// policy is what the browser may load and do: our own files, nothing inline,
+// nothing from elsewhere.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+
+// guard stands before every route: it sets the headers that keep browsers
+// honest, refuses foreign host names and cross-site commands, bounds bodies and
+// turns a panic into an answer.
+func (s *Server) guard(next http.Handler) http.Handler {
+	cross := http.NewCrossOriginProtection()
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.refuse(w, r, http.StatusForbidden,
+			"This command came from another web site. Give it on the door's own page.")
+	}))
+	next = cross.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer s.recovered(w, r)
+		setHeaders(w.Header())
+		if !s.knownHost(r.Host) {
+			s.refuse(w, r, http.StatusMisdirectedRequest,
+				"This page answers to localhost, to IP addresses and to its configured names only. "+
+					"Ask for http://127.0.0.1 with the port of the page.")
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func setHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "SAMEORIGIN")
+	// Not no-referrer: it would turn the Origin of our own forms into "null".
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// recovered answers for a handler that panicked. The daemon must outlive a
+// fault in its page.
+func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
+	err := recover()
+	if err == nil {
+		return
+	}
+	if err == http.ErrAbortHandler { //nolint:errorlint // net/http compares this value with == too
+		panic(err)
+	}
+	s.cfg.Log.Error("status page: a request failed", "path", r.URL.Path, "panic", err)
+	http.Error(w, "The page has failed. The log of intercomd has the details.", http.StatusInternalServerError)
+}
+
+func nameSet(names []string) map[string]bool {
+	set := map[string]bool{"localhost": true}
+	for _, n := range names {
+		set[canonical(n)] = true
+	}
+	return set
+}
+
+// knownHost says whether the Host header is one that only a person or program
+// who means this machine would send. An IP address cannot be rebound.
+func (s *Server) knownHost(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return true
+	}
+	return s.names[canonical(host)]
+}
+
+func canonical(name string) string {
+	return strings.ToLower(strings.TrimSuffix(name, "."))
+}

@@ -1,0 +1,116 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"hash/fnv"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"intercomd/station"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// sections are the parts of the page that are brought up to date one by one, in
+// the order of the page. Each is the name of a template and the id of an element.
+func sections() []string {
+	return []string{"state", "faults", "panel", "sound", "reg", "inputs", "calls", "foot"}
+}
+
+// renderer makes HTML of snapshots. It is safe for concurrent use.
+type renderer struct {
+	tmpl   *template.Template
+	press  bool   // the front panel has live buttons
+	assets string // mark of script and style: with others the page must be loaded again
+	last   atomic.Pointer[rendered]
+}
+
+// rendered is the page of one snapshot at one second, shared by all who watch.
+// It is never written after it was made.
+type rendered struct {
+	snap     *station.Snapshot
+	at       time.Time // cut to the second
+	name     string
+	title    string
+	version  string
+	sections map[string]string
+}
+
+// newRenderer parses the embedded templates, which tests hold to be sound.
+func newRenderer(press bool) *renderer {
+	mark := fnv.New64a()
+	for _, name := range []string{"page.css", "page.js"} {
+		if body, err := staticFiles.ReadFile("static/" + name); err == nil {
+			_, _ = mark.Write(body) // a hash never fails
+		}
+	}
+	return &renderer{
+		tmpl:   template.Must(template.ParseFS(templateFiles, "templates/*.html")),
+		press:  press,
+		assets: strconv.FormatUint(mark.Sum64(), 36),
+	}
+}
+
+// render makes the sections of snap at now, or takes those that were made for
+// the same snapshot in the same second. Two goroutines may make the same page;
+// either is right.
+func (r *renderer) render(snap *station.Snapshot, now time.Time) (*rendered, error) {
+	second := now.Truncate(time.Second)
+	if last := r.last.Load(); last != nil && last.snap == snap && last.at.Equal(second) {
+		return last, nil
+	}
+	v := newView(snap, now, r.press)
+	out := &rendered{
+		snap: snap, at: second, name: v.Name, title: v.Title,
+		version:  v.Foot.Version + "-" + r.assets,
+		sections: make(map[string]string, len(sections())),
+	}
+	var buf bytes.Buffer
+	for _, id := range sections() {
+		buf.Reset()
+		if err := r.tmpl.ExecuteTemplate(&buf, id, v); err != nil {
+			return nil, err
+		}
+		out.sections[id] = strings.TrimSpace(buf.String())
+	}
+	r.last.Store(out)
+	return out, nil
+}
+
+// page is the whole document around the sections.
+func (r *renderer) page(snap *station.Snapshot, now time.Time) ([]byte, error) {
+	p, err := r.render(snap, now)
+	if err != nil {
+		return nil, err
+	}
+	type part struct {
+		ID   string
+		HTML template.HTML
+	}
+	doc := struct {
+		Name, Title, Version string
+		Parts                []part
+	}{Name: p.name, Title: p.title, Version: p.version}
+	for _, id := range sections() {
+		// The sections went through the escaping of html/template already.
+		doc.Parts = append(doc.Parts, part{ID: id, HTML: template.HTML(p.sections[id])}) //nolint:gosec // see above
+	}
+	var buf bytes.Buffer
+	if err := r.tmpl.ExecuteTemplate(&buf, "document", doc); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// refusal is the small page that says no.
+func (r *renderer) refusal(status int, sentence string) ([]byte, error) {
+	var buf bytes.Buffer
+	err := r.tmpl.ExecuteTemplate(&buf, "refusal", struct{ Head, Text string }{http.StatusText(status), sentence})
+	return buf.Bytes(), err
+}

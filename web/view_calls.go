@@ -1,0 +1,140 @@
+package web
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"intercomd/station"
+)
+
+// callView is one row of the ledger.
+type callView struct {
+	At, When            string // machine-readable and for people
+	Who                 string
+	URI                 string
+	Incoming            bool
+	Talked              string
+	Ended               string
+	Tone                tone
+	Sent, Rang, Audible string // press → INVITE, INVITE → ring, answer → first audio
+	Opened              bool
+}
+
+// stepView is one step of the running call.
+type stepView struct {
+	Name, Clock, After string // After counts from the first step
+}
+
+func newCallViews(records []station.Record, now time.Time) []callView {
+	views := make([]callView, 0, len(records))
+	for _, r := range records {
+		start := firstOf(r.Pressed, r.Sent, r.Over)
+		v := callView{
+			At: start.Format(time.RFC3339), When: clock(start, now),
+			Who: peerName(r.Peer), URI: clean(r.Peer.URI, 4*maxName), Incoming: r.Direction == station.Incoming,
+			Talked: none, Ended: endingWords(r.Ending), Tone: endingTone(r),
+			Sent:    between(r.Pressed, r.Sent),
+			Rang:    between(firstOf(r.Sent, r.Pressed), firstOf(r.Ringing, r.Early)),
+			Audible: between(r.Answered, r.Heard),
+			Opened:  !r.Opened.IsZero(),
+		}
+		if !r.Answered.IsZero() && !r.Over.IsZero() {
+			v.Talked = timer(r.Over.Sub(r.Answered))
+		}
+		if !r.Heard.IsZero() && r.Heard.Before(r.Answered) {
+			v.Audible = "early" // heard before the answer already
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+// endingTone: a call that was answered did its work.
+func endingTone(r station.Record) tone {
+	switch r.Ending.Cause {
+	case station.CauseHangup, station.CauseTalkLimit:
+		return good
+	case station.CauseCancelled, station.CauseBusy, station.CauseNoAnswer, station.CauseElsewhere,
+		station.CauseShutdown, station.CauseRefused:
+		return calm
+	}
+	return bad
+}
+
+// endingWords tells why a call ended, by whom, and what the server said to it.
+func endingWords(e station.Ending) string {
+	text := clean(string(e.Cause), maxName)
+	if text == "" {
+		return none
+	}
+	switch e.Cause {
+	case station.CauseHangup, station.CauseCancelled, station.CauseRefused:
+		if e.By != "" {
+			text += " by " + byWords(e.By)
+		}
+	}
+	said := clean(e.Reason, maxName)
+	if e.Status != 0 {
+		said = join(strconv.Itoa(e.Status), said)
+	}
+	if said != "" {
+		text += " (" + said + ")"
+	}
+	return text
+}
+
+func byWords(p station.Party) string {
+	switch p {
+	case station.ByDoor:
+		return "the door"
+	case station.ByPeer:
+		return "the far end"
+	case station.ByNet:
+		return "the network"
+	}
+	return clean(string(p), maxName)
+}
+
+// newSteps is the ledger of a call in the order of time.
+func newSteps(r station.Record) []stepView {
+	first, rings := "Button pressed", "The far end rings"
+	if r.Direction == station.Incoming {
+		first, rings = "Call arrived", "The door rings"
+	}
+	type step struct {
+		name string
+		at   time.Time
+	}
+	steps := []step{
+		{first, r.Pressed},
+		{"Call sent", r.Sent},
+		{rings, r.Ringing},
+		{"Heard before the answer", r.Early},
+		{"Answered", r.Answered},
+		{"Audio path up", r.MediaUp},
+		{"First audio heard", r.Heard},
+		{"First audio sent", r.Spoken},
+		{"Door opened", r.Opened},
+	}
+	steps = slices.DeleteFunc(steps, func(s step) bool { return s.at.IsZero() })
+	slices.SortStableFunc(steps, func(a, b step) int { return a.at.Compare(b.at) })
+	views := make([]stepView, len(steps))
+	for i, s := range steps {
+		views[i] = stepView{Name: s.name, Clock: s.at.Format("15:04:05.000")}
+		if i > 0 {
+			views[i].After = "+" + latency(s.at.Sub(steps[0].at))
+		}
+	}
+	return views
+}
+
+// firstOf is the first of the times that is known.
+func firstOf(times ...time.Time) time.Time {
+	for _, t := range times {
+		if !t.IsZero() {
+			return t
+		}
+	}
+	return time.Time{}
+}

@@ -1,0 +1,200 @@
+package web
+
+import (
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"intercomd/station"
+)
+
+const none = "–" // stands where there is nothing to show
+
+// Names from the network and texts from devices are shown up to this length, in runes.
+const (
+	maxName = 64
+	maxText = 400
+)
+
+// clean makes foreign text fit to be shown: no control characters, none that
+// turn the direction of the text around (Unicode TR36, section 2.3), no
+// endless length. Escaping for HTML is the template's part.
+func clean(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.TrimSpace(s)
+	if utf8.RuneCountInString(s) > limit {
+		s = string([]rune(s)[:limit-1]) + "…"
+	}
+	return s
+}
+
+// sentence begins with a capital letter and ends with a full stop, whatever the
+// error text did.
+func sentence(s string) string {
+	s = clean(s, maxText)
+	if s == "" {
+		return ""
+	}
+	r, n := utf8.DecodeRuneInString(s)
+	// A word with capitals inside, such as a host name or "iPhone", stays as it is.
+	if word, _, _ := strings.Cut(s, " "); word == strings.ToLower(word) && !strings.ContainsAny(word, ".:/_=") {
+		s = string(unicode.ToUpper(r)) + s[n:]
+	}
+	if !strings.ContainsAny(s[len(s)-1:], ".!?") && !strings.HasSuffix(s, "…") {
+		s += "."
+	}
+	return s
+}
+
+// peerName is what people call the far end.
+func peerName(p station.Peer) string {
+	name, user := clean(p.Name, maxName), clean(p.User, maxName)
+	switch {
+	case name != "" && user != "" && name != user:
+		return name + " (" + user + ")"
+	case name != "":
+		return name
+	case user != "":
+		return user
+	case p.URI != "":
+		return clean(p.URI, maxName)
+	}
+	return "unknown"
+}
+
+// serverName is the host of the server's URL, with a port that is not the usual one.
+func serverName(server string) string {
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" {
+		return clean(server, maxName)
+	}
+	if port := u.Port(); port == "443" && u.Scheme == "wss" || port == "80" && u.Scheme == "ws" {
+		return clean(u.Hostname(), maxName)
+	}
+	return clean(u.Host, maxName)
+}
+
+// clock shows a moment in the door's own time zone, the shorter the nearer.
+func clock(t, now time.Time) string {
+	if t.IsZero() {
+		return none
+	}
+	now = now.In(t.Location())
+	switch {
+	case t.YearDay() == now.YearDay() && t.Year() == now.Year():
+		return t.Format("15:04:05")
+	case t.Year() == now.Year():
+		return t.Format("2 Jan 15:04:05")
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
+// span is a duration in words of two units at most: "34 s", "5 min", "3 h 12 min", "2 d".
+func span(d time.Duration) string {
+	d = max(d, 0)
+	m, h := int(d/time.Minute), int(d/time.Hour)
+	switch {
+	case d < time.Minute:
+		return strconv.Itoa(int(d/time.Second)) + " s"
+	case h == 0:
+		return strconv.Itoa(m) + " min"
+	case h < 24:
+		return units(h, " h", m%60, " min")
+	}
+	return units(h/24, " d", h%24, " h")
+}
+
+func units(a int, unitA string, b int, unitB string) string {
+	text := strconv.Itoa(a) + unitA
+	if b > 0 {
+		text += " " + strconv.Itoa(b) + unitB
+	}
+	return text
+}
+
+// since is the age of a moment, "" of one that is not known.
+func since(t, now time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	if d := now.Sub(t); d >= time.Second {
+		return span(d)
+	}
+	return "a moment"
+}
+
+// timer is a duration as a stopwatch shows it: "0:34", "1:02:03".
+func timer(d time.Duration) string {
+	s := int(max(d, 0) / time.Second)
+	text := strconv.Itoa(s/60%60) + ":" + pad(s%60)
+	if s >= 3600 {
+		text = strconv.Itoa(s/3600) + ":" + pad(s/60%60) + ":" + pad(s%60)
+	}
+	return text
+}
+
+func pad(n int) string {
+	if n < 10 {
+		return "0" + strconv.Itoa(n)
+	}
+	return strconv.Itoa(n)
+}
+
+// between is the time from one step of a call to a later one: "85 ms", "6.21 s".
+func between(from, to time.Time) string {
+	if from.IsZero() || to.IsZero() {
+		return none
+	}
+	return latency(to.Sub(from))
+}
+
+func latency(d time.Duration) string {
+	switch {
+	case d < 0:
+		return none
+	case d < time.Second:
+		return strconv.FormatInt(d.Round(time.Millisecond).Milliseconds(), 10) + " ms"
+	case d < time.Minute:
+		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + " s"
+	}
+	return span(d)
+}
+
+// decimal shows a measured value with one digit after the point.
+func decimal(f float64, unit string) string {
+	return strings.ReplaceAll(strconv.FormatFloat(finite(f, 0), 'f', 1, 64), "-", "−") + " " + unit
+}
+
+// share is a percentage, with a digit more where it is small.
+func share(part, rest uint64) string {
+	total := float64(part) + float64(rest)
+	if total == 0 {
+		return "0 %"
+	}
+	p := float64(part) / total * 100
+	if p == 0 || p >= 10 {
+		return strconv.Itoa(int(math.Round(p))) + " %"
+	}
+	return strconv.FormatFloat(p, 'f', 1, 64) + " %"
+}
+
+func count(n uint64) string { return strconv.FormatUint(n, 10) }
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
