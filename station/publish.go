@@ -1,6 +1,10 @@
 package station
 
-import "time"
+import (
+	"runtime"
+	"runtime/metrics"
+	"time"
+)
 
 // publication is a snapshot and the news that it has been replaced.
 type publication struct {
@@ -39,7 +43,7 @@ func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
 		rec := *s.rec
 		snap.Call = &rec
 	}
-	snap.Door = s.doorState(now)
+	snap.Door, snap.Runtime = s.doorState(now), cost()
 	for _, b := range s.cfg.Buttons {
 		snap.Buttons = append(snap.Buttons, Button{Input: b.Input, Label: b.Label, Target: b.Press.Target})
 	}
@@ -58,4 +62,15 @@ func (s *Station) doorState(now time.Time) DoorState {
 		d.BlockedUntil = t
 	}
 	return d
+}
+
+// cost reads what the program uses, without stopping it.
+func cost() Runtime {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	r := Runtime{Goroutines: runtime.NumGoroutine()}
+	if sample[0].Value.Kind() == metrics.KindUint64 {
+		r.HeapBytes = sample[0].Value.Uint64()
+	}
+	return r
 }

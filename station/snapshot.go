@@ -19,7 +19,14 @@ type Snapshot struct {
 	Board        BoardState   `json:"board"`
 	Door         DoorState    `json:"door"`
 	Buttons      []Button     `json:"buttons"`
+	Runtime      Runtime      `json:"runtime"`
 	Faults       []Fault      `json:"faults"` // what is wrong now, oldest first
+}
+
+// Runtime is what the program costs: figures that must not grow from call to call.
+type Runtime struct {
+	Goroutines int    `json:"goroutines"`
+	HeapBytes  uint64 `json:"heapBytes"` // live and not yet collected objects
 }
 
 // State is what the door is doing.
