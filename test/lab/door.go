@@ -1,0 +1,311 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// DoorConfig is what a test says about an intercomd that it starts.
+type DoorConfig struct {
+	Binary string // path of intercomd
+	Dir    string // for its files; created
+	User   string // extension at the lab's server; its password is [Password]
+	Server string // wss://...
+	CAFile string // "" trusts the system's authorities only
+	Port   int    // of its page on 127.0.0.1
+	Card   *Card  // its sound card; nil for none
+	// Keys are further lines of the file, "section.key" to TOML value. They win over
+	// what the fields above say; an empty value leaves the key out.
+	Keys map[string]string
+	// Tables are tables such as [[button]], written behind everything else.
+	Tables string
+	Log    io.Writer // a copy of its log
+}
+
+// File writes the configuration file and returns its path.
+func (c DoorConfig) File() (string, error) {
+	keys := map[string]string{
+		"sip.server": strconv.Quote(c.Server), "sip.user": strconv.Quote(c.User), "sip.password": strconv.Quote(Password(c.User)),
+		"sip.domain":   strconv.Quote(Domain),
+		"board.driver": `"sim"`, "web.listen": fmt.Sprintf(`"127.0.0.1:%d"`, c.Port),
+		"state.dir": strconv.Quote(filepath.Join(c.Dir, "state")), "log.level": `"debug"`,
+		"audio.input": `"none"`, "audio.output": `"none"`,
+	}
+	if c.CAFile != "" {
+		keys["sip.ca_file"] = strconv.Quote(c.CAFile)
+	}
+	if c.Card != nil {
+		keys["audio.input"], keys["audio.output"] = strconv.Quote(c.Card.Mic()), strconv.Quote(c.Card.Speaker())
+	}
+	maps.Copy(keys, c.Keys)
+
+	var b strings.Builder
+	last := ""
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		section, key, _ := strings.Cut(k, ".")
+		if keys[k] == "" {
+			continue
+		}
+		if section != last {
+			fmt.Fprintf(&b, "\n[%s]\n", section)
+			last = section
+		}
+		fmt.Fprintf(&b, "%s = %s\n", key, keys[k])
+	}
+	b.WriteString(c.Tables)
+	file := filepath.Join(c.Dir, "intercom.toml")
+	if err := os.MkdirAll(filepath.Join(c.Dir, "state"), 0o755); err != nil {
+		return "", fmt.Errorf("write a configuration: %w", err)
+	}
+	if err := os.WriteFile(file, []byte(strings.TrimLeft(b.String(), "\n")), 0o600); err != nil {
+		return "", fmt.Errorf("write a configuration: %w", err)
+	}
+	return file, nil
+}
+
+// Door is a running intercomd, seen through its page.
+type Door struct {
+	*Proc
+	Config DoorConfig
+	File   string // its configuration
+	URL    string // of its page, with a slash at the end
+
+	http *http.Client
+}
+
+// StartDoor writes the configuration and starts the daemon. It returns when its
+// page answers.
+func StartDoor(ctx context.Context, c DoorConfig) (*Door, error) {
+	file, err := c.File()
+	if err != nil {
+		return nil, err
+	}
+	return RunDoor(ctx, c, file)
+}
+
+// RunDoor starts the daemon with a configuration file that is there already.
+func RunDoor(ctx context.Context, c DoorConfig, file string) (*Door, error) {
+	var env []string
+	if c.Card != nil {
+		env = c.Card.Env()
+	}
+	p, err := Start(Spec{Name: "intercomd " + c.User, Args: []string{c.Binary, "run", file}, Env: env, Log: c.Log})
+	if err != nil {
+		return nil, err
+	}
+	d := &Door{Proc: p, Config: c, File: file, URL: fmt.Sprintf("http://127.0.0.1:%d/", c.Port), http: &http.Client{Timeout: 5 * time.Second}}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	err = Poll(ctx, func() error {
+		select {
+		case <-p.Exited():
+			cancel()
+			return errors.New("it ended")
+		default:
+		}
+		_, err := d.Status(ctx)
+		return err
+	})
+	if err != nil {
+		_ = p.Stop(time.Second)
+		return nil, fmt.Errorf("start intercomd %s: %w\n%s", c.User, err, p.Tail(40))
+	}
+	return d, nil
+}
+
+// Status is the part of the daemon's JSON that the lab looks at.
+type Status struct {
+	State        string       `json:"state"`
+	Call         *CallRecord  `json:"call"`
+	Calls        []CallRecord `json:"calls"`
+	Registration struct {
+		State  string `json:"state"`
+		Error  string `json:"error"`
+		Remedy string `json:"remedy"`
+	} `json:"registration"`
+	Sound struct {
+		Input, Output struct {
+			OK    bool   `json:"ok"`
+			Error string `json:"error"`
+		}
+		MicLive bool   `json:"micLive"`
+		Codec   string `json:"codec"`
+	} `json:"sound"`
+	Board struct {
+		Lamps []struct {
+			Name    string `json:"name"`
+			Pattern string `json:"pattern"`
+		} `json:"lamps"`
+		Relays []struct {
+			Name string `json:"name"`
+			On   bool   `json:"on"`
+		} `json:"relays"`
+	} `json:"board"`
+	Faults []struct {
+		Key    string `json:"key"`
+		Text   string `json:"text"`
+		Remedy string `json:"remedy"`
+	} `json:"faults"`
+	Runtime struct {
+		Goroutines int `json:"goroutines"`
+	} `json:"runtime"`
+}
+
+// CallRecord is the ledger of one call.
+type CallRecord struct {
+	ID        string    `json:"id"`
+	Direction string    `json:"direction"`
+	Button    string    `json:"button"`
+	Pressed   time.Time `json:"pressed"`
+	Sent      time.Time `json:"sent"`
+	Ringing   time.Time `json:"ringing"`
+	Answered  time.Time `json:"answered"`
+	MediaUp   time.Time `json:"mediaUp"`
+	Heard     time.Time `json:"heard"`
+	Spoken    time.Time `json:"spoken"`
+	Opened    time.Time `json:"opened"`
+	Ended     time.Time `json:"ended"`
+	Digits    int       `json:"digits"`
+	Peer      struct {
+		User string `json:"user"`
+	} `json:"peer"`
+	Ending struct {
+		Cause  string `json:"cause"`
+		By     string `json:"by"`
+		Status int    `json:"status"`
+		Reason string `json:"reason"`
+	} `json:"ending"`
+}
+
+// Relay reports whether a relay is energised.
+func (s Status) Relay(name string) bool {
+	return slices.ContainsFunc(s.Board.Relays, func(r struct {
+		Name string `json:"name"`
+		On   bool   `json:"on"`
+	},
+	) bool {
+		return r.Name == name && r.On
+	})
+}
+
+// Fault returns the text and remedy of the first fault whose key begins with
+// prefix, "" if there is none.
+func (s Status) Fault(prefix string) string {
+	for _, f := range s.Faults {
+		if strings.HasPrefix(f.Key, prefix) {
+			return f.Text + " – " + f.Remedy
+		}
+	}
+	return ""
+}
+
+// Get reads a page of the daemon as text.
+func (d *Door) Get(ctx context.Context, path string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.URL+path, nil)
+	if err != nil {
+		return "", err
+	}
+	return d.do(req)
+}
+
+func (d *Door) do(req *http.Request) (string, error) {
+	resp, err := d.http.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s %s: %s: %.200s", req.Method, req.URL, resp.Status, body)
+	}
+	return string(body), err
+}
+
+// Status reads the snapshot of the moment.
+func (d *Door) Status(ctx context.Context) (Status, error) {
+	var s Status
+	body, err := d.Get(ctx, "status.json")
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal([]byte(body), &s); err != nil {
+		return s, fmt.Errorf("read status.json: %w", err)
+	}
+	return s, nil
+}
+
+// Press presses a button of the simulated board for 100 ms. It returns the time
+// at which it did.
+func (d *Door) Press(ctx context.Context, input string) (time.Time, error) {
+	form := url.Values{"input": {input}, "hold": {"100"}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL+"panel/press", strings.NewReader(form.Encode()))
+	if err != nil {
+		return time.Time{}, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	at := time.Now()
+	_, err = d.do(req)
+	return at, err
+}
+
+// Wait waits until a snapshot fulfils a condition, given in words for the error,
+// and returns it.
+func (d *Door) Wait(ctx context.Context, words string, ok func(Status) bool) (Status, error) {
+	var s Status
+	err := Poll(ctx, func() error {
+		select {
+		case <-d.Exited():
+			return fmt.Errorf("intercomd ended: %w", orClean(d.Err()))
+		default:
+		}
+		var err error
+		if s, err = d.Status(ctx); err != nil {
+			return err
+		}
+		if !ok(s) {
+			return errors.New("state is " + s.State + ", registration " + s.Registration.State)
+		}
+		return nil
+	})
+	if err != nil {
+		return s, fmt.Errorf("intercomd %s: never %s: %w; its log ends with:\n%s", d.Config.User, words, err, d.Tail(40))
+	}
+	return s, nil
+}
+
+// Registered waits until the daemon is registered and its sound is open.
+func (d *Door) Registered(ctx context.Context) error {
+	_, err := d.Wait(ctx, "registered with sound", func(s Status) bool {
+		return s.Registration.State == "registered" && (d.Config.Card == nil || s.Sound.Input.OK && s.Sound.Output.OK)
+	})
+	return err
+}
+
+// InState waits for a state: "idle", "calling", "ringing", "talking".
+func (d *Door) InState(ctx context.Context, state string) (Status, error) {
+	return d.Wait(ctx, state, func(s Status) bool { return s.State == state })
+}
+
+// Over waits until the call that began after t has ended and returns its record.
+func (d *Door) Over(ctx context.Context, t time.Time) (CallRecord, error) {
+	s, err := d.Wait(ctx, "over with the call", func(s Status) bool {
+		return s.State == "idle" && s.Call == nil && len(s.Calls) > 0 && s.Calls[0].Ended.After(t)
+	})
+	if err != nil {
+		return CallRecord{}, err
+	}
+	return s.Calls[0], nil
+}
