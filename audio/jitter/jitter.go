@@ -1,0 +1,308 @@
+// Package jitter puts the packets of one audio stream back in order and says,
+// every few milliseconds, what to play: a packet, a repair, or nothing yet.
+//
+// It is a pure structure: no goroutine, no clock, no decoder. It sees arrival
+// times and RTP headers and refuses to know what a payload means.
+//
+//	Put ──▶ slots by sequence number ──▶ Next: Play, Recover, Conceal, Idle
+//	  └──▶ transit times ──▶ target delay
+//
+// Time. A packet's media time is its timestamp in the receiver's clock, up to a
+// constant; its transit is arrival minus media time. The smallest transit of
+// the last seconds is the base: how long a packet takes that meets no queue.
+// The delay of playback is how much later than base a packet is played. A packet
+// whose transit exceeds base by j is in time if the delay is at least j, so the
+// target is a high quantile of j. Compared with counting queued packets this
+// works for any packet duration, for silence suppression and across loss.
+package jitter
+
+import "time"
+
+// MaxPayload is the largest payload that is taken, in bytes.
+const MaxPayload = 1500
+
+const (
+	slots = 128 // a power of two: 2.56 s of 20 ms packets
+
+	// RFC 3550 appendix A.1: a jump forward by more than maxDropout or back by
+	// more than maxMisorder is a restarted sender, if the next packet agrees.
+	maxDropout  = 3000
+	maxMisorder = 100
+
+	// discontinuity is the change of transit that only a new timeline explains.
+	discontinuity = time.Second
+	// early is how much before the target delay a waiting stream may start.
+	early = 5 * time.Millisecond
+	// concealStep is the longest repair at once.
+	concealStep = 10 * time.Millisecond
+	// dryAfter is how long nothing may come before the stream counts as paused;
+	// when it comes back, playback waits for the target delay anew.
+	dryAfter = 100 * time.Millisecond
+	// finest is the resolution of repairs: the shortest Opus frame.
+	finest = 2500 * time.Microsecond
+	// foreign is how long a sender that was replaced stays ignored while its
+	// successor is heard.
+	foreign = 500 * time.Millisecond
+)
+
+// Config bounds the delay. The zero value takes the defaults.
+type Config struct {
+	Floor time.Duration // least target delay; default 20 ms
+	Ceil  time.Duration // greatest target delay; default 200 ms
+	// Excess is how far the delay may lie above the target before packets are
+	// thrown away; less is for time-scale modification to mend. Default 150 ms.
+	Excess time.Duration
+}
+
+// Packet is an RTP packet as far as it matters here.
+type Packet struct {
+	SSRC      uint32
+	Seq       uint16
+	Timestamp uint32
+	ClockRate int    // of Timestamp, Hz
+	Samples   int    // duration in units of ClockRate
+	Codec     int    // whatever tells decoders apart
+	Payload   []byte // copied by Put
+}
+
+// Verdict says what became of a packet.
+type Verdict int
+
+// What can become of a packet.
+const (
+	Taken     Verdict = iota
+	Duplicate         // already here
+	Late              // its time is over
+	Foreign           // of a sender that was replaced, or a stray
+	Malformed         // no duration, too large
+)
+
+// Kind says what to play next.
+type Kind int
+
+// What can be played next.
+const (
+	Idle    Kind = iota // nothing has come yet, or nothing comes any more
+	Play                // decode Payload
+	Recover             // Samples are lost directly before Payload: repair from it
+	Conceal             // Samples are missing: continue what was heard
+)
+
+// Action is the answer of [Buffer.Next].
+type Action struct {
+	Kind    Kind
+	Payload []byte // of Play and Recover; valid until the next call of Put
+	Codec   int    // of Payload, or of the last packet played
+	// Duration is how much audio to make. For Play it is what the header of the
+	// payload promises.
+	Duration time.Duration
+	// Fresh is set on the first Play of a sender: forget all decoder state.
+	Fresh bool
+	// Jump is set on Play when waiting packets were thrown away to catch up.
+	Jump bool
+}
+
+// Stats counts packets since New, and shows delays.
+type Stats struct {
+	Received  uint64 // every packet that was given to Put
+	Lost      uint64 // never came, or too late to be played
+	Late      uint64 // of these, the ones that came too late
+	Duplicate uint64
+	Discarded uint64        // thrown away to catch up
+	Target    time.Duration // delay aimed at
+	Delay     time.Duration // delay of the packet played last
+}
+
+type slot struct {
+	used     bool
+	seq      uint16
+	codec    int
+	at       time.Duration // media time
+	duration time.Duration
+	n        int
+	payload  [MaxPayload]byte
+}
+
+// Buffer is a jitter buffer. It belongs to one goroutine and does not allocate
+// after New.
+type Buffer struct {
+	cfg   Config
+	slots [slots]slot
+	stats Stats
+	delay estimator
+
+	// The sender.
+	known   bool
+	ssrc    uint32
+	clock   int
+	codec   int
+	newest  uint16        // sequence number received last in order
+	bad     int           // sequence number that would confirm a restart; -1 none
+	stamp   uint32        // timestamp of newest
+	at      time.Duration // media time of newest
+	transit time.Duration // of newest
+	heard   time.Duration // arrival of the last packet taken
+	old     [4]uint32     // senders that were replaced
+	oldN    int
+
+	// Playback.
+	running bool
+	waiting int           // packets in slots
+	nextSeq uint16        // of the next packet to be played
+	next    time.Duration // its media time if nothing is lost
+	extra   time.Duration // concealed since without advancing next
+	gap     bool          // the packet before the first is missing
+	jump    bool          // for the Action of the next Play
+	fresh   bool          // likewise
+}
+
+// New returns an empty buffer.
+func New(c Config) *Buffer {
+	if c.Floor <= 0 {
+		c.Floor = 20 * time.Millisecond
+	}
+	if c.Ceil < c.Floor {
+		c.Ceil = max(c.Floor, 200*time.Millisecond)
+	}
+	if c.Excess <= 0 {
+		c.Excess = 150 * time.Millisecond
+	}
+	return &Buffer{cfg: c, bad: -1, delay: newEstimator()}
+}
+
+// Stats returns counters and delays.
+func (b *Buffer) Stats() Stats {
+	s := b.stats
+	s.Target = b.target()
+	return s
+}
+
+// Reset forgets the stream and its timing, not the counters.
+func (b *Buffer) Reset() {
+	s, c := b.stats, b.cfg
+	s.Delay = 0
+	for i := range b.slots {
+		b.slots[i].used = false
+	}
+	*b = Buffer{cfg: c, stats: s, bad: -1, delay: newEstimator(), slots: b.slots}
+}
+
+func (b *Buffer) target() time.Duration {
+	return min(max(b.delay.quantile(), b.cfg.Floor), b.cfg.Ceil)
+}
+
+// delayOf is the delay that s would have if its first sample were heard at t.
+func (b *Buffer) delayOf(s *slot, t time.Duration) time.Duration {
+	return t - s.at - b.delay.base()
+}
+
+// first returns the oldest packet waiting, or nil.
+func (b *Buffer) first() *slot {
+	if b.waiting == 0 {
+		return nil
+	}
+	for k := range uint16(slots) {
+		if s := &b.slots[(b.nextSeq+k)%slots]; s.used {
+			return s
+		}
+	}
+	return nil
+}
+
+// Ready tells whether the next packet in order is here, so that Next will
+// return Play.
+func (b *Buffer) Ready() bool {
+	s := &b.slots[b.nextSeq%slots]
+	return b.running && s.used && s.at-b.next-b.extra < finest
+}
+
+// Next says what to play. now is the receiver's clock, the one of Put's arrival;
+// ahead is how much audio from earlier calls is still to be heard before this.
+func (b *Buffer) Next(now, ahead time.Duration) Action {
+	s := b.first()
+	t := now + ahead
+	switch {
+	case !b.running:
+		if s == nil || b.delayOf(s, t) < b.target()-early {
+			return Action{Kind: Idle, Codec: b.codec, Duration: concealStep}
+		}
+		b.running = true
+		return b.play(b.catchUp(s, t), t)
+	case s == nil:
+		b.extra += concealStep
+		if b.extra > dryAfter {
+			b.running = false
+		}
+		return Action{Kind: Conceal, Codec: b.codec, Duration: concealStep}
+	}
+	if b.delayOf(s, t) > b.target()+b.cfg.Excess {
+		return b.play(b.catchUp(s, t), t)
+	}
+	gap := (s.at - b.next - b.extra).Truncate(finest)
+	if gap <= 0 {
+		return b.play(s, t)
+	}
+	return b.fill(s, gap)
+}
+
+// fill repairs the gap before s, step by step.
+func (b *Buffer) fill(s *slot, gap time.Duration) Action {
+	lost := b.passTo(s)
+	if lost && gap <= s.duration {
+		b.next += gap
+		return Action{Kind: Recover, Payload: s.payload[:s.n], Codec: s.codec, Duration: gap}
+	}
+	step := min(gap, concealStep)
+	if lost && gap-s.duration >= finest {
+		step = min(gap-s.duration, concealStep) // keep the last packet's worth for Recover
+	}
+	b.next += step
+	return Action{Kind: Conceal, Codec: b.codec, Duration: step}
+}
+
+// passTo gives up the packets before s and tells whether the one directly
+// before it is missing, as opposed to a sender that was silent.
+func (b *Buffer) passTo(s *slot) bool {
+	if s.seq != b.nextSeq {
+		b.gap = true
+	}
+	b.skip(s.seq)
+	return b.gap
+}
+
+// skip moves on to seq; what is before it was lost.
+func (b *Buffer) skip(seq uint16) {
+	b.stats.Lost += uint64(seq - b.nextSeq)
+	b.nextSeq = seq
+}
+
+// catchUp throws packets away until s is no later than the target.
+func (b *Buffer) catchUp(s *slot, t time.Duration) *slot {
+	for b.waiting > 1 && b.delayOf(s, t) > b.target()+early {
+		b.take(s)
+		b.stats.Discarded++
+		b.jump = true
+		s = b.first()
+	}
+	return s
+}
+
+// take removes s, the first packet, from the queue.
+func (b *Buffer) take(s *slot) {
+	b.skip(s.seq)
+	b.nextSeq++
+	s.used = false
+	b.waiting--
+}
+
+func (b *Buffer) play(s *slot, t time.Duration) Action {
+	b.stats.Delay = b.delayOf(s, t)
+	a := Action{
+		Kind: Play, Payload: s.payload[:s.n], Codec: s.codec, Duration: s.duration,
+		Fresh: b.fresh, Jump: b.jump,
+	}
+	b.take(s)
+	b.next, b.extra = s.at+s.duration, 0
+	b.codec, b.jump, b.fresh, b.gap = s.codec, false, false, false
+	return a
+}

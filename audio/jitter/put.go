@@ -1,0 +1,127 @@
+package jitter
+
+import "time"
+
+// Put takes a packet that arrived at the given time of the receiver's clock.
+func (b *Buffer) Put(p Packet, arrival time.Duration) Verdict {
+	b.stats.Received++
+	if p.ClockRate <= 0 || p.Samples <= 0 || p.Samples > p.ClockRate || len(p.Payload) > MaxPayload {
+		return Malformed
+	}
+	if !b.known || p.ClockRate != b.clock {
+		b.restart(p, arrival)
+	} else if v := b.sender(p, arrival); v != Taken {
+		return v
+	}
+	b.heard = arrival
+
+	ahead := int16(p.Seq - b.newest)
+	at := b.mediaTime(p, arrival, ahead)
+	if b.fresh && ahead < 0 {
+		b.nextSeq = min16(p.Seq, b.nextSeq) // nothing was played yet: not too late
+	}
+	if int16(p.Seq-b.nextSeq) < 0 {
+		b.stats.Late++
+		b.delay.add(arrival, arrival-at)
+		return Late
+	}
+	s := &b.slots[p.Seq%slots]
+	if s.used && s.seq == p.Seq {
+		b.stats.Duplicate++
+		return Duplicate
+	}
+	b.makeRoom(p.Seq)
+	b.delay.add(arrival, arrival-at)
+	s.used, s.seq, s.codec = true, p.Seq, p.Codec
+	s.at, s.duration = at, span(int64(p.Samples), p.ClockRate)
+	s.n = copy(s.payload[:], p.Payload)
+	b.waiting++
+	return Taken
+}
+
+// sender decides whether a packet belongs to the stream that is played.
+func (b *Buffer) sender(p Packet, arrival time.Duration) Verdict {
+	if p.SSRC != b.ssrc {
+		if b.wasReplaced(p.SSRC) && arrival-b.heard < foreign {
+			return Foreign
+		}
+		b.old[b.oldN%len(b.old)] = b.ssrc
+		b.oldN++
+		b.restart(p, arrival)
+		return Taken
+	}
+	if d := int(int16(p.Seq - b.newest)); d > maxDropout || d < -maxMisorder {
+		if int(p.Seq) != b.bad {
+			b.bad = int(p.Seq + 1)
+			return Foreign
+		}
+		b.restart(p, arrival)
+	}
+	b.bad = -1
+	return Taken
+}
+
+func (b *Buffer) wasReplaced(ssrc uint32) bool {
+	for i := range min(b.oldN, len(b.old)) {
+		if b.old[i] == ssrc {
+			return true
+		}
+	}
+	return false
+}
+
+// restart begins a new stream with p, which counts as a packet of usual transit.
+// What was learned about jitter stays: the path is likely the same.
+func (b *Buffer) restart(p Packet, arrival time.Duration) {
+	for i := range b.slots {
+		b.slots[i].used = false
+	}
+	b.waiting, b.running, b.extra, b.bad = 0, false, 0, -1
+	b.fresh, b.gap, b.jump = true, false, false
+	b.known, b.ssrc, b.clock = true, p.SSRC, p.ClockRate
+	b.newest, b.nextSeq, b.stamp = p.Seq, p.Seq, p.Timestamp
+	b.transit = b.delay.base()
+	b.at = arrival - b.transit
+	b.delay.rebase(arrival, b.transit)
+}
+
+// mediaTime unwraps the timestamp of p, which is ahead packets newer than the
+// newest one. A jump of the timeline in either clock is taken out.
+func (b *Buffer) mediaTime(p Packet, arrival time.Duration, ahead int16) time.Duration {
+	at := b.at + span(int64(int32(p.Timestamp-b.stamp)), b.clock)
+	if ahead < 0 {
+		return at
+	}
+	if d := arrival - at - b.transit; d > discontinuity || d < -discontinuity {
+		at = arrival - b.transit
+	}
+	b.newest, b.stamp, b.at, b.transit = p.Seq, p.Timestamp, at, arrival-at
+	return at
+}
+
+// makeRoom gives up the oldest packets if seq lies beyond the last slot.
+func (b *Buffer) makeRoom(seq uint16) {
+	for int(seq-b.nextSeq) >= slots {
+		s := b.first()
+		if s == nil {
+			b.skip(seq)
+			return
+		}
+		b.take(s)
+		b.stats.Discarded++
+		b.jump = true
+	}
+}
+
+// min16 is the older of two sequence numbers.
+func min16(a, b uint16) uint16 {
+	if int16(a-b) < 0 {
+		return a
+	}
+	return b
+}
+
+// span converts a number of RTP clock units to time.
+func span(units int64, clock int) time.Duration {
+	return time.Duration(units * int64(time.Second) / int64(clock))
+}
