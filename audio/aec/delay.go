@@ -202,3 +202,18 @@ func (s *delaySearch) peak() {
 }
 
 func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
+
+// near is the largest value of the correlation within w samples of 16 kHz of
+// lag, relative to its peak.
+func (s *delaySearch) near(lag, w float32) float32 {
+	from := max(0, int((lag-w)/searchDecim))
+	to := min(searchLags-1, int((lag+w)/searchDecim)+1)
+	var best, top float32
+	for _, v := range s.scratch[:searchLags] {
+		top = max(top, v)
+	}
+	for i := from; i <= to; i++ {
+		best = max(best, s.scratch[i])
+	}
+	return best / (top + 1e-20)
+}

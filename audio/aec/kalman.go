@@ -17,6 +17,7 @@ type Kalman struct {
 	hist   *history
 	flt    *filter
 	try    *trial
+	clock  *drift
 	sup    *suppressor
 
 	mic, far, aligned, shaped, echo, lin, clean [lowFrame]float32
@@ -47,6 +48,7 @@ func NewKalman() *Kalman {
 		hist:     newHistory(tailMs / 10),
 		flt:      newFilter(tailMs / 10),
 		try:      newTrial(tailMs / 10),
+		clock:    newDrift(),
 		sup:      newSuppressor(),
 	}
 	k.Reset()
@@ -70,6 +72,7 @@ func (k *Kalman) Reset() {
 	k.hist.reset()
 	k.flt.reset()
 	k.try.reset()
+	k.clock.reset()
 	k.sup.reset()
 	k.track = tracker{}
 	k.level = levels{}
@@ -89,7 +92,6 @@ func (k *Kalman) Process(out, mic, far []float32) {
 	k.micDown.process(k.mic[:], m)
 	k.farDown.process(k.far[:], f)
 	k.cancel()
-	k.debug()
 	k.assemble(out, m)
 }
 
@@ -134,10 +136,15 @@ func (k *Kalman) cancel() {
 	if active {
 		if k.try.step(k.flt, k.hist, k.mic[:], k.lin[:], k.level.lin > 0.003*k.level.mic) {
 			k.shp.forget()
+			k.clock.settle()
 		}
 	}
 	if k.level.far > 1e-5 && k.level.lin < 0.25*k.level.mic {
 		k.shp.learn(k.flt, k.hist, k.lin[:], k.level.lin)
+	}
+	usable := k.level.far > 1e-5 && k.level.lin < 0.25*k.level.mic
+	if move := k.clock.update(k.flt, k.echo[:], usable); k.track.known {
+		k.ref.setDelay(k.ref.delay + move)
 	}
 	if !k.level.useFilter() {
 		copy(k.lin[:], k.mic[:])
@@ -184,7 +191,7 @@ func (l *levels) useFilter() bool { return l.lin < 1.2*l.mic }
 // tracker decides when to believe the delay search.
 type tracker struct {
 	known bool
-	lag   float32 // the last believed lag, samples of 16 kHz
+	place float32 // the believed lag less the delay of the reference, samples of 16 kHz
 	last  float32 // the last estimate
 	agree int     // estimates in a row that were like it
 }
@@ -206,7 +213,8 @@ func (k *Kalman) retune() {
 		t.agree = 0
 	}
 	t.last = lag
-	if t.known && abs(lag-t.lag) < 48 {
+	now := float32(k.ref.delay) + t.place
+	if t.known && (abs(lag-now) < 48 || k.search.near(now, 32) > 0.6) {
 		return
 	}
 	if t.agree < 2 && !(t.agree >= 1 && !t.known) {
@@ -216,12 +224,14 @@ func (k *Kalman) retune() {
 	k.ref.setDelay(math.Floor(float64(max(0, lag-lead))))
 	move := old - k.ref.delay
 	if t.known {
-		move += float64(lag - t.lag)
+		move += float64(lag - now)
 	}
 	k.flt.shift(int(math.Round(move)))
+	k.try.reset()
+	k.clock.settle()
 	k.rebuild()
 	k.flt.doubt(0.5)
-	t.lag, t.known = lag, true
+	t.place, t.known = lag-float32(k.ref.delay), true
 }
 
 func abs(x float32) float32 { return float32(math.Abs(float64(x))) }

@@ -30,7 +30,7 @@ func newRefLine() *refLine {
 			// Tap i lies at i-(refTaps/2-1) relative to the sample before.
 			t := float64(i-(refTaps/2-1)) - f
 			w := 2 * t / (refTaps + 1)
-			v := sinc(t*0.97) * bessel0(5*math.Sqrt(math.Max(0, 1-w*w)))
+			v := sinc(t) * bessel0(5*math.Sqrt(math.Max(0, 1-w*w)))
 			row[i] = float32(v)
 			sum += v
 		}
@@ -64,7 +64,7 @@ func (r *refLine) read(y []float32, back int) {
 	whole := math.Floor(r.delay)
 	frac := r.delay - whole
 	start := r.end - len(y) - back - int(whole)
-	if frac == 0 || r.delay < refTaps {
+	if r.delay < refTaps {
 		for i := range y {
 			y[i] = r.ring[(start+i)&refMask]
 		}
@@ -72,7 +72,7 @@ func (r *refLine) read(y []float32, back int) {
 	}
 	// The value at start-frac lies 1-frac after the sample before start.
 	f := (1 - frac) * refPhases
-	p := int(f)
+	p := min(int(f), refPhases-1)
 	mix := float32(f - float64(p))
 	a := r.table[p*refTaps:][:refTaps]
 	b := r.table[(p+1)*refTaps:][:refTaps]

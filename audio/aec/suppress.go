@@ -46,6 +46,13 @@ const (
 	// end talks alone, −25 dB in double talk.
 	floorFar = 0.01
 	floorDT  = 0.056
+	// Share of what the filter's uncertainty may leave that is taken for
+	// real: the filter is cautious by about 12 dB.
+	leftShare = 0.08
+	// The residual is overestimated by overDT in double talk, and by overFar
+	// more while the far end talks alone.
+	overDT  = 1
+	overFar = 4
 )
 
 func newSuppressor() *suppressor {
@@ -131,7 +138,7 @@ func (s *suppressor) echoPower() float32 {
 func (s *suppressor) residual(left *[bins]float32) {
 	for i := range s.res {
 		l := min(s.num[i]/s.den[i], 1)
-		s.res[i] = max(l*s.sy[i], pLeft*left[i])
+		s.res[i] = max(l*s.sy[i], leftShare*left[i])
 	}
 }
 
@@ -179,7 +186,7 @@ func (s *suppressor) leak() {
 func (s *suppressor) weigh(total float32) {
 	near := s.near
 	floor := float32(math.Exp(float64((1-near)*ln(floorFar) + near*ln(floorDT))))
-	over := pOver + pOver2*(1-near)
+	over := overDT + overFar*(1-near)
 	for i := range s.gain {
 		r := over * s.res[i]
 		post := max(s.pe[i]/(r+1e-12), 1e-3)
@@ -192,10 +199,6 @@ func (s *suppressor) weigh(total float32) {
 		s.gain[i] = g
 	}
 }
-
-var pLeft = par("LEFT", 0.25)
-var pOver = par("OV", 1.5)
-var pOver2 = par("OV2", 6)
 
 func ln(x float32) float32 { return float32(math.Log(float64(x))) }
 
