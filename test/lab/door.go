@@ -309,3 +309,14 @@ func (d *Door) Over(ctx context.Context, t time.Time) (CallRecord, error) {
 	}
 	return s.Calls[0], nil
 }
+
+// Hangup hangs up, cancels or refuses the call at the page.
+func (d *Door) Hangup(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL+"call/hangup", nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/json")
+	_, err = d.do(req)
+	return err
+}
