@@ -1,0 +1,461 @@
+package sdpfix
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Errors of [Parse]. Callers branch on them; the text names what is missing.
+var (
+	ErrNotSDP        = errors.New("this is not a session description")
+	ErrNoAudio       = errors.New("the session description has no usable audio stream")
+	ErrNoICE         = errors.New("the session description has no ICE credentials: the far end does not speak WebRTC")
+	ErrNoFingerprint = errors.New("the session description has no usable DTLS fingerprint: the far end does not speak WebRTC")
+)
+
+// Bounds on what is read from the network. Real descriptions stay far below.
+const (
+	maxSize       = 64 << 10 // bytes
+	maxSections   = 16
+	maxFormats    = 64 // per stream
+	maxCandidates = 32
+)
+
+// Parse reads a session description. Lines that it does not know are skipped, so
+// are malformed attributes; a description without the four things that a WebRTC
+// audio stream needs (audio, payload types, ICE credentials, fingerprint) is an
+// error.
+func Parse(text []byte) (*Description, error) {
+	if len(text) > maxSize {
+		return nil, fmt.Errorf("%w: %d bytes are more than the limit of %d", ErrNotSDP, len(text), maxSize)
+	}
+	common, blocks := split(string(text))
+	if common == nil {
+		return nil, ErrNotSDP
+	}
+	d := &Description{Audio: -1}
+	d.SessionID, d.Version = origin(common.value('o'))
+	for i, b := range blocks {
+		s, ok := section(b)
+		if !ok {
+			return nil, fmt.Errorf("%w: m=%s", ErrNotSDP, b.value('m'))
+		}
+		if d.Audio < 0 && s.Kind == "audio" && s.Port != 0 && secure(s.Proto) {
+			d.Audio = i
+		}
+		d.Sections = append(d.Sections, s)
+	}
+	if d.Audio < 0 {
+		return nil, ErrNoAudio
+	}
+	if err := d.stream(common, blocks[d.Audio]); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// stream fills in what the audio section says, with the session's part as default.
+func (d *Description) stream(common, media *block) error {
+	s := d.Sections[d.Audio]
+	d.Formats = formats(s.Formats, media)
+	if len(d.Formats) == 0 {
+		return fmt.Errorf("%w: m=audio without payload types", ErrNoAudio)
+	}
+	d.Bundle = bundled(common, s.Mid)
+	d.Mux = media.has("rtcp-mux")
+	d.RSize = media.has("rtcp-rsize")
+	d.Ptime = number(media.attr("ptime"))
+	d.Direction = direction(media, direction(common, SendRecv))
+
+	addr := address(media.value('c'))
+	if !addr.IsValid() {
+		addr = address(common.value('c'))
+	}
+	d.ICE = ice(common, media)
+	if d.ICE.Ufrag == "" || d.ICE.Pwd == "" {
+		return ErrNoICE
+	}
+	silent := addr.IsValid() && addr.IsUnspecified() && s.Port != 9 &&
+		len(d.ICE.Candidates)+len(d.ICE.Names) == 0
+	d.Held = !d.Direction.Receives() || silent // RFC 3264 §8.4 describes c=0.0.0.0
+	if len(d.ICE.Candidates) == 0 && addr.IsValid() && !addr.IsUnspecified() && s.Port != 9 {
+		// RFC 8839 §4.2.1.2: the default destination is a candidate as well.
+		d.ICE.Candidates = []Candidate{{
+			Foundation: "default", Priority: 2130706431, Addr: addr, Port: s.Port, Type: "host",
+		}}
+	}
+	hash, print := fingerprint(common, media)
+	if print == "" {
+		return ErrNoFingerprint
+	}
+	d.DTLS = DTLS{Hash: hash, Fingerprint: print, Setup: setup(common, media)}
+	return nil
+}
+
+// block is the session's part of a description or one of its media sections.
+type block struct {
+	lines []line
+}
+
+type line struct {
+	kind  byte // 'a' of "a=mid:0"
+	key   string
+	value string // of attributes: what follows the colon; else the whole value
+}
+
+// split cuts a description into its session part and its media sections. It
+// returns nil for texts that do not begin with a version line.
+func split(text string) (common *block, media []*block) {
+	current := (*block)(nil)
+	for raw := range strings.SplitSeq(text, "\n") {
+		raw = strings.TrimRight(raw, "\r \t")
+		if len(raw) < 2 || raw[1] != '=' {
+			continue
+		}
+		kind, value := raw[0], raw[2:]
+		switch {
+		case common == nil:
+			if kind != 'v' {
+				return nil, nil
+			}
+			common = &block{}
+			current = common
+		case kind == 'm':
+			if len(media) == maxSections {
+				return common, media
+			}
+			current = &block{}
+			media = append(media, current)
+		}
+		l := line{kind: kind, value: value}
+		if kind == 'a' {
+			l.key, l.value, _ = strings.Cut(value, ":")
+		}
+		current.lines = append(current.lines, l)
+	}
+	return common, media
+}
+
+// value returns the first line of a kind other than 'a'.
+func (b *block) value(kind byte) string {
+	for _, l := range b.lines {
+		if l.kind == kind {
+			return l.value
+		}
+	}
+	return ""
+}
+
+// attr returns the first attribute of a name.
+func (b *block) attr(key string) string {
+	for _, l := range b.lines {
+		if l.kind == 'a' && l.key == key {
+			return strings.TrimSpace(l.value)
+		}
+	}
+	return ""
+}
+
+func (b *block) has(key string) bool {
+	for _, l := range b.lines {
+		if l.kind == 'a' && l.key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// all calls f with every attribute of a name until it returns false.
+func (b *block) all(key string, f func(value string) bool) {
+	for _, l := range b.lines {
+		if l.kind == 'a' && l.key == key && !f(strings.TrimSpace(l.value)) {
+			return
+		}
+	}
+}
+
+// origin returns session id and version of "- 123 2 IN IP4 127.0.0.1".
+func origin(value string) (id, version string) {
+	if f := strings.Fields(value); len(f) >= 3 {
+		return f[1], f[2]
+	}
+	return "", ""
+}
+
+// section reads "audio 17436 UDP/TLS/RTP/SAVPF 111 110".
+func section(b *block) (Section, bool) {
+	f := strings.Fields(b.value('m'))
+	if len(f) < 3 {
+		return Section{}, false
+	}
+	port, _, _ := strings.Cut(f[1], "/") // "49170/2" names a number of ports
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return Section{}, false
+	}
+	mid := b.attr("mid")
+	if strings.ContainsAny(mid, " \t") {
+		mid = ""
+	}
+	return Section{
+		Kind: f[0], Port: uint16(n), Proto: f[2], Formats: strings.Join(f[3:], " "), Mid: mid,
+	}, true
+}
+
+// secure reports whether the transport is one that means DTLS-SRTP when a
+// fingerprint comes with it (RFC 5764 §8, RFC 8829 §5.1.2). Plain RTP is not.
+func secure(proto string) bool {
+	switch strings.ToUpper(proto) {
+	case "UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP":
+		return true
+	}
+	return false
+}
+
+// formats lists the payload types in the order of the m= line.
+func formats(list string, media *block) []Format {
+	var out []Format
+	for _, field := range strings.Fields(list) {
+		n, err := strconv.ParseUint(field, 10, 7)
+		if err != nil || len(out) == maxFormats {
+			continue
+		}
+		f, ok := static(uint8(n))
+		media.all("rtpmap", func(v string) bool {
+			pt, rest, _ := strings.Cut(v, " ")
+			if pt != field {
+				return true
+			}
+			var mapped bool
+			if f, mapped = rtpmap(uint8(n), rest); mapped {
+				ok = true
+			}
+			return false
+		})
+		media.all("fmtp", func(v string) bool {
+			pt, rest, _ := strings.Cut(v, " ")
+			if pt == field {
+				f.Fmtp = strings.TrimSpace(rest)
+				return false
+			}
+			return true
+		})
+		if ok {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// static knows the payload types that may come without a=rtpmap (RFC 3551 §6).
+func static(pt uint8) (Format, bool) {
+	switch pt {
+	case 0:
+		return Format{PT: 0, Name: "PCMU", ClockRate: 8000, Channels: 1}, true
+	case 8:
+		return Format{PT: 8, Name: "PCMA", ClockRate: 8000, Channels: 1}, true
+	case 9:
+		return Format{PT: 9, Name: "G722", ClockRate: 8000, Channels: 1}, true // 16 kHz, but RFC 3551 §4.5.2
+	}
+	return Format{PT: pt}, false
+}
+
+// rtpmap reads "opus/48000/2".
+func rtpmap(pt uint8, value string) (Format, bool) {
+	p := strings.Split(strings.TrimSpace(value), "/")
+	if len(p) < 2 || p[0] == "" {
+		return Format{PT: pt}, false
+	}
+	rate, err := strconv.ParseUint(p[1], 10, 24)
+	if err != nil || rate == 0 {
+		return Format{PT: pt}, false
+	}
+	f := Format{PT: pt, Name: p[0], ClockRate: int(rate), Channels: 1}
+	if len(p) > 2 {
+		if n := number(p[2]); n > 0 && n <= 255 {
+			f.Channels = n
+		}
+	}
+	return f, true
+}
+
+// number reads a small non-negative number; everything else is 0.
+func number(s string) int {
+	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return int(n)
+}
+
+// bundled reports whether a BUNDLE group names the mid (RFC 9143).
+func bundled(common *block, mid string) (yes bool) {
+	if mid == "" {
+		return false
+	}
+	common.all("group", func(v string) bool {
+		f := strings.Fields(v)
+		for i, m := range f {
+			if i > 0 && f[0] == "BUNDLE" && m == mid {
+				yes = true
+			}
+		}
+		return !yes
+	})
+	return yes
+}
+
+func direction(b *block, otherwise Direction) Direction {
+	for _, l := range b.lines {
+		if l.kind != 'a' {
+			continue
+		}
+		switch d := Direction(l.key); d {
+		case SendRecv, SendOnly, RecvOnly, Inactive:
+			return d
+		}
+	}
+	return otherwise
+}
+
+// address reads "IN IP4 127.0.0.1"; the zero Addr stands for none or for a name.
+func address(value string) netip.Addr {
+	f := strings.Fields(value)
+	if len(f) < 3 {
+		return netip.Addr{}
+	}
+	host, _, _ := strings.Cut(f[2], "/") // a TTL or a number of addresses may follow
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap()
+}
+
+func setup(common, media *block) Setup {
+	for _, b := range []*block{media, common} {
+		switch s := Setup(strings.ToLower(b.attr("setup"))); s {
+		case ActPass, Active, Passive, HoldConn:
+			return s
+		}
+	}
+	return ActPass // RFC 4145 §4 says active for offers; actpass lets us choose and is what is meant
+}
+
+func ice(common, media *block) ICE {
+	out := ICE{Ufrag: media.attr("ice-ufrag"), Pwd: media.attr("ice-pwd")}
+	if out.Ufrag == "" {
+		out.Ufrag, out.Pwd = common.attr("ice-ufrag"), common.attr("ice-pwd")
+	}
+	if strings.ContainsAny(out.Ufrag+out.Pwd, " \t") {
+		out.Ufrag, out.Pwd = "", ""
+	}
+	out.Lite = common.has("ice-lite") || media.has("ice-lite")
+	media.all("candidate", func(v string) bool {
+		c, ok := candidate(v)
+		switch {
+		case !ok:
+		case c.Host != "":
+			out.Names = append(out.Names, c)
+		default:
+			out.Candidates = append(out.Candidates, c)
+		}
+		return len(out.Candidates)+len(out.Names) < maxCandidates
+	})
+	return out
+}
+
+// candidate reads "7968229926 1 udp 2130706431 127.0.0.1 17436 typ host generation 0"
+// (RFC 8839 §5.1). Candidates of other components or over TCP are not usable.
+func candidate(value string) (Candidate, bool) {
+	f := strings.Fields(value)
+	if len(f) < 8 || f[1] != "1" || !strings.EqualFold(f[2], "udp") || f[6] != "typ" {
+		return Candidate{}, false
+	}
+	prio, err := strconv.ParseUint(f[3], 10, 32)
+	if err != nil {
+		return Candidate{}, false
+	}
+	port, err := strconv.ParseUint(f[5], 10, 16)
+	if err != nil || port == 0 {
+		return Candidate{}, false
+	}
+	switch f[7] {
+	case "host", "srflx", "prflx", "relay":
+	default:
+		return Candidate{}, false
+	}
+	if len(f[0]) > 32 {
+		return Candidate{}, false
+	}
+	c := Candidate{Foundation: f[0], Priority: uint32(prio), Port: uint16(port), Type: f[7]}
+	addr, err := netip.ParseAddr(f[4])
+	switch {
+	case err != nil && strings.HasSuffix(strings.ToLower(f[4]), ".local") && len(f[4]) <= 255:
+		c.Host = f[4] // RFC 8828: mDNS names hide addresses; other names need no resolving (RFC 8839 §5.1)
+	case err != nil || addr.IsUnspecified() || addr.IsMulticast():
+		return Candidate{}, false
+	default:
+		c.Addr = addr.Unmap()
+	}
+	return c, true
+}
+
+// hashes that may protect a certificate, the strongest first, with their length
+// in bytes (RFC 8122 §5). MD5 and MD2 are not among them.
+func hashLength(name string) (length, rank int) {
+	switch name {
+	case "sha-512":
+		return 64, 5
+	case "sha-384":
+		return 48, 4
+	case "sha-256":
+		return 32, 3
+	case "sha-224":
+		return 28, 2
+	case "sha-1":
+		return 20, 1
+	}
+	return 0, 0
+}
+
+// fingerprint picks the strongest well-formed fingerprint of the media section,
+// else of the session.
+func fingerprint(common, media *block) (hash, value string) {
+	for _, b := range []*block{media, common} {
+		best := 0
+		b.all("fingerprint", func(v string) bool {
+			f := strings.Fields(v)
+			if len(f) != 2 {
+				return true
+			}
+			name := strings.ToLower(f[0])
+			length, rank := hashLength(name)
+			if rank > best && isHex(f[1], length) {
+				best, hash, value = rank, name, strings.ToUpper(f[1])
+			}
+			return true
+		})
+		if best > 0 {
+			return hash, value
+		}
+	}
+	return "", ""
+}
+
+// isHex reports whether s is length bytes in hex, separated by colons.
+func isHex(s string, length int) bool {
+	if len(s) != 3*length-1 {
+		return false
+	}
+	for i, c := range []byte(s) {
+		hex := c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+		if i%3 == 2 && c != ':' || i%3 != 2 && !hex {
+			return false
+		}
+	}
+	return true
+}
