@@ -1,0 +1,347 @@
+package ws
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+const (
+	queueLen     = 256                    // frames waiting for the socket
+	writeTimeout = 10 * time.Second       // of one frame
+	closeTimeout = 300 * time.Millisecond // to write what waits, and the CLOSE
+	pingLen      = 8                      // PINGs under 3 bytes confuse FreeSWITCH
+)
+
+// Conn is an open WebSocket. One goroutine at a time may call Read; every other
+// method is safe from any goroutine and never blocks on the network, except
+// Close, which waits at most 300 ms.
+type Conn struct {
+	nc  net.Conn
+	br  *bufio.Reader
+	o   Options
+	log *slog.Logger
+
+	out     chan outFrame
+	stop    chan struct{} // closed by Close: write what waits, then end
+	stopped chan struct{} // closed when the writer has ended and the socket is closed
+	once    sync.Once
+
+	failOnce sync.Once
+	failed   chan struct{} // closed with err set when the connection is of no use any more
+	err      error         // why; read it only after failed is closed
+
+	heard  atomic.Int64 // unix nanoseconds of the last frame from the server
+	pinged atomic.Int64 // unix nanoseconds of the PING that waits for its PONG; 0: none
+	rtt    atomic.Int64 // nanoseconds
+}
+
+type outFrame struct {
+	op      ws.OpCode
+	payload []byte
+}
+
+func newConn(nc net.Conn, br *bufio.Reader, o Options) *Conn {
+	if br == nil {
+		br = bufio.NewReaderSize(nc, 4096)
+	}
+	c := &Conn{
+		nc: nc, br: br, o: o, log: o.Log,
+		out:  make(chan outFrame, queueLen),
+		stop: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
+	}
+	c.heard.Store(time.Now().UnixNano())
+	go c.run()
+	return c
+}
+
+// Write queues msg as one text frame. It keeps no reference to msg. An error
+// means that the connection is of no use any more.
+func (c *Conn) Write(msg []byte) error {
+	if len(msg) == 0 {
+		return nil // an empty frame makes FreeSWITCH hang up
+	}
+	return c.enqueue(ws.OpText, bytes.Clone(msg))
+}
+
+func (c *Conn) enqueue(op ws.OpCode, payload []byte) error {
+	select {
+	case <-c.failed:
+		return c.err
+	case <-c.stop:
+		return ErrClosed
+	default:
+	}
+	select {
+	case c.out <- outFrame{op, payload}:
+		return nil
+	default:
+		c.fail(ErrBacklog)
+		return ErrBacklog
+	}
+}
+
+// fail records why the connection is dead and wakes the reader.
+func (c *Conn) fail(err error) {
+	c.failOnce.Do(func() {
+		c.err = err
+		close(c.failed)
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	})
+}
+
+// Failed is closed when the connection is of no use any more; Err then says why.
+func (c *Conn) Failed() <-chan struct{} { return c.failed }
+
+// Err says why the connection failed, or nil while it has not.
+func (c *Conn) Err() error {
+	select {
+	case <-c.failed:
+		return c.err
+	default:
+		return nil
+	}
+}
+
+// RTT is the last round trip measured with a PING; 0 before the first.
+func (c *Conn) RTT() time.Duration { return time.Duration(c.rtt.Load()) }
+
+// LocalAddr is the address of this end.
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// RemoteAddr is the address of the server.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// Close writes what is still queued and a CLOSE frame, for 300 ms at the most,
+// then closes the socket and ends the connection's goroutine. A Read that waits
+// returns [ErrClosed].
+func (c *Conn) Close() error {
+	c.once.Do(func() { close(c.stop) })
+	<-c.stopped
+	return nil
+}
+
+// run owns the writing side: queued frames, and PINGs when they are due.
+func (c *Conn) run() {
+	defer close(c.stopped)
+	defer func() { _ = c.nc.Close() }()
+	ticks, stopTicks := c.ticker()
+	defer stopTicks()
+	for {
+		select {
+		case f := <-c.out:
+			if err := c.writeFrame(f, writeTimeout); err != nil {
+				c.fail(fmt.Errorf("writing to the server: %w", err))
+			}
+		case <-ticks:
+			c.keepAlive()
+		case <-c.failed:
+			<-c.stop
+			return
+		case <-c.stop:
+			c.farewell()
+			return
+		}
+	}
+}
+
+func (c *Conn) ticker() (<-chan time.Time, func()) {
+	if c.o.PingEvery < 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(max(min(c.o.PingEvery, c.o.PongWait)/5, time.Millisecond))
+	return t.C, t.Stop
+}
+
+// keepAlive sends a PING when one is due and gives the connection up when the
+// last one stayed without any answer. Any frame of the server counts as a sign
+// of life: a long message on a thin line may hold its PONG back.
+func (c *Conn) keepAlive() {
+	now := time.Now()
+	if sent := c.pinged.Load(); sent != 0 {
+		if c.heard.Load() < sent && now.Sub(time.Unix(0, sent)) >= c.o.PongWait {
+			c.fail(ErrSilent)
+		}
+		if c.heard.Load() < sent {
+			return
+		}
+		c.pinged.Store(0)
+	}
+	if now.Sub(time.Unix(0, c.heard.Load())) < c.o.PingEvery {
+		return // a busy connection needs no PING
+	}
+	payload := make([]byte, pingLen)
+	binary.BigEndian.PutUint64(payload, uint64(now.UnixNano()))
+	c.pinged.Store(now.UnixNano())
+	if err := c.writeFrame(outFrame{ws.OpPing, payload}, c.o.PongWait); err != nil {
+		c.fail(fmt.Errorf("writing a PING: %w", err))
+	}
+}
+
+func (c *Conn) farewell() {
+	defer c.fail(ErrClosed)
+	deadline := time.Now().Add(closeTimeout)
+	for {
+		select {
+		case f := <-c.out:
+			if c.writeFrame(f, time.Until(deadline)) != nil {
+				return
+			}
+		default:
+			_ = c.writeFrame(outFrame{ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, "")}, time.Until(deadline))
+			return
+		}
+	}
+}
+
+// writeFrame masks and writes one frame with a single Write, so that it is one
+// TLS record.
+func (c *Conn) writeFrame(f outFrame, within time.Duration) error {
+	var buf bytes.Buffer
+	buf.Grow(ws.MaxHeaderSize + len(f.payload))
+	frame := ws.MaskFrameInPlace(ws.NewFrame(f.op, true, f.payload))
+	if err := ws.WriteFrame(&buf, frame); err != nil {
+		return err
+	}
+	if err := c.nc.SetWriteDeadline(time.Now().Add(within)); err != nil {
+		return err
+	}
+	_, err := c.nc.Write(buf.Bytes())
+	return err
+}
+
+// Read returns the next whole message, text or binary. Control frames are
+// answered and never returned; empty and oversized messages are dropped. After
+// an error the connection is of no use any more.
+func (c *Conn) Read() ([]byte, error) {
+	msg, err := c.read()
+	if err != nil {
+		c.fail(err)
+		<-c.failed
+		return nil, c.err // the first cause, not the one that followed from it
+	}
+	return msg, nil
+}
+
+func (c *Conn) read() ([]byte, error) {
+	var (
+		msg     []byte
+		inside  bool // a fragmented message has begun
+		tooLong bool
+	)
+	for {
+		h, err := c.header()
+		if err != nil {
+			return nil, err
+		}
+		if h.OpCode.IsControl() {
+			if err := c.control(h); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if inside != (h.OpCode == ws.OpContinuation) {
+			return nil, fmt.Errorf("%w: fragments out of order", ErrProtocol)
+		}
+		inside = true
+		tooLong = tooLong || h.Length > int64(c.o.MaxMessage-len(msg))
+		if tooLong {
+			msg = nil
+			if _, err := io.CopyN(io.Discard, c.br, h.Length); err != nil {
+				return nil, readError(err)
+			}
+		} else if msg, err = c.payload(msg, h); err != nil {
+			return nil, err
+		}
+		c.heard.Store(time.Now().UnixNano())
+		if !h.Fin {
+			continue
+		}
+		if len(msg) > 0 {
+			return msg, nil
+		}
+		if tooLong {
+			c.log.Warn("dropped a message of the server that is too long", "limit_bytes", c.o.MaxMessage)
+		}
+		inside, tooLong = false, false
+	}
+}
+
+// header reads the next frame header. Raw CRLFs between frames are swallowed:
+// 0x0D would be a reserved control frame without FIN, which no server may send.
+func (c *Conn) header() (ws.Header, error) {
+	for {
+		two, err := c.br.Peek(2)
+		if err != nil {
+			return ws.Header{}, readError(err)
+		}
+		if two[0] != '\r' || two[1] != '\n' {
+			break
+		}
+		_, _ = c.br.Discard(2)
+	}
+	h, err := ws.ReadHeader(c.br)
+	switch {
+	case err != nil:
+		return h, readError(err)
+	case h.Rsv != 0, h.OpCode.IsReserved():
+		return h, fmt.Errorf("%w: reserved bits or frame type %#x", ErrProtocol, h.OpCode)
+	case h.OpCode.IsControl() && (!h.Fin || h.Length > ws.MaxControlFramePayloadSize):
+		return h, fmt.Errorf("%w: control frame fragmented or too long", ErrProtocol)
+	}
+	return h, nil
+}
+
+func (c *Conn) payload(msg []byte, h ws.Header) ([]byte, error) {
+	at := len(msg)
+	msg = append(msg, make([]byte, h.Length)...)
+	if _, err := io.ReadFull(c.br, msg[at:]); err != nil {
+		return nil, readError(err)
+	}
+	if h.Masked { // a server must not, but it costs nothing to understand it
+		ws.Cipher(msg[at:], h.Mask, 0)
+	}
+	return msg, nil
+}
+
+func (c *Conn) control(h ws.Header) error {
+	data, err := c.payload(nil, h)
+	if err != nil {
+		return err
+	}
+	now := time.Now().UnixNano()
+	c.heard.Store(now)
+	switch h.OpCode {
+	case ws.OpPing:
+		// The same payload must come back (RFC 6455, 5.5.3), an empty one too; an
+		// empty PONG is sent to none but a server that asked for it.
+		return c.enqueue(ws.OpPong, data)
+	case ws.OpPong:
+		if len(data) == pingLen {
+			if d := now - int64(binary.BigEndian.Uint64(data)); d >= 0 && d < int64(time.Minute) {
+				c.rtt.Store(d)
+			}
+		}
+	case ws.OpClose:
+		code, reason := ws.ParseCloseFrameData(data)
+		return fmt.Errorf("%w: code %d %q", ErrPeer, code, reason)
+	}
+	return nil
+}
+
+func readError(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w without a word", ErrPeer)
+	}
+	return fmt.Errorf("reading from the server: %w", err)
+}

@@ -1,0 +1,215 @@
+package ws
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// Defaults of [Options].
+const (
+	DefaultConnectTimeout   = 2500 * time.Millisecond
+	DefaultHandshakeTimeout = 6 * time.Second
+	DefaultPingEvery        = 15 * time.Second
+	DefaultPongWait         = 10 * time.Second
+	DefaultMaxMessage       = 128 << 10
+)
+
+// Options say how to connect and when a connection counts as dead. The zero
+// value of every field is usable.
+type Options struct {
+	// RootCAs are the authorities to trust; nil means the system's.
+	RootCAs *x509.CertPool
+	// Pins are SHA-256 hashes of public keys (SubjectPublicKeyInfo, as in
+	// RFC 7469). When there are any, the server must show one of them, and no
+	// authority is asked; name and validity are checked all the same.
+	Pins [][sha256.Size]byte
+	// Now is the time against which certificates are checked; nil means
+	// time.Now. A device without a battery clock passes a better one.
+	Now func() time.Time
+	// UserAgent is told to the HTTP server.
+	UserAgent string
+	// NetDial opens the TCP connection; nil means a net.Dialer.
+	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	ConnectTimeout   time.Duration // of TCP
+	HandshakeTimeout time.Duration // of TLS and HTTP together
+	PingEvery        time.Duration // between PINGs; negative: none
+	PongWait         time.Duration // for the answer to one
+	MaxMessage       int           // bytes; longer messages are dropped
+
+	Log *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&o.ConnectTimeout, DefaultConnectTimeout)
+	set(&o.HandshakeTimeout, DefaultHandshakeTimeout)
+	set(&o.PingEvery, DefaultPingEvery)
+	set(&o.PongWait, DefaultPongWait)
+	if o.MaxMessage == 0 {
+		o.MaxMessage = DefaultMaxMessage
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NetDial == nil {
+		o.NetDial = (&net.Dialer{}).DialContext
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// CheckURL parses a server's address and refuses what [Dial] would refuse:
+// everything but wss://host[:port][/path], and ws:// beyond loopback.
+func CheckURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("server address %q: %w", raw, err)
+	}
+	switch {
+	case u.Scheme != "wss" && u.Scheme != "ws":
+		return nil, fmt.Errorf("server address %q must start with wss://", raw)
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("server address %q names no host", raw)
+	case u.User != nil:
+		return nil, fmt.Errorf("server address must not hold a user or password")
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("server address %q must not hold a query or fragment", raw)
+	case u.Scheme == "ws" && !loopback(u.Hostname()):
+		return nil, fmt.Errorf("server address %q: ws:// has no encryption and is allowed for this machine only; use wss://", raw)
+	}
+	return u, nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// Dial connects to a SIP server at wss://host[:port][/path]. All of it, name
+// lookup included, ends when ctx does. Errors are of type [*DialError].
+//
+// The connection holds one goroutine until [Conn.Close] returns.
+func Dial(ctx context.Context, server string, o Options) (*Conn, error) {
+	o = o.withDefaults()
+	u, err := CheckURL(server)
+	if err != nil {
+		return nil, &DialError{Server: server, Cause: BadURL, Err: err}
+	}
+	nc, err := connect(ctx, u, o)
+	if err != nil {
+		return nil, explain(server, err, o.Now())
+	}
+	br, err := upgrade(ctx, nc, u, o)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errUpgrade, err)
+		return nil, explain(server, errors.Join(err, context.Cause(ctx), closeQuietly(nc)), o.Now())
+	}
+	return newConn(nc, br, o), nil
+}
+
+// connect gives an open socket, encrypted and verified where the URL asks for it.
+func connect(ctx context.Context, u *url.URL, o Options) (net.Conn, error) {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
+	}
+	tcpCtx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
+	defer cancel()
+	nc, err := o.NetDial(tcpCtx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme == "ws" {
+		return nc, nil
+	}
+	tc := tls.Client(nc, tlsConfig(u.Hostname(), o))
+	tlsCtx, cancel := context.WithTimeout(ctx, o.HandshakeTimeout)
+	defer cancel()
+	if err := tc.HandshakeContext(tlsCtx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", errHandshake, err), closeQuietly(nc))
+	}
+	return tc, nil
+}
+
+func tlsConfig(host string, o Options) *tls.Config {
+	cfg := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		ServerName: host,
+		RootCAs:    o.RootCAs,
+		Time:       o.Now,
+		NextProtos: []string{"http/1.1"},
+	}
+	if len(o.Pins) > 0 {
+		cfg.InsecureSkipVerify = true //nolint:gosec // VerifyConnection checks the pinned key, the name and the dates instead
+		cfg.VerifyConnection = func(s tls.ConnectionState) error { return verifyPin(s, host, o) }
+	}
+	return cfg
+}
+
+func verifyPin(s tls.ConnectionState, host string, o Options) error {
+	if len(s.PeerCertificates) == 0 {
+		return errPin
+	}
+	leaf := s.PeerCertificates[0]
+	sum := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+	found := false
+	for _, pin := range o.Pins {
+		found = found || pin == sum
+	}
+	if !found {
+		return errPin
+	}
+	if now := o.Now(); now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
+		return x509.CertificateInvalidError{Cert: leaf, Reason: x509.Expired}
+	}
+	return leaf.VerifyHostname(host)
+}
+
+// upgrade turns the connection into a WebSocket with subprotocol "sip". The
+// returned reader holds what the server sent along with its answer; it is nil
+// when there was nothing.
+func upgrade(ctx context.Context, nc net.Conn, u *url.URL, o Options) (*bufio.Reader, error) {
+	if err := nc.SetDeadline(time.Now().Add(o.HandshakeTimeout)); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
+	d := ws.Dialer{Protocols: []string{"sip"}}
+	if o.UserAgent != "" {
+		d.Header = ws.HandshakeHeaderHTTP(http.Header{"User-Agent": []string{o.UserAgent}})
+	}
+	br, _, err := d.Upgrade(nc, u)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return br, nc.SetDeadline(time.Time{})
+}
+
+func closeQuietly(c net.Conn) error {
+	_ = c.Close() // the first error is the one that matters
+	return nil
+}
