@@ -59,7 +59,8 @@ type Stats struct {
 	// Coupling is the level of the echo at the microphone relative to the
 	// far end's signal, in dB.
 	Coupling float32
-	// Noise is the near-end background noise in dBFS.
+	// Noise is the near-end background noise: its RMS value relative to full
+	// scale in dB.
 	Noise float32
 	// Converged tells whether the filter has learned the path.
 	Converged bool

@@ -20,11 +20,13 @@ type Kalman struct {
 	clock  *drift
 	sup    *suppressor
 
-	mic, far, aligned, shaped, echo, lin, clean [lowFrame]float32
+	mic, far, aligned, shaped, predicted, echo, lin, clean [lowFrame]float32
 
 	track tracker
 	level levels
-	stats Stats
+	mon   monitor
+
+	restarts int
 
 	full [2][Frame]float32
 	late [Frame]float32
@@ -76,14 +78,31 @@ func (k *Kalman) Reset() {
 	k.sup.reset()
 	k.track = tracker{}
 	k.level = levels{}
-	k.stats = Stats{}
+	k.mon = monitor{}
+	k.restarts = 0
 }
 
 // Close implements Canceller.
 func (k *Kalman) Close() {}
 
 // Stats implements Canceller.
-func (k *Kalman) Stats() Stats { return k.stats }
+func (k *Kalman) Stats() Stats {
+	m := &k.mon
+	linear := decibels(m.mic, m.lin)
+	return Stats{
+		ERLE:       decibels(m.mic, m.clean),
+		LinearERLE: linear,
+		Delay:      (float32(k.ref.delay) + k.track.place) * 1000 / lowRate,
+		DelayKnown: k.track.known,
+		Drift:      float32(k.clock.rate / lowFrame * 1e6),
+		DoubleTalk: m.double,
+		Coupling:   decibels(m.echo, m.far),
+		Noise:      k.sup.noise.level(),
+		Converged:  k.track.known && m.known && linear > 10,
+		Diverged:   m.known && linear < 3 || m.astray > astrayLimit/2,
+		Howling:    m.tone.howling(),
+	}
+}
 
 // Process implements Canceller.
 func (k *Kalman) Process(out, mic, far []float32) {
@@ -127,6 +146,7 @@ func (k *Kalman) cancel() {
 	k.shp.push(k.shaped[:], k.aligned[:], k.hist)
 	k.hist.push(k.shaped[:])
 	k.flt.predict(k.echo[:], k.hist)
+	copy(k.predicted[:], k.echo[:])
 	for i, v := range k.mic {
 		k.lin[i] = v - k.echo[i]
 	}
@@ -151,6 +171,21 @@ func (k *Kalman) cancel() {
 		clear(k.echo[:])
 	}
 	k.sup.process(k.clean[:], k.lin[:], k.echo[:], &k.flt.left)
+	if k.mon.update(frame{k.mic[:], k.lin[:], k.clean[:], k.predicted[:], k.aligned[:], k.sup.near, active}) {
+		k.restart()
+	}
+}
+
+// restart forgets the path, which has proved worthless, but not the room.
+func (k *Kalman) restart() {
+	k.shp.reset()
+	k.hist.reset()
+	k.flt.reset()
+	k.try.reset()
+	k.clock.reset()
+	k.search.forget()
+	k.track = tracker{}
+	k.restarts++
 }
 
 // assemble adds the high band to the clean low band.

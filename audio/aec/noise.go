@@ -48,3 +48,13 @@ func (n *noiseFloor) update(p *[bins]float32) {
 		n.now[i] = n.smooth[i]
 	}
 }
+
+// level is the level of the noise in dB relative to an RMS value of full
+// scale; −200 if there is none.
+func (n *noiseFloor) level() float32 {
+	var sum float32
+	for _, v := range n.power {
+		sum += v
+	}
+	return max(-200, decibels(2*sum, fftLen*fftLen/2))
+}

@@ -26,7 +26,13 @@ type part struct {
 	y     [lowFrame]float32
 }
 
-const curves = 5
+const (
+	curves = 5
+	soft   = 9   // a² of the functions that saturate at a third of full scale
+	hard   = 100 // and at a tenth
+	// ridge damps the directions in which the functions hardly differ.
+	ridge = 0.02
+)
 
 // curve fills y with function j of x.
 func curve(j int, y, x []float32) {
@@ -34,17 +40,17 @@ func curve(j int, y, x []float32) {
 	case 0:
 		copy(y, x)
 	case 1, 2:
-		a := float32(9)
+		a := float32(soft)
 		if j == 2 {
-			a = 100
+			a = hard
 		}
 		for i, v := range x {
 			y[i] = v / sqrt(1+a*v*v)
 		}
 	case 3, 4:
-		a := float32(9)
+		a := float32(soft)
 		if j == 4 {
-			a = 100
+			a = hard
 		}
 		for i, v := range x {
 			y[i] = v * v / (1 + a*v*v)
@@ -130,7 +136,7 @@ func (s *shape) solve() {
 		for j := range i + 1 {
 			v := s.r[i][j]
 			if i == j {
-				v += 1e-4*v + 1e-3
+				v += ridge*v + 1e-3
 			}
 			for k := range j {
 				v -= l[i][k] * l[j][k]
@@ -161,14 +167,44 @@ func (s *shape) solve() {
 		}
 		d[i] = v / l[i][i]
 	}
-	const step = 0.1
-	for i := range curves {
-		d[i] *= step
-		s.c[i] += d[i]
+	s.step(&d)
+}
+
+// step moves the weights along d as far as the curve stays one that a
+// loudspeaker could have, and keeps the correlations in step.
+func (s *shape) step(d *[curves]float32) {
+	for g := float32(0.1); g > 0.01; g /= 2 {
+		c := s.c
+		for i := range c {
+			c[i] += g * d[i]
+		}
+		if !plausible(&c) {
+			continue
+		}
+		s.c = c
+		for i := range curves {
+			for j := range curves {
+				s.b[i] -= g * s.r[i][j] * d[j]
+			}
+		}
+		return
 	}
-	for i := range curves {
-		for j := range curves {
-			s.b[i] -= s.r[i][j] * d[j]
+}
+
+// plausible tells whether a curve rises, but for a little folding where it is
+// saturated, and by about 1 where it is steepest.
+func plausible(c *[curves]float32) bool {
+	zero := c[0] + c[1] + c[2]
+	if zero < 0.5 || zero > 2 {
+		return false
+	}
+	for _, x := range [...]float32{0.05, 0.1, 0.2, 0.4, 0.7} {
+		u, v := 1/(1+soft*x*x), 1/(1+hard*x*x)
+		odd := c[0] + c[1]*u*sqrt(u) + c[2]*v*sqrt(v)
+		even := 2 * x * (c[3]*u*u + c[4]*v*v)
+		if min(odd+even, odd-even) < -0.25*zero || odd > 1.5*zero {
+			return false
 		}
 	}
+	return true
 }
