@@ -1,0 +1,80 @@
+// Package board is the hardware at the door: buttons and contacts, lamps, relays.
+// It turns noisy levels into presses, plays lamp patterns and times relay pulses,
+// so that a relay falls back whatever becomes of its user.
+//
+// It refuses to know what a press means, what a lamp tells or why a door opens:
+// inputs, lamps and relays are names here. It does not know GPIO chips either;
+// board/gpio and board/sim bring the lines, as [Source] and [Output].
+package board
+
+import (
+	"errors"
+	"time"
+)
+
+// Board is a set of inputs, lamps and relays. Methods may be called from any
+// goroutine; none waits longer than a write to a line takes.
+type Board interface {
+	// Edges delivers debounced changes of inputs, those of one input in the order in
+	// which they happened. It has one reader and is closed by Close. A reader that
+	// stops reading stops the inputs, never the lamps or relays.
+	Edges() <-chan Edge
+	// SetLamp shows a pattern until the next one. The same pattern again does not
+	// restart it. The error says that there is no such lamp, or why it cannot be lit.
+	SetLamp(name string, p Pattern) error
+	// PulseRelay energises a relay for d and then releases it, whatever becomes of the
+	// caller. A running pulse is extended, never shortened; d = 0 releases at once.
+	PulseRelay(name string, d time.Duration) error
+	// Dim scales the level of all lamps, 0 to 1: for the night.
+	Dim(scale float64)
+	// State reports inputs, lamps and relays as they are.
+	State() State
+	// Changed gets a token (at most one waits) when State has something new to tell.
+	// It has one reader.
+	Changed() <-chan struct{}
+	// Close releases the relays, puts out the lamps, gives the lines back and returns
+	// when all goroutines have ended. It may be called again.
+	Close() error
+}
+
+// Edge is a change of an input that was stable for the input's debounce time.
+type Edge struct {
+	Input  string
+	Active bool      // pressed, or contact made
+	At     time.Time // when the stable level began, before debouncing
+}
+
+// ErrClosed is returned by the methods of a board after its end.
+var ErrClosed = errors.New("the board is closed")
+
+// ErrNoSuch is returned for a name that the board does not have.
+var ErrNoSuch = errors.New("the board has no such lamp or relay")
+
+// FaultError is something wrong with a line or a chip that a person can mend.
+type FaultError struct {
+	Text   string // what is wrong: one clause without a full stop
+	Remedy string // what to do about it: one clause without a full stop
+	Err    error  // the cause, may be nil
+}
+
+// Error joins what is wrong and what to do about it.
+func (e *FaultError) Error() string {
+	if e.Remedy == "" {
+		return e.Text
+	}
+	return e.Text + "; " + e.Remedy
+}
+
+// Unwrap returns the cause.
+func (e *FaultError) Unwrap() error { return e.Err }
+
+// fault splits an error into what is wrong and what to do about it.
+func fault(err error) (text, remedy string) {
+	if err == nil {
+		return "", ""
+	}
+	if f, ok := errors.AsType[*FaultError](err); ok {
+		return f.Text, f.Remedy
+	}
+	return err.Error(), ""
+}

@@ -1,0 +1,73 @@
+package board
+
+import "time"
+
+// State is the board at one moment.
+type State struct {
+	Driver    string // "gpio", "sim", "none"
+	Simulated bool   // inputs can be moved by hand
+	Error     string // what is wrong with the board as a whole
+	Remedy    string // what to do about it
+	Inputs    []Input
+	Lamps     []Lamp
+	Relays    []Relay
+}
+
+// Input is the state of a button or a contact.
+type Input struct {
+	Name     string
+	Active   bool
+	Since    time.Time // of Active; zero until the first change
+	Presses  uint64    // times it became active since start
+	Glitches uint64    // changes too short to count that came to nothing
+	Bounces  uint64    // changes too short to count beside one that counted
+	Widths   Widths    // how long the line was active, before debouncing
+	Stuck    bool      // active for longer than a person presses
+	Error    string    // why the input cannot be read
+	Remedy   string    // what to do about it
+}
+
+// Lamp is the state of a lamp.
+type Lamp struct {
+	Name    string
+	Pattern string  // name of the pattern that is shown
+	On      bool    // at this moment of the pattern
+	Level   float64 // 0 to 1, dimmed
+	Error   string
+	Remedy  string
+}
+
+// Relay is the state of a relay.
+type Relay struct {
+	Name   string
+	On     bool
+	Until  time.Time // end of the running pulse, zero when off
+	Error  string
+	Remedy string
+}
+
+// Widths counts active pulses of an input by their length before debouncing: the
+// fingerprint of a bouncing contact or of interference. See [WidthLimit].
+type Widths [9]uint64
+
+// WidthLimit is the exclusive upper limit of bucket i of [Widths]; the last bucket
+// has none and gives 0.
+func WidthLimit(i int) time.Duration {
+	const ms = time.Millisecond
+	limits := [len(Widths{}) - 1]time.Duration{
+		1 * ms, 3 * ms, 10 * ms, 30 * ms, 100 * ms, 300 * ms, 1000 * ms, 3000 * ms}
+	if i < 0 || i >= len(limits) {
+		return 0
+	}
+	return limits[i]
+}
+
+func (w *Widths) add(d time.Duration) {
+	for i := range len(w) - 1 {
+		if d < WidthLimit(i) {
+			w[i]++
+			return
+		}
+	}
+	w[len(w)-1]++
+}
