@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"sync"
@@ -26,6 +27,7 @@ type Player struct {
 	mu   sync.Mutex
 	freq float64
 	lvl  float64
+	hum  bool
 }
 
 // Play starts a sine of freq (Hz) at level (dBFS) in front of the microphone.
@@ -58,9 +60,13 @@ func (p *Player) run() {
 	raw := make([]byte, 2*len(samples))
 	for n := 0; ; n += len(samples) {
 		p.mu.Lock()
-		freq, level := p.freq, p.lvl
+		freq, level, hum := p.freq, p.lvl, p.hum
 		p.mu.Unlock()
-		Sine(samples, n, freq, level)
+		if hum {
+			chime(samples, n)
+		} else {
+			Sine(samples, n, freq, level)
+		}
 		for i, x := range samples {
 			binary.LittleEndian.PutUint16(raw[2*i:], uint16(x))
 		}
@@ -75,6 +81,27 @@ func (p *Player) Set(freq, level float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.freq, p.lvl = freq, level
+}
+
+// Chime plays three soft notes every four seconds in place of the tone: something
+// that a person can stand.
+func (p *Player) Chime() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hum = true
+}
+
+// chime fills out with that, beginning at sample n.
+func chime(out []int16, n int) {
+	for i := range out {
+		at := (n + i) % (4 * Rate)
+		note, since := at/(Rate/3), float64(at%(Rate/3))/Rate
+		out[i] = 0
+		if note < 3 {
+			freq := [3]float64{523.25, 659.25, 783.99}[note]
+			out[i] = int16(6000 * math.Exp(-9*since) * min(1, since*200) * math.Sin(2*math.Pi*freq*since))
+		}
+	}
 }
 
 // Stop ends the tone.
