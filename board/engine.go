@@ -216,11 +216,16 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-// call runs f in the engine's goroutine.
+// call runs f in the engine's goroutine. When it returns, State tells what f did.
 func (e *Engine) call(f func() error) error {
 	reply := make(chan error, 1)
+	cmd := func() {
+		err := f()
+		e.publish()
+		reply <- err
+	}
 	select {
-	case e.cmds <- func() { reply <- f() }:
+	case e.cmds <- cmd:
 		return <-reply
 	case <-e.done:
 		return ErrClosed
