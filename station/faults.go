@@ -63,7 +63,13 @@ func (fs *faultSet) derive(reg Registration, snd Sound, b BoardState, d DoorStat
 	if snd.Output.Error != "" {
 		add("sound.output", codeSound, "no loudspeaker: "+snd.Output.Error, snd.Output.Remedy)
 	}
+	if b.Error != "" {
+		add("board", codeBoard, b.Error, b.Remedy)
+	}
 	for _, in := range b.Inputs {
+		if in.Stuck {
+			add("board."+in.Name+".stuck", codeBoard, "input "+in.Name+" seems to be stuck: it has been active for long", "see whether something presses it, or whether its cable has a short")
+		}
 		if in.Error != "" {
 			add("board."+in.Name, codeBoard, "input "+in.Name+": "+in.Error, in.Remedy)
 		}

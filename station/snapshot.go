@@ -96,20 +96,24 @@ type Level struct {
 
 // AudioStats counts what the audio path of the running call did.
 type AudioStats struct {
-	Received  uint64  `json:"received"`  // packets
-	Lost      uint64  `json:"lost"`      // packets that never came or came too late
-	Concealed uint64  `json:"concealed"` // 10 ms frames made up for lost audio
-	Sent      uint64  `json:"sent"`      // packets
-	JitterMS  float64 `json:"jitterMs"`  // target depth of the jitter buffer, ms
-	Xruns     uint64  `json:"xruns"`     // device under- and overruns since start
-	ERLE      float64 `json:"erle"`      // echo return loss enhancement, dB
-	EchoDelay float64 `json:"echoDelayMs"`
+	Received   uint64  `json:"received"`    // packets
+	Lost       uint64  `json:"lost"`        // packets that never came or came too late
+	Concealed  uint64  `json:"concealed"`   // 10 ms frames made up for lost audio
+	Sent       uint64  `json:"sent"`        // packets
+	JitterMS   float64 `json:"jitterMs"`    // target depth of the jitter buffer, ms
+	Xruns      uint64  `json:"xruns"`       // device under- and overruns since start
+	ERLE       float64 `json:"erle"`        // echo return loss enhancement, dB
+	EchoDelay  float64 `json:"echoDelayMs"` // from the loudspeaker to the microphone, ms
+	DoubleTalk float64 `json:"doubleTalk"`  // share of the far end's talk in which the near end talked too, 0 to 1
+	Noise      float64 `json:"noise"`       // background noise at the microphone, dBFS
 }
 
 // BoardState is the state of inputs, lamps and relays.
 type BoardState struct {
-	Driver    string  `json:"driver"`    // "gpio", "sim", "none"
-	Simulated bool    `json:"simulated"` // can be pressed from the page
+	Driver    string  `json:"driver"`           // "gpio", "sim", "none"
+	Simulated bool    `json:"simulated"`        // can be pressed from the page
+	Error     string  `json:"error,omitempty"`  // what is wrong with the board as a whole
+	Remedy    string  `json:"remedy,omitempty"` // what to do about it
 	Inputs    []Input `json:"inputs"`
 	Lamps     []Lamp  `json:"lamps"`
 	Relays    []Relay `json:"relays"`
@@ -120,7 +124,9 @@ type Input struct {
 	Name     string `json:"name"`
 	Active   bool   `json:"active"`
 	Presses  uint64 `json:"presses"`  // accepted since start
-	Glitches uint64 `json:"glitches"` // rejected as too short
+	Glitches uint64 `json:"glitches"` // changes too short to count that came to nothing
+	Bounces  uint64 `json:"bounces"`  // changes too short to count beside one that counted
+	Stuck    bool   `json:"stuck"`    // active for longer than a person presses
 	Error    string `json:"error,omitempty"`
 	Remedy   string `json:"remedy,omitempty"`
 }
