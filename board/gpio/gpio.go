@@ -1,0 +1,130 @@
+// Package gpio is a board on the lines of Linux GPIO chips, through periph's driver
+// for the character device (periph.io/x/host/v3/gpioioctl).
+//
+// It refuses to know what the lines are for, and it never goes behind the kernel's
+// back: of periph only the character-device driver is linked in, not the drivers that
+// write chip registers through /dev/gpiomem.
+//
+// What periph cannot do is done here: active-low and open-drain levels in software,
+// and the times of edges, which periph reads and drops (docs/decisions).
+package gpio
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"intercomd/board"
+)
+
+// Pull is the bias of an input.
+type Pull int
+
+// The biases. PullNone leaves the bias as it is: periph cannot turn it off.
+const (
+	PullNone Pull = iota
+	PullUp
+	PullDown
+)
+
+// Line is the address of a line.
+type Line struct {
+	Chips  []string // labels, names or paths of chips, tried in order; none: those of Config
+	Name   string   // as the kernel's device tree names it; "" addresses by offset
+	Offset int      // on the chip, from 0
+}
+
+// Config describes a board on GPIO lines.
+type Config struct {
+	Chips  []string // for lines that name no chip
+	Inputs []Input
+	Lamps  []Lamp
+	Relays []Relay
+	Log    *slog.Logger // nil: none
+}
+
+// Input is a button or a contact.
+type Input struct {
+	Name      string
+	Line      Line
+	Pull      Pull
+	ActiveLow bool          // active when the line is low
+	Debounce  time.Duration // see [board.InputConfig]
+	Stuck     time.Duration
+}
+
+// Lamp is a lamp that can be on and off.
+type Lamp struct {
+	Name      string
+	Line      Line
+	ActiveLow bool
+	OpenDrain bool // drive the line low, let it float instead of driving it high
+	SoftPWM   bool // see [board.LampConfig]
+}
+
+// Relay is a relay.
+type Relay struct {
+	Name      string
+	Line      Line
+	ActiveLow bool
+	OpenDrain bool
+	Max       time.Duration // longest pulse, see [board.RelayConfig]
+}
+
+// Open takes the lines and returns the running board. Each line that cannot be had is
+// a fault of its own in the board's state, with its remedy, and is tried again; so is
+// a machine without GPIO. Open itself never fails.
+func Open(ctx context.Context, cfg Config) *board.Engine {
+	return open(ctx, cfg, probe())
+}
+
+// Available says why no GPIO chip can be used, or nil.
+func Available() error { return probe().fault() }
+
+// Lock makes the lines of relays inert and gives them back: for the time after a
+// crash, when their driver could not do it. The errors name the relays that may still
+// be energised.
+func Lock(relays []Relay, chips []string) error { return lock(relays, chips, probe()) }
+
+func open(ctx context.Context, cfg Config, h host) *board.Engine {
+	c := board.Config{Driver: "gpio", Fault: h.fault(), Log: cfg.Log}
+	for _, in := range cfg.Inputs {
+		c.Inputs = append(c.Inputs, board.InputConfig{Name: in.Name, Debounce: in.Debounce, Stuck: in.Stuck,
+			Open: func() (board.Source, error) {
+				ln, err := h.find(in.Line, cfg.Chips)
+				if err != nil {
+					return nil, err
+				}
+				return openInput(ln, in)
+			}})
+	}
+	for _, l := range cfg.Lamps {
+		c.Lamps = append(c.Lamps, board.LampConfig{Name: l.Name, SoftPWM: l.SoftPWM,
+			Open: func() (board.Output, error) {
+				return openOutput(h, l.Line, cfg.Chips, l.ActiveLow, l.OpenDrain)
+			}})
+	}
+	for _, r := range cfg.Relays {
+		c.Relays = append(c.Relays, board.RelayConfig{Name: r.Name, Max: r.Max,
+			Open: func() (board.Output, error) {
+				return openOutput(h, r.Line, cfg.Chips, r.ActiveLow, r.OpenDrain)
+			}})
+	}
+	return board.Start(ctx, c)
+}
+
+func lock(relays []Relay, chips []string, h host) error {
+	var all []error
+	for _, r := range relays {
+		out, err := openOutput(h, r.Line, chips, r.ActiveLow, r.OpenDrain)
+		if err == nil {
+			err = errors.Join(out.Set(0), out.Close())
+		}
+		if err != nil {
+			text := "relay " + r.Name + " may be energised: " + err.Error()
+			all = append(all, &board.FaultError{Text: text, Err: err})
+		}
+	}
+	return errors.Join(all...)
+}

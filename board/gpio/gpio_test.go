@@ -1,0 +1,470 @@
+package gpio
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+	pgpio "periph.io/x/conn/v3/gpio"
+	"periph.io/x/host/v3/gpioioctl"
+
+	"intercomd/board"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const ms = time.Millisecond
+
+// fakePin is a line in place of periph's: a pipe stands for the kernel's queue.
+type fakePin struct {
+	mu     sync.Mutex
+	log    []string
+	err    error
+	level  pgpio.Level
+	events *os.File // write end of the queue; nil until the line is an input
+}
+
+func (f *fakePin) note(s string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.log = append(f.log, s)
+	}
+	return f.err
+}
+
+func (f *fakePin) lines() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strings.Join(f.log, " ")
+}
+
+// send puts edges into the queue as the kernel does.
+func (f *fakePin) send(t *testing.T, at int64, rising bool) {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.level = pgpio.Level(rising)
+	if _, err := f.events.Write(event(at, rising)); err != nil {
+		t.Error(err)
+	}
+}
+
+func event(at int64, rising bool) []byte {
+	b := make([]byte, eventSize)
+	binary.NativeEndian.PutUint64(b, uint64(at))
+	id := uint32(fallingEdge)
+	if rising {
+		id = risingEdge
+	}
+	binary.NativeEndian.PutUint32(b[eventID:], id)
+	return b
+}
+
+func monotonic(t *testing.T) int64 {
+	t.Helper()
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		t.Fatal(err)
+	}
+	return ts.Nano()
+}
+
+// handle is a fakePin as the driver gets it.
+type handle struct{ *fakePin }
+
+func (h handle) In(pull pgpio.Pull, e pgpio.Edge) error {
+	return h.note(fmt.Sprintf("in/%v/%v", pull, e))
+}
+
+func (h handle) Out(l pgpio.Level) error { return h.note("out/" + l.String()) }
+
+func (h handle) Read() pgpio.Level {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.level
+}
+
+func (h handle) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.log = append(h.log, "close")
+	if h.fakePin.events != nil {
+		_ = h.fakePin.events.Close()
+		h.fakePin.events = nil
+	}
+}
+
+func (h handle) events() (*queue, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	h.mu.Lock()
+	h.fakePin.events = w
+	h.mu.Unlock()
+	return newQueue(int(r.Fd()), "line")
+}
+
+// bench is a host with the chips of a Pi 5 that has an expander of 4 lines twice.
+type bench struct {
+	host
+	pins map[string]*fakePin // "gpiochip0/17"
+}
+
+func newBench() *bench {
+	b := &bench{pins: make(map[string]*fakePin)}
+	add := func(name, label string, lines int, names map[int]string) {
+		c := chip{Chip: Chip{Name: name, Label: label, Path: "/dev/" + name}}
+		for i := range lines {
+			c.Lines = append(c.Lines, LineInfo{Offset: i, Name: names[i]})
+			b.pins[fmt.Sprint(name, "/", i)] = &fakePin{}
+		}
+		c.pin = func(offset int) pin { return handle{b.pins[fmt.Sprint(name, "/", offset)]} }
+		b.chips = append(b.chips, c)
+	}
+	add("gpiochip0", "pinctrl-rp1", 54, map[int]string{4: "BELL", 9: "WAKE"})
+	add("gpiochip11", "gpio-brcmstb@107d508500", 32, map[int]string{9: "gpiochip11-WAKE", 20: "PWR"})
+	add("gpiochip12", "mcp23008", 4, nil)
+	add("gpiochip13", "mcp23008", 4, nil)
+	b.chips[0].Lines[5].Consumer = "spi0 CS0"
+	return b
+}
+
+func TestFind(t *testing.T) {
+	pi := []string{"pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"}
+	tests := []struct {
+		name  string
+		line  Line
+		chips []string
+		want  string // the line, or a part of the error
+	}{
+		{"by offset", Line{Offset: 17}, pi, "line 17 of gpiochip0 (pinctrl-rp1)"},
+		{"by name", Line{Name: "BELL"}, pi, "line 4 (BELL) of gpiochip0 (pinctrl-rp1)"},
+		{"chip by path", Line{Chips: []string{"/dev/gpiochip12"}, Offset: 3}, pi, "line 3 of gpiochip12 (mcp23008)"},
+		{"chip by name", Line{Chips: []string{"gpiochip13"}, Offset: 3}, pi, "line 3 of gpiochip13 (mcp23008)"},
+		{"name on another chip", Line{Name: "PWR"}, pi, "line 20 (PWR) of gpiochip11"},
+		{"name on a chip of its own", Line{Chips: []string{"gpiochip11"}, Name: "WAKE"}, pi, "line 9 (gpiochip11-WAKE) of gpiochip11"},
+		{"name without a known chip", Line{Name: "BELL"}, []string{"none"}, "line 4 (BELL) of gpiochip0"},
+		{"name on two chips", Line{Name: "WAKE"}, nil, "2 GPIO lines are named \"WAKE\""},
+		{"name that is not there", Line{Name: "BELLE"}, pi, "no GPIO line is named \"BELLE\"; `intercomd devices` lists"},
+		{"name not on its chip", Line{Chips: []string{"gpiochip11"}, Name: "BELL"}, pi, "no line of gpiochip11 (gpio-brcmstb@107d508500) is named \"BELL\""},
+		{"offset too great", Line{Offset: 54}, pi, "gpiochip0 (pinctrl-rp1) has no line 54; its lines are 0 to 53"},
+		{"negative offset", Line{Offset: -1}, pi, "has no line -1"},
+		{"label of two chips", Line{Chips: []string{"mcp23008"}, Offset: 1}, pi, "2 GPIO chips are labelled \"mcp23008\"; name one of them by its path"},
+		{"no such chip", Line{Offset: 1}, pi[:2], "there is no GPIO chip \"pinctrl-bcm2835\" or \"pinctrl-bcm2711\"; this machine has gpiochip0 (pinctrl-rp1), gpiochip11"},
+	}
+	b := newBench()
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			f, err := b.find(tc.line, tc.chips)
+			var got string
+			if err != nil {
+				got = err.Error()
+			} else {
+				got = f.String()
+			}
+			if !strings.Contains(got, tc.want) {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestNoChip(t *testing.T) {
+	err := host{}.fault()
+	if err == nil || !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "no GPIO chip") || !strings.Contains(err.Error(), "[board]") {
+		t.Errorf("no chips: %v", err)
+	}
+	h := host{problems: []error{unusable("/dev/gpiochip0", unix.EACCES)}}
+	if _, err := h.find(Line{}, nil); err == nil || !strings.Contains(err.Error(), "no permission to open GPIO chip /dev/gpiochip0; put the user") {
+		t.Errorf("no permission: %v", err)
+	}
+	b := newBench()
+	b.problems = h.problems
+	if _, err := b.find(Line{Offset: 1}, []string{"pinctrl-bcm2711"}); err == nil || !strings.Contains(err.Error(), "no permission") {
+		t.Errorf("the chip that is wanted cannot be opened: %v", err)
+	}
+}
+
+// The machine that runs the tests may have GPIO or not: both must be told clearly.
+func TestThisMachine(t *testing.T) {
+	chips, err := List()
+	if (len(chips) == 0) != (Available() != nil) {
+		t.Errorf("%d chips, available: %v", len(chips), Available())
+	}
+	if len(chips) == 0 {
+		if _, ok := errors.AsType[*board.FaultError](err); !ok {
+			t.Errorf("no chips without a reason: %v", err)
+		}
+		b := Open(t.Context(), Config{Relays: []Relay{{Name: "door"}}})
+		defer b.Close()
+		if s := b.State(); s.Error == "" || s.Remedy == "" || s.Relays[0].Error == "" {
+			t.Errorf("state %+v", s)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	b := newBench()
+	free, busy := found{b.chips[0], 4}, found{b.chips[0], 5}
+	tests := []struct {
+		where found
+		err   error
+		want  string
+	}{
+		{free, fmt.Errorf("line_request ioctl: %w", errors.New(unix.EBUSY.Error())), "line 4 (BELL) of gpiochip0 (pinctrl-rp1) is in use; stop"},
+		{busy, unix.EBUSY, "line 5 of gpiochip0 (pinctrl-rp1) is in use by spi0 CS0; stop"},
+		{free, errors.New(unix.EPERM.Error()), "no permission to use line 4"},
+		{free, unix.ENODEV, "gpiochip0 (pinctrl-rp1) is gone; plug it in"},
+		{free, unix.EINVAL, "cannot be used as an output; choose"},
+		{free, errors.New("moon"), "cannot be used as an output: moon; see"},
+	}
+	for _, tc := range tests {
+		if got := refused(tc.where, "an output", tc.err).Error(); !strings.Contains(got, tc.want) {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}
+
+func TestOutputs(t *testing.T) {
+	tests := []struct {
+		name                 string
+		activeLow, openDrain bool
+		want                 string // on, off
+	}{
+		{"plain", false, false, "out/High out/Low"},
+		{"active low", true, false, "out/Low out/High"},
+		{"open drain", false, true, "in/Float/NoEdge out/Low"},
+		{"active low, open drain", true, true, "out/Low in/Float/NoEdge"},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newBench()
+			off := strings.Fields(tc.want)[1]
+			brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"},
+				Relays: []Relay{{Name: "door", Line: Line{Offset: 22}, ActiveLow: tc.activeLow, OpenDrain: tc.openDrain}}}, b.host)
+			p := b.pins["gpiochip0/22"]
+			if got := p.lines(); got != off {
+				t.Errorf("after the start: %q, want %q", got, off)
+			}
+			_ = brd.PulseRelay("door", time.Minute)
+			_ = brd.PulseRelay("door", 0)
+			_ = brd.Close()
+			if got, want := p.lines(), off+" "+tc.want+" "+off+" close"; got != want {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+		})
+	}
+}
+
+func TestLock(t *testing.T) {
+	b := newBench()
+	relays := []Relay{
+		{Name: "door", Line: Line{Offset: 22}, ActiveLow: true},
+		{Name: "gate", Line: Line{Offset: 99}},
+		{Name: "light", Line: Line{Offset: 23}},
+	}
+	b.pins["gpiochip0/23"].err = unix.EBUSY
+	err := lock(relays, []string{"pinctrl-rp1"}, b.host)
+	if got := b.pins["gpiochip0/22"].lines(); got != "out/High close" {
+		t.Errorf("door: %q", got)
+	}
+	for _, want := range []string{"relay gate may be energised: gpiochip0 (pinctrl-rp1) has no line 99", "relay light may be energised: line 23"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\nwant %q", err, want)
+		}
+	}
+	if err := lock(relays[:1], []string{"pinctrl-rp1"}, b.host); err != nil {
+		t.Error(err)
+	}
+}
+
+// press opens a board with one button and returns it with the button's line.
+func press(t *testing.T, in Input) (*board.Engine, *fakePin) {
+	t.Helper()
+	b := newBench()
+	in.Name, in.Line = "bell", Line{Offset: 17}
+	brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Inputs: []Input{in}}, b.host)
+	t.Cleanup(func() { _ = brd.Close() })
+	if s := brd.State(); s.Inputs[0].Error != "" {
+		t.Fatalf("state %+v", s)
+	}
+	return brd, b.pins["gpiochip0/17"]
+}
+
+func next(t *testing.T, b *board.Engine) board.Edge {
+	t.Helper()
+	select {
+	case e := <-b.Edges():
+		return e
+	case <-time.After(20 * time.Second):
+		t.Fatal("no edge")
+		return board.Edge{}
+	}
+}
+
+func TestPress(t *testing.T) {
+	brd, p := press(t, Input{Pull: PullUp})
+	now := monotonic(t)
+	before := time.Now()
+	p.send(t, now-int64(100*ms), true)
+	p.send(t, now-int64(70*ms), false)
+	e := next(t, brd)
+	if age := before.Sub(e.At); !e.Active || age < 99*ms || age > 101*ms {
+		t.Errorf("edge %+v, %v before it was read; want the kernel's time, 100ms", e, age)
+	}
+	if e := next(t, brd); e.Active {
+		t.Errorf("edge %+v", e)
+	}
+	if got := p.lines(); got != "in/PullUp/BothEdges" {
+		t.Errorf("the line was taken as %q", got)
+	}
+	_ = brd.Close()
+	if got := p.lines(); got != "in/PullUp/BothEdges close" {
+		t.Errorf("after the end: %q", got)
+	}
+}
+
+func TestActiveLow(t *testing.T) {
+	b := newBench()
+	b.pins["gpiochip0/17"].level = true
+	brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"},
+		Inputs: []Input{{Name: "bell", Line: Line{Offset: 17}, ActiveLow: true, Pull: PullNone}}}, b.host)
+	defer brd.Close()
+	if brd.State().Inputs[0].Active {
+		t.Error("active though the line is high")
+	}
+	b.pins["gpiochip0/17"].send(t, monotonic(t), false)
+	if e := next(t, brd); !e.Active {
+		t.Errorf("edge %+v", e)
+	}
+	if got := b.pins["gpiochip0/17"].lines(); got != "in/PullNoChange/BothEdges" {
+		t.Errorf("the line was taken as %q", got)
+	}
+}
+
+// Spikes that a stalled process reads long after they came are not presses, and a
+// short press that it reads late is one.
+func TestLateReader(t *testing.T) {
+	brd, p := press(t, Input{Pull: PullDown})
+	base := monotonic(t) - int64(5*time.Second)
+	at := func(d time.Duration) int64 { return base + int64(d) }
+	for i := range 5 {
+		p.send(t, at(time.Duration(i)*10*ms), true)
+		p.send(t, at(time.Duration(i)*10*ms+5*ms), false)
+	}
+	p.send(t, at(500*ms), true)
+	p.send(t, at(530*ms), false)
+	if e := next(t, brd); !e.Active {
+		t.Errorf("edge %+v", e)
+	}
+	if e := next(t, brd); e.Active {
+		t.Errorf("edge %+v", e)
+	}
+	if in := brd.State().Inputs[0]; in.Presses != 1 || in.Glitches != 5 {
+		t.Errorf("state %+v", in)
+	}
+}
+
+// A chip that goes away is a fault of its lines.
+func TestChipGone(t *testing.T) {
+	brd, p := press(t, Input{Pull: PullDown})
+	p.mu.Lock()
+	_ = p.events.Close() // the read end now reports its end
+	p.events = nil
+	p.err = unix.ENODEV
+	p.mu.Unlock()
+	limit := time.After(20 * time.Second)
+	for {
+		if in := brd.State().Inputs[0]; in.Error != "" {
+			if !strings.Contains(in.Error, "is gone") || in.Remedy == "" {
+				t.Errorf("state %+v", in)
+			}
+			return
+		}
+		select {
+		case <-brd.Changed():
+		case <-limit:
+			t.Fatal("nothing was noticed")
+		}
+	}
+}
+
+// The way to the descriptor of a line exists in the pinned version of periph.
+func TestDescriptor(t *testing.T) {
+	if _, err := descriptor(&gpioioctl.GPIOLine{}); err == nil || !strings.Contains(err.Error(), "not been requested") {
+		t.Errorf("descriptor of a line that is not requested: %v", err)
+	}
+}
+
+// A queued edge comes before a deadline that has passed.
+func TestQueueBeforeDeadline(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	q, err := newQueue(int(r.Fd()), "line")
+	_ = r.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.close()
+	past := time.Now().Add(-time.Hour)
+	if _, err := q.next(past); !errors.Is(err, board.ErrTimeout) {
+		t.Errorf("empty queue: %v", err)
+	}
+	if _, err := w.Write(slices.Concat(event(1, true), event(2, false))); err != nil {
+		t.Fatal(err)
+	}
+	for _, rising := range []bool{true, false} {
+		if e, err := q.next(past); err != nil || e.high != rising {
+			t.Errorf("edge %+v, %v", e, err)
+		}
+	}
+	_ = q.close()
+	if _, err := q.next(past); !errors.Is(err, board.ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+func FuzzQueue(f *testing.F) {
+	f.Add(event(1, true))
+	f.Add(event(-1, false)[:20])
+	f.Add(make([]byte, 100))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 4000 {
+			return // fits the pipe
+		}
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := newQueue(int(r.Fd()), "line")
+		_ = r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.close()
+		_, _ = w.Write(data)
+		_ = w.Close()
+		for range len(data)/eventSize + 2 {
+			if e, err := q.next(time.Now()); err == nil && e.at.After(time.Now()) {
+				t.Fatal("an edge from the future")
+			}
+		}
+		if _, err := q.next(time.Now()); err == nil {
+			t.Fatal("edges without end")
+		}
+	})
+}
