@@ -69,7 +69,7 @@ bench: build-native ## set-up times against SIP.js, cost of a call against bares
 	@exec bin/bench -intercomd bin/intercomd $(BENCHFLAGS)
 
 soak: build-native ## 200 calls in a row; memory, goroutines and descriptors before and after
-	@$(SETUP) build demo
+	@$(SETUP) build demo system
 	@$(GO) build -o bin/bench ./test/bench
 	@exec bin/bench -soak 200 -intercomd bin/intercomd $(BENCHFLAGS)
 

@@ -49,13 +49,13 @@ opts="-q -o APT::Architecture=amd64 -o APT::Architectures=amd64 -o APT::Sandbox:
 
 echo "image: fetching a kernel of $kernels" >&2
 quiet apt-get $opts update
-# linux-image-amd64 is a name for the newest linux-image-VERSION; its files come in
-# one or two packages, depending on the release.
+# linux-image-amd64 is a name for the newest linux-image-VERSION; which of
+# these packages hold its files depends on the release.
 meta=$(apt-cache $opts madison linux-image-amd64 | awk -F ' *[|] *' -v s="$kernels/" 'index($3, s) { print $2; exit }')
 image=$(apt-cache $opts show "linux-image-amd64=$meta" | sed -n 's/^Depends:.*\(linux-image-[0-9][^ ,]*\).*/\1/p')
 version=${image#linux-image-}
 debs=$image
-for name in linux-binary-"$version" linux-modules-"$version"; do
+for name in linux-base-"$version" linux-binary-"$version" linux-modules-"$version"; do
 	if apt-cache $opts show "$name" >/dev/null 2>&1; then debs="$debs $name"; fi
 done
 (cd "$work/cache" && quiet apt-get $opts download $debs)
@@ -69,9 +69,12 @@ mkdir -p "$work/k/lib/modules"
 mv "$modules" "$work/k/lib/modules/"
 quiet depmod -b "$work/k" "$version"
 needs() { # the files that these modules need, in order of loading, once each
-	for m in "$@"; do modprobe -d "$work/k" -S "$version" --show-depends "$m"; done |
-		awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+	for m in "$@"; do modprobe -d "$work/k" -S "$version" --show-depends "$m" >>"$work/needs" || exit 1; done
+	awk '$1 == "insmod" && !seen[$2]++ { print $2 }' "$work/needs"
+	rm "$work/needs"
 }
+early=$(needs $first)
+all=$(needs $first $later)
 
 echo "image: making a root of Debian $release" >&2
 grep " $release " "$work/sources.list" >"$work/release.list"
@@ -79,8 +82,8 @@ quiet mmdebstrap --variant=minbase --include="$packages" \
 	--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
 	--dpkgopt='path-exclude=/usr/share/locale/*' "$release" "$work/root" "$work/release.list"
 root=$work/root
-for f in $(needs $first $later); do
-	to=$root/usr${f#"$work/k"}
+for f in $all; do
+	to=$root/usr${f#"$work/k"} # modules may be in /usr/lib alone
 	mkdir -p "${to%/*}"
 	cp "$f" "$to"
 done
@@ -100,7 +103,7 @@ mkdir bin dev proc sys mod r
 cp "$(command -v busybox)" bin/busybox
 ln -s busybox bin/sh
 i=100
-for f in $(needs $first); do
+for f in $early; do
 	to=mod/$i-$(basename "${f%.ko*}").ko
 	case $f in
 	*.xz) xz -dc "$f" ;;

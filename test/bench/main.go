@@ -1,0 +1,42 @@
+// Command bench measures what the daemon is judged by: how soon a press is an
+// INVITE on the wire, how soon after the answer the far end is heard, what a call
+// costs; each beside a yardstick in the same run. With -soak it plays many calls
+// and looks for what they leave behind.
+//
+// It runs in a network namespace of its own (root, or user namespaces allowed).
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"intercomd/test/lab"
+)
+
+func main() {
+	binary := flag.String("intercomd", "bin/intercomd", "the program to measure")
+	runs := flag.Int("runs", 10, "calls of each kind; the median counts")
+	seconds := flag.Int("seconds", 20, "length of the calls whose cost is measured")
+	soak := flag.Int("soak", 0, "play so many calls in a row instead")
+	flag.Parse()
+	os.Exit(lab.InNamespace(func() int {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		var err error
+		if *soak > 0 {
+			err = soakCalls(ctx, *binary, *soak)
+		} else {
+			err = bench(ctx, *binary, *runs, *seconds)
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			return 1
+		}
+		return 0
+	}))
+}

@@ -1,0 +1,114 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Baresip is a running baresip, the yardstick for the cost of a call. It speaks
+// SIP over TCP to the same server, and ICE, DTLS-SRTP and Opus to the far end.
+type Baresip struct {
+	*Proc
+	ctrl string
+}
+
+// StartBaresip starts baresip as user with the sound card of that name and
+// returns when it is registered.
+func (s *Site) StartBaresip(ctx context.Context, user, card string) (*Baresip, error) {
+	dir := filepath.Join(s.Dir, "baresip-"+user)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("start baresip: %w", err)
+	}
+	c := s.Pulse.Card(card)
+	ctrl := net.JoinHostPort(s.Address, "4444")
+	config := fmt.Sprintf(`poll_method epoll
+sip_listen %[1]s:0
+call_local_timeout 120
+audio_buffer 20-160
+audio_source alsa,%[2]s
+audio_player alsa,%[3]s
+audio_alert aufile,/dev/null
+ausrc_srate 48000
+auplay_srate 48000
+ausrc_channels 1
+auplay_channels 1
+rtp_ports 30000-30100
+rtcp_mux yes
+jitter_buffer_delay 2-5
+module_path /usr/lib/baresip/modules
+module opus.so
+module g711.so
+module alsa.so
+module stun.so
+module turn.so
+module ice.so
+module srtp.so
+module dtls_srtp.so
+module_tmp uuid.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen %[4]s
+opus_bitrate 32000
+opus_inbandfec yes
+`, s.Address, c.Mic(), c.Speaker(), ctrl)
+	account := fmt.Sprintf("<sip:%s@%s>;auth_user=%s;auth_pass=%s;outbound=\"sip:%s:%d;transport=tcp\";regint=300;answermode=auto;"+
+		"audio_codecs=opus/48000/2,pcmu,pcma;medianat=ice;mediaenc=dtls_srtp\n", user, Domain, user, Password(user), s.Address, s.Kamailio.Config.SIPPort)
+	for name, text := range map[string]string{"config": config, "accounts": account, "contacts": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return nil, fmt.Errorf("start baresip: %w", err)
+		}
+	}
+	begin := time.Now()
+	p, err := Start(Spec{Name: "baresip", Args: []string{Tool("baresip"), "-4", "-f", dir}, Env: c.Env()})
+	if err != nil {
+		return nil, err
+	}
+	s.Defer(func() { _ = p.Stop(2 * time.Second) })
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	registered := func() error {
+		// Challenge, then credentials; the second is answered by 200.
+		if s.Kamailio.Count(begin, func(m Message) bool { return m.Method == "REGISTER" && m.From == user }) < 2 {
+			return fmt.Errorf("it did not register; it says:\n%s", p.Tail(20))
+		}
+		return nil
+	}
+	if err := Poll(ctx, registered); err != nil {
+		return nil, fmt.Errorf("start baresip: %w", err)
+	}
+	return &Baresip{Proc: p, ctrl: ctrl}, nil
+}
+
+// Command gives baresip a command, such as "dial" with a SIP URI, or "hangup".
+func (b *Baresip) Command(ctx context.Context, command, params string) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", b.ctrl)
+	if err != nil {
+		return fmt.Errorf("baresip %s: %w", command, err)
+	}
+	defer func() { _ = conn.Close() }()
+	msg, err := json.Marshal(map[string]string{"command": command, "params": params})
+	if err != nil {
+		return fmt.Errorf("baresip %s: %w", command, err)
+	}
+	// A netstring each way.
+	if _, err := fmt.Fprintf(conn, "%d:%s,", len(msg), msg); err != nil {
+		return fmt.Errorf("baresip %s: %w", command, err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	buf := make([]byte, 4096)
+	n, err := conn.Read(buf)
+	if err != nil {
+		return fmt.Errorf("baresip %s: %w", command, err)
+	}
+	if !strings.Contains(string(buf[:n]), `"ok":true`) {
+		return fmt.Errorf("baresip %s: %s", command, buf[:n])
+	}
+	return nil
+}
