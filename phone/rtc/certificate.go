@@ -1,0 +1,147 @@
+package rtc
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+)
+
+const (
+	certificateLife   = 10 * 365 * 24 * time.Hour
+	certificateMargin = 30 * 24 * time.Hour // renewed so long before it expires
+)
+
+// LoadOrCreateCertificate returns the DTLS certificate of the device: an ECDSA
+// P-256 key (RFC 8827 §6.5) with a self-signed certificate that says nothing about
+// the device. It is kept in the file path (mode 0600, replaced as a whole) across
+// restarts and made anew when it is missing, unreadable as a certificate, or about
+// to expire. With an empty path it lives in memory only.
+//
+// If the file cannot be written, the certificate is returned together with an
+// error: calls work, but the fingerprint will change with the next start.
+func LoadOrCreateCertificate(path string) (*webrtc.Certificate, error) {
+	now := time.Now()
+	if path != "" {
+		text, err := os.ReadFile(path) //nolint:gosec // the path comes from the configuration
+		if err == nil {
+			if c, err := webrtc.CertificateFromPEM(string(text)); err == nil && lasts(c, now) {
+				return c, nil
+			}
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return fallback(now, fmt.Errorf("reading the DTLS certificate: %w", err))
+		}
+	}
+	cert, text, err := createCertificate(now)
+	if err != nil {
+		return nil, err
+	}
+	if path == "" {
+		return cert, nil
+	}
+	if err := replaceFile(path, text); err != nil {
+		return cert, fmt.Errorf("keeping the DTLS certificate: %w; make the folder writable", err)
+	}
+	return cert, nil
+}
+
+func fallback(now time.Time, cause error) (*webrtc.Certificate, error) {
+	cert, _, err := createCertificate(now)
+	if err != nil {
+		return nil, errors.Join(cause, err)
+	}
+	return cert, cause
+}
+
+// lasts reports whether c is valid now and for a while to come.
+func lasts(c *webrtc.Certificate, now time.Time) bool {
+	return now.Add(certificateMargin).Before(c.Expires())
+}
+
+// createCertificate makes key and certificate, and their PEM text. Boards without
+// a clock start in the past, so the certificate is valid from a fixed day on and
+// its end never lies before that of a clock that is right.
+func createCertificate(now time.Time) (*webrtc.Certificate, []byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a DTLS key: %w", err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a DTLS certificate: %w", err)
+	}
+	floor := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	if now.Before(floor) {
+		now = floor
+	}
+	template := x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: "WebRTC"},
+		NotBefore:    time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
+		NotAfter:     now.Add(certificateLife),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a DTLS certificate: %w", err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a DTLS certificate: %w", err)
+	}
+	cert := webrtc.CertificateFromX509(key, parsed)
+	text, err := cert.PEM()
+	if err != nil {
+		return nil, nil, fmt.Errorf("writing the DTLS certificate as PEM: %w", err)
+	}
+	return &cert, []byte(text), nil
+}
+
+// replaceFile writes a file so that a power cut leaves the old or the new one.
+func replaceFile(path string, text []byte) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, ".certificate-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// fingerprintOf is the certificate's SHA-256 fingerprint as SDP wants it (RFC 8122).
+func fingerprintOf(c *webrtc.Certificate) (string, error) {
+	prints, err := c.GetFingerprints()
+	if err != nil {
+		return "", fmt.Errorf("taking the fingerprint of the DTLS certificate: %w", err)
+	}
+	for _, p := range prints {
+		if p.Algorithm == "sha-256" {
+			return p.Value, nil
+		}
+	}
+	return "", errors.New("taking the fingerprint of the DTLS certificate: SHA-256 is not available")
+}

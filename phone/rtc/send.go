@@ -1,0 +1,259 @@
+package rtc
+
+import (
+	"io"
+	"sync"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+)
+
+// Pacing of digits that we send (RFC 4733 §2.5.1): long enough for every
+// gateway, short enough for a code of six.
+const (
+	keyOn      = 100 * time.Millisecond
+	keyGap     = 70 * time.Millisecond
+	keyStep    = 20 * time.Millisecond // between the packets of an event
+	keyEnds    = 3                     // how often the last one is sent
+	keyVolume  = 10                    // -dBm0
+	maxPending = 64                    // digits that wait to be sent
+)
+
+// sender numbers and stamps what goes out. Sequence number, timestamp and SSRC go
+// on over a change of transport or codec. Audio frames come from the audio side,
+// digits from a goroutine that lives as long as there are some; a mutex guards all.
+type sender struct {
+	write func(*rtp.Header, []byte) (int, error) // 0 bytes: not connected, nothing was sent
+	done  <-chan struct{}                        // closed at the session's end
+	wait  sync.WaitGroup                         // the goroutine of digits
+
+	mu      sync.Mutex
+	closed  bool
+	agreed  *agreement
+	header  rtp.Header // reused
+	seq     uint16
+	ts      uint32 // of the next audio frame
+	gap     bool   // the last frame was not sent: the next one begins a talk spurt
+	keying  bool   // an event is going out: audio is held back
+	eventTS uint32 // the earliest timestamp for the next event
+	pending []rune
+	running bool
+
+	packets, octets uint32 // sent, as RTCP counts
+	lastTS          uint32 // of the last packet that was sent
+	lastAt          time.Time
+	clock           int // Hz of lastTS
+	rtt             time.Duration
+	remoteLost      uint8
+	remoteJitter    uint32
+}
+
+// agree sets what is sent from now on.
+func (s *sender) agree(a *agreement) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.agreed = a
+}
+
+func (s *sender) muted() bool {
+	return s.agreed == nil || s.agreed.held || !s.agreed.direction.Sends()
+}
+
+// frame sends one audio frame. The clock goes on even when nothing is sent.
+func (s *sender) frame(payload []byte, samples uint32, marker bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return io.ErrClosedPipe
+	}
+	ts := s.ts
+	s.ts += samples
+	if s.keying || s.muted() {
+		s.gap = true
+		return nil
+	}
+	if !s.packet(s.agreed.send.PayloadType, ts, marker || s.gap, payload) {
+		s.gap = true
+		return nil
+	}
+	s.gap = false
+	s.lastTS, s.lastAt, s.clock = ts, time.Now(), s.agreed.send.ClockRate
+	return nil
+}
+
+// packet sends one RTP packet and reports whether it went out. Packets that do
+// not go out use no sequence number, so the far end does not count them as lost.
+func (s *sender) packet(pt uint8, ts uint32, marker bool, payload []byte) bool {
+	s.header.Version = 2
+	s.header.PayloadType = pt
+	s.header.SequenceNumber = s.seq
+	s.header.Timestamp = ts
+	s.header.Marker = marker
+	n, err := s.write(&s.header, payload)
+	if err != nil || n == 0 {
+		return false
+	}
+	s.seq++
+	s.packets++
+	s.octets += uint32(len(payload))
+	return true
+}
+
+// digits queues keys and sees that somebody sends them. It returns how many were
+// refused because they are no keys, because too many wait, or because the far end
+// does not take telephone-event.
+func (s *sender) digits(keys string) (refused int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range keys {
+		if _, ok := eventCode(key); !ok || s.closed || len(s.pending) >= maxPending || !s.canKey() {
+			refused++
+			continue
+		}
+		s.pending = append(s.pending, key)
+	}
+	if len(s.pending) > 0 && !s.running {
+		s.running = true
+		s.wait.Go(s.sendDigits)
+	}
+	return refused
+}
+
+func (s *sender) canKey() bool { return s.agreed != nil && s.agreed.digits.Name != "" }
+
+func (s *sender) sendDigits() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	pause := func(d time.Duration) bool {
+		timer.Reset(d)
+		select {
+		case <-timer.C:
+			return true
+		case <-s.done:
+			return false
+		}
+	}
+	<-timer.C
+	for {
+		code, ok := s.nextDigit()
+		if !ok || !s.sendDigit(code, pause) {
+			return
+		}
+	}
+}
+
+func (s *sender) nextDigit() (uint8, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.pending) == 0 || s.closed {
+		s.running = false
+		return 0, false
+	}
+	code, _ := eventCode(s.pending[0])
+	s.pending = s.pending[1:]
+	return code, true
+}
+
+// sendDigit sends one event: a packet every 20 ms whose duration grows, the last
+// one three times, then the gap.
+func (s *sender) sendDigit(code uint8, pause func(time.Duration) bool) bool {
+	ts := s.beginDigit()
+	for at := keyStep; at <= keyOn; at += keyStep {
+		s.sendEvent(event{code: code, volume: keyVolume, end: at == keyOn}, ts, at, at == keyStep)
+		if !pause(keyStep) {
+			return false
+		}
+	}
+	for range keyEnds - 1 {
+		s.sendEvent(event{code: code, volume: keyVolume, end: true}, ts, keyOn, false)
+		if !pause(keyStep) {
+			return false
+		}
+	}
+	s.mu.Lock()
+	s.keying = false
+	s.mu.Unlock()
+	return pause(keyGap - (keyEnds-1)*keyStep)
+}
+
+// beginDigit holds the audio back and returns the timestamp of the event: that of
+// the audio, but never one that was used before.
+func (s *sender) beginDigit() uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keying = true
+	if int32(s.eventTS-s.ts) > 0 {
+		s.ts = s.eventTS
+	}
+	rate := 8000
+	if s.agreed != nil {
+		rate = s.agreed.send.ClockRate
+	}
+	s.eventTS = s.ts + units(keyOn+keyGap, rate)
+	return s.ts
+}
+
+func (s *sender) sendEvent(e event, ts uint32, duration time.Duration, marker bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.muted() || !s.canKey() {
+		return
+	}
+	e.duration = uint16(units(duration, s.agreed.digits.ClockRate))
+	var b [eventSize]byte
+	s.packet(s.agreed.digits.PT, ts, marker, e.marshal(&b))
+	s.gap = true
+}
+
+// units is a duration in the units of a clock.
+func units(d time.Duration, rate int) uint32 {
+	return uint32(int64(d) * int64(rate) / int64(time.Second))
+}
+
+func (s *sender) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+}
+
+// progress reports what a sender report needs; ok is false while nothing was sent.
+func (s *sender) progress(now time.Time) (packets, octets, ts uint32, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lastAt.IsZero() || now.Sub(s.lastAt) > 2*reportInterval {
+		return 0, 0, 0, false
+	}
+	return s.packets, s.octets, s.lastTS + units(now.Sub(s.lastAt), s.clock), true
+}
+
+// reported takes what the far end says about our packets.
+func (s *sender) reported(reports []rtcp.ReceptionReport, ssrc uint32, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range reports {
+		if r.SSRC != ssrc {
+			continue
+		}
+		s.remoteLost, s.remoteJitter = r.FractionLost, r.Jitter
+		if r.LastSenderReport == 0 {
+			continue
+		}
+		// RFC 3550 §6.4.1, in units of 1/65536 s.
+		took := uint32(ntp(now)>>16) - r.LastSenderReport - r.Delay
+		if rtt := time.Duration(took) * time.Second / 65536; rtt < 10*time.Second {
+			s.rtt = rtt
+		}
+	}
+}
+
+func (s *sender) fill(out *Stats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out.Sent = uint64(s.packets)
+	out.RTT = s.rtt
+	out.RemoteLost = float64(s.remoteLost) / 256
+	if s.clock > 0 {
+		out.RemoteJitter = time.Duration(s.remoteJitter) * time.Second / time.Duration(s.clock)
+	}
+}

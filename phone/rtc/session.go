@@ -1,0 +1,621 @@
+package rtc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"intercomd/phone/rtc/sdpfix"
+)
+
+// States of a session, as told by [Session.States].
+const (
+	// StateConnected: ICE and DTLS are done, audio can flow. After
+	// StateDisconnected it means that the far end is reachable again.
+	StateConnected = "connected"
+	// StateDisconnected: the far end has not been heard of for 5 s. Sending goes on,
+	// and it may recover. On hold this is normal with some servers.
+	StateDisconnected = "disconnected"
+	// StateFailed: there will be no audio, e.g. because the far end's certificate is
+	// not the one that its SDP names.
+	StateFailed = "failed"
+	// StateClosed: Close was called. Nothing follows.
+	StateClosed = "closed"
+)
+
+const (
+	reportInterval = 5 * time.Second // of RTCP (RFC 3550 §6.2)
+	negotiateLimit = 2 * time.Second // for gathering candidates during a call
+)
+
+// Session is the media of one call. Offer, Answer, Accept and Restart are for the
+// signalling side, one at a time; ReadRTP is for one reader and WriteFrame for one
+// writer at a time; everything else may be called from any goroutine.
+type Session struct {
+	f     *Factory
+	log   *slog.Logger
+	ssrc  uint32
+	cname string
+	life  context.Context //nolint:containedctx // ends with Close; negotiation waits under it
+	end   context.CancelFunc
+	wait  sync.WaitGroup // the minder
+	wake  chan struct{}  // the connection's state may have changed
+	hurry chan struct{}  // connecting began: check candidate pairs often
+
+	in      *receiver
+	out     *sender
+	agreed  atomic.Pointer[agreement]
+	current atomic.Pointer[transport]
+
+	events   sync.Mutex // guards sending to and closing of the two channels
+	isClosed bool
+	states   chan string
+	digits   chan rune
+
+	mu     sync.Mutex // guards the negotiation below
+	closed bool
+	text   description // our last description
+	local  sdpfix.ICE
+	remote *sdpfix.Description
+	answer string       // the far end's last answer, word for word
+	role   sdpfix.Setup // ours in DTLS, once it is settled
+	open   bool         // an offer of ours is unanswered in pion
+}
+
+// description numbers our session descriptions (RFC 3264 §5, §8).
+type description struct {
+	id, version uint64
+	last        string // without the version
+}
+
+func newSession(f *Factory, t *transport) *Session {
+	s := &Session{
+		f: f, log: f.log, ssrc: rand.Uint32(), //nolint:gosec // SSRCs and names need no secrecy
+		cname:  strconv.FormatUint(rand.Uint64(), 36), //nolint:gosec // as above
+		wake:   make(chan struct{}, 1),
+		hurry:  make(chan struct{}, 1),
+		states: make(chan string, 16),
+		digits: make(chan rune, 64),
+	}
+	s.text.id = rand.Uint64() >> 2 //nolint:gosec // RFC 8866 §5.2 wants a number, and some read it as signed
+	s.life, s.end = context.WithCancel(context.Background())
+	s.in = newReceiver(s.pressed)
+	s.out = &sender{write: s.write, done: s.life.Done(), ts: rand.Uint32(), seq: uint16(rand.Uint32() >> 17)} //nolint:gosec // RFC 3550 §5.1; SRTP hides them
+	s.adopt(t)
+	s.wait.Go(s.mind)
+	return s
+}
+
+// adopt makes t the transport of the session.
+func (s *Session) adopt(t *transport) {
+	s.current.Store(t)
+	t.listen(s)
+}
+
+// States delivers changes of the connection; the channel is closed after
+// StateClosed. States that nobody reads are dropped, the newest first.
+func (s *Session) States() <-chan string { return s.states }
+
+// Digits delivers the keys that the far end presses, one for each press; the
+// channel is closed with the session.
+func (s *Session) Digits() <-chan rune { return s.digits }
+
+// OnHold reports whether the far end has put us on hold: it does not want to
+// receive. Nothing is sent then.
+func (s *Session) OnHold() bool {
+	a := s.agreed.Load()
+	return a != nil && a.held
+}
+
+// Codec is what WriteFrame has to carry now. Its Name is empty until a description
+// of the far end was accepted. It can change with each further one.
+func (s *Session) Codec() Codec {
+	if a := s.agreed.Load(); a != nil {
+		return a.send
+	}
+	return Codec{}
+}
+
+// CodecOf tells how a received packet is coded, by its payload type.
+func (s *Session) CodecOf(pt uint8) (Codec, bool) {
+	a := s.agreed.Load()
+	if a == nil || int(pt) >= len(a.receive) || a.receive[pt].Name == "" {
+		return Codec{}, false
+	}
+	return a.receive[pt], true
+}
+
+// ReadRTP waits for the next audio packet, in order of arrival, copies it to buf
+// and lets p describe it; p.Payload points into buf. Digits are not among them. It
+// goes on over changes of the source, which show as a new p.SSRC. Packets that
+// have waited for more than 250 ms are dropped. The errors are io.ErrShortBuffer
+// for a buf that is too small (1500 bytes suffice) and io.EOF after Close.
+func (s *Session) ReadRTP(buf []byte, p *rtp.Packet) error { return s.in.read(buf, p) }
+
+// WriteFrame sends one frame of audio. samples is its length on the codec's RTP
+// clock. marker begins a talk spurt; after a pause it is set anyway. While there
+// is no connection, on hold, and during digits the frame is dropped and the result
+// is nil. The only error is io.ErrClosedPipe, after Close.
+func (s *Session) WriteFrame(payload []byte, samples uint32, marker bool) error {
+	return s.out.frame(payload, samples, marker)
+}
+
+// SendDigits sends keys (0-9, *, #, A-D) as telephone-events, 100 ms each with
+// pauses of 70 ms. It returns at once. Audio is held back meanwhile.
+func (s *Session) SendDigits(digits string) {
+	if n := s.out.digits(digits); n > 0 {
+		s.log.Warn("digits were not sent: the far end takes no telephone-event, or they are no keys", "count", n)
+	}
+}
+
+// CanSendDigits reports whether the far end takes telephone-event.
+func (s *Session) CanSendDigits() bool {
+	a := s.agreed.Load()
+	return a != nil && a.digits.Name != ""
+}
+
+// Offer returns a complete description with all candidates: the first offer of a
+// call, or a further one (session refresh, end of hold) that repeats what is
+// established. It takes less than a millisecond.
+func (s *Session) Offer() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	if s.local.Ufrag == "" {
+		local, err := s.begin(false)
+		if err != nil {
+			return nil, err
+		}
+		s.local = local
+	}
+	setup := sdpfix.ActPass
+	if s.role != "" {
+		setup = s.role // RFC 8842 §5.3: the same role keeps the DTLS association
+	}
+	return s.render(sdpfix.SendRecv, setup, s.f.formats, nil)
+}
+
+// begin makes pion offer: at the start of a call, or to restart ICE.
+func (s *Session) begin(restart bool) (sdpfix.ICE, error) {
+	ctx, cancel := context.WithTimeout(s.life, negotiateLimit)
+	defer cancel()
+	local, err := s.current.Load().offer(ctx, restart)
+	if err == nil {
+		s.open = true
+	}
+	return local, err
+}
+
+// Restart prepares an ICE restart, for when the machine's addresses have changed:
+// the next Offer has new credentials and candidates (RFC 8839 §4.4.1.1.1). Audio
+// stops until its answer is accepted and a new path is found; DTLS goes on.
+func (s *Session) Restart() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if s.remote == nil || s.open {
+		return errors.New("restarting ICE: the call is not established, or a restart is under way")
+	}
+	n, err := s.f.network()
+	if err != nil {
+		return fmt.Errorf("restarting ICE: %w", err)
+	}
+	s.current.Load().move(n)
+	local, err := s.begin(true)
+	if err != nil {
+		return fmt.Errorf("restarting ICE: %w", err)
+	}
+	s.local = local
+	return nil
+}
+
+// Answer accepts an offer of the far end and returns our answer: the first one of
+// an incoming call, or a later one (hold, session refresh, change of codec). With
+// unchanged ICE credentials the media goes on undisturbed; new ones restart ICE; a
+// new fingerprint makes a new connection. After an error everything is as before.
+func (s *Session) Answer(offer []byte) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	d, err := parse(offer)
+	if err != nil {
+		return nil, err
+	}
+	a, err := fromOffer(s.f.formats, d)
+	if err != nil {
+		return nil, err
+	}
+	switch s.change(d) {
+	case changeFirst, changeICE:
+		err = s.answerICE(d)
+	case changeDTLS:
+		err = s.answerAnew(d)
+	case changeNone:
+		s.addCandidates(d)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.role == "" {
+		s.role = answerRole(d.DTLS.Setup)
+	}
+	s.remote = d
+	s.agree(a)
+	return s.render(a.direction, s.role, a.formats, d)
+}
+
+// answerRole takes the DTLS role of an answer (RFC 5763 §5): client where the far
+// end lets us choose, which saves half a round trip.
+func answerRole(theirs sdpfix.Setup) sdpfix.Setup {
+	if theirs == sdpfix.Active {
+		return sdpfix.Passive
+	}
+	return sdpfix.Active
+}
+
+func (s *Session) answerICE(d *sdpfix.Description) error {
+	ctx, cancel := context.WithTimeout(s.life, negotiateLimit)
+	defer cancel()
+	local, err := s.current.Load().answer(ctx, d)
+	if err != nil {
+		return err
+	}
+	s.local = local
+	s.quicken()
+	return nil
+}
+
+// answerAnew connects to a new DTLS association with a fresh transport.
+func (s *Session) answerAnew(d *sdpfix.Description) error {
+	ctx, cancel := context.WithTimeout(s.life, negotiateLimit)
+	defer cancel()
+	n, err := s.f.network()
+	if err != nil {
+		return fmt.Errorf("reading the network interfaces: %w", err)
+	}
+	t, err := s.f.newTransport(ctx, n, nil, credentials{})
+	if err != nil {
+		return err
+	}
+	local, err := t.answer(ctx, d)
+	if err != nil {
+		t.close()
+		return err
+	}
+	old := s.current.Load()
+	s.adopt(t)
+	old.close()
+	s.local, s.role, s.open = local, answerRole(d.DTLS.Setup), false
+	s.quicken()
+	return nil
+}
+
+// Accept takes an answer to our offer: the SDP of a 183 or of a 200. The same one
+// again is ignored. One that differs while ICE and DTLS stay as they are changes
+// codecs and direction only. Different credentials are those of another endpoint
+// (another fork has answered): it is connected to anew, on the same ports. After
+// an error everything is as before, but for a failed change of endpoint.
+func (s *Session) Accept(answer []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if s.local.Ufrag == "" {
+		return errors.New("accepting an answer: no offer was made")
+	}
+	if string(answer) == s.answer && !s.open {
+		return nil
+	}
+	d, err := parse(answer)
+	if err != nil {
+		return err
+	}
+	a, err := fromAnswer(s.f.formats, d)
+	if err != nil {
+		return err
+	}
+	// Before packets can arrive: they are read by it.
+	before := s.agreed.Load()
+	s.agree(a)
+	if err := s.acceptTransport(d); err != nil {
+		if before != nil {
+			s.agree(before)
+		}
+		return err
+	}
+	s.remote, s.answer = d, string(answer)
+	return nil
+}
+
+func (s *Session) acceptTransport(d *sdpfix.Description) error {
+	what := s.change(d)
+	switch {
+	case s.open && what != changeDTLS:
+		if err := s.current.Load().accept(d); err != nil {
+			return err
+		}
+		s.open = false
+	case what == changeNone:
+		s.addCandidates(d)
+		return nil
+	default:
+		if err := s.acceptAnew(d); err != nil {
+			return err
+		}
+	}
+	if s.role == "" {
+		s.role = sdpfix.Passive // we are the server unless the far end wants to be it
+		if d.DTLS.Setup == sdpfix.Passive {
+			s.role = sdpfix.Active
+		}
+	}
+	s.quicken()
+	return nil
+}
+
+// acceptAnew connects to another endpoint that has got the same offer: with a new
+// connection on our old ports, with our old ICE credentials and certificate.
+func (s *Session) acceptAnew(d *sdpfix.Description) error {
+	ctx, cancel := context.WithTimeout(s.life, negotiateLimit)
+	defer cancel()
+	n, err := s.f.network()
+	if err != nil {
+		return fmt.Errorf("reading the network interfaces: %w", err)
+	}
+	old := s.current.Load()
+	old.sockets.keep()
+	old.close()
+	t, err := s.f.newTransport(ctx, n, old.sockets, credentials{s.local.Ufrag, s.local.Pwd})
+	old.sockets.release()
+	if err != nil {
+		return err
+	}
+	s.adopt(t)
+	s.role, s.open = "", false
+	if _, err := t.offer(ctx, false); err != nil {
+		return err
+	}
+	return t.accept(d)
+}
+
+// Kinds of change between two descriptions of the far end.
+type change int
+
+const (
+	changeNone  change = iota // same ICE and DTLS
+	changeFirst               // there was none before
+	changeICE                 // new ICE credentials, same certificate
+	changeDTLS                // another certificate
+)
+
+func (s *Session) change(d *sdpfix.Description) change {
+	switch r := s.remote; {
+	case r == nil:
+		return changeFirst
+	case r.DTLS.Fingerprint != d.DTLS.Fingerprint:
+		return changeDTLS
+	case r.ICE.Ufrag != d.ICE.Ufrag || r.ICE.Pwd != d.ICE.Pwd:
+		return changeICE
+	}
+	return changeNone
+}
+
+// addCandidates adds those that the description before did not have.
+func (s *Session) addCandidates(d *sdpfix.Description) {
+	known := map[string]bool{}
+	for _, c := range s.remote.ICE.Candidates {
+		known[c.Addr.String()+" "+strconv.Itoa(int(c.Port))] = true
+	}
+	for _, c := range d.ICE.Candidates {
+		if known[c.Addr.String()+" "+strconv.Itoa(int(c.Port))] {
+			continue
+		}
+		if err := s.current.Load().addCandidate(c); err != nil {
+			s.log.Debug("a candidate of the far end cannot be used", "candidate", c.String(), "error", err)
+		}
+	}
+}
+
+func (s *Session) agree(a *agreement) {
+	s.agreed.Store(a)
+	s.out.agree(a)
+}
+
+// render writes our description; its version grows only when it differs from the
+// one before (RFC 3264 §8).
+func (s *Session) render(dir sdpfix.Direction, setup sdpfix.Setup, formats []sdpfix.Format, offer *sdpfix.Description) ([]byte, error) {
+	cert, err := s.f.certificate()
+	if err != nil {
+		return nil, err
+	}
+	print, err := fingerprintOf(cert)
+	if err != nil {
+		return nil, err
+	}
+	l := sdpfix.Local{
+		SessionID: s.text.id, Direction: dir, Formats: formats, Ptime: int(defaultPtime / time.Millisecond),
+		ICE: s.local, DTLS: sdpfix.DTLS{Hash: "sha-256", Fingerprint: print, Setup: setup},
+		SSRC: s.ssrc, CNAME: s.cname, Offer: offer,
+	}
+	if plain := string(sdpfix.Render(l)); plain != s.text.last {
+		s.text.last = plain
+		s.text.version++
+	}
+	l.Version = s.text.version
+	return sdpfix.Render(l), nil
+}
+
+// Close ends the media: it says good-bye to the far end, closes the sockets and
+// waits for all goroutines, at most about a second. Further calls do nothing.
+func (s *Session) Close() error {
+	s.end() // first, so that a negotiation under way gives up
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.out.close()
+	s.in.close()
+	s.wait.Wait()
+	s.out.wait.Wait()
+	s.current.Load().close()
+	s.tell(StateClosed)
+	s.events.Lock()
+	defer s.events.Unlock()
+	s.isClosed = true
+	close(s.states)
+	close(s.digits)
+	return nil
+}
+
+// tell passes a state on unless nobody reads them.
+func (s *Session) tell(state string) {
+	s.events.Lock()
+	defer s.events.Unlock()
+	if s.isClosed {
+		return
+	}
+	select {
+	case s.states <- state:
+	default:
+	}
+}
+
+func (s *Session) pressed(key rune) {
+	s.events.Lock()
+	defer s.events.Unlock()
+	if s.isClosed {
+		return
+	}
+	select {
+	case s.digits <- key:
+	default:
+	}
+}
+
+func (s *Session) write(h *rtp.Header, payload []byte) (int, error) {
+	h.SSRC = s.ssrc
+	return s.current.Load().write(h, payload)
+}
+
+// onRTP implements listener.
+func (s *Session) onRTP(t *transport, packet []byte) {
+	defer s.guard("RTP")
+	if t == s.current.Load() {
+		s.in.packet(s.agreed.Load(), packet, time.Now())
+	}
+}
+
+// onChange implements listener.
+func (s *Session) onChange() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// guard keeps a fault in code that the network drives from ending the daemon.
+func (s *Session) guard(what string) {
+	if r := recover(); r != nil {
+		s.log.Error("a fault while reading "+what, "panic", r, "stack", string(debug.Stack()))
+	}
+}
+
+func (s *Session) quicken() {
+	select {
+	case s.hurry <- struct{}{}:
+	default:
+	}
+}
+
+// mind watches the connection, checks candidate pairs often while it comes up, and
+// sends RTCP reports. It ends with the session.
+func (s *Session) mind() {
+	report := time.NewTicker(reportInterval)
+	defer report.Stop()
+	poke := time.NewTimer(time.Hour)
+	defer poke.Stop()
+	told, begun := "", time.Now()
+	for {
+		select {
+		case <-s.life.Done():
+			return
+		case <-s.wake:
+			if state := stateOf(s.current.Load().state()); state != "" && state != told {
+				told = state
+				s.log.Debug("media", "state", state)
+				s.tell(state)
+			}
+		case <-s.hurry:
+			begun = time.Now()
+			poke.Reset(pokePause(0))
+		case now := <-poke.C:
+			if t := s.current.Load(); t.connecting() {
+				t.poke()
+				if d := pokePause(now.Sub(begun)); d > 0 {
+					poke.Reset(d)
+				}
+			}
+		case now := <-report.C:
+			s.report(now)
+		}
+	}
+}
+
+// pokePause is the time to the next check of all pairs, by how long connecting has
+// taken so far; 0 leaves it to pion, which goes on every 200 ms.
+func pokePause(since time.Duration) time.Duration {
+	switch {
+	case since < 30*time.Millisecond:
+		return 4 * time.Millisecond
+	case since < 100*time.Millisecond:
+		return 10 * time.Millisecond
+	case since < 400*time.Millisecond:
+		return 20 * time.Millisecond
+	case since < 1500*time.Millisecond:
+		return 50 * time.Millisecond
+	}
+	return 0
+}
+
+func stateOf(s webrtc.PeerConnectionState) string {
+	switch s {
+	case webrtc.PeerConnectionStateConnected:
+		return StateConnected
+	case webrtc.PeerConnectionStateDisconnected:
+		return StateDisconnected
+	case webrtc.PeerConnectionStateFailed:
+		return StateFailed
+	}
+	return ""
+}
+
+func (s *Session) report(now time.Time) {
+	t := s.current.Load()
+	if t.state() != webrtc.PeerConnectionStateConnected {
+		return
+	}
+	if err := t.control(s.control(now)); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		s.log.Debug("an RTCP report was not sent", "error", err)
+	}
+}

@@ -1,0 +1,374 @@
+package rtc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/transport/v4/packetio"
+	"github.com/pion/webrtc/v4"
+
+	"intercomd/phone/rtc/sdpfix"
+)
+
+// Timing of ICE and DTLS.
+const (
+	iceDisconnected = 5 * time.Second
+	iceKeepalive    = 2 * time.Second
+	dtlsFlight      = 100 * time.Millisecond // a lost flight is sent again so soon
+	closeLimit      = time.Second
+)
+
+// listener is who a transport tells what happens. Its methods are called by
+// pion's goroutines and must not block.
+type listener interface {
+	onRTP(t *transport, packet []byte)
+	onRTCP(packet []byte, now time.Time)
+	onChange() // the state of the connection may have changed
+}
+
+// transport is one pion PeerConnection: sockets, ICE, DTLS and SRTP. What is
+// negotiated through it is only ICE and DTLS.
+//
+// Its methods belong to one goroutine at a time (the session's negotiation), but
+// for write, control, state, poke and close.
+type transport struct {
+	pc      *webrtc.PeerConnection
+	sockets *sockets
+	track   track
+	where   atomic.Pointer[network] // the addresses to listen on
+	made    time.Time
+	owner   atomic.Pointer[listener]
+	pokes   int // by the session's minder only
+}
+
+// credentials are ICE credentials to use in place of fresh ones.
+type credentials struct{ ufrag, pwd string }
+
+// newTransport makes a PeerConnection that has gathered its candidates. s is nil
+// unless sockets of another transport are to be taken over.
+func (f *Factory) newTransport(ctx context.Context, n network, s *sockets, c credentials) (*transport, error) {
+	if len(n.addrs) == 0 {
+		return nil, errNoNetwork
+	}
+	if s == nil {
+		base, err := f.base()
+		if err != nil {
+			return nil, fmt.Errorf("reading the network interfaces: %w", err)
+		}
+		s = &sockets{Net: base}
+	}
+	cert, err := f.certificate()
+	if err != nil {
+		return nil, err
+	}
+	t := &transport{sockets: s, made: time.Now()}
+	t.move(n)
+	media := &webrtc.MediaEngine{}
+	if err := media.RegisterCodec(pionCodec(), webrtc.RTPCodecTypeAudio); err != nil {
+		return nil, fmt.Errorf("preparing a connection: %w", err)
+	}
+	api := webrtc.NewAPI(
+		webrtc.WithSettingEngine(f.settings(t, c)),
+		webrtc.WithMediaEngine(media),
+		webrtc.WithInterceptorRegistry(&interceptor.Registry{}),
+	)
+	t.pc, err = api.NewPeerConnection(webrtc.Configuration{
+		Certificates:         []webrtc.Certificate{*cert},
+		BundlePolicy:         webrtc.BundlePolicyMaxBundle,
+		ICECandidatePoolSize: 1, // gather now, not when the call begins
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing a connection: %w", err)
+	}
+	if err := t.prepare(ctx); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *transport) prepare(ctx context.Context) error {
+	if _, err := t.pc.AddTransceiverFromTrack(&t.track, webrtc.RTPTransceiverInit{
+		Direction: webrtc.RTPTransceiverDirectionSendrecv,
+	}); err != nil {
+		return fmt.Errorf("preparing a connection: %w", err)
+	}
+	t.pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { t.tell() })
+	t.pc.OnICEConnectionStateChange(func(webrtc.ICEConnectionState) { t.tell() })
+	return t.gathered(ctx)
+}
+
+func pionCodec() webrtc.RTPCodecParameters {
+	return webrtc.RTPCodecParameters{
+		RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2,
+		},
+		PayloadType: sdpfix.PionCodec,
+	}
+}
+
+// settings are those that make pion fast on a LAN and patient on a bad one.
+func (f *Factory) settings(t *transport, c credentials) webrtc.SettingEngine {
+	e := webrtc.SettingEngine{}
+	e.LoggerFactory = pionLogs{f.log}
+	e.BufferFactory = func(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
+		return inlet{transport: t, rtcp: kind == packetio.RTCPBufferPacket}
+	}
+	e.SetNet(t.sockets)
+	e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
+	e.SetIncludeLoopbackCandidate(f.conf.IncludeLoopback)
+	e.SetInterfaceFilter(func(name string) bool { return len(t.where.Load().addrs[name]) > 0 })
+	e.SetIPFilter(func(ip net.IP) bool {
+		a, ok := netip.AddrFromSlice(ip)
+		if !ok {
+			return false
+		}
+		for _, addrs := range t.where.Load().addrs {
+			if slices.Contains(addrs, a.Unmap()) {
+				return true
+			}
+		}
+		return false
+	})
+	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	e.DisableActiveTCP(true)
+	// Take the first pair that works: on a LAN they are all equally good, and a
+	// peer-reflexive one is the far end's real address.
+	e.SetHostAcceptanceMinWait(0)
+	e.SetSrflxAcceptanceMinWait(0)
+	e.SetPrflxAcceptanceMinWait(0)
+	e.SetRelayAcceptanceMinWait(0)
+	// Never give up a pair, never fail: FreeSWITCH does not answer STUN on hold, and
+	// a far end that starts late must still be reached. Dead calls are found by the
+	// media timeout of those who know whether silence is wanted.
+	e.SetICETimeouts(iceDisconnected, 0, iceKeepalive)
+	e.SetICEMaxBindingRequests(65535)
+	e.SetDTLSRetransmissionInterval(dtlsFlight)
+	e.SetDTLSInsecureSkipHelloVerify(true) // ICE has verified the address: saves a round trip
+	e.SetSRTPProtectionProfiles(dtls.SRTP_AES128_CM_HMAC_SHA1_80, dtls.SRTP_AEAD_AES_128_GCM)
+	e.DisableCloseByDTLS(true) // only signalling ends a call
+	if c.ufrag != "" {
+		e.SetICECredentials(c.ufrag, c.pwd)
+	}
+	return e
+}
+
+// move names the addresses for the candidates that are gathered from now on.
+func (t *transport) move(n network) {
+	if u, ok := t.sockets.Net.(interface{ UpdateInterfaces() error }); ok {
+		_ = u.UpdateInterfaces() // an old list only yields fewer candidates
+	}
+	t.where.Store(&n)
+}
+
+// gathered waits until all candidates are there.
+func (t *transport) gathered(ctx context.Context) error {
+	select {
+	case <-webrtc.GatheringCompletePromise(t.pc):
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("gathering ICE candidates: %w", ctx.Err())
+	}
+}
+
+// local is our part of ICE, after offer or answer.
+func (t *transport) local() (sdpfix.ICE, error) {
+	d := t.pc.LocalDescription()
+	if d == nil {
+		return sdpfix.ICE{}, errors.New("reading the local description: there is none")
+	}
+	local, err := sdpfix.FromPion(d.SDP, t.where.Load().first)
+	if err == nil && len(local.Candidates) == 0 {
+		err = errNoNetwork
+	}
+	return local, err
+}
+
+// offer begins as the offering side, or restarts ICE.
+func (t *transport) offer(ctx context.Context, restart bool) (sdpfix.ICE, error) {
+	d, err := t.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restart})
+	if err == nil {
+		err = t.pc.SetLocalDescription(d)
+	}
+	if err != nil {
+		return sdpfix.ICE{}, fmt.Errorf("making an offer: %w", err)
+	}
+	if err := t.gathered(ctx); err != nil {
+		return sdpfix.ICE{}, err
+	}
+	return t.local()
+}
+
+// accept takes the far end's answer to our offer; connecting begins.
+func (t *transport) accept(answer *sdpfix.Description) error {
+	err := t.pc.SetRemoteDescription(webrtc.SessionDescription{
+		Type: webrtc.SDPTypeAnswer, SDP: sdpfix.ForPion(answer),
+	})
+	if err != nil {
+		return fmt.Errorf("applying the far end's answer: %w", err)
+	}
+	return nil
+}
+
+// answer takes the far end's offer and connecting begins; new ICE credentials in
+// an established session restart ICE.
+func (t *transport) answer(ctx context.Context, offer *sdpfix.Description) (sdpfix.ICE, error) {
+	err := t.pc.SetRemoteDescription(webrtc.SessionDescription{
+		Type: webrtc.SDPTypeOffer, SDP: sdpfix.ForPion(offer),
+	})
+	if err != nil {
+		return sdpfix.ICE{}, fmt.Errorf("applying the far end's offer: %w", err)
+	}
+	d, err := t.pc.CreateAnswer(nil)
+	if err == nil {
+		err = t.pc.SetLocalDescription(d)
+	}
+	if err != nil {
+		return sdpfix.ICE{}, fmt.Errorf("making an answer: %w", err)
+	}
+	if err := t.gathered(ctx); err != nil {
+		return sdpfix.ICE{}, err
+	}
+	return t.local()
+}
+
+// addCandidate adds a candidate of the far end to those of its description.
+func (t *transport) addCandidate(c sdpfix.Candidate) error {
+	return t.pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: "candidate:" + c.String()})
+}
+
+// poke makes pion check its candidate pairs now. By itself it does so every 200 ms,
+// which a call that waits for its first sound can not afford: RFC 8445 §14.2 allows
+// a check each 50 ms per pair, and far more often on a LAN. pion has no setting for
+// it, but looks at all pairs whenever a candidate comes in. This one is of a kind
+// that is never paired (TCP, with TCP disabled), and differs each time.
+func (t *transport) poke() {
+	t.pokes++
+	_ = t.pc.AddICECandidate(webrtc.ICECandidateInit{
+		Candidate: fmt.Sprintf("candidate:poke 1 tcp 1 127.0.0.1 %d typ host tcptype passive", t.pokes),
+	})
+}
+
+// connecting reports whether ICE still looks for a pair.
+func (t *transport) connecting() bool {
+	s := t.pc.ICEConnectionState()
+	return s == webrtc.ICEConnectionStateNew || s == webrtc.ICEConnectionStateChecking
+}
+
+func (t *transport) state() webrtc.PeerConnectionState { return t.pc.ConnectionState() }
+
+// write sends one RTP packet. It returns 0 while there is no connection.
+func (t *transport) write(h *rtp.Header, payload []byte) (int, error) {
+	w := t.track.writer.Load()
+	if w == nil {
+		return 0, nil
+	}
+	return (*w).WriteRTP(h, payload)
+}
+
+func (t *transport) control(packets []rtcp.Packet) error { return t.pc.WriteRTCP(packets) }
+
+func (t *transport) pair() string {
+	p, err := t.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
+	if err != nil || p == nil || p.Local == nil || p.Remote == nil {
+		return ""
+	}
+	port := func(n uint16) string { return fmt.Sprint(n) }
+	return net.JoinHostPort(p.Local.Address, port(p.Local.Port)) + " - " +
+		net.JoinHostPort(p.Remote.Address, port(p.Remote.Port))
+}
+
+func (t *transport) listen(l listener) { t.owner.Store(&l) }
+
+func (t *transport) tell() {
+	if l := t.owner.Load(); l != nil {
+		(*l).onChange()
+	}
+}
+
+// close ends the connection and waits for pion's goroutines, but not for ever.
+func (t *transport) close() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = t.pc.GracefulClose()
+	}()
+	limit := time.NewTimer(closeLimit)
+	defer limit.Stop()
+	select {
+	case <-done:
+	case <-limit.C:
+	}
+}
+
+// track is what pion sends. It does nothing but keep the writer: payload types,
+// digits included, are the session's business.
+type track struct {
+	writer atomic.Pointer[webrtc.TrackLocalWriter]
+}
+
+// Bind implements webrtc.TrackLocal.
+func (t *track) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
+	w := c.WriteStream()
+	t.writer.Store(&w)
+	if codecs := c.CodecParameters(); len(codecs) > 0 {
+		return codecs[0], nil
+	}
+	return pionCodec(), nil
+}
+
+// Unbind implements webrtc.TrackLocal.
+func (t *track) Unbind(webrtc.TrackLocalContext) error {
+	t.writer.Store(nil)
+	return nil
+}
+
+// ID implements webrtc.TrackLocal.
+func (*track) ID() string { return "audio" }
+
+// RID implements webrtc.TrackLocal.
+func (*track) RID() string { return "" }
+
+// StreamID implements webrtc.TrackLocal.
+func (*track) StreamID() string { return "call" }
+
+// Kind implements webrtc.TrackLocal.
+func (*track) Kind() webrtc.RTPCodecType { return webrtc.RTPCodecTypeAudio }
+
+// inlet is where pion's SRTP puts the decrypted packets of one source. It takes
+// the place of pion's buffers, so that packets of any source and payload type
+// arrive, declared in SDP or not, without OnTrack.
+type inlet struct {
+	transport *transport
+	rtcp      bool
+}
+
+// Write takes one packet.
+func (i inlet) Write(packet []byte) (int, error) {
+	if l := i.transport.owner.Load(); l != nil {
+		if i.rtcp {
+			(*l).onRTCP(packet, time.Now())
+		} else {
+			(*l).onRTP(i.transport, packet)
+		}
+	}
+	return len(packet), nil
+}
+
+// Read implements io.Reader for pion, which looks for tracks here: there are none.
+func (inlet) Read([]byte) (int, error) { return 0, io.EOF }
+
+// Close implements io.Closer.
+func (inlet) Close() error { return nil }
