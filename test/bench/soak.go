@@ -91,14 +91,17 @@ func soakers(ctx context.Context, site *lab.Site) (*crowd, error) {
 	}, `
 [[button]]
 name = "takes"
+line = 17
 target = "1001"
 
 [[button]]
 name = "turns"
+line = 23
 target = "1002"
 
 [[button]]
 name = "rings"
+line = 24
 target = "1003"
 `)
 	return p, err

@@ -43,6 +43,7 @@ func cast(ctx context.Context, site *lab.Site) (*scene, error) {
 	}, `
 [[button]]
 name = "open"
+line = 17
 label = "Open the door"
 in_call = "dtmf:5"
 `)
@@ -54,10 +55,12 @@ in_call = "dtmf:5"
 	}, `
 [[button]]
 name = "bell"
+line = 17
 label = "Indoor station"
 
 [[button]]
 name = "phone"
+line = 23
 label = "Web phone"
 target = "`+phoneUser+`"
 `)

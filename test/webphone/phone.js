@@ -18,6 +18,7 @@ const phone = window.phone = { events: [], session: null, registered: false };
     el('call').hidden = !!s || !phone.registered || !phone.options.door;
     document.querySelector('.phone').classList.toggle('ringing', !!ringing);
   };
+  if (window.parent !== window) document.querySelector('.phone').classList.add('framed');
   const idle = detail => show(phone.registered ? 'Ready' : 'Not registered', detail);
 
   // hear plays the far end. SIP.js leaves this to the page.
