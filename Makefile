@@ -48,7 +48,8 @@ system: build-native ## calls against Kamailio and SIP.js in Chromium, in a netw
 	INTERCOMD_SYSTEM=1 $(GO) test -count=1 -v -timeout 12m ./test/system
 
 test: ## everything: lint, unit, system, cross; the cheap things first
-	@$(MAKE) --no-print-directory setup lint
+	@$(SETUP) build demo system cross
+	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory system
 	@$(MAKE) --no-print-directory cross

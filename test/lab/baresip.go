@@ -1,13 +1,13 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -102,13 +102,18 @@ func (b *Baresip) Command(ctx context.Context, command, params string) error {
 		return fmt.Errorf("baresip %s: %w", command, err)
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-	buf := make([]byte, 4096)
-	n, err := conn.Read(buf)
-	if err != nil {
-		return fmt.Errorf("baresip %s: %w", command, err)
+	// Events may come before the response.
+	var got []byte
+	for !bytes.Contains(got, []byte(`"response":true`)) {
+		buf := make([]byte, 4096)
+		n, err := conn.Read(buf)
+		if err != nil {
+			return fmt.Errorf("baresip %s: %w after %q", command, err, got)
+		}
+		got = append(got, buf[:n]...)
 	}
-	if !strings.Contains(string(buf[:n]), `"ok":true`) {
-		return fmt.Errorf("baresip %s: %s", command, buf[:n])
+	if !bytes.Contains(got, []byte(`"ok":true`)) {
+		return fmt.Errorf("baresip %s: %s", command, got)
 	}
 	return nil
 }
