@@ -1,0 +1,455 @@
+package phone
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+const (
+	eventsLen    = 64
+	t1           = 500 * time.Millisecond // RFC 3261, table 4
+	t2           = 4 * time.Second
+	timeoutB     = 64 * t1
+	byeTime      = 4 * time.Second  // for the answer to a BYE
+	ackTime      = 2 * time.Second  // for an ACK before we hang up all the same
+	mediaTime    = 2 * time.Second  // to make a media session
+	sameDigit    = 1 * time.Second  // RTP and INFO tell the same key within this
+	flowPatience = 90 * time.Second // an established call waits so long for a new connection
+)
+
+// Call is one call. Its methods return at once, may be called from any goroutine
+// and in any state; a call that is over ignores them.
+type Call struct {
+	ua       *UA
+	log      *slog.Logger
+	id       string
+	localTag string
+	incoming bool
+	remote   Party // never changes once the call is known to anybody
+	// Of an incoming call's INVITE; never change.
+	remoteTag   string
+	inviteSeq   uint32
+	answerAfter time.Duration // negative: the caller does not ask for an automatic answer
+
+	box    *inbox
+	events chan Event
+	media  atomic.Pointer[MediaSession]
+	gone   chan struct{} // closed when the call's goroutine has ended
+
+	// Everything below belongs to the call's goroutine.
+	phase   phase
+	over    bool // leave the loop
+	ended   bool // Ended has been told
+	byeSent bool
+	d       dialog
+	session MediaSession
+	accepts bool // an SDP answer has been applied
+	mediaUp bool
+	held    bool
+	last    digitSeen
+	timers  []*time.Timer
+
+	out out // of a call that we made
+	in  in  // of a call that we got
+
+	pending  *pending2xx // our 200 that waits for its ACK
+	timer    sessionTimer
+	changing bool // our own re-INVITE or UPDATE is under way
+	update   bool // the far end knows UPDATE
+	away     bool // the connection was lost and the far end does not know the new one yet
+}
+
+type phase int
+
+const (
+	idle     phase = iota // nothing was sent
+	calling               // our INVITE is out
+	rings                 // an INVITE came and waits for Answer
+	accepted              // our 200 is out, the ACK is not here yet
+	up
+	ending // Ended was told; the last request waits for its answer
+)
+
+type digitSeen struct {
+	key  rune
+	info bool // came by INFO
+	at   time.Time
+}
+
+func newCall(u *UA, id string, incoming bool) *Call {
+	return &Call{
+		ua: u, id: id, incoming: incoming, localTag: randomHex(6), answerAfter: -1,
+		log: u.log.With("call", id[:min(len(id), 8)]),
+		box: newInbox(), events: make(chan Event, eventsLen), gone: make(chan struct{}),
+	}
+}
+
+// ID is the SIP Call-ID.
+func (c *Call) ID() string { return c.id }
+
+// Remote is the far end: whom we called, or who calls.
+func (c *Call) Remote() Party { return c.remote }
+
+// Incoming reports whether the far end made the call.
+func (c *Call) Incoming() bool { return c.incoming }
+
+// AnswerAfter reports whether the caller asks for an automatic answer, and after
+// what time (Call-Info, Alert-Info, RFC 5373). Whether to grant it is not the
+// phone's business.
+func (c *Call) AnswerAfter() (d time.Duration, ok bool) {
+	return max(c.answerAfter, 0), c.answerAfter >= 0
+}
+
+// Media is the media of the call, or nil until it is negotiated.
+func (c *Call) Media() MediaSession {
+	if m := c.media.Load(); m != nil {
+		return *m
+	}
+	return nil
+}
+
+// Events tells what happens, in order. It is closed after the one event of kind
+// [Ended]. A reader that falls 64 events behind loses the oldest.
+func (c *Call) Events() <-chan Event { return c.events }
+
+// Ring tells the caller that the call rings here (180).
+func (c *Call) Ring() { c.do(c.ring) }
+
+// Answer accepts an incoming call (200).
+func (c *Call) Answer() { c.do(c.answer) }
+
+// End cancels, refuses or hangs up, whichever fits. why is told in the Ended
+// event; for a call that rings here it chooses the refusal: Busy 486, Refused and
+// LocalHangup 603, NotFound 404, everything else 480.
+func (c *Call) End(why Cause) { c.do(func() { c.end(Ending{Cause: why, Local: true}) }) }
+
+// SendDigits sends DTMF keys once the call is answered.
+func (c *Call) SendDigits(digits string) {
+	c.do(func() {
+		if c.phase == up && c.session != nil {
+			c.session.SendDigits(digits)
+		}
+	})
+}
+
+// do queues a task for the call's goroutine; false means that the call is over.
+func (c *Call) do(task func()) bool { return c.box.put(task) }
+
+// loop runs the tasks of the call. It ends when the call is over on the wire too.
+func (c *Call) loop() {
+	defer c.leave()
+	for !c.over {
+		<-c.box.wake
+		for _, task := range c.box.take() {
+			c.protect(task)
+		}
+	}
+}
+
+// protect runs a task; whatever the far end made it stumble over ends this call only.
+func (c *Call) protect(task func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error("the call broke", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			c.finish(Ending{Cause: Failed, Reason: "internal error", Local: true})
+		}
+	}()
+	task()
+}
+
+func (c *Call) leave() {
+	for _, task := range c.box.close() {
+		c.protect(task) // requests that came too late get their answer
+	}
+	if !c.ended {
+		c.tell(Ending{Cause: Shutdown, Local: true})
+	}
+	for _, t := range c.timers {
+		t.Stop()
+	}
+	if c.out.stop != nil {
+		c.out.stop()
+	}
+	c.ua.release(c)
+	close(c.gone)
+}
+
+// after runs a task in the call's goroutine when d has passed.
+func (c *Call) after(d time.Duration, task func()) *time.Timer {
+	t := time.AfterFunc(d, func() { c.do(task) })
+	c.timers = append(c.timers, t)
+	return t
+}
+
+func (c *Call) emit(e Event) {
+	if c.ended {
+		return
+	}
+	e.At = time.Now()
+	for {
+		select {
+		case c.events <- e:
+			return
+		default:
+		}
+		select {
+		case <-c.events:
+		default:
+		}
+	}
+}
+
+func (c *Call) event(k EventKind) {
+	c.log.Info("call", "state", k.String())
+	c.emit(Event{Kind: k})
+}
+
+// abort ends a call that never had a goroutine.
+func (c *Call) abort(e Ending) {
+	c.tell(e)
+	c.box.close()
+	close(c.gone)
+}
+
+// tell tells the end of the call, once, and closes its media.
+func (c *Call) tell(e Ending) {
+	if c.ended {
+		return
+	}
+	e.Reason = oneLine(e.Reason)
+	c.log.Info("call", "state", "ended", "cause", string(e.Cause), "status", e.Status, "reason", e.Reason, "local", e.Local, "peer", c.remote.URI)
+	c.emit(Event{Kind: Ended, Ending: e})
+	c.ended = true
+	close(c.events)
+	if s := c.session; s != nil {
+		c.session = nil
+		c.ua.wg.Go(func() {
+			if err := s.Close(); err != nil {
+				c.log.Debug("closing the media", "err", err)
+			}
+		})
+	}
+}
+
+// end ends the call from this side: it is over for the user now, and for the far
+// end as soon as it knows.
+func (c *Call) end(e Ending) {
+	if c.ended {
+		return
+	}
+	before := c.phase
+	c.tell(e)
+	c.phase = ending
+	switch before {
+	case calling:
+		c.cancel(e)
+	case rings:
+		c.refuse(e)
+		c.die()
+	case accepted:
+		c.after(ackTime, func() { c.bye(e) }) // RFC 3261, 15: no BYE before the ACK
+	case up:
+		c.bye(e)
+	default:
+		c.die()
+	}
+}
+
+// finish ends a call for which nothing is left to be sent.
+func (c *Call) finish(e Ending) {
+	c.tell(e)
+	c.die()
+}
+
+// die lets the loop end after the tasks at hand.
+func (c *Call) die() { c.phase, c.over = ending, true }
+
+// bye hangs up an established call and waits a little for the answer.
+func (c *Call) bye(e Ending) {
+	if c.over || c.byeSent {
+		return
+	}
+	c.phase, c.byeSent = ending, true
+	if p := c.pending; p != nil {
+		p.stop()
+	}
+	c.after(byeTime, c.die)
+	c.request(sip.BYE, func(req *sip.Request) {
+		if r := reasonHeader(e); r != "" {
+			add(req, "Reason", r)
+		}
+		req.SetBody(nil)
+	}, func(*sip.Response, error) { c.die() })
+}
+
+// reasonHeader tells the far end why (RFC 3326), where it is not just a hang-up.
+func reasonHeader(e Ending) string {
+	switch e.Cause {
+	case MediaFault:
+		return `Q.850;cause=41;text="media lost"`
+	case NoCodec:
+		return `SIP;cause=488;text="no common codec"`
+	case NoAnswer:
+		return `Q.850;cause=19;text="no answer"`
+	case Failed:
+		return `SIP;cause=500;text="failed"`
+	case Shutdown:
+		return `Q.850;cause=27;text="switched off"`
+	default:
+		return ""
+	}
+}
+
+// request sends a request inside the dialog, answering challenges. on runs in the
+// call's goroutine, with the final response or an error.
+func (c *Call) request(method sip.RequestMethod, prepare func(*sip.Request), on func(*sip.Response, error)) {
+	var try authTry
+	var send func()
+	send = func() {
+		f := c.ua.flow.Load()
+		if f == nil {
+			on(nil, errFlowLost)
+			return
+		}
+		req := c.d.request(f, method)
+		prepare(req)
+		c.ua.creds.sign(req, &try, false)
+		_, err := f.start(req, func(res *sip.Response, err error) {
+			if err == nil && res.IsProvisional() {
+				return
+			}
+			c.do(func() {
+				if err == nil && (res.StatusCode == 401 || res.StatusCode == 407) && c.ua.creds.retry(method, res, &try) == nil {
+					send()
+					return
+				}
+				on(res, err)
+			})
+		})
+		if err != nil {
+			on(nil, err)
+		}
+	}
+	send()
+}
+
+// newSession makes the media of the call and watches it.
+func (c *Call) newSession() error {
+	ctx, cancel := context.WithTimeout(context.Background(), mediaTime)
+	defer cancel()
+	s, err := c.ua.cfg.Media.NewSession(ctx)
+	if err != nil {
+		return fmt.Errorf("making the media of a call: %w", err)
+	}
+	c.session = s
+	states, digits := s.States(), s.Digits()
+	c.ua.wg.Go(func() {
+		for states != nil || digits != nil {
+			select {
+			case w, ok := <-states:
+				if !ok {
+					states = nil
+					continue
+				}
+				c.do(func() { c.onMedia(w) })
+			case k, ok := <-digits:
+				if !ok {
+					digits = nil
+					continue
+				}
+				c.do(func() { c.onDigit(k, false) })
+			case <-c.gone:
+				return
+			}
+		}
+	})
+	return nil
+}
+
+// negotiated makes the media known to the outside and tells a change of hold.
+func (c *Call) negotiated() {
+	if c.session == nil {
+		return
+	}
+	c.accepts = true
+	if c.media.Load() == nil {
+		s := c.session
+		c.media.Store(&s)
+	}
+	if hold := c.session.OnHold(); hold != c.held {
+		c.held = hold
+		if hold {
+			c.event(Held)
+		} else {
+			c.event(Resumed)
+		}
+	}
+}
+
+func (c *Call) onMedia(state string) {
+	if c.ended {
+		return
+	}
+	switch state {
+	case mediaConnected:
+		if !c.mediaUp {
+			c.mediaUp = true
+			c.event(MediaUp)
+		}
+	case mediaDisconnected:
+		if c.mediaUp {
+			c.mediaUp = false
+			c.event(MediaLost)
+		}
+	case mediaFailed, mediaClosed:
+		c.end(Ending{Cause: MediaFault, Reason: "the media " + state, Local: true})
+	}
+}
+
+// onDigit tells a key once, even when it comes by RTP and by INFO.
+func (c *Call) onDigit(key rune, info bool) {
+	now := time.Now()
+	if c.phase != up || c.ended {
+		return // nothing that is played before the answer opens a door
+	}
+	if l := c.last; l.key == key && l.info != info && now.Sub(l.at) < sameDigit {
+		c.last = digitSeen{}
+		return
+	}
+	c.last = digitSeen{key, info, now}
+	c.emit(Event{Kind: Digit, Digit: key})
+}
+
+// onFlowLost is told when the connection to the server is gone.
+func (c *Call) onFlowLost() {
+	switch c.phase {
+	case rings, accepted:
+		c.finish(Ending{Cause: NetworkLost, Reason: errFlowLost.Error(), Local: true})
+	case up:
+		// The media does not need the connection. Whoever comes back in time goes on.
+		c.away = true
+		c.log.Warn("connection lost in a call; the call goes on")
+		c.after(flowPatience, func() {
+			if c.away && c.phase == up {
+				c.finish(Ending{Cause: NetworkLost, Reason: errFlowLost.Error(), Local: true})
+			}
+		})
+	case ending:
+		c.die()
+	}
+}
+
+// onFlow is told when a connection is registered. A call that goes on tells the
+// far end where it is reached now; FreeSWITCH would hang up otherwise.
+func (c *Call) onFlow(*flow) {
+	if c.phase == up && c.away {
+		c.away = false
+		c.reinvite("new connection")
+	}
+}

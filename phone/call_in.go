@@ -1,0 +1,255 @@
+package phone
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// in is the state of a call that we got, until it is answered.
+type in struct {
+	f       *flow
+	tx      *serverTx
+	rseq    uint32 // of our reliable 180; 0: none is out
+	pracked bool
+}
+
+// invited takes an INVITE in. It runs before the call is known to anybody.
+func (c *Call) invited(f *flow, tx *serverTx) {
+	req := tx.req
+	c.in = in{f: f, tx: tx}
+	c.remoteTag = tagOf(fromValue(req))
+	c.inviteSeq = req.CSeq().SeqNo
+	c.answerAfter = answerAfter(req)
+	c.remote = partyOf(fromValue(req))
+	if id := header(req, "p-asserted-identity"); id != "" { // from the registered flow: trusted (RFC 3325)
+		if p := partyOf(splitOutsideQuotes(id, ',')[0]); p.User != "" {
+			c.remote = p
+		}
+	}
+	c.d = dialog{
+		callID: c.id, local: toValue(req) + ";tag=" + c.localTag,
+		remote: fromValue(req), remoteTag: c.remoteTag,
+		routes: recordRoutes(req, false), remoteSeq: c.inviteSeq, seqKnown: true,
+		localSeq: 1,
+	}
+	c.d.refresh(req)
+	c.phase = rings
+	c.learn(req)
+}
+
+// answerAfter reads the ways in which callers ask for an automatic answer:
+// Call-Info with answer-after (Polycom, Snom, FreeSWITCH's sip_auto_answer),
+// Alert-Info, and Answer-Mode (RFC 5373). Negative: none.
+func answerAfter(req *sip.Request) time.Duration {
+	for _, v := range append(headerValues(req, "call-info"), headerValues(req, "alert-info")...) {
+		if s, ok := param(v, "answer-after"); ok {
+			if n, err := strconv.Atoi(s); err == nil && n >= 0 && n <= 3600 {
+				return time.Duration(n) * time.Second
+			}
+			return 0
+		}
+		if low := strings.ToLower(v); strings.Contains(low, "alert-autoanswer") || strings.Contains(low, "auto answer") || strings.Contains(low, "ring-answer") {
+			return 0
+		}
+	}
+	for _, name := range []string{"answer-mode", "priv-answer-mode"} {
+		mode, _, _ := strings.Cut(header(req, name), ";")
+		if strings.EqualFold(strings.TrimSpace(mode), "auto") {
+			return 0
+		}
+	}
+	return -1
+}
+
+// inviteResponse starts a response to the INVITE that opens or names the dialog.
+func (c *Call) inviteResponse(tx *serverTx, status int) *sip.Response {
+	res := newResponse(tx.req, status, phrase(status), c.localTag)
+	if status < 300 {
+		add(res, "Contact", c.ua.contact(tx.f))
+		add(res, "Allow", allow)
+	}
+	return res
+}
+
+// ring sends 180, reliably where the caller insists on it (RFC 3262).
+func (c *Call) ring() {
+	if c.phase != rings || c.in.rseq != 0 {
+		return
+	}
+	res := c.inviteResponse(c.in.tx, 180)
+	if !hasToken(c.in.tx.req, "100rel", "require") {
+		c.in.tx.respond(res)
+		return
+	}
+	c.in.rseq = 1
+	add(res, "Require", "100rel")
+	add(res, "RSeq", "1")
+	c.in.tx.respond(res)
+	c.repeat180(res, t1)
+}
+
+func (c *Call) repeat180(res *sip.Response, wait time.Duration) {
+	if wait >= timeoutB {
+		return
+	}
+	c.after(wait, func() {
+		if c.phase == rings && !c.in.pracked {
+			c.in.tx.respond(res)
+			c.repeat180(res, 2*wait)
+		}
+	})
+}
+
+// onPRACK answers the acknowledgement of our reliable 180.
+func (c *Call) onPRACK(tx *serverTx) {
+	want := strconv.Itoa(int(c.in.rseq)) + " " + strconv.FormatUint(uint64(c.inviteSeq), 10) + " INVITE"
+	if c.in.rseq == 0 || strings.Join(strings.Fields(header(tx.req, "rack")), " ") != want {
+		tx.reply(481)
+		return
+	}
+	c.in.pracked = true
+	tx.reply(200)
+}
+
+// answer accepts the call: 200 with our answer, or with an offer where the caller
+// made none.
+func (c *Call) answer() {
+	if c.phase != rings {
+		return
+	}
+	tx := c.in.tx
+	if err := c.newSession(); err != nil {
+		c.end(Ending{Cause: Failed, Status: 500, Reason: err.Error(), Local: true})
+		return
+	}
+	offer := sdpBody(tx.req)
+	sdp, err := c.describe(offer)
+	if err != nil {
+		c.end(mediaEnding(err))
+		return
+	}
+	res := c.inviteResponse(tx, 200)
+	add(res, "Supported", supported)
+	c.grantTimer(tx.req, res)
+	setBody(res, "application/sdp", sdp)
+	c.phase = accepted
+	c.send200(tx, res, offer == nil)
+	if offer != nil {
+		c.negotiated()
+	}
+	c.event(Answered)
+}
+
+// describe answers an offer, or makes one where there was none.
+func (c *Call) describe(offer []byte) ([]byte, error) {
+	if offer == nil {
+		return c.session.Offer()
+	}
+	return c.session.Answer(offer)
+}
+
+// refuse gives the final answer to a call that rings here.
+func (c *Call) refuse(e Ending) {
+	status := 480
+	switch e.Cause {
+	case Busy:
+		status = 486
+	case Refused, LocalHangup:
+		status = 603
+	case NotFound:
+		status = 404
+	case NoCodec:
+		status = 488
+	case Failed, MediaFault:
+		status = 500
+	case Cancelled, AnsweredElsewhere:
+		status = 487
+	}
+	c.in.tx.respond(c.inviteResponse(c.in.tx, status))
+}
+
+// onCancel ends a call whose caller gave up, or that another device answered.
+func (c *Call) onCancel(cancel *sip.Request) {
+	if c.phase != rings {
+		return
+	}
+	e := Ending{Cause: Cancelled, Status: 487}
+	if r := parseReason(header(cancel, "reason")); r.protocol != "" {
+		e.Reason = r.text
+		if r.protocol == "SIP" && r.cause == 200 || r.protocol == "Q.850" && r.cause == 26 {
+			e.Cause = AnsweredElsewhere
+		}
+	}
+	c.refuse(e)
+	c.finish(e)
+}
+
+// pending2xx is a 200 of ours that is repeated until its ACK comes, on any
+// transport (RFC 3261, 13.3.1.4).
+type pending2xx struct {
+	seq    uint32
+	offers bool // it carried our offer: the ACK carries the answer
+	done   bool
+	timer  *time.Timer
+}
+
+func (p *pending2xx) stop() {
+	p.done = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+func (c *Call) send200(tx *serverTx, res *sip.Response, offers bool) {
+	if c.pending != nil {
+		c.pending.stop()
+	}
+	p := &pending2xx{seq: tx.req.CSeq().SeqNo, offers: offers}
+	c.pending = p
+	tx.respond(res)
+	c.repeat200(p, tx, res, t1, time.Now().Add(timeoutB))
+}
+
+func (c *Call) repeat200(p *pending2xx, tx *serverTx, res *sip.Response, wait time.Duration, until time.Time) {
+	p.timer = c.after(wait, func() {
+		switch {
+		case p.done:
+		case time.Now().Before(until):
+			tx.respond(res)
+			c.repeat200(p, tx, res, min(2*wait, t2), until)
+		default:
+			p.stop()
+			c.phase = up // confirmed by time (RFC 3261, 13.3.1.4): hang up properly
+			c.end(Ending{Cause: Failed, Reason: "the far end never acknowledged our answer", Local: true})
+		}
+	})
+}
+
+func (c *Call) onACK(ack *sip.Request) {
+	p := c.pending
+	if p == nil || p.done || ack.CSeq().SeqNo != p.seq {
+		return
+	}
+	p.stop()
+	c.pending = nil
+	if c.ended { // it was hung up while this ACK was on its way
+		c.bye(Ending{Cause: LocalHangup})
+		return
+	}
+	c.phase = up
+	if p.offers {
+		sdp := sdpBody(ack)
+		if sdp == nil {
+			c.end(Ending{Cause: NoCodec, Reason: "the ACK holds no answer to our offer", Local: true})
+			return
+		}
+		if err := c.session.Accept(sdp); err != nil {
+			c.end(mediaEnding(err))
+			return
+		}
+		c.negotiated()
+	}
+}

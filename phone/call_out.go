@@ -1,0 +1,308 @@
+package phone
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// out is the state of a call that we made, until it is answered.
+type out struct {
+	f           *flow
+	invite      *sip.Request // the last one sent
+	offer       []byte
+	try         authTry
+	stop        func()        // gives the INVITE transaction up
+	expires     time.Duration // Session-Expires asked for
+	minSE       time.Duration
+	provisional bool // a 1xx came: CANCEL may go out
+	cancelled   bool // CANCEL is out
+	rang, early bool // told
+	rseq        map[string]uint32
+}
+
+// dial starts the call.
+func (c *Call) dial(target sip.Uri, bad error) {
+	if c.ended {
+		return
+	}
+	f := c.ua.flow.Load()
+	switch {
+	case bad != nil:
+		c.finish(Ending{Cause: NotFound, Reason: bad.Error(), Local: true})
+		return
+	case f == nil:
+		c.finish(Ending{Cause: NotRegistered, Reason: "not registered with the server", Local: true})
+		return
+	}
+	if err := c.newSession(); err != nil {
+		c.finish(Ending{Cause: Failed, Reason: err.Error(), Local: true})
+		return
+	}
+	offer, err := c.session.Offer()
+	if err != nil {
+		c.finish(Ending{Cause: Failed, Reason: fmt.Sprintf("making an offer: %v", err), Local: true})
+		return
+	}
+	aor := "sip:" + c.ua.cfg.User + "@" + f.server.domain
+	c.d = dialog{
+		callID: c.id, local: nameAddr(c.ua.cfg.DisplayName, aor) + ";tag=" + c.localTag,
+		remote: "<" + target.String() + ">", target: target,
+	}
+	c.out = out{f: f, offer: offer, expires: c.ua.cfg.SessionExpires, rseq: map[string]uint32{}}
+	c.phase = calling
+	if c.invite() {
+		c.log.Info("call", "state", Sent.String(), "to", c.remote.URI)
+		c.emit(Event{Kind: Sent})
+	}
+}
+
+// invite sends the INVITE, the first one or again with what the last was lacking.
+func (c *Call) invite() bool {
+	f := c.out.f
+	req := c.d.request(f, sip.INVITE)
+	c.dressInvite(req, f)
+	if c.out.expires > 0 {
+		add(req, "Session-Expires", secondsText(c.out.expires)+";refresher=uas")
+	}
+	if c.out.minSE > 0 {
+		add(req, "Min-SE", secondsText(c.out.minSE))
+	}
+	setBody(req, "application/sdp", c.out.offer)
+	c.ua.creds.sign(req, &c.out.try, true)
+	c.out.invite = req
+	stop, err := f.start(req, func(res *sip.Response, err error) {
+		if !c.do(func() { c.onInviteResponse(req, res, err) }) && res != nil && res.IsSuccess() {
+			c.ua.byeTo(f, res)
+		}
+	})
+	if err != nil {
+		c.finish(Ending{Cause: NetworkLost, Reason: err.Error(), Local: true})
+		return false
+	}
+	c.out.stop = stop
+	return true
+}
+
+// dressInvite adds what every INVITE of ours says about us.
+func (c *Call) dressInvite(req *sip.Request, f *flow) {
+	add(req, "Contact", c.ua.contact(f))
+	add(req, "Allow", allow)
+	add(req, "Supported", supported)
+}
+
+func secondsText(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
+
+func (c *Call) onInviteResponse(req *sip.Request, res *sip.Response, err error) {
+	switch {
+	case req != c.out.invite || c.over:
+		if res != nil && res.IsSuccess() {
+			c.ua.byeTo(c.out.f, res)
+		}
+	case err != nil:
+		e := Ending{Cause: NetworkLost, Reason: err.Error()}
+		if errors.Is(err, errTimeout) {
+			e = Ending{Cause: Unavailable, Status: 408, Reason: err.Error()}
+		}
+		c.finish(e)
+	case res.IsProvisional():
+		c.onProvisional(res)
+	case res.IsSuccess():
+		c.onAnswer(res)
+	default:
+		c.onRefusal(res)
+	}
+}
+
+func (c *Call) onProvisional(res *sip.Response) {
+	c.out.provisional = true
+	if c.ended {
+		c.sendCancel()
+		return
+	}
+	if res.StatusCode == 100 || !c.acknowledge(res) {
+		return
+	}
+	if (res.StatusCode == 180 || res.StatusCode == 183) && !c.out.rang {
+		c.out.rang = true
+		c.event(Ringing)
+	}
+	sdp := sdpBody(res)
+	if sdp == nil {
+		return
+	}
+	if err := c.session.Accept(sdp); err != nil {
+		// The 200 may bring a better one.
+		c.log.Warn("early media not usable", "err", err)
+		return
+	}
+	c.negotiated()
+	if !c.out.early {
+		c.out.early = true
+		c.event(EarlyMedia)
+	}
+}
+
+// acknowledge sends PRACK for a reliable provisional response (RFC 3262). It
+// returns false for one that must be ignored: a repetition, or one too early.
+func (c *Call) acknowledge(res *sip.Response) bool {
+	if !hasToken(res, "100rel", "require") {
+		return true
+	}
+	n, err := strconv.ParseUint(header(res, "rseq"), 10, 32)
+	tag := tagOf(toValue(res))
+	if err != nil || n == 0 || tag == "" {
+		return true // not reliable after all
+	}
+	if last := c.out.rseq[tag]; last != 0 && uint32(n) != last+1 {
+		return false
+	}
+	c.out.rseq[tag] = uint32(n)
+	early := c.d
+	early.answered(res)
+	req := early.request(c.out.f, sip.PRACK)
+	c.d.localSeq = early.localSeq
+	add(req, "RAck", fmt.Sprintf("%d %d INVITE", n, res.CSeq().SeqNo))
+	req.SetBody(nil)
+	if _, err := c.out.f.start(req, func(*sip.Response, error) {}); err != nil {
+		c.log.Debug("PRACK not sent", "err", err)
+	}
+	return true
+}
+
+func (c *Call) onAnswer(res *sip.Response) {
+	c.d.answered(res)
+	c.out.stop = nil // the transaction stays, for repeated and other answers
+	if c.ended {     // CANCEL and 200 have crossed
+		c.bye(Ending{Cause: Cancelled})
+		return
+	}
+	c.phase = up
+	c.learn(res)
+	if sdp := sdpBody(res); sdp != nil {
+		if err := c.session.Accept(sdp); err != nil {
+			c.end(mediaEnding(err))
+			return
+		}
+		c.negotiated()
+	}
+	if !c.accepts {
+		c.end(Ending{Cause: NoCodec, Reason: "the answer holds no media description", Local: true})
+		return
+	}
+	c.event(Answered)
+	c.startTimer(res, false)
+	if c.ua.flow.Load() != c.out.f {
+		c.onFlowLost()
+	}
+}
+
+// mediaEnding tells a codec that is missing from other faults of an SDP.
+func mediaEnding(err error) Ending {
+	e := Ending{Cause: Failed, Reason: err.Error(), Local: true}
+	if noCommonCodec(err) {
+		e.Cause = NoCodec
+	}
+	return e
+}
+
+// learn notes what the far end can do.
+func (c *Call) learn(m sip.Message) {
+	if hasToken(m, "update", "allow") {
+		c.update = true
+	}
+}
+
+func (c *Call) onRefusal(res *sip.Response) {
+	if c.ended {
+		c.die()
+		return
+	}
+	switch res.StatusCode {
+	case 401, 403, 407:
+		err := c.ua.creds.retry(sip.INVITE, res, &c.out.try)
+		if err == nil {
+			c.invite()
+			return
+		}
+		c.finish(Ending{Cause: Refused, Status: res.StatusCode, Reason: refusalText(res, err)})
+		return
+	case 422:
+		least, ok := seconds(res, "min-se")
+		if d := time.Duration(least) * time.Second; ok && d > c.out.expires && d <= time.Hour*24 && c.out.expires > 0 {
+			c.out.expires, c.out.minSE = d, d
+			c.invite()
+			return
+		}
+	}
+	r := parseReason(header(res, "reason"))
+	q850 := 0
+	if r.protocol == "Q.850" {
+		q850 = r.cause
+	}
+	c.finish(Ending{Cause: causeOf(res.StatusCode, q850), Status: res.StatusCode, Reason: refusalText(res, nil)})
+}
+
+// refusalText is the best text that a refusal carries.
+func refusalText(res *sip.Response, err error) string {
+	if errors.Is(err, errWrongPassword) {
+		return err.Error()
+	}
+	if r := parseReason(header(res, "reason")); r.text != "" {
+		return r.text
+	}
+	if res.StatusCode >= 300 && res.StatusCode < 400 {
+		return "redirected, which is not followed: " + res.Reason
+	}
+	return res.Reason
+}
+
+// cancel ends a call that is not answered yet. CANCEL must wait for a first
+// provisional response (RFC 3261, 9.1); the INVITE has its final answer then, or 32 s.
+func (c *Call) cancel(e Ending) {
+	c.after(timeoutB, c.die)
+	if c.out.provisional {
+		c.sendCancelWith(reasonHeader(e))
+	}
+}
+
+func (c *Call) sendCancel() { c.sendCancelWith("") }
+
+func (c *Call) sendCancelWith(reason string) {
+	if c.out.cancelled {
+		return
+	}
+	c.out.cancelled = true
+	inv := c.out.invite
+	req := sip.NewRequest(sip.CANCEL, inv.Recipient)
+	req.SetTransport("WSS")
+	req.AppendHeader(sip.HeaderClone(inv.Via()))
+	add(req, "Max-Forwards", "70")
+	add(req, "From", fromValue(inv))
+	add(req, "To", toValue(inv))
+	add(req, "Call-ID", callIDOf(inv))
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: inv.CSeq().SeqNo, MethodName: sip.CANCEL})
+	for _, h := range inv.GetHeaders("route") {
+		req.AppendHeader(sip.HeaderClone(h))
+	}
+	if reason != "" {
+		add(req, "Reason", reason)
+	}
+	add(req, "User-Agent", c.ua.cfg.UserAgent)
+	req.SetBody(nil)
+	if _, err := c.out.f.start(req, func(*sip.Response, error) {}); err != nil {
+		c.die()
+	}
+}
+
+// onLate2xx is told every 200 after the first. The same dialog again needs no more
+// than the ACK that it got; another one is a second device that answered.
+func (c *Call) onLate2xx(f *flow, res *sip.Response) {
+	if tag := tagOf(toValue(res)); tag == "" || tag != c.d.remoteTag {
+		c.log.Warn("a second device answered; hanging up on it")
+		c.ua.byeTo(f, res)
+	}
+}

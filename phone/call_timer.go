@@ -1,0 +1,130 @@
+package phone
+
+import (
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// sessionTimer watches that both ends still know the call (RFC 4028). Without it,
+// a server keeps the channel of a dead device open for minutes.
+type sessionTimer struct {
+	interval time.Duration // 0: none
+	ours     bool          // we refresh
+	until    time.Time     // the session ends then, unless refreshed
+	at       *time.Timer
+}
+
+// startTimer takes over what a 2xx to our INVITE or UPDATE says. ours is who
+// refreshes when the answer does not say.
+func (c *Call) startTimer(res *sip.Response, ours bool) {
+	n, ok := seconds(res, "session-expires", "x")
+	if !ok || n <= 0 {
+		c.setTimer(0, false)
+		return
+	}
+	who, told := param(header(res, "session-expires", "x"), "refresher")
+	if told {
+		ours = strings.EqualFold(who, "uac")
+	}
+	c.setTimer(time.Duration(n)*time.Second, ours)
+}
+
+// grantTimer answers the session timer that a request of the far end asks for: it
+// may choose who refreshes, and does so itself if it leaves the choice to us.
+func (c *Call) grantTimer(req *sip.Request, res *sip.Response) {
+	n, ok := seconds(req, "session-expires", "x")
+	if !ok || n <= 0 {
+		if req.Method != sip.UPDATE {
+			c.setTimer(0, false)
+		}
+		return
+	}
+	if !hasToken(req, "timer", "supported", "k") && !hasToken(req, "timer", "require") {
+		// It passed a proxy that wants a timer, but the far end knows none: we refresh.
+		add(res, "Session-Expires", secondsText(time.Duration(n)*time.Second)+";refresher=uas")
+		c.setTimer(time.Duration(n)*time.Second, true)
+		return
+	}
+	who, _ := param(header(req, "session-expires", "x"), "refresher")
+	ours := strings.EqualFold(who, "uas")
+	role := "uac"
+	if ours {
+		role = "uas"
+	}
+	add(res, "Session-Expires", secondsText(time.Duration(n)*time.Second)+";refresher="+role)
+	add(res, "Require", "timer")
+	c.setTimer(time.Duration(n)*time.Second, ours)
+}
+
+// askTimer keeps the running timer as it is in a re-INVITE or UPDATE of ours.
+func (c *Call) askTimer(req *sip.Request) {
+	if c.timer.interval <= 0 {
+		return
+	}
+	role := "uas"
+	if c.timer.ours {
+		role = "uac"
+	}
+	add(req, "Session-Expires", secondsText(c.timer.interval)+";refresher="+role)
+}
+
+func (c *Call) setTimer(interval time.Duration, ours bool) {
+	if c.timer.at != nil {
+		c.timer.at.Stop()
+	}
+	c.timer = sessionTimer{interval: interval, ours: ours, until: time.Now().Add(interval)}
+	if interval <= 0 {
+		return
+	}
+	if ours {
+		c.timer.at = c.after(interval/2, c.refresh)
+		return
+	}
+	// RFC 4028, section 10: hang up a little before the time is over.
+	c.timer.at = c.after(interval-min(32*time.Second, interval/3), func() {
+		c.end(Ending{Cause: NetworkLost, Status: 408, Reason: "the far end did not refresh the session", Local: true})
+	})
+}
+
+// refresh tells the far end that the call still lives: by UPDATE without SDP where
+// it is known, since that touches no media, else by re-INVITE.
+func (c *Call) refresh() {
+	if c.phase != up {
+		return
+	}
+	left := time.Until(c.timer.until) - min(10*time.Second, c.timer.interval/6)
+	if left <= 0 {
+		c.end(Ending{Cause: NetworkLost, Status: 408, Reason: "the session could not be refreshed", Local: true})
+		return
+	}
+	if c.changing || c.away {
+		c.timer.at = c.after(min(left, 2*time.Second), c.refresh)
+		return
+	}
+	c.timer.at = c.after(left, c.refresh) // finds the time over, unless this try succeeds
+	if !c.update {
+		c.reinvite("session refresh")
+		return
+	}
+	c.changing = true
+	c.request(sip.UPDATE, func(req *sip.Request) {
+		c.dressInvite(req, c.ua.flow.Load())
+		c.askTimer(req)
+		req.SetBody(nil)
+	}, func(res *sip.Response, err error) {
+		c.changing = false
+		switch {
+		case c.ended:
+		case err == nil && res.IsSuccess():
+			c.d.refresh(res)
+			c.startTimer(res, true)
+		case err == nil && (res.StatusCode == 405 || res.StatusCode == 501 || res.StatusCode == 488):
+			c.update = false
+			c.reinvite("session refresh")
+		default:
+			c.onChangeRefused(res, err, c.refresh)
+		}
+	})
+}

@@ -1,0 +1,187 @@
+package phone
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"intercomd/phone/ws"
+)
+
+// Config says whom to register with and as whom. Servers, User, Password and
+// Media are required.
+type Config struct {
+	// Servers are tried in order: "wss://host[:port][/path]"; "ws://" only for this
+	// machine itself.
+	Servers []string
+	// User is the extension, "1000" or "1000@domain".
+	User string
+	// Domain is the SIP domain; default: that of User, else the host of the server.
+	Domain string
+	// AuthUser is the name for digest authentication; default: User.
+	AuthUser    string
+	Password    string
+	DisplayName string
+
+	// RootCAs are the authorities to trust; nil means the system's.
+	RootCAs *x509.CertPool
+	// Pins are SHA-256 hashes of public keys to trust instead (see [ws.Options]).
+	Pins [][sha256.Size]byte
+	// ClockFloor is a time that has surely passed: when the software was built, or
+	// when it last knew the time. Certificates are checked against the later of it
+	// and the system's clock, because a board without a battery boots in the past.
+	ClockFloor time.Time
+
+	// Expires is the registration time to ask for; default 5 min.
+	Expires time.Duration
+	// SessionExpires is the session timer to ask for in calls (RFC 4028), not under
+	// 90 s; default 2 min; negative: none.
+	SessionExpires time.Duration
+	// InstanceID is "urn:uuid:…" (RFC 5626, 4.1) and should be the same after every
+	// start; default: a new one.
+	InstanceID string
+	UserAgent  string
+
+	Media MediaFactory
+	Log   *slog.Logger
+
+	// NetDial opens TCP connections; nil means a net.Dialer.
+	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+const (
+	defaultExpires        = 5 * time.Minute
+	defaultSessionExpires = 2 * time.Minute
+	minSessionExpires     = 90 * time.Second // RFC 4028, section 4
+)
+
+// server is one entry of Config.Servers, parsed.
+type server struct {
+	url    string
+	host   string
+	domain string
+	via    string // "WSS" or "WS": what this server must read in our Via
+	secure bool
+}
+
+func (c *Config) check() ([]server, error) {
+	if c.Media == nil {
+		return nil, errors.New("phone: no media given")
+	}
+	if len(c.Servers) == 0 {
+		return nil, errors.New("phone: no server given; write it as wss://host:port")
+	}
+	if user, domain, ok := strings.Cut(c.User, "@"); ok {
+		c.User = user
+		if c.Domain == "" {
+			c.Domain = domain
+		}
+	}
+	if c.User == "" || !cleanUser(c.User) {
+		return nil, fmt.Errorf("phone: user %q is not an extension like 1000 or 1000@domain", c.User)
+	}
+	if c.Domain != "" && !cleanHost(c.Domain) {
+		return nil, fmt.Errorf("phone: %q is not a domain", c.Domain)
+	}
+	c.defaults()
+	var servers []server
+	for _, raw := range c.Servers {
+		u, err := ws.CheckURL(raw)
+		if err != nil {
+			return nil, fmt.Errorf("phone: %w", err)
+		}
+		s := server{url: raw, host: u.Hostname(), domain: c.Domain, via: strings.ToUpper(u.Scheme), secure: u.Scheme == "wss"}
+		if s.domain == "" {
+			s.domain = hostInURI(s.host)
+		}
+		servers = append(servers, s)
+	}
+	return servers, nil
+}
+
+func (c *Config) defaults() {
+	if c.AuthUser == "" {
+		c.AuthUser = c.User
+	}
+	if c.Expires <= 0 {
+		c.Expires = defaultExpires
+	}
+	switch {
+	case c.SessionExpires == 0:
+		c.SessionExpires = defaultSessionExpires
+	case c.SessionExpires > 0:
+		c.SessionExpires = max(c.SessionExpires, minSessionExpires)
+	}
+	if c.UserAgent == "" {
+		c.UserAgent = "intercomd"
+	}
+	c.UserAgent = oneLine(c.UserAgent)
+	c.DisplayName = oneLine(c.DisplayName)
+	if c.InstanceID == "" {
+		c.InstanceID = newInstanceID()
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// now is the time for checking certificates.
+func (c *Config) now() time.Time {
+	if t := time.Now(); t.After(c.ClockFloor) {
+		return t
+	}
+	return c.ClockFloor
+}
+
+// newInstanceID makes a random (version 4) UUID as a URN (RFC 9562, 5.4).
+func newInstanceID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // crypto/rand never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// randomHex returns 2n random hexadecimal digits.
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // crypto/rand never fails
+	return hex.EncodeToString(b)
+}
+
+func hostInURI(host string) string {
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// cleanUser accepts the characters of a SIP user part that need no escape
+// (RFC 3261, section 25.1), and escapes.
+func cleanUser(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-_.!~*'()&=+$,/%#", r))
+	}) < 0
+}
+
+func cleanHost(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-._:[]", r))
+	}) < 0
+}

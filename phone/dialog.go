@@ -1,0 +1,89 @@
+package phone
+
+import (
+	"github.com/emiago/sipgo/sip"
+)
+
+// dialog is what both ends of a call agree on (RFC 3261, 12). It belongs to the
+// goroutine of its call.
+type dialog struct {
+	callID    string
+	local     string // our From value, with tag
+	remote    string // our To value; with the far end's tag once it is known
+	remoteTag string
+	target    sip.Uri   // where requests are addressed to
+	routes    []sip.Uri // the way there
+	localSeq  uint32
+	remoteSeq uint32
+	seqKnown  bool // remoteSeq is set
+}
+
+// recordRoutes reads the route set from Record-Route: as it stands for the called
+// side, backwards for the calling one (RFC 3261, 12.1).
+func recordRoutes(m sip.Message, reverse bool) []sip.Uri {
+	var out []sip.Uri
+	for _, h := range m.GetHeaders("record-route") {
+		rr, ok := h.(*sip.RecordRouteHeader)
+		if !ok {
+			continue
+		}
+		if reverse {
+			out = append([]sip.Uri{rr.Address}, out...)
+		} else {
+			out = append(out, rr.Address)
+		}
+	}
+	return out
+}
+
+// routed gives the request URI and Route headers for a target behind a route set:
+// the target and all routes for loose routers, shifted by one for a strict one
+// (RFC 3261, 12.2.1.1).
+func routed(target sip.Uri, routes []sip.Uri) (sip.Uri, []sip.Uri) {
+	if len(routes) == 0 || routes[0].UriParams.Has("lr") {
+		return target, routes
+	}
+	return routes[0], append(append([]sip.Uri{}, routes[1:]...), target)
+}
+
+func addRoutes(req *sip.Request, routes []sip.Uri) {
+	for _, r := range routes {
+		req.AppendHeader(&sip.RouteHeader{Address: r})
+	}
+}
+
+// request makes the next request of the dialog. Its answer will come over the
+// flow that it is sent on, whatever the target's URI says.
+func (d *dialog) request(f *flow, method sip.RequestMethod) *sip.Request {
+	d.localSeq++
+	uri, routes := routed(d.target, d.routes)
+	req := f.newRequest(method, uri, d.local, d.remote, d.callID, d.localSeq)
+	addRoutes(req, routes)
+	return req
+}
+
+// answered takes over what a response to our INVITE says about the far end.
+func (d *dialog) answered(res *sip.Response) {
+	d.remote = toValue(res)
+	d.remoteTag = tagOf(d.remote)
+	d.routes = recordRoutes(res, true)
+	d.refresh(res)
+}
+
+// refresh takes over a new target (RFC 3261, 12.2.1.2).
+func (d *dialog) refresh(m interface{ Contact() *sip.ContactHeader }) {
+	if c := m.Contact(); c != nil && !c.Address.Wildcard {
+		d.target = *c.Address.Clone()
+	}
+}
+
+// inOrder checks and notes the CSeq of a request of the far end. A number that was
+// there before is out of order too: our transactions have sorted repetitions out.
+func (d *dialog) inOrder(req *sip.Request) bool {
+	seq := req.CSeq().SeqNo
+	if d.seqKnown && seq <= d.remoteSeq {
+		return false
+	}
+	d.remoteSeq, d.seqKnown = seq, true
+	return true
+}

@@ -1,0 +1,163 @@
+package phone
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Event is one thing that happened to a call.
+type Event struct {
+	Kind   EventKind
+	At     time.Time
+	Digit  rune   // of Digit
+	Ending Ending // of Ended
+}
+
+// EventKind says what happened to a call.
+type EventKind int
+
+// What can happen to a call.
+const (
+	Sent       EventKind = iota + 1 // the INVITE is on the wire
+	Ringing                         // the far end rings (180, 183)
+	EarlyMedia                      // SDP of a provisional response was applied
+	Answered                        // 200, sent or received
+	MediaUp                         // audio can flow
+	MediaLost                       // audio stopped flowing; MediaUp may follow
+	Digit                           // a DTMF key, from RTP or INFO
+	Held                            // the far end put us on hold
+	Resumed                         // and took us back
+	Ended                           // over; nothing follows
+)
+
+func (k EventKind) String() string {
+	names := [...]string{"", "sent", "ringing", "early media", "answered", "media up", "media lost", "digit", "held", "resumed", "ended"}
+	if k < 1 || int(k) >= len(names) {
+		return "event " + strconv.Itoa(int(k))
+	}
+	return names[k]
+}
+
+// Cause says in a word why a call ended.
+type Cause string
+
+// The causes for which a call ends.
+const (
+	LocalHangup       Cause = "local-hangup"   // End was called
+	RemoteHangup      Cause = "remote-hangup"  // BYE
+	Cancelled         Cause = "cancelled"      // the caller gave up before the answer
+	Busy              Cause = "busy"           // 486, 600
+	Refused           Cause = "refused"        // 603, 403 and the like
+	NotFound          Cause = "not-found"      // 404, 410, 484, 604
+	Unavailable       Cause = "unavailable"    // 480: known, but not reachable
+	NoAnswer          Cause = "no-answer"      // it rang in vain
+	NoCodec           Cause = "no-codec"       // 488: no codec in common
+	MediaFault        Cause = "media-lost"     // the media failed for good
+	NetworkLost       Cause = "network-lost"   // the connection to the server is gone
+	NotRegistered     Cause = "not-registered" // there is no registration to call with
+	AnsweredElsewhere Cause = "elsewhere"      // another device of the group took it
+	Shutdown          Cause = "shutdown"       // the phone is being switched off
+	Failed            Cause = "failed"         // anything else; see Reason
+)
+
+// Ending says how a call ended. It is told exactly once.
+type Ending struct {
+	Cause  Cause
+	Status int    // SIP status of the final response, 0 if there was none
+	Reason string // text of the Reason header (RFC 3326), the status phrase, or an error
+	Local  bool   // this side ended the call
+}
+
+// causeOf maps a final status to a cause. q850 is the cause number of a Reason
+// header with protocol Q.850, or 0: behind a 480 it tells which kind it was.
+func causeOf(status, q850 int) Cause {
+	switch status {
+	case 486, 600:
+		return Busy
+	case 404, 410, 484, 485, 604:
+		return NotFound
+	case 408, 487:
+		return NoAnswer
+	case 406, 415, 488, 606:
+		return NoCodec
+	case 401, 403, 407, 603:
+		return Refused
+	case 480:
+		switch q850 {
+		case 17:
+			return Busy
+		case 18, 19:
+			return NoAnswer
+		case 21:
+			return Refused
+		}
+		return Unavailable
+	default:
+		return Failed
+	}
+}
+
+// reason is a parsed Reason header (RFC 3326).
+type reason struct {
+	protocol string // in upper case: "SIP", "Q.850"
+	cause    int
+	text     string
+}
+
+// parseReason reads the first value of a Reason header. Whatever is malformed
+// is left empty.
+func parseReason(s string) reason {
+	var r reason
+	proto, rest, _ := strings.Cut(s, ";")
+	r.protocol = strings.ToUpper(strings.TrimSpace(proto))
+	for _, p := range splitOutsideQuotes(rest, ';') {
+		name, value, _ := strings.Cut(p, "=")
+		value = strings.TrimSpace(value)
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "cause":
+			r.cause, _ = strconv.Atoi(value)
+		case "text":
+			r.text = unquote(splitOutsideQuotes(value, ',')[0])
+		}
+	}
+	return r
+}
+
+// splitOutsideQuotes cuts s at sep where sep is not inside a quoted string. It
+// returns at least one element.
+func splitOutsideQuotes(s string, sep byte) []string {
+	var (
+		parts  []string
+		from   int
+		quoted bool
+	)
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == sep && !quoted:
+			parts, from = append(parts, s[from:i]), i+1
+		}
+	}
+	return append(parts, s[from:])
+}
+
+// unquote takes the quotes and escapes off a quoted string; anything else comes
+// back trimmed.
+func unquote(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return s
+	}
+	var b strings.Builder
+	for i := 1; i < len(s)-1; i++ {
+		if s[i] == '\\' && i+1 < len(s)-1 {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}

@@ -1,0 +1,453 @@
+package phone
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"intercomd/phone/ws"
+)
+
+// Ways in which a transaction ends without a final response.
+var (
+	errFlowLost = errors.New("the connection to the server is gone")
+	errTimeout  = errors.New("the server did not answer in time")
+)
+
+// receiver is told what arrives on a flow. Its methods are called from the flow's
+// reader, one at a time and in the order of arrival, and must not block.
+type receiver interface {
+	onRequest(f *flow, tx *serverTx)
+	onACK(f *flow, ack *sip.Request)
+	// onLate2xx is told a 200 to an INVITE that nobody waits for any more, and
+	// every 200 after the first: it has been acknowledged already.
+	onLate2xx(f *flow, res *sip.Response)
+}
+
+// flow is one connection to a server, with the transactions that run on it
+// (RFC 5626 calls it so). Messages are handled by one goroutine in the order in
+// which they came; sending never blocks. It implements sip.Connection for
+// sipgo's transactions.
+type flow struct {
+	conn      *ws.Conn
+	server    server
+	host      string // our name in Via and Contact, made up and never resolved (RFC 7118, 5.1)
+	userAgent string
+	to        receiver
+	ladder    *ladder
+	log       *slog.Logger
+	parser    *sip.Parser
+
+	// registered is set as soon as the server has accepted a registration, before
+	// any message behind that answer is looked at.
+	registered atomic.Bool
+
+	wg     sync.WaitGroup // reader and waiting transactions
+	mu     sync.Mutex
+	client map[string]*sip.ClientTx
+	served map[string]*serverTx
+	closed bool
+}
+
+func newFlow(conn *ws.Conn, s server, host, userAgent string, to receiver, l *ladder, log *slog.Logger) *flow {
+	f := &flow{
+		conn: conn, server: s, host: host, userAgent: userAgent, to: to, ladder: l, log: log, parser: newParser(),
+		client: map[string]*sip.ClientTx{}, served: map[string]*serverTx{},
+	}
+	f.wg.Go(f.readAll)
+	return f
+}
+
+// close ends the connection, all transactions and goroutines of the flow. What
+// was sent before still goes out, for 300 ms at the most.
+func (f *flow) close() {
+	_ = f.conn.Close()
+	f.wg.Wait()
+}
+
+// lost is closed when the connection is of no use any more.
+func (f *flow) lost() <-chan struct{} { return f.conn.Failed() }
+
+func (f *flow) readAll() {
+	for {
+		data, err := f.conn.Read()
+		if err != nil {
+			break
+		}
+		f.receive(data)
+	}
+	f.mu.Lock()
+	f.closed = true
+	clients, served := f.client, f.served
+	f.client, f.served = map[string]*sip.ClientTx{}, map[string]*serverTx{}
+	f.mu.Unlock()
+	for _, tx := range clients {
+		tx.Terminate()
+	}
+	for _, tx := range served {
+		tx.tx.Terminate()
+	}
+}
+
+// receive handles one frame of the server. Nothing in it may stop the daemon.
+func (f *flow) receive(data []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.log.Error("a message of the server broke the phone; it was dropped", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	for len(data) > 0 {
+		for len(data) > 0 && (data[0] == '\r' || data[0] == '\n') {
+			data = data[1:]
+		}
+		if len(data) == 0 {
+			return
+		}
+		msg, n, err := f.parser.Parse(data, false)
+		if err != nil || n <= 0 {
+			f.unreadable(data, err)
+			return
+		}
+		f.ladder.add(false, callIDOf(msg), string(data[:n]))
+		data = data[n:]
+		switch m := msg.(type) {
+		case *sip.Request:
+			f.request(m)
+		case *sip.Response:
+			f.response(m)
+		}
+	}
+}
+
+func callIDOf(m sip.Message) string {
+	if id := m.CallID(); id != nil {
+		return id.Value()
+	}
+	return ""
+}
+
+func (f *flow) unreadable(data []byte, err error) {
+	f.ladder.add(false, "", string(data))
+	f.log.Warn("the server sent something that is not SIP as we know it", "err", oneLine(errText(err)), "bytes", len(data))
+	if res := rejection(data); res != nil {
+		f.ladder.add(true, "", string(res))
+		_ = f.conn.Write(res)
+	}
+}
+
+// errText shortens an error that may quote a whole message.
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	s := err.Error()
+	return s[:min(len(s), 200)]
+}
+
+// response gives a response to its transaction, and waits until it was consumed:
+// that keeps a 180 before its 200.
+func (f *flow) response(res *sip.Response) {
+	cseq := res.CSeq()
+	if res.Via() == nil || cseq == nil || res.CallID() == nil || res.StatusCode < 100 || res.StatusCode > 699 {
+		f.log.Warn("dropped a response without what it needs", "status", res.StatusCode)
+		return
+	}
+	_, _, _ = res.From(), res.To(), res.Contact()
+	if cseq.MethodName == sip.REGISTER && res.IsSuccess() && res.Contact() != nil {
+		f.registered.Store(true)
+	}
+	f.mu.Lock()
+	tx := f.client[clientKey(res.Via(), cseq.MethodName)]
+	f.mu.Unlock()
+	if tx != nil {
+		tx.Receive(res)
+		return
+	}
+	if cseq.MethodName == sip.INVITE && res.IsSuccess() {
+		f.late2xx(res)
+	}
+}
+
+func (f *flow) late2xx(res *sip.Response) {
+	if ack := f.ackFor(nil, res); ack != nil {
+		_ = f.WriteMsg(ack)
+		f.to.onLate2xx(f, res)
+	}
+}
+
+func clientKey(via *sip.ViaHeader, method sip.RequestMethod) string {
+	branch, _ := via.Params.Get("branch")
+	return branch + " " + string(method)
+}
+
+// start begins a client transaction. on is called for each response in order, the
+// last time with the final one or with an error; it must not block for long. 2xx
+// responses to an INVITE have been acknowledged when on sees them.
+//
+// The returned function gives the transaction up; on then gets an error unless it
+// had its final response.
+func (f *flow) start(req *sip.Request, on func(*sip.Response, error)) (cancel func(), err error) {
+	key := clientKey(req.Via(), req.Method)
+	tx := sip.NewClientTx(key, req, f, f.txLog())
+	tx.OnTerminate(func(key string, _ error) {
+		f.mu.Lock()
+		delete(f.client, key)
+		f.mu.Unlock()
+	})
+	if req.Method == sip.INVITE {
+		tx.OnRetransmission(func(res *sip.Response) { // RFC 6026: every 2xx after the first
+			if ack := f.ackFor(req, res); ack != nil {
+				_ = f.WriteMsg(ack)
+			}
+			f.to.onLate2xx(f, res)
+		})
+	}
+	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		return nil, errFlowLost
+	}
+	f.client[key] = tx
+	f.wg.Add(1)
+	f.mu.Unlock()
+	if err := tx.Init(); err != nil {
+		f.wg.Done()
+		tx.Terminate()
+		return nil, fmt.Errorf("%w: %w", errFlowLost, err)
+	}
+	go f.await(tx, req, on)
+	return tx.Terminate, nil
+}
+
+// await passes responses on until the final one.
+func (f *flow) await(tx *sip.ClientTx, req *sip.Request, on func(*sip.Response, error)) {
+	defer f.wg.Done()
+	for {
+		select {
+		case res := <-tx.Responses():
+			if req.Method == sip.INVITE && res.IsSuccess() {
+				if ack := f.ackFor(req, res); ack != nil {
+					_ = f.WriteMsg(ack)
+				}
+			}
+			on(res, nil)
+			if !res.IsProvisional() {
+				return
+			}
+		case <-tx.Done():
+			err := errTimeout
+			if f.conn.Err() != nil {
+				err = errFlowLost
+			}
+			on(nil, err)
+			return
+		}
+	}
+}
+
+// ackFor makes the ACK of a 2xx (RFC 3261, 13.2.2.4): to the Contact, by the
+// route of the dialog, with the credentials of the INVITE. req may be nil when the
+// INVITE is not known any more.
+func (f *flow) ackFor(req *sip.Request, res *sip.Response) *sip.Request {
+	cseq, from, to := res.CSeq(), fromValue(res), toValue(res)
+	if cseq == nil || from == "" || to == "" {
+		return nil
+	}
+	target := sip.Uri{}
+	switch {
+	case res.Contact() != nil:
+		target = res.Contact().Address
+	case req != nil:
+		target = req.Recipient
+	case res.To() != nil:
+		target = res.To().Address
+	default:
+		return nil
+	}
+	var routes []sip.Uri
+	if req != nil && tagOf(toValue(req)) != "" {
+		for _, h := range req.GetHeaders("route") { // in a dialog the route set never changes
+			if r, ok := h.(*sip.RouteHeader); ok {
+				routes = append(routes, r.Address)
+			}
+		}
+	} else {
+		routes = recordRoutes(res, true)
+	}
+	uri, routes := routed(target, routes)
+	ack := f.newRequest(sip.ACK, uri, from, to, callIDOf(res), cseq.SeqNo)
+	addRoutes(ack, routes)
+	if req != nil {
+		for _, name := range []string{"authorization", "proxy-authorization"} {
+			for _, h := range req.GetHeaders(name) {
+				ack.AppendHeader(sip.HeaderClone(h))
+			}
+		}
+	}
+	ack.SetBody(nil)
+	return ack
+}
+
+// send writes a request that gets no answer (ACK).
+func (f *flow) send(req *sip.Request) error { return f.WriteMsg(req) }
+
+// serverTx is a request of the far end and the transaction that answers it.
+type serverTx struct {
+	f     *flow
+	req   *sip.Request
+	tx    *sip.ServerTx
+	final atomic.Int32 // status of the final response
+	// onCancel is set by the receiver of an INVITE while it handles onRequest.
+	onCancel func(cancel *sip.Request)
+}
+
+// respond sends a response; errors are those of a lost flow, which the flow's
+// owner learns about anyway.
+func (t *serverTx) respond(res *sip.Response) {
+	if res.StatusCode >= 200 {
+		t.final.Store(int32(res.StatusCode))
+	}
+	if err := t.tx.Respond(res); err != nil {
+		t.f.log.Debug("response not sent", "status", res.StatusCode, "err", err)
+	}
+}
+
+// reply answers with a status and nothing else.
+func (t *serverTx) reply(status int, headers ...sip.Header) {
+	res := newResponse(t.req, status, phrase(status), randomHex(4))
+	for _, h := range headers {
+		res.AppendHeader(h)
+	}
+	t.respond(res)
+}
+
+func serverKey(req *sip.Request, method sip.RequestMethod) string {
+	via := req.Via()
+	branch, _ := via.Params.Get("branch")
+	if strings.HasPrefix(branch, magicCookie) && len(branch) > len(magicCookie) {
+		return strings.Join([]string{branch, via.SentBy(), string(method)}, " ")
+	}
+	// RFC 2543 (RFC 3261, 17.2.3): compare what identifies the request.
+	return strings.Join([]string{req.Recipient.String(), tagOf(fromValue(req)), callIDOf(req), fmt.Sprint(req.CSeq().SeqNo), via.Value(), string(method)}, " ")
+}
+
+func (f *flow) request(req *sip.Request) {
+	req.SetTransport("WSS")
+	if status, why := fault(req); status != 0 {
+		f.log.Warn("refused a faulty request", "method", oneLine(string(req.Method)), "status", status, "why", oneLine(why))
+		if req.Method != sip.ACK && req.Via() != nil {
+			_ = f.WriteMsg(newResponse(req, status, phrase(status), randomHex(4)))
+		}
+		return
+	}
+	switch req.Method {
+	case sip.ACK:
+		f.ack(req)
+	case sip.CANCEL:
+		f.cancel(req)
+	default:
+		if tx, fresh := f.serve(req); fresh {
+			f.handle(tx)
+		}
+	}
+}
+
+func (f *flow) handle(tx *serverTx) {
+	if unknown := unsupportedOptions(tx.req); len(unknown) > 0 {
+		tx.reply(420, sip.NewHeader("Unsupported", strings.Join(unknown, ", ")))
+		return
+	}
+	f.to.onRequest(f, tx)
+}
+
+// serve finds or makes the transaction of a request. A repeated request is
+// answered by its transaction and is not fresh.
+func (f *flow) serve(req *sip.Request) (tx *serverTx, fresh bool) {
+	key := serverKey(req, req.Method)
+	f.mu.Lock()
+	t, closed := f.served[key], f.closed
+	f.mu.Unlock()
+	if t != nil {
+		_ = t.tx.Receive(req)
+		return t, false
+	}
+	t = &serverTx{f: f, req: req, tx: sip.NewServerTx(key, req, f, f.txLog())}
+	if closed || t.tx.Init() != nil {
+		return t, false
+	}
+	t.tx.OnTerminate(func(key string, _ error) {
+		f.mu.Lock()
+		delete(f.served, key)
+		f.mu.Unlock()
+	})
+	f.mu.Lock()
+	f.served[key] = t // by the reader alone, which also ends the flow: no race with closing
+	f.mu.Unlock()
+	return t, true
+}
+
+func (f *flow) ack(req *sip.Request) {
+	f.mu.Lock()
+	t := f.served[serverKey(req, sip.INVITE)]
+	f.mu.Unlock()
+	if t != nil && t.final.Load() >= 300 {
+		_ = t.tx.Receive(req)
+		return
+	}
+	f.to.onACK(f, req)
+}
+
+// cancel answers a CANCEL and tells the INVITE that it means (RFC 3261, 9.2).
+func (f *flow) cancel(req *sip.Request) {
+	f.mu.Lock()
+	invite := f.served[serverKey(req, sip.INVITE)]
+	f.mu.Unlock()
+	tx, fresh := f.serve(req)
+	switch {
+	case !fresh:
+	case invite == nil:
+		tx.reply(481)
+	default:
+		tx.reply(200)
+		if invite.onCancel != nil && invite.final.Load() == 0 {
+			invite.onCancel(req)
+		}
+	}
+}
+
+// txLog is for sipgo's transactions: they speak of every step, and at error level
+// of things that are ours to judge.
+func (f *flow) txLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// WriteMsg queues a message for the connection (sip.Connection).
+func (f *flow) WriteMsg(msg sip.Message) error {
+	text := msg.String()
+	if err := f.conn.Write([]byte(text)); err != nil {
+		return err
+	}
+	f.ladder.add(true, callIDOf(msg), text)
+	return nil
+}
+
+// LocalAddr is this end's address (sip.Connection).
+func (f *flow) LocalAddr() net.Addr { return f.conn.LocalAddr() }
+
+// Ref does nothing: a flow lives until its owner closes it (sip.Connection).
+func (*flow) Ref(int) int { return 1 }
+
+// TryClose does nothing, see Ref (sip.Connection).
+func (*flow) TryClose() (int, error) { return 1, nil }
+
+// Close does nothing, see Ref (sip.Connection).
+func (*flow) Close() error { return nil }
+
+// rtt is the last round trip to the server.
+func (f *flow) rtt() time.Duration { return f.conn.RTT() }

@@ -1,0 +1,51 @@
+package phone
+
+import (
+	"context"
+	"errors"
+)
+
+// MediaFactory makes the media of calls.
+type MediaFactory interface {
+	// NewSession returns a session that can offer or answer within milliseconds.
+	NewSession(ctx context.Context) (MediaSession, error)
+}
+
+// MediaSession is the media of one call: SDP in and out, and what happens to it.
+// The phone calls Offer, Answer, Accept and Close from one goroutine at a time.
+type MediaSession interface {
+	// Offer returns a complete offer with all candidates. Called again after an
+	// answer it makes a re-offer of the running session.
+	Offer() ([]byte, error)
+	// Answer answers the far end's offer, the first or a later one.
+	Answer(offer []byte) ([]byte, error)
+	// Accept applies the answer to our offer. A repeated identical answer changes
+	// nothing; a different one replaces it (early media of another fork).
+	Accept(answer []byte) error
+	// States tells "connected" when audio can flow, "disconnected" when it stopped,
+	// "failed" and "closed" when it is over.
+	States() <-chan string
+	// Digits tells each DTMF key once.
+	Digits() <-chan rune
+	// SendDigits sends DTMF keys.
+	SendDigits(digits string)
+	// OnHold reports whether the far end's last SDP put us on hold.
+	OnHold() bool
+	// Close ends the session within a second. It may be called again.
+	Close() error
+}
+
+// Words of [MediaSession.States].
+const (
+	mediaConnected    = "connected"
+	mediaDisconnected = "disconnected"
+	mediaFailed       = "failed"
+	mediaClosed       = "closed"
+)
+
+// noCommonCodec reports whether a media error says that both sides share no
+// codec, which is told apart from faults (488, and a clear word to the user).
+func noCommonCodec(err error) bool {
+	var e interface{ NoCommonCodec() bool }
+	return errors.As(err, &e) && e.NoCommonCodec()
+}

@@ -1,0 +1,272 @@
+package phone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"intercomd/phone/digest"
+	"intercomd/phone/ws"
+)
+
+// State says how far a registration is.
+type State string
+
+// The states of a registration.
+const (
+	Connecting  State = "connecting"
+	Registering State = "registering"
+	Registered  State = "registered"
+	// FailedRetrying is told between two tries; Retry says when the next one is.
+	FailedRetrying State = "failed"
+	// RefusedRetrying is told when the server does not want this user: the next try
+	// is minutes away, because hammering helps nobody.
+	RefusedRetrying State = "refused"
+	// Offline is told when the phone is switched off.
+	Offline State = "offline"
+)
+
+// Registration is how the phone stands with its server.
+type Registration struct {
+	State   State
+	Server  string // URL
+	User    string // address of record, "1000@pbx.example.com"
+	Since   time.Time
+	Expires time.Time     // of Registered: when it ends unless refreshed
+	Retry   time.Time     // of failed and refused: when the next try begins
+	RTT     time.Duration // to the server, as last measured
+	Others  int           // other devices registered as the same user, as far as the server tells
+	Err     error         // why it failed
+	Remedy  string        // what a person can do about it
+}
+
+const (
+	registerTimeout = 10 * time.Second
+	refusedWait     = 5 * time.Minute
+	backoffMin      = time.Second
+	backoffMax      = 30 * time.Second
+	silentEvery     = 2500 * time.Millisecond // from try to try where nothing answers, which bothers nobody
+	silentWait      = 300 * time.Millisecond  // and between the end of one and the next
+	sameFault       = 10 * time.Minute        // before the same trouble is logged again
+	steady          = 30 * time.Second        // a registration that lived so long ends the backoff
+	retryAfterMax   = 5 * time.Minute
+	returnEvery     = time.Minute
+)
+
+// regError is a registration that the server did not accept.
+type regError struct {
+	status int
+	phrase string
+	after  time.Duration // Retry-After
+	err    error
+}
+
+func (e *regError) Error() string {
+	s := "the server did not accept the registration"
+	if e.status != 0 {
+		s += fmt.Sprintf(": %d %s", e.status, oneLine(e.phrase))
+	}
+	if e.err != nil {
+		s += ": " + e.err.Error()
+	}
+	return s
+}
+
+func (e *regError) Unwrap() error { return e.err }
+
+// refused reports whether trying again soon is useless.
+func (e *regError) refused() bool {
+	switch e.status {
+	case 401, 403, 404, 405, 407, 410, 604:
+		return true
+	default:
+		return errors.Is(e.err, digest.ErrDowngrade)
+	}
+}
+
+func (e *regError) remedy() string {
+	switch {
+	case errors.Is(e.err, digest.ErrDowngrade):
+		return "The server used to offer SHA-256 and now offers MD5 only: find out why; restart this device to accept it."
+	case errors.Is(e.err, digest.ErrNoChallenge):
+		return "The server asks for a kind of authentication that this device does not know."
+	}
+	switch e.status {
+	case 401, 403, 407:
+		return "Check user and password in the configuration, and that the server allows this user to register."
+	case 404, 410, 604:
+		return "The server does not know this user or domain: check user and domain in the configuration."
+	case 405:
+		return "This server takes no registrations: check its address."
+	case 503:
+		return "The server is overloaded or starting; this device keeps trying."
+	default:
+		return "Look into the server's log; this device keeps trying."
+	}
+}
+
+// pacer decides how long to wait before the next try.
+type pacer struct{ fails int }
+
+// next is the wait after a try that took so long and failed, and whether it was
+// refused. A healed network must not wait for a backoff of half a minute, so that
+// grows only where somebody answers.
+func (p *pacer) next(err error, took time.Duration) (time.Duration, bool) {
+	var (
+		dial *ws.DialError
+		reg  *regError
+	)
+	if errors.As(err, &dial) && !dial.Answered() {
+		return max(jitter(silentWait), silentEvery-took), false
+	}
+	if errors.As(err, &reg) && reg.refused() {
+		return refusedWait + rand.N(30*time.Second), true //nolint:gosec // spreads load, no secret
+	}
+	d := min(backoffMin<<min(p.fails, 10), backoffMax)
+	p.fails++
+	if reg != nil {
+		d = max(d, min(reg.after, retryAfterMax))
+	}
+	return jitter(d), false
+}
+
+func jitter(d time.Duration) time.Duration {
+	return d*3/4 + rand.N(d/2+1) //nolint:gosec // spreads load, no secret
+}
+
+// refreshIn is when to refresh a registration: well before it ends, and not all
+// devices of a house in the same second.
+func refreshIn(granted time.Duration) time.Duration {
+	d := granted*7/10 + rand.N(granted/10+1) //nolint:gosec // spreads load, no secret
+	return max(d, time.Second)
+}
+
+// register sends REGISTER and returns what the server granted. expires 0 takes
+// the registration back.
+func (u *UA) register(ctx context.Context, f *flow, expires time.Duration) (granted time.Duration, others int, err error) {
+	for range 2 {
+		res, err := u.exchange(ctx, f, func() *sip.Request { return u.registerRequest(f, expires) })
+		if err != nil {
+			return 0, 0, err
+		}
+		if res.IsSuccess() {
+			granted, others = u.granted(f, res, expires)
+			return granted, others, nil
+		}
+		least, ok := seconds(res, "min-expires")
+		if res.StatusCode != 423 || !ok || time.Duration(least)*time.Second <= expires {
+			e := &regError{status: res.StatusCode, phrase: res.Reason}
+			if s, ok := seconds(res, "retry-after"); ok {
+				e.after = time.Duration(s) * time.Second
+			}
+			return 0, 0, e
+		}
+		expires = time.Duration(least) * time.Second
+	}
+	return 0, 0, &regError{status: 423, phrase: "Interval Too Brief"}
+}
+
+func (u *UA) registerRequest(f *flow, expires time.Duration) *sip.Request {
+	u.regSeq++
+	aor := "sip:" + u.cfg.User + "@" + f.server.domain
+	var uri sip.Uri
+	_ = sip.ParseUri("sip:"+f.server.domain, &uri) // checked when the configuration was
+	req := f.newRequest(sip.REGISTER, uri, nameAddr(u.cfg.DisplayName, aor)+";tag="+u.regTag, "<"+aor+">", u.regCallID, u.regSeq)
+	secs := strconv.Itoa(int(expires / time.Second))
+	add(req, "Contact", fmt.Sprintf(`<%s>;expires=%s;reg-id=1;+sip.instance="<%s>"`, u.contactURI(f), secs, u.cfg.InstanceID))
+	add(req, "Expires", secs)
+	add(req, "Supported", "path, outbound")
+	add(req, "Allow", allow)
+	req.SetBody(nil)
+	return req
+}
+
+// granted reads the expiry of our contact out of a 200 and counts the others.
+func (u *UA) granted(f *flow, res *sip.Response, asked time.Duration) (time.Duration, int) {
+	granted, others := asked, 0
+	if s, ok := seconds(res, "expires"); ok {
+		granted = time.Duration(s) * time.Second
+	}
+	for _, h := range append(res.GetHeaders("contact"), res.GetHeaders("m")...) {
+		c, ok := h.(*sip.ContactHeader)
+		if !ok {
+			continue
+		}
+		if c.Address.Host != f.host {
+			inst, _ := c.Params.Get("+sip.instance")
+			if !strings.Contains(inst, u.cfg.InstanceID) { // else it is ours, from an earlier start
+				others++
+			}
+			continue
+		}
+		if v, ok := c.Params.Get("expires"); ok {
+			if s, err := strconv.Atoi(v); err == nil && s >= 0 {
+				granted = time.Duration(s) * time.Second
+			}
+		}
+	}
+	return granted, others
+}
+
+// exchange sends a request outside of any call and waits for its final answer.
+// Challenges are answered; build is called for each try.
+func (u *UA) exchange(ctx context.Context, f *flow, build func() *sip.Request) (*sip.Response, error) {
+	var try authTry
+	for {
+		req := build()
+		u.creds.sign(req, &try, true)
+		res, err := f.roundTrip(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		switch res.StatusCode {
+		case 401, 403, 407:
+			if err := u.creds.retry(req.Method, res, &try); err != nil {
+				return nil, &regError{status: res.StatusCode, phrase: res.Reason, err: authFault(res, err)}
+			}
+		default:
+			return res, nil
+		}
+	}
+}
+
+// authFault leaves out what only repeats the status line.
+func authFault(res *sip.Response, err error) error {
+	if res.StatusCode == 403 {
+		return nil
+	}
+	return err
+}
+
+// roundTrip sends a request and waits for its final response.
+func (f *flow) roundTrip(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	type answer struct {
+		res *sip.Response
+		err error
+	}
+	final := make(chan answer, 1)
+	cancel, err := f.start(req, func(res *sip.Response, err error) {
+		if err != nil || !res.IsProvisional() {
+			final <- answer{res, err}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	select {
+	case a := <-final:
+		return a.res, a.err
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, errTimeout
+		}
+		return nil, ctx.Err()
+	}
+}
