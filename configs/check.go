@@ -1,0 +1,361 @@
+package configs
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// checker looks at what the settings mean together.
+type checker struct {
+	decoder
+	cfg    Config
+	broken map[string]bool
+}
+
+// bad reports a fault of a key, at its line or that of its section.
+func (c *checker) bad(key, problem, remedy string) {
+	c.fault(c.lineOf(key), key, problem, remedy)
+}
+
+func (c *checker) lineOf(key string) int {
+	for key != "" {
+		if n, ok := c.lines[key]; ok {
+			return n
+		}
+		key = key[:max(strings.LastIndexByte(key, '.'), 0)]
+	}
+	return 0
+}
+
+// missing reports a setting that must be given, unless its line could not be read or
+// was refused already.
+func (c *checker) missing(key, remedy string) {
+	if _, given := c.lines[key]; given && c.faulty(key) || c.broken[plain(key)] {
+		return
+	}
+	c.bad(key, "is missing", remedy)
+}
+
+func (c *checker) faulty(key string) bool {
+	for _, f := range c.faults {
+		if f.Key == plain(key) && f.Line == c.lines[key] {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *checker) check() {
+	c.account()
+	c.calls()
+	c.incoming()
+	c.sound()
+	c.names()
+	c.buttons()
+	c.door()
+	c.sharedLines()
+	c.page()
+	c.directory()
+}
+
+func (c *checker) account() {
+	s := &c.cfg.SIP
+	if len(s.Servers) == 0 {
+		c.missing("sip.server", `give the address of the SIP server: server = "wss://pbx.example.lan:7443"`)
+	}
+	for _, raw := range s.Servers {
+		if problem, remedy := server(raw); problem != "" {
+			c.bad("sip.server", problem, remedy)
+		}
+	}
+	c.user()
+	switch {
+	case s.Password != "" && s.PasswordFile != "":
+		c.bad("sip.password_file", "password is given too", "give one of them")
+	case s.Password == "" && s.PasswordFile == "":
+		if !c.broken["sip.password_file"] {
+			c.missing("sip.password", `give the password of the user: password = "..."`)
+		}
+	}
+	if s.Domain == "" && len(s.Servers) > 0 {
+		if u, err := url.Parse(s.Servers[0]); err == nil {
+			s.Domain = u.Hostname()
+		}
+	}
+	if strings.ContainsAny(s.Domain, " /<>\"@;") {
+		c.bad("sip.domain", fmt.Sprintf("%q is not a domain", s.Domain), `write it like "example.lan"`)
+	}
+	if strings.ContainsAny(s.DisplayName, "\"\\<>") {
+		c.bad("sip.display_name", `has one of " \ < > in it`, "remove it")
+	}
+}
+
+// user splits user@domain and fills in what follows from it.
+func (c *checker) user() {
+	s := &c.cfg.SIP
+	s.User = strings.TrimPrefix(s.User, "sip:")
+	if name, domain, both := strings.Cut(s.User, "@"); both {
+		if s.Domain != "" && s.Domain != domain {
+			c.bad("sip.domain", fmt.Sprintf("%q differs from the domain of user, %q", s.Domain, domain), "give one of them")
+		}
+		s.User, s.Domain = name, domain
+	}
+	switch {
+	case s.User == "":
+		c.missing("sip.user", `give the user (extension) of the door: user = "1000"`)
+	case !isUser(s.User):
+		c.bad("sip.user", fmt.Sprintf("%q is not a SIP user", s.User), "use letters, digits and . _ - + only")
+	}
+	if s.AuthUser == "" {
+		s.AuthUser = s.User
+	}
+}
+
+// isUser holds user names to the characters that PBXs use for extensions, a part of
+// what RFC 3261 section 25.1 allows.
+func isUser(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(".-_+*#~!", r)
+	})
+}
+
+func server(raw string) (problem, remedy string) {
+	const example = `write it like "wss://pbx.example.lan:7443"`
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Hostname() == "" {
+		if strings.Contains(raw, "@") {
+			raw = hidden // there may be a password in it
+		}
+		return fmt.Sprintf("%q is not the URL of a WebSocket", raw), example
+	}
+	if u.User != nil {
+		return "has a user or password in it", "remove it: they belong to user and password"
+	}
+	if p := u.Port(); p != "" {
+		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {
+			return fmt.Sprintf("port %s does not exist", p), "allowed: 1 to 65535"
+		}
+	}
+	switch u.Scheme {
+	case "wss":
+		return "", ""
+	case "ws":
+		if isLoopback(u.Hostname()) {
+			return "", ""
+		}
+		return "ws:// is not encrypted and is accepted for this machine only", "use wss://"
+	}
+	return fmt.Sprintf("%s:// is not supported", u.Scheme), "calls go over a secure WebSocket: " + example
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}
+
+func (c *checker) calls() {
+	call := &c.cfg.Call
+	if call.TalkWarning >= call.TalkTime {
+		c.bad("call.talk_warning", "is not shorter than talk_time", `shorten it, or write "0s" for no warning`)
+	}
+	c.target("call.target", call.Target)
+}
+
+func (c *checker) target(key, t string) {
+	if t == "" {
+		return
+	}
+	user := strings.TrimPrefix(strings.TrimPrefix(t, "sips:"), "sip:")
+	user, domain, hasDomain := strings.Cut(user, "@")
+	if !isUser(user) || hasDomain && (domain == "" || strings.ContainsAny(domain, " <>\"@")) {
+		c.bad(key, fmt.Sprintf("%q cannot be called", t), `write a user such as "1001" or a SIP URI such as "sip:1001@example.lan"`)
+	}
+}
+
+func (c *checker) incoming() {
+	for _, u := range c.cfg.Incoming.AutoAnswer {
+		if !isUser(u) {
+			c.bad("incoming.auto_answer", fmt.Sprintf("%q is not a SIP user", u), `write users such as "1001"`)
+		}
+	}
+}
+
+func (c *checker) sound() {
+	a := &c.cfg.Audio
+	if len(a.Codecs) == 0 && !c.faulty("audio.codecs") {
+		c.bad("audio.codecs", "is empty", `name at least one: ["opus", "pcmu", "pcma"]`)
+	}
+	if a.Input == "" {
+		c.bad("audio.input", "is empty", `give a name, "default" or "none"`)
+	}
+	if a.Output == "" {
+		c.bad("audio.output", "is empty", `give a name, "default" or "none"`)
+	}
+}
+
+// names checks that every button, lamp and relay can be told from its like.
+func (c *checker) names() {
+	check := func(section string, list []string) {
+		seen := make(map[string]int)
+		for i, name := range list {
+			key := fmt.Sprintf("%s[%d].name", section, i)
+			line, taken := seen[name]
+			switch {
+			case name == "":
+				c.missing(key, `give it a name: name = "..."`)
+				continue
+			case !isName(name):
+				c.bad(key, fmt.Sprintf("%q is not a name", name), `use up to 32 of a-z, 0-9, "-" and "_"`)
+			case taken:
+				c.bad(key, fmt.Sprintf("%q is the name of the one in line %d too", name, line), "choose another one")
+			}
+			seen[name] = c.lineOf(key)
+		}
+	}
+	var buttons, lamps, relays []string
+	for _, b := range c.cfg.Buttons {
+		buttons = append(buttons, b.Name)
+	}
+	for _, l := range c.cfg.Lamps {
+		lamps = append(lamps, l.Name)
+	}
+	for _, r := range c.cfg.Relays {
+		relays = append(relays, r.Name)
+	}
+	check("button", buttons)
+	check("lamp", lamps)
+	check("relay", relays)
+}
+
+func isName(s string) bool {
+	return s != "" && len(s) <= 32 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+}
+
+func (c *checker) buttons() {
+	needed := false
+	for i := range c.cfg.Buttons {
+		b := &c.cfg.Buttons[i]
+		key := fmt.Sprintf("button[%d]", i)
+		c.target(key+".target", b.Target)
+		needed = needed || b.Target == ""
+		if b.Target == "" {
+			b.Target = c.cfg.Call.Target
+		}
+		if b.Label == "" {
+			b.Label = b.Name
+		}
+		if digits, ok := strings.CutPrefix(b.InCall, "dtmf:"); ok {
+			if !isDigits(digits) {
+				c.bad(key+".in_call", fmt.Sprintf("%q are not telephone keys", digits), `write one to 16 of 0-9 * # A-D, such as "dtmf:5"`)
+			}
+		} else if b.InCall != "hangup" && b.InCall != "none" {
+			c.bad(key+".in_call", fmt.Sprintf("%q is not known", b.InCall), choices(b.InCall, []string{"hangup", "none", "dtmf:5"}))
+		}
+	}
+	if needed && c.cfg.Call.Target == "" && c.cfg.Board.Driver != "none" {
+		c.missing("call.target", `say whom the button calls: target = "1001"`)
+	}
+}
+
+func isDigits(s string) bool {
+	return s != "" && len(s) <= 16 && strings.Trim(s, "0123456789*#ABCD") == ""
+}
+
+func (c *checker) door() {
+	d := &c.cfg.Door
+	if d.Key == "" {
+		return
+	}
+	if !isDigits(d.Key) {
+		c.bad("door.key", fmt.Sprintf("%q are not telephone keys", d.Key), "write one to 16 of 0-9 * # A-D")
+	}
+	var names []string
+	for _, r := range c.cfg.Relays {
+		if r.Name == d.Relay {
+			return
+		}
+		names = append(names, r.Name)
+	}
+	c.bad("door.relay", fmt.Sprintf("there is no relay %q", d.Relay), choices(d.Relay, names))
+}
+
+// sharedLines finds lines that are used twice, as far as the file tells: on the board
+// the kernel refuses the second.
+func (c *checker) sharedLines() {
+	if c.cfg.Board.Driver == "sim" || c.cfg.Board.Driver == "none" {
+		return
+	}
+	type address struct {
+		chip string
+		line Line
+	}
+	seen := make(map[address]string)
+	check := func(section string, i int, name, chip string, line Line) {
+		key := fmt.Sprintf("%s[%d]", section, i)
+		if _, given := c.lines[key]; given {
+			if _, given := c.lines[key+".line"]; !given {
+				c.missing(key+".line", `give the line of the chip, such as line = 17`)
+				return
+			}
+		}
+		if c.faulty(key + ".line") {
+			return
+		}
+		who := section + " " + strconv.Quote(name)
+		a := address{chip, line}
+		if other, taken := seen[a]; taken {
+			c.bad(key+".line", fmt.Sprintf("line %s is that of %s too", line, other), "one of them must use another line")
+			return
+		}
+		seen[a] = who
+	}
+	for i, b := range c.cfg.Buttons {
+		check("button", i, b.Name, b.Chip, b.Line)
+	}
+	for i, l := range c.cfg.Lamps {
+		check("lamp", i, l.Name, l.Chip, l.Line)
+	}
+	for i, r := range c.cfg.Relays {
+		check("relay", i, r.Name, r.Chip, r.Line)
+	}
+}
+
+// String is the line as the file gives it.
+func (l Line) String() string {
+	if l.Name != "" {
+		return strconv.Quote(l.Name)
+	}
+	return strconv.Itoa(l.Offset)
+}
+
+func (c *checker) page() {
+	listen := c.cfg.Web.Listen
+	if listen == "" {
+		return
+	}
+	host, port, err := net.SplitHostPort(listen)
+	n, err2 := strconv.Atoi(port)
+	switch {
+	case err != nil || err2 != nil || n < 1 || n > 65535:
+		c.bad("web.listen", fmt.Sprintf("%q is not an address with a port", listen), `write it like "127.0.0.1:8080"`)
+	case !isLoopback(host):
+		c.bad("web.listen", "the page has no password yet and can be shown on this machine only",
+			fmt.Sprintf(`write "127.0.0.1:%s"`, port))
+	}
+}
+
+func (c *checker) directory() {
+	if d := c.cfg.State.Dir; d != "" && !path.IsAbs(d) {
+		c.bad("state.dir", fmt.Sprintf("%q does not begin with /", d), `write the whole path, such as "/var/lib/intercomd"`)
+	}
+}

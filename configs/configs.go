@@ -1,0 +1,199 @@
+// Package configs reads the one configuration file of intercomd and tells every fault
+// in it: where, what is wrong and what would be right.
+//
+// It refuses to know what the settings do: it has plain values, units and ranges, and
+// cmd maps them onto the rooms. It opens no device and no connection; of the file
+// system it reads the file itself and the files that it names.
+package configs
+
+import (
+	_ "embed"
+	"log/slog"
+	"time"
+)
+
+// DefaultFile is the documented default: every setting with its comment.
+//
+//go:embed intercom.toml
+var DefaultFile string
+
+// Config is a configuration. The comments of its fields are in [DefaultFile], which a
+// test holds complete; here are only units and what differs from the file.
+//
+// Tags: toml is the key; range is the allowed values, both ends included; oneof is the
+// allowed words.
+type Config struct {
+	SIP      SIP      `toml:"sip"`
+	Call     Call     `toml:"call"`
+	Incoming Incoming `toml:"incoming"`
+	Door     Door     `toml:"door"`
+	Audio    Audio    `toml:"audio"`
+	Board    Board    `toml:"board"`
+	Buttons  []Button `toml:"button"`
+	Lamps    []Lamp   `toml:"lamp"`
+	Relays   []Relay  `toml:"relay"`
+	Web      Web      `toml:"web"`
+	Log      Log      `toml:"log"`
+	State    State    `toml:"state"`
+}
+
+// SIP is the account of the door.
+type SIP struct {
+	Servers      []string      `toml:"server"` // URLs, in the order to try
+	User         string        `toml:"user"`   // without domain
+	AuthUser     string        `toml:"auth_user"`
+	Password     Secret        `toml:"password"` // also from PasswordFile, after Load
+	PasswordFile string        `toml:"password_file"`
+	Domain       string        `toml:"domain"`
+	DisplayName  string        `toml:"display_name"`
+	CAFile       string        `toml:"ca_file"` // after Load a path that can be opened
+	Expires      time.Duration `toml:"expires" range:"1m..24h"`
+}
+
+// Call is how the door calls.
+type Call struct {
+	Target      string        `toml:"target"`
+	RingTime    time.Duration `toml:"ring_time" range:"5s..3m"`
+	TalkTime    time.Duration `toml:"talk_time" range:"10s..1h"`
+	TalkWarning time.Duration `toml:"talk_warning" range:"0s..1m"`
+}
+
+// Incoming is what becomes of calls to the door.
+type Incoming struct {
+	Answer          string        `toml:"answer" oneof:"button auto reject"`
+	AutoAnswer      []string      `toml:"auto_answer"` // users
+	AutoAnswerDelay time.Duration `toml:"auto_answer_delay" range:"0s..30s"`
+}
+
+// Door is how the door is opened.
+type Door struct {
+	Key   string `toml:"key"`   // DTMF digits; "" is off
+	Relay string `toml:"relay"` // name of a relay
+}
+
+// Audio is the sound.
+type Audio struct {
+	Input         string   `toml:"input"`
+	Output        string   `toml:"output"`
+	InputGain     float64  `toml:"input_gain" range:"-30..30"`  // dB
+	OutputGain    float64  `toml:"output_gain" range:"-30..30"` // dB
+	Codecs        []string `toml:"codecs" oneof:"opus pcmu pcma"`
+	EchoCanceller string   `toml:"echo_canceller" oneof:"kalman speexdsp off"`
+	ToneRegion    string   `toml:"tone_region" oneof:"eu de uk us cn"`
+}
+
+// Board is what buttons, lamps and relays have in common.
+type Board struct {
+	Driver string   `toml:"driver" oneof:"auto gpio sim none"`
+	Chips  []string `toml:"chips"` // labels
+}
+
+// Button is an input that calls somebody.
+type Button struct {
+	Name     string        `toml:"name"`
+	Label    string        `toml:"label"` // the name if the file gives none
+	Chip     string        `toml:"chip"`
+	Line     Line          `toml:"line"`
+	Pull     string        `toml:"pull" oneof:"up down none"`
+	Active   string        `toml:"active" oneof:"low high"`
+	Debounce time.Duration `toml:"debounce" range:"5ms..500ms"`
+	Target   string        `toml:"target"`  // that of Call if the file gives none
+	InCall   string        `toml:"in_call"` // "hangup", "none", "dtmf:" and digits
+}
+
+// Lamp is an indicator.
+type Lamp struct {
+	Name   string `toml:"name"`
+	Chip   string `toml:"chip"`
+	Line   Line   `toml:"line"`
+	Active string `toml:"active" oneof:"low high"`
+	Shows  string `toml:"shows" oneof:"status ready call talk mic door fault"`
+}
+
+// Relay is a switched contact.
+type Relay struct {
+	Name   string        `toml:"name"`
+	Chip   string        `toml:"chip"`
+	Line   Line          `toml:"line"`
+	Active string        `toml:"active" oneof:"low high"`
+	Pulse  time.Duration `toml:"pulse" range:"100ms..1m"`
+}
+
+// Web is the status page.
+type Web struct {
+	Listen string `toml:"listen"` // host:port; "" is off
+}
+
+// Log is the log.
+type Log struct {
+	Level  string `toml:"level" oneof:"debug info warn error"`
+	Format string `toml:"format" oneof:"text json"`
+}
+
+// State is what survives a restart.
+type State struct {
+	Dir string `toml:"dir"` // absolute; "" is that of systemd
+}
+
+// Line is the address of a line on its chip.
+type Line struct {
+	Name   string // "" addresses by Offset
+	Offset int    // 0 to 1023
+}
+
+// Secret is a password. It does not show itself to formatting, logs or JSON; convert
+// it to a string to use it.
+type Secret string
+
+const hidden = "(hidden)"
+
+// String hides the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return hidden
+}
+
+// GoString hides the secret.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue hides the secret.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText hides the secret.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Default is the configuration that [DefaultFile] documents. It lacks the settings that
+// have no default.
+func Default() Config {
+	return Config{
+		SIP:      SIP{DisplayName: "Door", Expires: 10 * time.Minute},
+		Call:     Call{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second},
+		Incoming: Incoming{Answer: "button"},
+		Door:     Door{Relay: "door"},
+		Audio: Audio{Input: "default", Output: "default", Codecs: []string{"opus", "pcmu", "pcma"},
+			EchoCanceller: "kalman", ToneRegion: "eu"},
+		Board:   Board{Driver: "auto", Chips: []string{"pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"}},
+		Buttons: []Button{bell()},
+		Lamps:   []Lamp{statusLamp()},
+		Relays:  []Relay{doorRelay()},
+		Web:     Web{Listen: "127.0.0.1:8080"},
+		Log:     Log{Level: "info", Format: "text"},
+	}
+}
+
+// bell is the button of a file without [[button]]; name and line of it are not
+// defaults for the buttons of a file.
+func bell() Button {
+	return Button{Name: "bell", Label: "bell", Line: Line{Offset: 17}, Pull: "up", Active: "low",
+		Debounce: 20 * time.Millisecond, InCall: "hangup"}
+}
+
+func statusLamp() Lamp {
+	return Lamp{Name: "status", Line: Line{Offset: 27}, Active: "high", Shows: "status"}
+}
+
+func doorRelay() Relay {
+	return Relay{Name: "door", Line: Line{Offset: 22}, Active: "high", Pulse: 3 * time.Second}
+}

@@ -1,0 +1,398 @@
+package configs
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const minimal = `[sip]
+server = "wss://pbx.example.lan:7443"
+user = "1000"
+password = "secret"
+[call]
+target = "1001"
+`
+
+// The embedded file says what the code does: every setting is there, with its default.
+func TestDefaultFile(t *testing.T) {
+	cfg, faults := Parse("intercom.toml", []byte(DefaultFile))
+	want := Default()
+	if !reflect.DeepEqual(cfg, want) {
+		t.Errorf("intercom.toml gives\n%+v\nDefault gives\n%+v", cfg, want)
+	}
+	var missing []string
+	for _, f := range faults {
+		missing = append(missing, f.Key+" "+f.Problem)
+	}
+	if got := strings.Join(missing, ", "); got != "sip.server is missing, sip.user is missing, sip.password is missing, call.target is missing" {
+		t.Errorf("faults of the defaults: %s", got)
+	}
+	p := parse("", []byte(DefaultFile))
+	var walk func(t reflect.Type, path string)
+	walk = func(typ reflect.Type, path string) {
+		for f := range typ.Fields() {
+			key := join(path, f.Tag.Get("toml"))
+			elem := f.Type
+			if elem.Kind() == reflect.Slice {
+				elem = elem.Elem()
+				if elem.Kind() == reflect.Struct {
+					key += "[0]"
+				}
+			}
+			if _, ok := p.lines[key]; !ok {
+				t.Errorf("%s is not in intercom.toml", key)
+			}
+			if elem.Kind() == reflect.Struct && elem != reflect.TypeFor[Line]() {
+				walk(elem, key)
+			}
+		}
+	}
+	walk(reflect.TypeFor[Config](), "")
+	for i, line := range strings.Split(DefaultFile, "\n") {
+		above := ""
+		if i > 0 {
+			above = strings.Split(DefaultFile, "\n")[i-1]
+		}
+		if line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(above, "#") {
+			t.Errorf("line %d has no comment: %s", i+1, line)
+		}
+		if len(line) > 100 {
+			t.Errorf("line %d is longer than 100 characters", i+1)
+		}
+	}
+}
+
+func TestMinimal(t *testing.T) {
+	for name, text := range map[string]string{
+		"plain":   minimal,
+		"windows": "\ufeff" + strings.ReplaceAll(minimal, "\n", "\r\n"),
+		"no end":  strings.TrimSpace(minimal),
+		"at":      strings.Replace(minimal, `"1000"`, `"sip:1000@pbx.example.lan"`, 1),
+	} {
+		cfg, faults := Parse("x.toml", []byte(text))
+		if len(faults) > 0 {
+			t.Errorf("%s: %v", name, faults)
+		}
+		want := Default()
+		want.SIP.Servers = []string{"wss://pbx.example.lan:7443"}
+		want.SIP.User, want.SIP.AuthUser, want.SIP.Password = "1000", "1000", "secret"
+		want.SIP.Domain = "pbx.example.lan"
+		want.Call.Target, want.Buttons[0].Target = "1001", "1001"
+		if !reflect.DeepEqual(cfg, want) {
+			t.Errorf("%s gives\n%+v\nwant\n%+v", name, cfg, want)
+		}
+	}
+}
+
+func TestValues(t *testing.T) {
+	cfg, faults := Parse("x.toml", []byte(`
+sip.server = ["wss://a.lan:7443/ws", "ws://127.0.0.1:5066"]
+sip.user = "door@example.lan"
+sip.auth_user = "d"
+sip.password = 'p#"=\'
+call = {target = "sip:1001@example.lan", ring_time = "1m30s"}
+[incoming]
+answer = "auto"
+auto_answer = "1001"   # one text is a list of one
+auto_answer_delay = "500ms"
+[door]
+key = "*5"
+relay = "gate"
+[audio]
+input_gain = -6
+output_gain = 1.5
+codecs = ["pcma"]
+[board]
+driver = "gpio"
+[[button]]
+name = "left"
+line = "BELL"
+chip = "gpiochip1"
+in_call = "dtmf:5#"
+[[button]]
+name = "right"
+line = 0x11
+pull = "none"
+active = "high"
+target = "1002"
+label = "Müller & Söhne"
+[[relay]]
+name = "gate"
+line = 4
+pulse = "0.1s"
+`))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	want := Default()
+	want.SIP = SIP{Servers: []string{"wss://a.lan:7443/ws", "ws://127.0.0.1:5066"}, User: "door", AuthUser: "d",
+		Password: `p#"=\`, Domain: "example.lan", DisplayName: "Door", Expires: 10 * time.Minute}
+	want.Call.Target, want.Call.RingTime = "sip:1001@example.lan", 90*time.Second
+	want.Incoming = Incoming{"auto", []string{"1001"}, 500 * time.Millisecond}
+	want.Door = Door{"*5", "gate"}
+	want.Audio.InputGain, want.Audio.OutputGain, want.Audio.Codecs = -6, 1.5, []string{"pcma"}
+	want.Board.Driver = "gpio"
+	want.Buttons = []Button{
+		{"left", "left", "gpiochip1", Line{Name: "BELL"}, "up", "low", 20 * time.Millisecond, "sip:1001@example.lan", "dtmf:5#"},
+		{"right", "Müller & Söhne", "", Line{Offset: 17}, "none", "high", 20 * time.Millisecond, "1002", "hangup"},
+	}
+	want.Relays = []Relay{{"gate", "", Line{Offset: 4}, "high", 100 * time.Millisecond}}
+	if !reflect.DeepEqual(cfg, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", cfg, want)
+	}
+}
+
+// TestFaults: each row is a text put after the minimal file (or alone, if it begins with
+// "alone"), and the faults that it must give: line, key, part of the text.
+func TestFaults(t *testing.T) {
+	tests := []struct {
+		text string
+		want []string
+	}{
+		{"", nil},
+		{"[sip]\nuser = \"1\"\n", []string{
+			"x:7: section [sip] was begun in line 1 already; put its settings there",
+			"x:8: sip.user: is given twice; the first is in line 3; remove one of them"}},
+		{"rnig_time = \"10s\"", []string{`x:7: call.rnig_time: unknown setting; did you mean "ring_time"?`}},
+		{"password_file = \"x\"", []string{"x:7: call.password_file: unknown setting; it belongs to [sip]"}},
+		{"pulse = \"1s\"", []string{"it belongs to [[relay]]"}},
+		{"Target = \"1\"", []string{`did you mean "target"?`}},
+		{"moon = 1", []string{"known here: target, ring_time, talk_time, talk_warning"}},
+		{"[buttons]\nname=\"x\"", []string{`x:7: buttons: unknown section; did you mean "button"?`}},
+		{"alone user = \"1\"", []string{"x: sip.server: is missing", "x: sip.user", "x: sip.password", "x: call.target",
+			"x:1: user: a setting outside of any section; it belongs to [sip]"}},
+		{"ring_time = 30", []string{`x:7: call.ring_time: is a whole number; write it with its unit, such as "30s"`}},
+		{"ring_time = \"30\"", []string{`"30" is not a time; write it like`}},
+		{"ring_time = \"4m\"", []string{`x:7: call.ring_time: "4m" is out of range; allowed: 5s to 3m`}},
+		{"ring_time = \"-10s\"", []string{"out of range"}},
+		{"ring_time = 12:00:00", []string{"is a date or time"}},
+		{"ring_time = [\"1s\"]\ntalk_time = true", []string{"x:7: call.ring_time: is a list", "x:8: call.talk_time: is true or false"}},
+		{"talk_time = \"10s\"", []string{"call.talk_warning: is not shorter than talk_time"}},
+		{"[audio]\ninput_gain = 31", []string{"x:8: audio.input_gain: 31 is out of range; allowed: -30 to 30"}},
+		{"[audio]\ninput_gain = nan", []string{"audio.input_gain: nan is out of range"}},
+		{"[audio]\ninput_gain = \"3\"", []string{"is text; write a number without quotes"}},
+		{"[audio]\ncodecs = [\"opus\", \"pcmo\"]", []string{`"pcmo" is not known; did you mean "pcmu"?`}},
+		{"[audio]\ncodecs = [\"opus\", \"opus\"]", []string{`has "opus" twice`}},
+		{"[audio]\ncodecs = []", []string{"audio.codecs: is empty"}},
+		{"[audio]\ncodecs = 7\ninput = \"\"", []string{"x:8: audio.codecs: is a whole number", "x:9: audio.input: is empty"}},
+		{"[audio]\necho_canceller = \"speex\"", []string{`did you mean "speexdsp"? Known: "kalman", "speexdsp", "off"`}},
+		{"[audio]\ninput = \"a\\u0007b\"", []string{"audio.input: has a control character"}},
+		{"[incoming]\nauto_answer = [\"10 01\", \"\"]", []string{"incoming.auto_answer: has an empty text"}},
+		{"[incoming]\nauto_answer = [\"10 01\"]", []string{`"10 01" is not a SIP user`}},
+		{"[door]\nkey = \"5x\"", []string{`x:8: door.key: "5x" are not telephone keys`}},
+		{"[door]\nkey = \"5\"\nrelay = \"dor\"", []string{`x:9: door.relay: there is no relay "dor"; did you mean "door"?`}},
+		{"[button]\nname = \"a\"\nline = 5", []string{"x:7: button: can be given several times; write [[button]]"}},
+		{"button = 5", []string{"call.button: unknown setting"}},
+		{"alone button = 5\n" + minimal, []string{"x:1: button: is a whole number; it is a section: write [[button]]"}},
+		{"alone relay = []\nlamp = [{name = \"a\", line = 22}]\n" + minimal, nil},
+		{"alone relay = [1]\n" + minimal, []string{"x:1: relay: is a list; it is a section: write [[relay]]"}},
+		{"alone sip = 5\n[call]\ntarget = \"1\"", []string{"x:1: sip: is a whole number; it is a section: write [sip]",
+			"sip.server: is missing", "sip.user", "sip.password"}},
+		{"[[button]]\nname = \"a\"\nline = 5\n[button]\n", []string{"x:10: [button] is one section, [[button]] in line 7 is one of many; write [[button]]"}},
+		{"[[call]]\n", []string{"x:7: [[call]] is one of many, line 5 has it once"}},
+		{"[[button]]\nline = 5", []string{"x:7: button.name: is missing"}},
+		{"[[button]]\nname = \"a\"", []string{"x:7: button.line: is missing"}},
+		{"[[button]]\nname = \"a\"\nline = \"\"", []string{"x:9: button.line: is empty"}},
+		{"[[button]]\nname = \"a\"\nline = -1", []string{"x:9: button.line: -1 is out of range; allowed: 0 to 1023"}},
+		{"[[button]]\nname = \"a\"\nline = 99999999999999999999", []string{"is out of range"}},
+		{"[[button]]\nname = \"a\"\nline = 1.5", []string{"x:9: button.line: is a number"}},
+		{"[[button]]\nname = \"A b\"\nline = 5", []string{`button.name: "A b" is not a name; use up to 32 of`}},
+		{"[[button]]\nname = \"a\"\nline = 5\n[[button]]\nname = \"a\"\nline = 5", []string{
+			`x:11: button.name: "a" is the name of the one in line 8 too`, `x:12: button.line: line 5 is that of button "a" too`}},
+		{"[[button]]\nname = \"a\"\nline = 22", []string{`relay.line: line 22 is that of button "a" too`}},
+		{"[board]\ndriver=\"sim\"\n[[button]]\nname = \"a\"\nline = 22", nil},
+		{"[[button]]\nname = \"a\"\nline = 5\nin_call = \"hang up\"\ntarget=\"two words\"", []string{
+			`x:10: button.in_call: "hang up" is not known; did you mean "hangup"?`, `x:11: button.target: "two words" cannot be called`}},
+		{"[[button]]\nname = \"a\"\nline = 5\nin_call = \"dtmf:\"", []string{"are not telephone keys"}},
+		{"[[lamp]]\nname = \"a\"\nline = 5\nshows = \"calls\"", []string{`"calls" is not known; did you mean "call"?`}},
+		{"[[relay]]\nname = \"a\"\nline = 5\npulse = \"2m\"", []string{"relay.pulse: \"2m\" is out of range; allowed: 100ms to 1m"}},
+		{"[web]\nlisten = \"0.0.0.0:8080\"", []string{"web.listen: the page has no password yet"}},
+		{"[web]\nlisten = \"8080\"", []string{"is not an address with a port"}},
+		{"[web]\nlisten = \"127.0.0.1:http\"", []string{"is not an address with a port"}},
+		{"[web]\nlisten = \"\"", nil},
+		{"[web]\nlisten = \"[::1]:80\"", nil},
+		{"[state]\ndir = \"here\"", []string{`"here" does not begin with /`}},
+		{"[log]\nlevel = \"warning\"", []string{`did you mean "warn"?`}},
+
+		// Syntax: every bad line is reported, and the rest of the file is judged too.
+		{"ring_time = 30s", []string{`x:7: `}},
+		{"ring_time = 30s # half a minute\n[log]\nlevel = \"loud\"", []string{
+			`x:7: `, `x:9: log.level: "loud" is not known`}},
+		{"ring_time = 30s\n# fine\ntalk_time = 2 minutes\n[log]\nlevel = \"loud\"", []string{
+			`put text between quotes: ring_time = "30s"`, `x:9: `, `x:11: log.level: "loud" is not known`}},
+		{"target", []string{"a setting is written name = value"}},
+		{"display = “Door”", []string{`x:7: `}},
+		{"; old", []string{"a comment begins with #"}},
+		{"[sip", []string{"a section is written [name]"}},
+		{"ring_time =", []string{`give a value, such as ring_time = "text"`}},
+		{"ring_time = \"30s", []string{"the closing quote is missing"}},
+		{"ring_time = \"C:\\door\"", []string{"write \\\\ for each backslash"}},
+		{"alone [sip]\nserver = \"wss://a\"\nuser = \"1\"\npassword = hunter2\n[call]\ntarget = \"1\"", []string{
+			"x:4: this line is not TOML; put the value between quotes"}},
+		{"alone [sip]\nserver = \"wss://a\"\nuser = \"1\"\npassword = 12345\n[call]\ntarget = \"1\"", []string{
+			"x:4: sip.password: is a whole number; put it between quotes"}},
+		{"alone \xff\xfe[\x00s\x00", []string{"x: the file is saved as UTF-16"}},
+		{"alone [sip]\n# M\xfcller\n", []string{"x:2: this is not UTF-8 text; save the file as UTF-8"}},
+	}
+	for i, tc := range tests {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			text, alone := strings.CutPrefix(tc.text, "alone ")
+			if !alone {
+				text = minimal + tc.text
+			}
+			_, faults := Parse("x", []byte(text))
+			got := faults.Error()
+			if len(faults) != len(tc.want) {
+				t.Errorf("%d faults, want %d\n%s\n%s", len(faults), len(tc.want), tc.text, got)
+			}
+			for _, w := range tc.want {
+				if !strings.Contains(got, w) {
+					t.Errorf("%s\ngives\n%s\nwant %q in it", tc.text, got, w)
+				}
+			}
+			for _, f := range faults {
+				if f.Remedy == "" || f.File != "x" {
+					t.Errorf("a fault without remedy or file: %v", f)
+				}
+			}
+			if strings.Contains(got, "hunter") || strings.Contains(got, "12345") {
+				t.Errorf("the password is in the fault: %s", got)
+			}
+		})
+	}
+}
+
+func TestAccountFaults(t *testing.T) {
+	tests := map[string]string{
+		`server = "pbx.lan"`:                                     `"pbx.lan" is not the URL of a WebSocket; write it like "wss://`,
+		`server = "https://pbx.lan"`:                             "https:// is not supported",
+		`server = "ws://pbx.lan:5066"`:                           "ws:// is not encrypted",
+		`server = "wss://"`:                                      "is not the URL",
+		`server = "wss://a:b@pbx.lan"`:                           "has a user or password in it",
+		`server = "wss://pbx.lan:99999"`:                         "port 99999 does not exist",
+		`server = ["wss://a", "wss://a"]`:                        `has "wss://a" twice`,
+		`server = ["wss://a", "sip:b"]`:                          `"sip:b" is not the URL`,
+		`server = 7443`:                                          `is a whole number`,
+		"server = \"wss://a\"\ndomain = \"b.lan\"\nuser=\"1@c\"": `sip.domain: "b.lan" differs from the domain of user, "c"`,
+		"server = \"wss://a\"\nuser = \"a b\"":                   `"a b" is not a SIP user`,
+		"server = \"wss://a\"\nuser = 1000":                      `is a whole number; put it between quotes: "1000"`,
+		"server = \"wss://a\"\ndomain = \"a b\"":                 `"a b" is not a domain`,
+		"server = \"wss://a\"\ndisplay_name = 'a\"b'":            "display_name: has one of",
+		"server = \"wss://a\"\nexpires = \"30s\"":                "allowed: 1m to 24h",
+		"server = \"wss://a\"\npassword_file = \"f\"":            "password is given too",
+		`server = "a:b:secret@pbx"`:                              `"(hidden)" is not the URL`,
+	}
+	for text, want := range tests {
+		if !strings.Contains(text, "user") {
+			text += "\nuser = \"1000\""
+		}
+		_, faults := Parse("x", []byte("[sip]\npassword = \"p\"\n"+text+"\n[call]\ntarget = \"1\""))
+		if len(faults) != 1 || !strings.Contains(faults.Error(), want) {
+			t.Errorf("%s\ngives\n%v\nwant %q alone", text, faults, want)
+		}
+	}
+}
+
+// A setting that is at fault keeps its default, and the others are taken.
+func TestFaultyConfigIsComplete(t *testing.T) {
+	cfg, faults := Parse("x", []byte("[call]\nring_time = \"1h\"\ntalk_time = \"5m\"\n[web]\nlisten = \"127.0.0.1:9\"\n"))
+	if len(faults) != 5 || cfg.Call.RingTime != 30*time.Second || cfg.Call.TalkTime != 5*time.Minute || cfg.Web.Listen != "127.0.0.1:9" {
+		t.Errorf("%v\n%+v", faults, cfg)
+	}
+}
+
+func TestManySyntaxFaults(t *testing.T) {
+	_, faults := Parse("x", []byte(strings.Repeat("a b c\n\n", 500)))
+	if len(faults) != maxSyntaxFaults {
+		t.Errorf("%d faults", len(faults))
+	}
+}
+
+func TestSecret(t *testing.T) {
+	cfg, _ := Parse("x", []byte(minimal))
+	j, err := json.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{fmt.Sprint(cfg), fmt.Sprintf("%+v %#v", cfg, cfg), string(j), cfg.SIP.Password.LogValue().String()} {
+		if strings.Contains(s, "secret") {
+			t.Errorf("the password is shown: %s", s)
+		}
+	}
+	if string(cfg.SIP.Password) != "secret" || Secret("").String() != "" {
+		t.Error("the password is lost")
+	}
+}
+
+func TestReference(t *testing.T) {
+	const file = "../docs/configuration.md"
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(file, []byte(Reference()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(data) != Reference() {
+		t.Errorf("%s is stale: run go generate ./configs", file)
+	}
+}
+
+func TestExamples(t *testing.T) {
+	var files []string
+	_ = filepath.WalkDir("examples", func(path string, _ os.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".toml") {
+			files = append(files, path)
+		}
+		return err
+	})
+	if len(files) < 4 {
+		t.Errorf("only %d examples", len(files))
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, faults := Parse(f, data); len(faults) > 0 {
+			t.Error(faults)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(minimal))
+	f.Add([]byte(DefaultFile))
+	f.Add([]byte("[[button]]\nname=\"a\"\n[button.x]\ny={z.w=[1,[2,{a=3}]]}\n"))
+	f.Add([]byte("a.b=1\na.b.c=2\n[a]\n[[a]]\n[a.b]\n\"\"=1\n[\"\"]"))
+	f.Add([]byte("x = \"\"\"\nopen\n[y\nz = [1,\n2"))
+	f.Add([]byte("\ufeff[sip]\r\nuser = 1979-05-27\r"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		cfg, faults := Parse("x", data)
+		last := 0
+		for _, one := range faults {
+			if one.Problem == "" || one.Line < last || one.Line > strings.Count(string(data), "\n")+1 {
+				t.Fatalf("fault %+v", one)
+			}
+			last = one.Line
+		}
+		if cfg.Call.RingTime < 5*time.Second || cfg.Call.RingTime > 3*time.Minute || cfg.Audio.InputGain > 30 {
+			t.Fatalf("out of range: %+v", cfg)
+		}
+		if len(faults) == 0 && (cfg.SIP.User == "" || len(cfg.SIP.Servers) == 0) {
+			t.Fatalf("incomplete without a fault: %+v", cfg)
+		}
+	})
+}

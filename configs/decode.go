@@ -1,0 +1,282 @@
+package configs
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// decoder fills a Config from a tree. It goes on after every fault; the setting then
+// keeps its default.
+type decoder struct {
+	file   string
+	faults Faults
+	lines  map[string]int // of every key that the file gives, such as "button[0].line"
+}
+
+func (d *decoder) fault(line int, key, problem, remedy string) {
+	d.faults = append(d.faults, Fault{File: d.file, Line: line, Key: plain(key), Problem: problem, Remedy: remedy})
+}
+
+// plain is a key without the numbers of its sections: their lines tell more.
+func plain(key string) string {
+	for {
+		i := strings.IndexByte(key, '[')
+		j := strings.IndexByte(key, ']')
+		if i < 0 || j < i {
+			return key
+		}
+		key = key[:i] + key[j+1:]
+	}
+}
+
+// table fills a struct.
+func (d *decoder) table(dst reflect.Value, t *value, path string) {
+	for _, e := range t.keys {
+		key := join(path, e.name)
+		field, ok := fieldOf(dst.Type(), e.name)
+		if !ok {
+			d.unknown(dst.Type(), e, path)
+			continue
+		}
+		d.lines[key] = e.val.line
+		d.set(dst.FieldByIndex(field.Index), field, e.val, key)
+	}
+}
+
+func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
+	for f := range t.Fields() {
+		if f.Tag.Get("toml") == name {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+func keysOf(t reflect.Type) []string {
+	var names []string
+	for f := range t.Fields() {
+		names = append(names, f.Tag.Get("toml"))
+	}
+	return names
+}
+
+// unknown reports a key that does not exist and guesses which one was meant.
+func (d *decoder) unknown(t reflect.Type, e entry, path string) {
+	what := "unknown setting"
+	if path == "" {
+		what = "unknown section"
+		if e.val.kind != tableKind && !e.val.each {
+			what = "a setting outside of any section"
+		}
+	}
+	remedy := "known here: " + strings.Join(keysOf(t), ", ")
+	if n := nearest(e.name, keysOf(t)); n != "" {
+		remedy = fmt.Sprintf("did you mean %q?", n)
+	} else if homes := sectionsWith(e.name, path); len(homes) > 0 {
+		remedy = "it belongs to " + strings.Join(homes, " or ")
+	}
+	d.fault(e.val.line, join(path, e.name), what, remedy)
+}
+
+// sectionsWith finds the other sections that have a key.
+func sectionsWith(name, not string) (found []string) {
+	for f := range reflect.TypeFor[Config]().Fields() {
+		t, form := f.Type, "[%s]"
+		if t.Kind() == reflect.Slice {
+			t, form = t.Elem(), "[[%s]]"
+		}
+		if _, ok := fieldOf(t, name); ok && f.Tag.Get("toml") != plain(not) {
+			found = append(found, fmt.Sprintf(form, f.Tag.Get("toml")))
+		}
+	}
+	return found
+}
+
+// set fills one field.
+func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, key string) {
+	switch p := dst.Addr().Interface().(type) {
+	case *[]Button:
+		sections(d, p, v, key, Button{Pull: "up", Active: "low", Debounce: bell().Debounce, InCall: "hangup"})
+	case *[]Lamp:
+		sections(d, p, v, key, Lamp{Active: "high", Shows: "status"})
+	case *[]Relay:
+		sections(d, p, v, key, Relay{Active: "high", Pulse: doorRelay().Pulse})
+	case *Line:
+		d.address(p, v, key)
+	case *time.Duration:
+		d.duration(p, field, v, key)
+	case *float64:
+		d.number(p, field, v, key)
+	case *[]string:
+		d.words(p, field, v, key)
+	default:
+		switch dst.Kind() {
+		case reflect.Struct:
+			if v.kind != tableKind {
+				d.fault(v.line, key, "is "+v.kind.String(), fmt.Sprintf("it is a section: write [%s]", key))
+				return
+			}
+			d.table(dst, v, key)
+		case reflect.String:
+			if s, ok := d.text(v, key, field); ok {
+				dst.SetString(s)
+			}
+		}
+	}
+}
+
+// sections fills a list of sections; start is what each of them begins with.
+func sections[T any](d *decoder, dst *[]T, v *value, key string, start T) {
+	if v.kind == tableKind {
+		d.fault(v.line, key, "can be given several times", fmt.Sprintf("write [[%s]]", key))
+		v = &value{kind: listKind, items: []*value{v}, each: true}
+	}
+	notTable := func(item *value) bool { return item.kind != tableKind }
+	if v.kind != listKind || slices.ContainsFunc(v.items, notTable) {
+		d.fault(v.line, key, "is "+v.kind.String(), fmt.Sprintf("it is a section: write [[%s]]", key))
+		return
+	}
+	*dst = nil // also for "relay = []": none at all
+	for i, item := range v.items {
+		one := start
+		path := fmt.Sprintf("%s[%d]", key, i)
+		d.lines[path] = item.line
+		d.table(reflect.ValueOf(&one).Elem(), item, path)
+		*dst = append(*dst, one)
+	}
+}
+
+// text takes a text, one of the allowed words if there are such.
+func (d *decoder) text(v *value, key string, field reflect.StructField) (string, bool) {
+	if v.kind != textKind {
+		remedy := "write a text between quotes"
+		if v.kind == numberKind || v.kind == boolKind {
+			remedy = fmt.Sprintf("put it between quotes: %q", v.text)
+			if strings.Contains(key, "password") {
+				remedy = "put it between quotes"
+			}
+		}
+		d.fault(v.line, key, "is "+v.kind.String(), remedy)
+		return "", false
+	}
+	if strings.ContainsFunc(v.text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		d.fault(v.line, key, "has a control character in it", "remove it")
+		return "", false
+	}
+	allowed := strings.Fields(field.Tag.Get("oneof"))
+	if len(allowed) > 0 && !slices.Contains(allowed, v.text) {
+		d.fault(v.line, key, fmt.Sprintf("%q is not known", v.text), choices(v.text, allowed))
+		return "", false
+	}
+	return v.text, true
+}
+
+func choices(word string, allowed []string) string {
+	var quoted []string
+	for _, a := range allowed {
+		quoted = append(quoted, strconv.Quote(a))
+	}
+	if n := nearest(word, allowed); n != "" {
+		return fmt.Sprintf("did you mean %q? Known: %s", n, strings.Join(quoted, ", "))
+	}
+	return "known: " + strings.Join(quoted, ", ")
+}
+
+// words takes a list of texts, or one text.
+func (d *decoder) words(dst *[]string, field reflect.StructField, v *value, key string) {
+	items := []*value{v}
+	if v.kind == listKind && !v.each {
+		items = v.items
+	} else if v.kind == textKind && v.text == "" {
+		items = nil
+	}
+	var list []string
+	for _, item := range items {
+		s, ok := d.text(item, key, field)
+		switch {
+		case !ok:
+			return
+		case s == "":
+			d.fault(item.line, key, "has an empty text in it", "remove it")
+			return
+		case slices.Contains(list, s):
+			d.fault(item.line, key, fmt.Sprintf("has %q twice", s), "remove one of them")
+			return
+		}
+		list = append(list, s)
+	}
+	*dst = list
+}
+
+func (d *decoder) duration(dst *time.Duration, field reflect.StructField, v *value, key string) {
+	low, high, _ := strings.Cut(field.Tag.Get("range"), "..")
+	if v.kind != textKind {
+		remedy := fmt.Sprintf("write a time between quotes, such as %q", high)
+		if v.kind == numberKind {
+			remedy = fmt.Sprintf("write it with its unit, such as \"%ss\"", v.text)
+		}
+		d.fault(v.line, key, "is "+v.kind.String(), remedy)
+		return
+	}
+	t, err := time.ParseDuration(v.text)
+	if err != nil {
+		d.fault(v.line, key, fmt.Sprintf("%q is not a time", v.text), `write it like "500ms", "30s", "2m"`)
+		return
+	}
+	from, err1 := time.ParseDuration(low)
+	to, err2 := time.ParseDuration(high)
+	if err1 == nil && err2 == nil && (t < from || t > to) {
+		d.fault(v.line, key, fmt.Sprintf("%q is out of range", v.text), fmt.Sprintf("allowed: %s to %s", low, high))
+		return
+	}
+	*dst = t
+}
+
+func (d *decoder) number(dst *float64, field reflect.StructField, v *value, key string) {
+	if v.kind != numberKind && v.kind != realKind {
+		d.fault(v.line, key, "is "+v.kind.String(), "write a number without quotes")
+		return
+	}
+	f, err := strconv.ParseFloat(strings.ReplaceAll(v.text, "_", ""), 64)
+	if err != nil {
+		d.fault(v.line, key, fmt.Sprintf("%s is not a decimal number", v.text), "write it like -6 or 1.5")
+		return
+	}
+	low, high, _ := strings.Cut(field.Tag.Get("range"), "..")
+	from, err1 := strconv.ParseFloat(low, 64)
+	to, err2 := strconv.ParseFloat(high, 64)
+	if err1 == nil && err2 == nil && !(f >= from && f <= to) { // also refuses NaN
+		d.fault(v.line, key, v.text+" is out of range", fmt.Sprintf("allowed: %s to %s", low, high))
+		return
+	}
+	*dst = f
+}
+
+// maxOffset is the greatest number of a line: far above those of any chip.
+const maxOffset = 1023
+
+func (d *decoder) address(dst *Line, v *value, key string) {
+	switch v.kind {
+	case textKind:
+		if s, ok := d.text(v, key, reflect.StructField{}); ok {
+			if s == "" {
+				d.fault(v.line, key, "is empty", `give the number of the line, or its name between quotes`)
+				return
+			}
+			*dst = Line{Name: s}
+		}
+	case numberKind:
+		n, err := strconv.ParseInt(strings.ReplaceAll(v.text, "_", ""), 0, 64)
+		if err != nil || n < 0 || n > maxOffset {
+			d.fault(v.line, key, v.text+" is out of range", fmt.Sprintf("allowed: 0 to %d", maxOffset))
+			return
+		}
+		*dst = Line{Offset: int(n)}
+	default:
+		d.fault(v.line, key, "is "+v.kind.String(), "give the number of the line, or its name between quotes")
+	}
+}

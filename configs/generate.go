@@ -1,0 +1,3 @@
+package configs
+
+//go:generate env UPDATE=1 go test -run TestReference .

@@ -1,0 +1,98 @@
+package configs
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Reference is docs/configuration.md: the comments of [DefaultFile] with the types and
+// ranges of the code, in Markdown.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString(referenceHead)
+	var comment []string
+	var section reflect.Type
+	for line := range strings.Lines(DefaultFile) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "#"):
+			comment = append(comment, strings.TrimSpace(strings.TrimPrefix(line, "#")))
+			continue
+		case strings.HasPrefix(line, "["):
+			name := strings.Trim(line, "[]")
+			f, ok := fieldOf(reflect.TypeFor[Config](), name)
+			if !ok {
+				break
+			}
+			if section = f.Type; section.Kind() == reflect.Slice {
+				section = section.Elem()
+			}
+			fmt.Fprintf(&b, "\n## `%s`\n\n%s\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n",
+				line, strings.Join(comment, " "))
+		case section != nil && strings.Contains(line, "="):
+			key, val, _ := strings.Cut(line, "=")
+			key, val = strings.TrimSpace(key), strings.TrimSpace(val)
+			if f, ok := fieldOf(section, key); ok {
+				fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", key, code(val), allowed(f), cell(comment))
+			}
+		}
+		comment = nil
+	}
+	return b.String()
+}
+
+const referenceHead = `# Configuration
+
+<!-- Written by: go generate ./configs. Edit configs/intercom.toml instead. -->
+
+intercomd reads one [TOML](https://toml.io) file. Four settings are enough:
+
+` + "```toml" + `
+[sip]
+server = "wss://pbx.example.lan:7443"
+user = "1000"
+password = "secret"
+[call]
+target = "1001"
+` + "```" + `
+
+` + "`intercomd check FILE`" + ` tells every fault of a file with its line and what would be right, without
+touching network or devices. An unknown key or a value out of range is a fault, never ignored; the daemon
+then starts far enough to show the faults on its page. Windows line ends and a byte order mark are fine.
+Whole examples are in ` + "[configs/examples](../configs/examples)" + `, wiring is in [wiring.md](wiring.md).
+
+Times are text with units: ` + "`\"500ms\"`, `\"30s\"`, `\"2m\"`, `\"1m30s\"`" + `. A list may be one text alone.
+`
+
+func code(s string) string {
+	if s == `""` {
+		return "empty"
+	}
+	return "`" + s + "`"
+}
+
+func cell(comment []string) string {
+	return strings.ReplaceAll(strings.Join(comment, " "), "|", `\|`)
+}
+
+// allowed describes the values of a field.
+func allowed(f reflect.StructField) string {
+	if words := f.Tag.Get("oneof"); words != "" {
+		return "`" + strings.Join(strings.Fields(words), "`, `") + "`"
+	}
+	low, high, ranged := strings.Cut(f.Tag.Get("range"), "..")
+	switch {
+	case ranged && f.Type.Kind() == reflect.Float64:
+		return fmt.Sprintf("%s to %s dB", low, high)
+	case ranged:
+		return fmt.Sprintf("%s to %s", low, high)
+	}
+	switch f.Type.Kind() {
+	case reflect.Slice:
+		return "list of texts"
+	case reflect.Struct:
+		return "number or text"
+	}
+	return "text"
+}

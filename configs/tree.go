@@ -1,0 +1,368 @@
+package configs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// The document as a tree that knows its lines: the decoder of the TOML library stops
+// at the first fault, and an installer wants to see all of them.
+
+type kind int
+
+const (
+	textKind kind = iota
+	numberKind
+	realKind
+	boolKind
+	listKind
+	tableKind
+	otherKind // dates and times, for which there is no setting
+)
+
+func (k kind) String() string {
+	return [...]string{"text", "a whole number", "a number", "true or false", "a list", "a section", "a date or time"}[k]
+}
+
+type value struct {
+	kind  kind
+	text  string // of a text without quotes; of numbers and bools as written
+	line  int
+	items []*value // of a list
+	keys  []entry  // of a table, in order
+	each  bool     // a list made of [[sections]]
+}
+
+type entry struct {
+	name string
+	val  *value
+}
+
+func (v *value) get(name string) *value {
+	for _, e := range v.keys {
+		if e.name == name {
+			return e.val
+		}
+	}
+	return nil
+}
+
+const (
+	maxSyntaxFaults = 10
+	maxDepth        = 8 // of lists in lists
+)
+
+// builder makes a tree and collects what is wrong with the syntax.
+type builder struct {
+	file   string
+	parser unstable.Parser
+	root   *value
+	here   *value // table of the last header
+	path   string // its name
+	faults Faults
+	broken map[string]bool // keys whose lines could not be read
+}
+
+// parseTree reads a document. After a fault of the syntax it goes on in the next line;
+// whole is false when the rest cannot be judged any more.
+func parseTree(file string, data []byte) (b *builder, whole bool) {
+	b = &builder{file: file, broken: make(map[string]bool)}
+	whole = true
+	last := -1
+	for range 10 * maxSyntaxFaults {
+		b.root = &value{kind: tableKind}
+		b.here, b.path = b.root, ""
+		semantic := b.read(data)
+		err := b.parser.Error()
+		if err == nil {
+			b.faults = append(b.faults, semantic...)
+			return b, whole
+		}
+		at := b.place(err)
+		start, end := lineAround(data, at)
+		bad := string(data[start:end])
+		number := 1 + bytes.Count(data[:start], []byte("\n"))
+		// What follows directly is the same fault once more, such as the lines of a list
+		// that begins wrongly.
+		if number != last+1 || last < 0 {
+			b.faults = append(b.faults, syntaxFault(file, number, bad, err))
+		}
+		last = number
+		if strings.HasPrefix(strings.TrimSpace(bad), "[") {
+			whole = false // the keys below would go astray
+		}
+		if m := keyOfLine.FindStringSubmatch(bad); m != nil {
+			b.broken[join(b.path, m[1])] = true
+		}
+		if len(b.faults) >= maxSyntaxFaults || start == end {
+			break
+		}
+		data = bytes.Clone(data)
+		for i := start; i < end; i++ {
+			data[i] = ' '
+		}
+	}
+	return b, false
+}
+
+var keyOfLine = regexp.MustCompile(`^\s*([A-Za-z0-9_.-]+)\s*=`)
+
+// place is the offset of a fault of the syntax.
+func (b *builder) place(err error) int {
+	pe, ok := errors.AsType[*unstable.ParserError](err)
+	if !ok {
+		return 0
+	}
+	offset := cap(b.parser.Data()) - cap(pe.Highlight)
+	return min(max(offset, 0), len(b.parser.Data()))
+}
+
+// lineAround gives the line at an offset, without its end.
+func lineAround(data []byte, at int) (start, end int) {
+	if at == len(data) && at > 0 && data[at-1] == '\n' {
+		at--
+	}
+	start = bytes.LastIndexByte(data[:at], '\n') + 1
+	if n := bytes.IndexByte(data[at:], '\n'); n >= 0 {
+		return start, at + n
+	}
+	return start, len(data)
+}
+
+// read builds the tree as far as the syntax is right.
+func (b *builder) read(data []byte) (faults Faults) {
+	b.parser.Reset(data)
+	lines := lineCounter{data: data, line: 1}
+	for b.parser.NextExpression() {
+		n := b.parser.Expression()
+		var path []string
+		line := 0
+		for it := n.Key(); it.Next(); {
+			path = append(path, string(it.Node().Data))
+			if line == 0 {
+				line = lines.at(int(it.Node().Raw.Offset))
+			}
+		}
+		var f *Fault
+		switch n.Kind {
+		case unstable.Table:
+			b.here, f = b.section(path, line)
+			b.path = strings.Join(path, ".")
+		case unstable.ArrayTable:
+			b.here, f = b.sectionOfMany(path, line)
+			b.path = strings.Join(path, ".")
+		case unstable.KeyValue:
+			f = b.put(b.here, b.path, path, convert(n.Value(), line, 0))
+		}
+		if f != nil {
+			faults = append(faults, *f)
+		}
+	}
+	return faults
+}
+
+// section finds or makes the table of a [header].
+func (b *builder) section(path []string, line int) (*value, *Fault) {
+	t, f := b.descend(b.root, "", path[:len(path)-1], line)
+	if f != nil {
+		return t, f
+	}
+	name := path[len(path)-1]
+	old := t.get(name)
+	if old == nil {
+		v := &value{kind: tableKind, line: line}
+		t.keys = append(t.keys, entry{name, v})
+		return v, nil
+	}
+	lost := &value{kind: tableKind, line: line}
+	if old.kind == tableKind {
+		return old, b.fault(line, "", fmt.Sprintf("section [%s] was begun in line %d already", name, old.line),
+			"put its settings there")
+	}
+	if old.each {
+		return lost, b.fault(line, "", fmt.Sprintf("[%s] is one section, [[%s]] in line %d is one of many", name, name, old.line),
+			fmt.Sprintf("write [[%s]]", name))
+	}
+	return lost, b.fault(line, name, fmt.Sprintf("is a section here and a value in line %d", old.line), "remove one of them")
+}
+
+// sectionOfMany adds the table of a [[header]].
+func (b *builder) sectionOfMany(path []string, line int) (*value, *Fault) {
+	v := &value{kind: tableKind, line: line}
+	t, f := b.descend(b.root, "", path[:len(path)-1], line)
+	if f != nil {
+		return v, f
+	}
+	name := path[len(path)-1]
+	old := t.get(name)
+	switch {
+	case old == nil:
+		t.keys = append(t.keys, entry{name, &value{kind: listKind, line: line, each: true, items: []*value{v}}})
+	case old.each:
+		old.items = append(old.items, v)
+	default:
+		return v, b.fault(line, "", fmt.Sprintf("[[%s]] is one of many, line %d has it once", name, old.line),
+			fmt.Sprintf("write [[%s]] in both places, or one section only", name))
+	}
+	return v, nil
+}
+
+// put adds a value to a table.
+func (b *builder) put(t *value, prefix string, path []string, v *value) *Fault {
+	t, f := b.descend(t, prefix, path[:len(path)-1], v.line)
+	if f != nil {
+		return f
+	}
+	name := path[len(path)-1]
+	if old := t.get(name); old != nil {
+		return b.fault(v.line, join(prefix, strings.Join(path, ".")),
+			fmt.Sprintf("is given twice; the first is in line %d", old.line), "remove one of them")
+	}
+	t.keys = append(t.keys, entry{name, v})
+	return nil
+}
+
+// descend goes down a dotted path and makes the tables on it.
+func (b *builder) descend(t *value, prefix string, path []string, line int) (*value, *Fault) {
+	for _, name := range path {
+		prefix = join(prefix, name)
+		next := t.get(name)
+		if next == nil {
+			next = &value{kind: tableKind, line: line}
+			t.keys = append(t.keys, entry{name, next})
+		}
+		if next.each {
+			next = next.items[len(next.items)-1]
+		}
+		if next.kind != tableKind {
+			return &value{kind: tableKind, line: line}, b.fault(line, prefix,
+				fmt.Sprintf("is not a section: line %d gives it a value", next.line), "remove one of them")
+		}
+		t = next
+	}
+	return t, nil
+}
+
+func (b *builder) fault(line int, key, problem, remedy string) *Fault {
+	return &Fault{File: b.file, Line: line, Key: key, Problem: problem, Remedy: remedy}
+}
+
+func convert(n *unstable.Node, line, depth int) *value {
+	v := &value{line: line, text: string(n.Data), kind: otherKind}
+	if depth > maxDepth {
+		return v
+	}
+	switch n.Kind {
+	case unstable.String:
+		v.kind = textKind
+	case unstable.Integer:
+		v.kind = numberKind
+	case unstable.Float:
+		v.kind = realKind
+	case unstable.Bool:
+		v.kind = boolKind
+	case unstable.Array:
+		v.kind = listKind
+		for it := n.Children(); it.Next(); {
+			v.items = append(v.items, convert(it.Node(), line, depth+1))
+		}
+	case unstable.InlineTable:
+		v.kind = tableKind
+		for it := n.Children(); it.Next(); {
+			kv := it.Node()
+			var path []string
+			for key := kv.Key(); key.Next(); {
+				path = append(path, string(key.Node().Data))
+			}
+			v.keys = append(v.keys, entry{strings.Join(path, "."), convert(kv.Value(), line, depth+1)})
+		}
+	}
+	return v
+}
+
+// lineCounter counts lines up to growing offsets.
+type lineCounter struct {
+	data []byte
+	pos  int
+	line int
+}
+
+func (l *lineCounter) at(offset int) int {
+	if offset > l.pos && offset <= len(l.data) {
+		l.line += bytes.Count(l.data[l.pos:offset], []byte("\n"))
+		l.pos = offset
+	}
+	return l.line
+}
+
+func join(prefix, name string) string {
+	if prefix == "" {
+		return name
+	}
+	return prefix + "." + name
+}
+
+// clean takes off what editors put around the text. A fault says that it is no text.
+func clean(file string, data []byte) ([]byte, *Fault) {
+	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
+		return nil, &Fault{File: file, Problem: "the file is saved as UTF-16 (\"Unicode\")", Remedy: "save it as UTF-8"}
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	if !utf8.Valid(data) {
+		line := 1
+		for rest := data; len(rest) > 0; {
+			r, n := utf8.DecodeRune(rest)
+			if r == utf8.RuneError && n == 1 {
+				break
+			}
+			if r == '\n' {
+				line++
+			}
+			rest = rest[n:]
+		}
+		return nil, &Fault{File: file, Line: line, Problem: "this is not UTF-8 text", Remedy: "save the file as UTF-8"}
+	}
+	return data, nil
+}
+
+// syntaxFault explains a line that is not TOML, as far as it is one of the usual slips.
+func syntaxFault(file string, number int, line string, err error) Fault {
+	f := Fault{File: file, Line: number, Problem: strings.TrimPrefix(err.Error(), "toml: ")}
+	key, rest, isPair := strings.Cut(line, "=")
+	rest = strings.TrimSpace(rest)
+	key = strings.TrimSpace(key)
+	switch {
+	case strings.ContainsAny(line, "“”„‘’"):
+		f.Remedy = `use straight quotes: "`
+	case strings.HasPrefix(key, "["):
+		f.Remedy = "a section is written [name] or [[name]], alone in its line"
+	case strings.HasPrefix(key, ";") || strings.HasPrefix(key, "//"):
+		f.Remedy = "a comment begins with #"
+	case !isPair:
+		f.Remedy = `a setting is written name = value`
+	case rest == "":
+		f.Remedy = `give a value, such as ` + key + ` = "text"`
+	case strings.HasPrefix(rest, `"`) && strings.Contains(rest, `\`):
+		f.Remedy = `write \\ for each backslash, or put the text between single quotes`
+	case strings.HasPrefix(rest, `"`) && strings.Count(rest, `"`) == 1:
+		f.Remedy = `the closing quote is missing`
+	case !strings.ContainsAny(rest[:1], `"'[{`):
+		word, _, _ := strings.Cut(rest, "#")
+		f.Remedy = fmt.Sprintf(`put text between quotes: %s = "%s"`, key, strings.TrimSpace(word))
+	}
+	if strings.Contains(strings.ToLower(line), "pass") {
+		// Not even a letter of a password may be in a fault.
+		f.Problem = "this line is not TOML"
+		if strings.Contains(f.Remedy, "put text") {
+			f.Remedy = "put the value between quotes"
+		}
+	}
+	return f
+}
