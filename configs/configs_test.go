@@ -196,6 +196,7 @@ func TestFaults(t *testing.T) {
 		{"alone button = 5\n" + minimal, []string{"x:1: button: is a whole number; it is a section: write [[button]]"}},
 		{"alone relay = []\nlamp = [{name = \"a\", line = 22}]\n" + minimal, nil},
 		{"alone relay = [1]\n" + minimal, []string{"x:1: relay: is a list; it is a section: write [[relay]]"}},
+		{"a.b.c.d.e.f.g.h.i = 1", []string{"x:7: a name of 9 parts", "x:7: call.b: unknown setting"}},
 		{"alone sip = 5\n[call]\ntarget = \"1\"", []string{"x:1: sip: is a whole number; it is a section: write [sip]",
 			"sip.server: is missing", "sip.user", "sip.password"}},
 		{"[[button]]\nname = \"a\"\nline = 5\n[button]\n", []string{"x:10: [button] is one section, [[button]] in line 7 is one of many; write [[button]]"}},
@@ -315,6 +316,20 @@ func TestManySyntaxFaults(t *testing.T) {
 	_, faults := Parse("x", []byte(strings.Repeat("a b c\n\n", 500)))
 	if len(faults) != maxSyntaxFaults {
 		t.Errorf("%d faults", len(faults))
+	}
+}
+
+// Whatever the file, the time to read it is bounded.
+func TestHugeFiles(t *testing.T) {
+	for name, text := range map[string]string{
+		"a long name":   "a" + strings.Repeat(".a", 100_000) + " = 1",
+		"many sections": strings.Repeat("[[button]]\n", 20_000),
+		"deep lists":    "a = " + strings.Repeat("[", 9000) + strings.Repeat("]", 9000),
+		"too big":       strings.Repeat("#", maxText+1),
+	} {
+		if _, faults := Parse("x", []byte(text)); len(faults) == 0 || len(faults) > 2*maxFaults {
+			t.Errorf("%s: %d faults", name, len(faults))
+		}
 	}
 }
 

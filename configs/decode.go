@@ -18,6 +18,9 @@ type decoder struct {
 }
 
 func (d *decoder) fault(line int, key, problem, remedy string) {
+	if len(d.faults) >= maxFaults {
+		return
+	}
 	d.faults = append(d.faults, Fault{File: d.file, Line: line, Key: plain(key), Problem: problem, Remedy: remedy})
 }
 

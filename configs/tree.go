@@ -55,7 +55,9 @@ func (v *value) get(name string) *value {
 
 const (
 	maxSyntaxFaults = 10
-	maxDepth        = 8 // of lists in lists
+	maxFaults       = 100     // of one kind: nobody reads more
+	maxDepth        = 8       // of lists in lists, and parts of a name
+	maxText         = 1 << 18 // bytes of a file, many times what a real one has
 )
 
 // builder makes a tree and collects what is wrong with the syntax.
@@ -150,6 +152,10 @@ func (b *builder) read(data []byte) (faults Faults) {
 			}
 		}
 		var f *Fault
+		if len(path) > maxDepth {
+			faults = append(faults, *b.fault(line, "", fmt.Sprintf("a name of %d parts", len(path)), "sections and settings have names of one or two parts"))
+			path = path[len(path)-maxDepth:]
+		}
 		switch n.Kind {
 		case unstable.Table:
 			b.here, f = b.section(path, line)
@@ -160,7 +166,7 @@ func (b *builder) read(data []byte) (faults Faults) {
 		case unstable.KeyValue:
 			f = b.put(b.here, b.path, path, convert(n.Value(), line, 0))
 		}
-		if f != nil {
+		if f != nil && len(faults) < maxFaults {
 			faults = append(faults, *f)
 		}
 	}
@@ -310,6 +316,9 @@ func join(prefix, name string) string {
 
 // clean takes off what editors put around the text. A fault says that it is no text.
 func clean(file string, data []byte) ([]byte, *Fault) {
+	if len(data) > maxText {
+		return nil, &Fault{File: file, Problem: fmt.Sprintf("the file has %d bytes", len(data)), Remedy: "is it the right one? A configuration is a few hundred lines of text"}
+	}
 	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
 		return nil, &Fault{File: file, Problem: "the file is saved as UTF-16 (\"Unicode\")", Remedy: "save it as UTF-8"}
 	}
