@@ -173,7 +173,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, sent
 		if body, err := s.pages.refusal(status, sentence); err == nil {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			w.WriteHeader(status)
-			_, _ = w.Write(body)
+			_, _ = w.Write(body) //nolint:gosec // html/template has escaped the sentence
 			return
 		}
 	}

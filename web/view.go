@@ -111,9 +111,15 @@ func idleState(snap *station.Snapshot, faults int) stateView {
 	switch reg.State {
 	case station.RegRegistered:
 		s = stateView{Tone: good, Head: "Ready", Detail: registeredAs(user, server)}
-		if faults > 0 {
-			s.Tone = warn
-			s.Head = "Ready, with " + plural(faults, "fault", "faults")
+		switch deaf, dumb := snap.Sound.Input.Error != "", snap.Sound.Output.Error != ""; {
+		case deaf && dumb:
+			s.Tone, s.Head = bad, "Registered, but without sound"
+		case deaf:
+			s.Tone, s.Head = bad, "Registered, but without a microphone"
+		case dumb:
+			s.Tone, s.Head = bad, "Registered, but without a loudspeaker"
+		case faults > 0:
+			s.Tone, s.Head = warn, "Ready, with "+plural(faults, "fault", "faults")
 		}
 	case station.RegConnecting:
 		s.Head = "Not ready: connecting"

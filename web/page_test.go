@@ -1,0 +1,309 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"intercomd/station"
+)
+
+// evil is what a caller might name itself to get into the page.
+const evil = `<script>alert(1)</script>"'><img src=x onerror=alert(1)><b class="` + "\u202e\x00`"
+
+// doc is a parsed page with a few questions to ask it.
+type doc struct {
+	t     *testing.T
+	nodes []*html.Node // all elements
+	text  string
+}
+
+func parse(t *testing.T, page []byte) *doc {
+	t.Helper()
+	root, err := html.Parse(strings.NewReader(string(page)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &doc{t: t}
+	var text strings.Builder
+	for n := range root.Descendants() {
+		switch n.Type {
+		case html.ElementNode:
+			d.nodes = append(d.nodes, n)
+		case html.TextNode:
+			text.WriteString(n.Data + " ")
+		}
+	}
+	d.text = strings.Join(strings.Fields(text.String()), " ")
+	return d
+}
+
+func (d *doc) all(tag string) []*html.Node {
+	return slices.DeleteFunc(slices.Clone(d.nodes), func(n *html.Node) bool { return n.Data != tag })
+}
+
+func attr(n *html.Node, key string) string {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+func words(n *html.Node) string {
+	var text strings.Builder
+	for c := range n.Descendants() {
+		if c.Type == html.TextNode {
+			text.WriteString(c.Data)
+		}
+	}
+	return strings.TrimSpace(text.String())
+}
+
+// sound holds for every page whatever the snapshot: nothing inline, nothing
+// from elsewhere, ids unique, everything that can be operated has a name.
+func (d *doc) sound() {
+	d.t.Helper()
+	ids := make(map[string]bool)
+	for _, n := range d.nodes {
+		if id := attr(n, "id"); id != "" && ids[id] {
+			d.t.Errorf("two elements have the id %q", id)
+		} else {
+			ids[id] = true
+		}
+		for _, a := range n.Attr {
+			if strings.HasPrefix(a.Key, "on") || a.Key == "style" {
+				d.t.Errorf("<%s %s=%q> is inline code", n.Data, a.Key, a.Val)
+			}
+			if (a.Key == "src" || a.Key == "href" || a.Key == "action") && !strings.HasPrefix(a.Val, "/") {
+				d.t.Errorf("<%s %s=%q> leads elsewhere", n.Data, a.Key, a.Val)
+			}
+		}
+		switch n.Data {
+		case "script":
+			if attr(n, "src") != "/static/page.js" || words(n) != "" {
+				d.t.Error("a script that is not ours")
+			}
+		case "img", "iframe", "b", "object", "style":
+			d.t.Errorf("<%s> is not one of our elements", n.Data)
+		case "button":
+			if words(n) == "" && attr(n, "aria-label") == "" {
+				d.t.Error("a button has no name")
+			}
+		case "svg":
+			if attr(n, "role") != "meter" || attr(n, "aria-label") == "" || attr(n, "aria-valuenow") == "" {
+				d.t.Error("a meter does not tell its value")
+			}
+		}
+	}
+}
+
+// states are snapshots of every kind of state that the page knows.
+func states() map[string]*station.Snapshot {
+	all := map[string]*station.Snapshot{"zero": {}, "sample": sample()}
+	for _, reg := range []station.RegState{
+		station.RegOff, station.RegConnecting, station.RegRegistering, station.RegRegistered,
+		station.RegFailed, station.RegRefused, "unheard-of",
+	} {
+		for _, st := range []station.State{
+			station.Idle, station.Calling, station.Ringing, station.Talking, station.Stopped, "unheard-of",
+		} {
+			for _, hostile := range []bool{false, true} {
+				s := full(st, reg)
+				if hostile {
+					poison(s)
+				}
+				all[fmt.Sprintf("%s/%s/%v", st, reg, hostile)] = s
+			}
+		}
+	}
+	return all
+}
+
+// full has something in every field.
+func full(st station.State, reg station.RegState) *station.Snapshot {
+	s := sample()
+	s.State, s.Registration.State = st, reg
+	s.Registration.Error, s.Registration.Remedy = "no route", "look at the cable"
+	s.Registration.Retry, s.Registration.Expires = s.Time.Add(time.Minute), s.Time.Add(time.Hour)
+	r := station.Record{
+		ID: "a", Direction: station.Incoming, Peer: station.Peer{URI: "sip:1@x", User: "1", Name: "One"}, Button: "bell",
+		Pressed: s.Time, Sent: s.Time, Ringing: s.Time, Early: s.Time, Answered: s.Time, MediaUp: s.Time,
+		Heard: s.Time, Spoken: s.Time, Opened: s.Time, Over: s.Time, Digits: 4,
+		Ending: station.Ending{Cause: station.CauseRefused, By: station.ByPeer, Status: 603, Reason: "Decline"},
+	}
+	s.Call, s.Calls = &r, []station.Record{r, r}
+	s.Sound.MicLive, s.Sound.Tone, s.Sound.Codec = true, station.ToneBusy, "Opus"
+	s.Sound.Input = station.Device{Wanted: "USB", Error: "unplugged"}
+	s.Sound.Stats = station.AudioStats{Received: 100, Lost: 50, Xruns: 2}
+	s.Board.Inputs[0].Glitches = 900
+	s.Board.Inputs = append(s.Board.Inputs, station.Input{Name: "contact", Active: true, Error: "taken"})
+	s.Board.Relays[0] = station.Relay{Name: "door", On: true, Until: s.Time.Add(time.Second), Error: "x"}
+	s.Faults = []station.Fault{{Key: "sound.input", Text: "no microphone", Remedy: "plug it in", Since: s.Time}}
+	return s
+}
+
+// poison puts hostile text where text from outside can stand.
+func poison(s *station.Snapshot) {
+	s.Name, s.Version = evil, evil
+	s.Registration.Server, s.Registration.User = evil, evil
+	s.Registration.Error, s.Registration.Remedy = evil, evil
+	p := station.Peer{URI: evil, User: evil, Name: evil}
+	e := station.Ending{Cause: evil, By: evil, Reason: evil, Status: -1}
+	s.Call.Peer, s.Call.Ending = p, e
+	s.Calls[0].Peer, s.Calls[0].Ending = p, e
+	s.Calls[1].Peer.URI = "javascript:alert(1)"
+	s.Sound.Input = station.Device{Name: evil, Error: evil}
+	s.Sound.Output = station.Device{Name: evil, OK: true}
+	s.Sound.Tone, s.Sound.Codec = evil, evil
+	s.Board.Driver = evil
+	s.Board.Inputs[0].Name = `"><img src=x onerror=alert(1)>` // sent back as it is: only escaped
+	s.Board.Lamps[0] = station.Lamp{Name: evil, Pattern: evil}
+	s.Board.Relays[0].Name = evil
+	s.Buttons[0] = station.Button{Input: evil, Label: evil, Target: evil}
+	s.Faults[0] = station.Fault{Key: evil, Text: evil, Remedy: evil}
+}
+
+func TestEveryStateRenders(t *testing.T) {
+	for name, snap := range states() {
+		for _, press := range []bool{false, true} {
+			page, err := newRenderer(press).page(snap, sample().Time)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			d := parse(t, page)
+			d.sound()
+			v := newView(snap, sample().Time, press)
+			if heads := d.all("h2"); len(heads) == 0 || words(heads[0]) != v.State.Head {
+				t.Errorf("%s: the first heading is not %q", name, v.State.Head)
+			}
+			if strings.ContainsAny(string(page), "\x00\u202e") {
+				t.Errorf("%s: control characters on the page", name)
+			}
+			if t.Failed() {
+				t.Fatalf("so far in state %s", name)
+			}
+		}
+	}
+}
+
+// What people look for must be there as text.
+func TestThePageTells(t *testing.T) {
+	snap := full(station.Talking, station.RegRegistered)
+	snap.Registration.Error = ""
+	page, err := newRenderer(true).page(snap, snap.Time.Add(34*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := parse(t, page)
+	for _, want := range []string{
+		"Talking with One (1)", "0:34", "Hang up", "microphone live", // the call
+		"No microphone.", "Plug it in.", // faults
+		"USB: does not work", "Unplugged.", // sound
+		"wss://pbx.example.lan", "1000", // registration
+		"refused by the far end (603 Decline)", "Answer → heard", // ledger
+		"Miller", "900", "check cable and contact", "Taken.", // inputs
+		"intercomd 0.1.0", "up 1 h",
+	} {
+		if !strings.Contains(d.text, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	for _, n := range d.nodes {
+		if attr(n, "role") == "status" && strings.Contains(words(n), "0:34") {
+			t.Error("the running time stands in the live region: it would be read out every second")
+		}
+	}
+}
+
+func TestTheMicrophoneShowsWhenItIsLive(t *testing.T) {
+	for _, live := range []bool{false, true} {
+		page, err := newRenderer(false).page(with(func(s *station.Snapshot) { s.Sound.MicLive = live }), sample().Time)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(parse(t, page).text, "microphone live"); got != live {
+			t.Errorf("microphone live: %v, shown: %v", live, got)
+		}
+	}
+}
+
+// Buttons can be pressed on a simulated board with a panel, and nowhere else.
+func TestPanelButtons(t *testing.T) {
+	for _, tc := range []struct{ press, simulated, want bool }{
+		{true, true, true}, {true, false, false}, {false, true, false}, {false, false, false},
+	} {
+		snap := with(func(s *station.Snapshot) { s.Board.Simulated = tc.simulated })
+		page, err := newRenderer(tc.press).page(snap, snap.Time)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var buttons int
+		for _, n := range parse(t, page).all("button") {
+			if attr(n, "data-hold") == "bell" {
+				buttons++
+			}
+		}
+		if (buttons == 1) != tc.want {
+			t.Errorf("%+v: %d buttons", tc, buttons)
+		}
+	}
+}
+
+// One render serves all who watch in the same second; a new snapshot or second
+// makes a new one.
+func TestRenderIsShared(t *testing.T) {
+	r, snap, now := newRenderer(true), sample(), sample().Time
+	render := func(s *station.Snapshot, at time.Time) *rendered {
+		p, err := r.render(s, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	first := render(snap, now)
+	if render(snap, now.Add(300*time.Millisecond)) != first {
+		t.Error("made twice in one second")
+	}
+	if render(snap, now.Add(time.Second)) == first {
+		t.Error("durations stand still")
+	}
+	if render(sample(), now.Add(time.Second)) == first {
+		t.Error("a new snapshot is not shown")
+	}
+}
+
+// Names come from the network: whatever they are, the page has our elements only.
+func FuzzPage(f *testing.F) {
+	f.Add("Kitchen", "1001", "sip:1001@pbx", "Busy Here")
+	f.Add(evil, evil, evil, evil)
+	f.Add("{{.}}", "</section>", "<!--", "]]>")
+	r := newRenderer(true)
+	f.Fuzz(func(t *testing.T, name, user, uri, reason string) {
+		snap := full(station.Talking, station.RegRegistered)
+		snap.Call.Peer = station.Peer{Name: name, User: user, URI: uri}
+		snap.Calls[0].Peer, snap.Calls[0].Ending.Reason = snap.Call.Peer, reason
+		snap.Faults[0].Text, snap.Buttons[0].Label = reason, name
+		page, err := r.page(snap, snap.Time)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parse(t, page).sound()
+	})
+}
+
+func BenchmarkRender(b *testing.B) {
+	r, snap := newRenderer(true), full(station.Talking, station.RegRegistered)
+	for b.Loop() {
+		r.last.Store(nil)
+		if _, err := r.render(snap, snap.Time); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

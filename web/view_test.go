@@ -1,0 +1,323 @@
+package web
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"intercomd/station"
+)
+
+func TestStateLine(t *testing.T) {
+	now := sample().Time
+	at := func(ms int) time.Time { return now.Add(time.Duration(ms-60_000) * time.Millisecond) }
+	call := func(state station.State, r station.Record) func(*station.Snapshot) {
+		return func(s *station.Snapshot) {
+			s.State = state
+			r.Peer = station.Peer{URI: "sip:1001@pbx", User: "1001", Name: "Kitchen"}
+			s.Call = &r
+		}
+	}
+	reg := func(r station.Registration) func(*station.Snapshot) {
+		return func(s *station.Snapshot) { s.Registration = r }
+	}
+	const server = "wss://pbx.example.lan:7443"
+	for _, tc := range []struct {
+		name   string
+		change func(*station.Snapshot)
+		tone   tone
+		head   string
+		says   string // in detail or remedy
+		timer  string
+	}{
+		{"well", func(*station.Snapshot) {}, good, "Ready", "Registered as 1000 at pbx.example.lan.", ""},
+		{"nothing known", func(s *station.Snapshot) { *s = station.Snapshot{} }, warn, "Starting", "", ""},
+		{"stopped", func(s *station.Snapshot) { s.State = station.Stopped }, warn, "Stopped", "shutting down", ""},
+		{"no account", reg(station.Registration{State: station.RegOff}), bad, "Not set up", "no usable SIP account", ""},
+		{"connecting", reg(station.Registration{State: station.RegConnecting, Server: server}),
+			warn, "Not ready: connecting", "Connecting to pbx.example.lan:7443.", ""},
+		{"registering", reg(station.Registration{State: station.RegRegistering}),
+			warn, "Not ready: registering", "Registering at the SIP server.", ""},
+		{"failed", reg(station.Registration{State: station.RegFailed, Error: "connection refused", Remedy: "check that the server runs"}),
+			bad, "Not registered", "Connection refused. Check that the server runs. The door keeps trying by itself.", ""},
+		{"wrong password", reg(station.Registration{State: station.RegRefused, Error: "the password is wrong", Remedy: "correct it"}),
+			bad, "Not registered", "The password is wrong. Correct it.", ""},
+		{"a fault", func(s *station.Snapshot) { s.Faults = []station.Fault{{Key: "board.bell", Text: "x"}} },
+			warn, "Ready, with 1 fault", "Registered", ""},
+		{"no microphone", func(s *station.Snapshot) { s.Sound.Input.Error = "unplugged" },
+			bad, "Registered, but without a microphone", "Registered", ""},
+		{"no loudspeaker", func(s *station.Snapshot) { s.Sound.Output.Error = "unplugged" },
+			bad, "Registered, but without a loudspeaker", "", ""},
+		{"no sound", func(s *station.Snapshot) { s.Sound.Input.Error, s.Sound.Output.Error = "x", "x" },
+			bad, "Registered, but without sound", "", ""},
+		{"pressed", call(station.Calling, station.Record{Pressed: at(59_000)}),
+			active, "Calling Kitchen (1001)", "not left the door", "0:01"},
+		{"sent", call(station.Calling, station.Record{Pressed: at(55_000), Sent: at(55_010)}),
+			active, "Calling Kitchen (1001)", "Nothing rings yet", "0:05"},
+		{"early media", call(station.Calling, station.Record{Pressed: at(0), Sent: at(10), Early: at(90)}),
+			active, "Calling Kitchen (1001)", "heard at the door", "1:00"},
+		{"really rings", call(station.Calling, station.Record{Pressed: at(0), Sent: at(10), Ringing: at(90)}),
+			active, "Ringing Kitchen (1001)", "Nobody has answered yet", "1:00"},
+		{"incoming", call(station.Ringing, station.Record{Direction: station.Incoming, Pressed: at(57_000)}),
+			active, "Kitchen (1001) calls the door", "button answers", "0:03"},
+		{"talking", func(s *station.Snapshot) {
+			call(station.Talking, station.Record{Pressed: at(0), Answered: at(26_000)})(s)
+			s.Sound.MicLive = true
+		}, active, "Talking with Kitchen (1001)", "microphone is live", "0:34"},
+		{"talking without registration", func(s *station.Snapshot) {
+			call(station.Talking, station.Record{Answered: at(0)})(s)
+			s.Registration.State = station.RegFailed
+		}, active, "Talking with Kitchen (1001)", "the call goes on", "1:00"},
+		{"a state without its call", func(s *station.Snapshot) { s.State = station.Talking }, active, "Talking with unknown", "", ""},
+	} {
+		v := newView(with(tc.change), now, true)
+		got := v.State
+		if got.Tone != tc.tone || got.Head != tc.head || got.Timer != tc.timer {
+			t.Errorf("%s: got %+v", tc.name, got)
+		}
+		if !strings.Contains(join(got.Detail, got.Remedy), tc.says) {
+			t.Errorf("%s: %q %q does not say %q", tc.name, got.Detail, got.Remedy, tc.says)
+		}
+		if !strings.HasPrefix(v.Title, tc.head) {
+			t.Errorf("%s: the tab says %q", tc.name, v.Title)
+		}
+		if inCall := with(tc.change).Call != nil; (got.Hangup != "") != inCall {
+			t.Errorf("%s: hang-up button %q", tc.name, got.Hangup)
+		}
+	}
+}
+
+// What the state line says is not said again below it, and nothing else is left out.
+func TestFaultsAreListedOnce(t *testing.T) {
+	s := with(func(s *station.Snapshot) {
+		s.Registration = station.Registration{State: station.RegRefused, Error: "the password is wrong"}
+		s.Faults = []station.Fault{
+			{Key: "registration", Text: "not registered: the password is wrong"},
+			{Key: "sound.input", Text: "no microphone", Remedy: "plug it in"},
+			{Key: "odd"},
+		}
+	})
+	got := newFaultViews(s, s.Time)
+	if len(got) != 2 || got[0].Text != "No microphone." || got[0].Remedy != "Plug it in." || got[1].Text != "Fault odd." {
+		t.Errorf("at rest: %+v", got)
+	}
+	s.State = station.Talking // now the state line tells of the call
+	if got := newFaultViews(s, s.Time); len(got) != 3 {
+		t.Errorf("in a call: %+v", got)
+	}
+}
+
+func TestLedger(t *testing.T) {
+	now := sample().Time
+	at := func(ms int) time.Time { return now.Add(time.Duration(ms-600_000) * time.Millisecond) }
+	for _, tc := range []struct {
+		name string
+		r    station.Record
+		want callView // of Talked, Ended, Tone, Sent, Rang, Audible
+	}{
+		{"answered", station.Record{Pressed: at(0), Sent: at(11), Ringing: at(94), Answered: at(6000), Heard: at(6048), Over: at(40_000),
+			Ending: station.Ending{Cause: station.CauseHangup, By: station.ByPeer}},
+			callView{Talked: "0:34", Ended: "hung up by the far end", Tone: good, Sent: "11 ms", Rang: "83 ms", Audible: "48 ms"}},
+		{"heard before the answer", station.Record{Pressed: at(0), Sent: at(11), Early: at(61), Heard: at(80), Answered: at(6000), Over: at(7000),
+			Ending: station.Ending{Cause: station.CauseTalkLimit, By: station.ByDoor}},
+			callView{Talked: "0:01", Ended: "talk time over", Tone: good, Sent: "11 ms", Rang: "50 ms", Audible: "early"}},
+		{"busy", station.Record{Pressed: at(0), Sent: at(11), Over: at(99),
+			Ending: station.Ending{Cause: station.CauseBusy, By: station.ByPeer, Status: 486, Reason: "Busy Here"}},
+			callView{Talked: none, Ended: "busy (486 Busy Here)", Tone: calm, Sent: "11 ms", Rang: none, Audible: none}},
+		{"never left", station.Record{Pressed: at(0), Over: at(0), Ending: station.Ending{Cause: station.CauseOffline, By: station.ByNet}},
+			callView{Talked: none, Ended: "not registered", Tone: bad, Sent: none, Rang: none, Audible: none}},
+		{"incoming", station.Record{Direction: station.Incoming, Pressed: at(0), Ringing: at(5), Answered: at(2000), Heard: at(3234), Over: at(65_000),
+			Ending: station.Ending{Cause: station.CauseHangup, By: station.ByDoor}},
+			callView{Talked: "1:03", Ended: "hung up by the door", Tone: good, Sent: none, Rang: "5 ms", Audible: "1.23 s"}},
+		{"nothing known", station.Record{}, callView{Talked: none, Ended: none, Tone: bad, Sent: none, Rang: none, Audible: none}},
+	} {
+		got := newCallViews([]station.Record{tc.r}, now)[0]
+		cut := callView{Talked: got.Talked, Ended: got.Ended, Tone: got.Tone, Sent: got.Sent, Rang: got.Rang, Audible: got.Audible}
+		if cut != tc.want {
+			t.Errorf("%s:\n got %+v\nwant %+v", tc.name, cut, tc.want)
+		}
+	}
+}
+
+func TestStepsAreInTheOrderOfTime(t *testing.T) {
+	p := sample().Time
+	got := newSteps(station.Record{
+		Pressed: p, Sent: p.Add(12 * time.Millisecond), Answered: p.Add(6 * time.Second),
+		Heard: p.Add(time.Second), Spoken: p.Add(6024 * time.Millisecond),
+	})
+	var words []string
+	for _, s := range got {
+		words = append(words, s.Name+s.After)
+	}
+	const want = "Button pressed|Call sent+12 ms|First audio heard+1.00 s|Answered+6.00 s|First audio sent+6.02 s"
+	if s := strings.Join(words, "|"); s != want {
+		t.Errorf("got %s", s)
+	}
+}
+
+func TestMeters(t *testing.T) {
+	for _, tc := range []struct {
+		level station.Level
+		rms   int
+		peak  int
+		text  string
+	}{
+		{station.Level{Peak: 0, RMS: 0}, 600, 600, "0 dBFS"},
+		{station.Level{Peak: -6, RMS: -30}, 300, 540, "−30 dBFS"},
+		{station.Level{Peak: -60, RMS: -75}, 0, 0, "−75 dBFS"},
+		{station.Level{Peak: silence, RMS: silence}, 0, 0, "silent"},
+		{station.Level{Peak: 3, RMS: 3}, 600, 600, "3 dBFS"},
+		{station.Level{Peak: math.NaN(), RMS: math.Inf(-1)}, 0, 0, "silent"},
+	} {
+		m := newMeter(tc.level)
+		if m.RMS != tc.rms || m.Peak != tc.peak || m.Text != tc.text {
+			t.Errorf("%+v: %+v", tc.level, m)
+		}
+	}
+}
+
+func TestCallQualityWarns(t *testing.T) {
+	find := func(s station.Sound, name string) fact {
+		for _, f := range callFacts(s) {
+			if f.Name == name {
+				return f
+			}
+		}
+		return fact{}
+	}
+	one := station.Sound{Stats: station.AudioStats{Received: 0, Sent: 101}}
+	if f := find(one, "Packets in"); f.Tone != warn {
+		t.Errorf("one-way audio goes unnoticed: %+v", f)
+	}
+	lossy := station.Sound{Stats: station.AudioStats{Received: 950, Lost: 50}}
+	if f := find(lossy, "Lost or too late"); f.Tone != warn || f.Value != "5.0 %" {
+		t.Errorf("loss: %+v", f)
+	}
+	fine := station.Sound{Stats: station.AudioStats{Received: 990, Lost: 10, Sent: 1000}}
+	if f := find(fine, "Lost or too late"); f.Tone != "" || f.Value != "1.0 %" {
+		t.Errorf("little loss: %+v", f)
+	}
+}
+
+func TestGlitchesWarn(t *testing.T) {
+	for _, tc := range []struct {
+		presses, glitches uint64
+		want              bool
+	}{{0, 0, false}, {2, 8, false}, {3, 40, true}, {500, 40, false}} {
+		s := with(func(s *station.Snapshot) {
+			s.Board.Inputs[0].Presses, s.Board.Inputs[0].Glitches = tc.presses, tc.glitches
+		})
+		if got := newInputViews(s)[0].Noisy; got != tc.want {
+			t.Errorf("%d presses, %d glitches: %v", tc.presses, tc.glitches, got)
+		}
+	}
+}
+
+func TestPatterns(t *testing.T) {
+	css, err := staticFiles.ReadFile("static/page.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	patterns := []station.Pattern{station.LampOn, station.LampSlow, station.LampFast, station.LampPulse}
+	for n := 1; n <= 9; n++ {
+		patterns = append(patterns, station.Blink(n))
+	}
+	for _, p := range patterns {
+		class, words := patternWords(p)
+		if class == "other" || words == "" || !strings.Contains(string(css), ".lamp."+class+" ") {
+			t.Errorf("pattern %s: class %q, words %q", p, class, words)
+		}
+	}
+	if class, words := patternWords("morse\x00"); class != "other" || words != "morse" {
+		t.Errorf("an unknown pattern: %q %q", class, words)
+	}
+}
+
+func TestRelayCountsDown(t *testing.T) {
+	now := sample().Time
+	for left, want := range map[time.Duration]string{
+		2300 * time.Millisecond: "on for 3 s", time.Second: "on for 1 s", -time.Second: "on",
+	} {
+		s := with(func(s *station.Snapshot) {
+			s.Board.Relays[0] = station.Relay{Name: "door", On: true, Until: now.Add(left)}
+		})
+		if got := newPanelView(s, now, true).Relays[0].Words; got != want {
+			t.Errorf("%v left: %q", left, got)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	for got, want := range map[string]string{
+		sentence("the line is busy"):                       "The line is busy.",
+		sentence("pbx.example.lan is down"):                "pbx.example.lan is down.",
+		sentence("password = \"x\" fails"):                 "Password = \"x\" fails.",
+		sentence("Really?"):                                "Really?",
+		sentence("Wait…"):                                  "Wait…",
+		sentence("émile rings"):                            "Émile rings.",
+		sentence(" \n "):                                   "",
+		span(34 * time.Second):                             "34 s",
+		span(-time.Second):                                 "0 s",
+		span(59 * time.Minute):                             "59 min",
+		span(3*time.Hour + 12*time.Minute):                 "3 h 12 min",
+		span(3 * time.Hour):                                "3 h",
+		span(75 * time.Hour):                               "3 d 3 h",
+		timer(34 * time.Second):                            "0:34",
+		timer(-time.Second):                                "0:00",
+		timer(3723 * time.Second):                          "1:02:03",
+		latency(85 * time.Millisecond):                     "85 ms",
+		latency(6214 * time.Millisecond):                   "6.21 s",
+		latency(-time.Millisecond):                         none,
+		latency(90 * time.Second):                          "1 min",
+		share(0, 0):                                        "0 %",
+		share(1, 199):                                      "0.5 %",
+		share(1, 1):                                        "50 %",
+		decimal(-3.25, "dB"):                               "−3.2 dB",
+		decimal(math.NaN(), "dB"):                          "0.0 dB",
+		serverName("wss://pbx.lan:443/ws"):                 "pbx.lan",
+		serverName("ws://127.0.0.1:5066"):                  "127.0.0.1:5066",
+		serverName("://odd"):                               "://odd",
+		clean("a\u202eb\x00c\nd", 9):                       "abc d",
+		clean("aaaaaaaaaa", 4):                             "aaa…",
+		peerName(station.Peer{User: "1"}):                  "1",
+		peerName(station.Peer{Name: "N", User: "1"}):       "N (1)",
+		peerName(station.Peer{Name: "1001", User: "1001"}): "1001",
+		peerName(station.Peer{URI: "sip:x@y"}):             "sip:x@y",
+		peerName(station.Peer{Name: "\u202e"}):             "unknown",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestClock(t *testing.T) {
+	berlin := time.FixedZone("CET", 3600)
+	now := time.Date(2026, 1, 2, 0, 30, 0, 0, berlin)
+	for want, at := range map[string]time.Time{
+		none:               {},
+		"00:10:05":         time.Date(2026, 1, 2, 0, 10, 5, 0, berlin),
+		"1 Jan 23:50:00":   time.Date(2026, 1, 1, 23, 50, 0, 0, berlin),
+		"2025-12-31 23:50": time.Date(2025, 12, 31, 23, 50, 0, 0, berlin),
+		"23:40:00":         time.Date(2026, 1, 1, 23, 40, 0, 0, time.UTC), // the day counts in its own zone
+	} {
+		if got := clock(at, now); got != want {
+			t.Errorf("%v: %q, want %q", at, got, want)
+		}
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	f.Add("Kitchen", 10)
+	f.Add("\u202egnp.exe\xff\x00", 3)
+	f.Fuzz(func(t *testing.T, s string, limit int) {
+		limit = max(1, limit%500)
+		got := clean(s, limit)
+		if !utf8.ValidString(got) || utf8.RuneCountInString(got) > limit || strings.ContainsAny(got, "\x00\n\r\u202e\u2066") {
+			t.Errorf("clean(%q, %d) = %q", s, limit, got)
+		}
+		sentence(s)
+	})
+}
