@@ -17,6 +17,9 @@ type drift struct {
 	y    [bins]complex64
 	time [fftLen]float32
 
+	trend trend
+	now   float64 // frames since the start
+
 	num, den float64
 	frames   int
 	hold     int     // frames to wait until the path has settled
@@ -40,17 +43,26 @@ const (
 func newDrift() *drift { return &drift{f: fft.MustReal(fftLen), hold: driftHold} }
 
 func (d *drift) reset() {
-	d.rate = 0
+	d.rate, d.now = 0, 0
+	d.trend.reset()
 	d.settle()
 }
 
 // settle makes the loop wait: the path is being learned anew.
 func (d *drift) settle() { d.num, d.den, d.frames, d.hold = 0, 0, 0, driftHold }
 
+// hint takes a sure estimate of the delay search.
+func (d *drift) hint(lag float64) {
+	if rate, ok := d.trend.add(d.now, lag, d.rate); ok {
+		d.rate = math.Max(-driftMax, math.Min(driftMax, rate))
+	}
+}
+
 // update takes the predicted echo and the filter that made it, and returns
 // by how many samples the delay of the reference should grow now.
 func (d *drift) update(k *filter, y []float32, usable bool) float64 {
 	move := d.rate
+	d.now++
 	if !usable {
 		return move
 	}

@@ -168,9 +168,8 @@ func (k *Kalman) cancel() {
 	}
 	if !k.level.useFilter() {
 		copy(k.lin[:], k.mic[:])
-		clear(k.echo[:])
 	}
-	k.sup.process(k.clean[:], k.lin[:], k.echo[:], &k.flt.left)
+	k.sup.process(k.clean[:], k.lin[:], k.echo[:], &k.flt.left, k.mon.unlike())
 	if k.mon.update(frame{k.mic[:], k.lin[:], k.clean[:], k.predicted[:], k.aligned[:], k.sup.near, active}) {
 		k.restart()
 	}
@@ -223,53 +222,33 @@ func (l *levels) update(k *Kalman) {
 // useFilter tells whether the filter's output is better than the microphone.
 func (l *levels) useFilter() bool { return l.lin < 1.2*l.mic }
 
-// tracker decides when to believe the delay search.
-type tracker struct {
-	known bool
-	place float32 // the believed lag less the delay of the reference, samples of 16 kHz
-	last  float32 // the last estimate
-	agree int     // estimates in a row that were like it
-}
-
 // lead is how far before the strongest arrival the filter begins, in samples
 // of 16 kHz: the strongest arrival need not be the first.
 const lead = 160
 
-// retune looks at a new estimate of the delay.
+// retune looks at a new estimate of the delay. A filter that has learned a
+// path keeps it: what moved is the sound card, not the room.
 func (k *Kalman) retune() {
-	t := &k.track
-	lag := k.search.lag
-	if k.search.confidence < searchSure {
+	if k.search.confidence >= searchSure {
+		k.clock.hint(float64(k.search.lag))
+	}
+	old, known, place := k.ref.delay, k.track.known, k.track.place
+	lag, ok := k.track.judge(k.search, float32(old))
+	if !ok {
 		return
 	}
-	if abs(lag-t.last) < 16 {
-		t.agree++
-	} else {
-		t.agree = 0
-	}
-	t.last = lag
-	now := float32(k.ref.delay) + t.place
-	if t.known && (abs(lag-now) < 48 || k.search.near(now, 32) > 0.6) {
-		return
-	}
-	if t.agree < 2 && !(t.agree >= 1 && !t.known) {
-		return
-	}
-	old := k.ref.delay
 	k.ref.setDelay(math.Floor(float64(max(0, lag-lead))))
 	move := old - k.ref.delay
-	if t.known {
-		move += float64(lag - now)
+	if known {
+		move += float64(lag-place) - old
 	}
+	k.track.believe(lag - float32(k.ref.delay))
 	k.flt.shift(int(math.Round(move)))
 	k.try.reset()
 	k.clock.settle()
 	k.rebuild()
 	k.flt.doubt(0.5)
-	t.place, t.known = lag-float32(k.ref.delay), true
 }
-
-func abs(x float32) float32 { return float32(math.Abs(float64(x))) }
 
 // rebuild computes the history of the far end anew after its delay changed.
 func (k *Kalman) rebuild() {

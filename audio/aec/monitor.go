@@ -8,7 +8,9 @@ type monitor struct {
 	mic, lin, clean float32 // powers while the far end talks alone
 	far, echo       float32
 	cross, self     float32 // of prediction and microphone, and of the prediction
-	astray          int     // active frames in which the two had nothing in common
+	cross1, self1   float32 // the same over a fifth of a second
+	mic1            float32
+	astray          int // active frames in which the two had nothing in common
 	double          float32
 	known           bool // the powers above hold something
 	tone            toneWatch
@@ -59,10 +61,24 @@ func (m *monitor) alone(f frame) {
 	m.far = keep*m.far + (1-keep)*dot(f.far, f.far)
 }
 
+// unlike tells, from 0 to 1, how little of the prediction has been in the
+// microphone lately. Above 0 the path has just moved. Of a prediction much
+// weaker than the microphone nothing can be said.
+func (m *monitor) unlike() float32 {
+	if m.self1 < 1e-4 || m.self1 < 0.4*m.mic1 {
+		return 0
+	}
+	return min(1, max(0, 2-m.cross1/(0.3*m.self1)))
+}
+
 func (m *monitor) lost(f frame) bool {
-	const keep = 0.99
-	m.cross = keep*m.cross + (1-keep)*dot(f.echo, f.mic)
-	m.self = keep*m.self + (1-keep)*dot(f.echo, f.echo)
+	const keep, keep1 = 0.99, 0.95
+	c, p := dot(f.echo, f.mic), dot(f.echo, f.echo)
+	m.cross = keep*m.cross + (1-keep)*c
+	m.self = keep*m.self + (1-keep)*p
+	m.cross1 = keep1*m.cross1 + (1-keep1)*c
+	m.self1 = keep1*m.self1 + (1-keep1)*p
+	m.mic1 = keep1*m.mic1 + (1-keep1)*dot(f.mic, f.mic)
 	if m.self < 1e-4 || m.cross > astrayShare*m.self {
 		m.astray = 0
 		return false

@@ -30,6 +30,7 @@ type suppressor struct {
 	se   [bins]float32 // error, smoothed
 	num  [bins]float32 // leakage, as a quotient of two averages
 	den  [bins]float32
+	long [bins]float32 // echo estimate, held for longer
 	res  [bins]float32 // residual echo
 	gain [bins]float32
 	prio [bins]float32
@@ -77,13 +78,14 @@ func (s *suppressor) reset() {
 
 // process takes the filter's error and its echo estimate and writes the
 // cleaned signal, lowFrame samples late, to out. left is the power that the
-// filter's uncertainty may leave.
-func (s *suppressor) process(out, e, y []float32, left *[bins]float32) {
+// filter's uncertainty may leave, unlike how sure it is, from 0 to 1, that the
+// path has just moved.
+func (s *suppressor) process(out, e, y []float32, left *[bins]float32, unlike float32) {
 	s.transform(e, y)
 	total := s.echoPower()
 	s.noise.update(&s.pe)
 	s.active = total > 1e-4
-	s.residual(left)
+	s.residual(left, unlike)
 	s.detect()
 	s.leak()
 	s.weigh(total)
@@ -135,10 +137,11 @@ func (s *suppressor) echoPower() float32 {
 }
 
 // residual estimates the power of the residual echo.
-func (s *suppressor) residual(left *[bins]float32) {
+func (s *suppressor) residual(left *[bins]float32, unlike float32) {
 	for i := range s.res {
+		s.long[i] = max(0.95*s.long[i], s.sy[i])
 		l := min(s.num[i]/s.den[i], 1)
-		s.res[i] = max(l*s.sy[i], leftShare*left[i])
+		s.res[i] = max(l*s.sy[i], leftShare*left[i], unlike*s.long[i])
 	}
 }
 

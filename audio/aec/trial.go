@@ -11,6 +11,7 @@ type trial struct {
 	flt     *filter
 	running bool
 	frames  int
+	wins    int     // frames in which the trial was better
 	em, et  float32 // energies of the filter's and the trial's error
 	echo    [lowFrame]float32
 	lin     [lowFrame]float32
@@ -20,7 +21,7 @@ type trial struct {
 
 const (
 	trialSkip  = 4  // frames before the errors are compared
-	trialMin   = 10 // frames before the first verdict
+	trialMin   = 12 // frames before the first verdict
 	trialLimit = 35 // frames before a trial starts over
 )
 
@@ -48,16 +49,20 @@ func (t *trial) step(main *filter, h *history, mic, e []float32, wanted bool) bo
 	if t.frames++; t.frames <= trialSkip {
 		return false
 	}
-	t.em += dot(e, e)
-	t.et += dot(t.lin[:], t.lin[:])
+	em, et := dot(e, e), dot(t.lin[:], t.lin[:])
+	t.em += em
+	t.et += et
+	if et < em {
+		t.wins++
+	}
 	switch {
-	case t.frames >= trialMin && t.et < 0.5*t.em, t.frames >= 2*trialMin && t.et < 0.7*t.em:
+	case 5*t.wins < 4*(t.frames-trialSkip):
+	case t.frames >= trialMin && t.et < 0.4*t.em, t.frames >= 2*trialMin && t.et < 0.55*t.em:
 		main.copyFrom(t.flt)
 		t.running = false
 		return true
-	case t.frames >= trialLimit:
-		t.running = false
 	}
+	t.running = t.frames < trialLimit
 	return false
 }
 
@@ -65,7 +70,7 @@ func (t *trial) step(main *filter, h *history, mic, e []float32, wanted bool) bo
 // error, spread over the partitions as the known path is.
 func (t *trial) start(main *filter, h *history) {
 	t.flt.copyFrom(main)
-	t.running, t.frames, t.em, t.et = true, 0, 0, 0
+	t.running, t.frames, t.wins, t.em, t.et = true, 0, 0, 0, 0
 	var sum float32
 	for q := range t.profile {
 		var s float32
