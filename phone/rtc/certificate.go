@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -140,7 +141,7 @@ func fingerprintOf(c *webrtc.Certificate) (string, error) {
 	}
 	for _, p := range prints {
 		if p.Algorithm == "sha-256" {
-			return p.Value, nil
+			return strings.ToUpper(p.Value), nil // RFC 8122 §5 wants capitals
 		}
 	}
 	return "", errors.New("taking the fingerprint of the DTLS certificate: SHA-256 is not available")

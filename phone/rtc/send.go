@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"io"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -47,6 +48,14 @@ type sender struct {
 	rtt             time.Duration
 	remoteLost      uint8
 	remoteJitter    uint32
+}
+
+func newSender(write func(*rtp.Header, []byte) (int, error), done <-chan struct{}) *sender {
+	return &sender{
+		write: write, done: done, gap: true,
+		ts:  rand.Uint32(),               //nolint:gosec // RFC 3550 §5.1 wants it random; SRTP keeps it from being guessed
+		seq: uint16(rand.Uint32() >> 17), //nolint:gosec // below 2^15, so that loss of the first packets cannot hide a wrap
+	}
 }
 
 // agree sets what is sent from now on.

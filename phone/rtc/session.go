@@ -91,7 +91,7 @@ func newSession(f *Factory, t *transport) *Session {
 	s.text.id = rand.Uint64() >> 2 //nolint:gosec // RFC 8866 §5.2 wants a number, and some read it as signed
 	s.life, s.end = context.WithCancel(context.Background())
 	s.in = newReceiver(s.pressed)
-	s.out = &sender{write: s.write, done: s.life.Done(), ts: rand.Uint32(), seq: uint16(rand.Uint32() >> 17)} //nolint:gosec // RFC 3550 §5.1; SRTP hides them
+	s.out = newSender(s.write, s.life.Done())
 	s.adopt(t)
 	s.wait.Go(s.mind)
 	return s

@@ -129,7 +129,7 @@ func (s *socket) read(b []byte) (int, netip.AddrPort, error) {
 	if s.udp != nil {
 		return s.udp.ReadFromUDPAddrPort(b)
 	}
-	n, addr, err := s.UDPConn.ReadFrom(b)
+	n, addr, err := s.ReadFrom(b)
 	if err != nil {
 		return 0, netip.AddrPort{}, err
 	}
@@ -147,7 +147,7 @@ func (s *socket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	if s.udp != nil {
 		return s.udp.WriteToUDPAddrPort(b, to)
 	}
-	return s.UDPConn.WriteTo(b, net.UDPAddrFromAddrPort(to))
+	return s.WriteTo(b, net.UDPAddrFromAddrPort(to))
 }
 
 // markVoice asks the network for the treatment of voice: DSCP EF (RFC 8837 §5).

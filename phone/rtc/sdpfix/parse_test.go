@@ -157,13 +157,13 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// change returns a recorded description with some of its text replaced.
-func change(t testing.TB, name string, pairs ...string) []byte {
+// change returns an answer of FreeSWITCH with some of its text replaced.
+func change(t testing.TB, pairs ...string) []byte {
 	t.Helper()
-	text := string(read(t, name))
+	text := string(read(t, fsAnswer))
 	for i := 0; i < len(pairs); i += 2 {
 		if !strings.Contains(text, pairs[i]) {
-			t.Fatalf("%s has no %q", name, pairs[i])
+			t.Fatalf("%s has no %q", fsAnswer, pairs[i])
 		}
 		text = strings.ReplaceAll(text, pairs[i], pairs[i+1])
 	}
@@ -182,17 +182,17 @@ func TestParseErrors(t *testing.T) {
 		{"something else", []byte("Signal=1\r\nDuration=160\r\n"), ErrNotSDP},
 		{"too long", bytes.Repeat([]byte("v=0\r\n"), 20000), ErrNotSDP},
 		{"no streams", []byte("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"), ErrNoAudio},
-		{"bad m=", change(t, fsAnswer, "m=audio 17436", "m=audio x"), ErrNotSDP},
-		{"refused", change(t, fsAnswer, "m=audio 17436", "m=audio 0"), ErrNoAudio},
-		{"video only", change(t, fsAnswer, "m=audio", "m=video"), ErrNoAudio},
-		{"plain RTP", change(t, fsAnswer, "UDP/TLS/RTP/SAVPF", "RTP/AVP"), ErrNoAudio},
-		{"no payload types", change(t, fsAnswer, "SAVPF 111 110", "SAVPF"), ErrNoAudio},
-		{"no ICE", change(t, fsAnswer, "a=ice-", "a=x-"), ErrNoICE},
-		{"blank in a password", change(t, fsAnswer, "a=ice-pwd:30nK", "a=ice-pwd:30 nK"), ErrNoICE},
-		{"no fingerprint", change(t, fsAnswer, "a=fingerprint", "a=x"), ErrNoFingerprint},
-		{"cut fingerprint", change(t, fsAnswer, ":FE:C1", ""), ErrNoFingerprint},
-		{"MD5", change(t, fsAnswer, "sha-256", "md5"), ErrNoFingerprint},
-		{"wrong digits", change(t, fsAnswer, ":FE:C1", ":FE:CG"), ErrNoFingerprint},
+		{"bad m=", change(t, "m=audio 17436", "m=audio x"), ErrNotSDP},
+		{"refused", change(t, "m=audio 17436", "m=audio 0"), ErrNoAudio},
+		{"video only", change(t, "m=audio", "m=video"), ErrNoAudio},
+		{"plain RTP", change(t, "UDP/TLS/RTP/SAVPF", "RTP/AVP"), ErrNoAudio},
+		{"no payload types", change(t, "SAVPF 111 110", "SAVPF"), ErrNoAudio},
+		{"no ICE", change(t, "a=ice-", "a=x-"), ErrNoICE},
+		{"blank in a password", change(t, "a=ice-pwd:30nK", "a=ice-pwd:30 nK"), ErrNoICE},
+		{"no fingerprint", change(t, "a=fingerprint", "a=x"), ErrNoFingerprint},
+		{"cut fingerprint", change(t, ":FE:C1", ""), ErrNoFingerprint},
+		{"MD5", change(t, "sha-256", "md5"), ErrNoFingerprint},
+		{"wrong digits", change(t, ":FE:C1", ":FE:CG"), ErrNoFingerprint},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -212,28 +212,28 @@ func TestParseDialects(t *testing.T) {
 		ok   func(*Description) bool
 	}{
 		{
-			"inactive is hold", change(t, fsAnswer, "a=ptime:20", "a=inactive"),
+			"inactive is hold", change(t, "a=ptime:20", "a=inactive"),
 			func(d *Description) bool { return d.Held && d.Direction == Inactive },
 		},
 		{
-			"recvonly is not", change(t, fsAnswer, "a=ptime:20", "a=recvonly"),
+			"recvonly is not", change(t, "a=ptime:20", "a=recvonly"),
 			func(d *Description) bool { return !d.Held && d.Direction == RecvOnly },
 		},
 		{
-			"direction of the session", change(t, fsAnswer, "t=0 0", "t=0 0\r\na=sendonly"),
+			"direction of the session", change(t, "t=0 0", "t=0 0\r\na=sendonly"),
 			func(d *Description) bool { return d.Held && d.Direction == SendOnly },
 		},
 		{
-			"old hold", change(t, fsAnswer, "c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0", candidates, ""),
+			"old hold", change(t, "c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0", candidates, ""),
 			func(d *Description) bool { return d.Held && without(d) },
 		},
 		{
 			"an address to come is no hold",
-			change(t, fsAnswer, "c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0", candidates, "", "m=audio 17436", "m=audio 9"),
+			change(t, "c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0", candidates, "", "m=audio 17436", "m=audio 9"),
 			func(d *Description) bool { return !d.Held && without(d) },
 		},
 		{
-			"no candidates but an address", change(t, fsAnswer, candidates, ""),
+			"no candidates but an address", change(t, candidates, ""),
 			func(d *Description) bool {
 				return len(d.ICE.Candidates) == 1 && d.ICE.Candidates[0].Port == 17436
 			},
@@ -251,7 +251,7 @@ func TestParseDialects(t *testing.T) {
 		},
 		{
 			"second audio stream after a refused one",
-			change(t, fsAnswer, "m=audio 17436", "m=audio 0 RTP/AVP 0\r\nm=audio 17436"),
+			change(t, "m=audio 17436", "m=audio 0 RTP/AVP 0\r\nm=audio 17436"),
 			func(d *Description) bool { return d.Audio == 1 && len(d.Sections) == 2 },
 		},
 	}
