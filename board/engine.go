@@ -67,13 +67,13 @@ type LampConfig struct {
 // RelayConfig describes a relay.
 type RelayConfig struct {
 	Name string
-	Max  time.Duration          // longest pulse; 0: one minute
+	Max  time.Duration          // longest pulse; 0: 24 h, for gates and lights; a door needs seconds
 	Open func() (Output, error) // like that of an input
 }
 
 const (
 	defaultDebounce = 20 * time.Millisecond
-	defaultMaxPulse = time.Minute
+	defaultMaxPulse = 24 * time.Hour
 	retryOpen       = 5 * time.Second        // between attempts to take a line
 	retryRelease    = 100 * time.Millisecond // between attempts to release a relay
 	maxQueued       = 64                     // edges that wait for their reader
