@@ -1,8 +1,12 @@
 package configs
 
 import (
+	"bytes"
 	"encoding/json"
+	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -383,6 +387,38 @@ func TestExamples(t *testing.T) {
 		}
 		if _, faults := Parse(f, data); len(faults) > 0 {
 			t.Error(faults)
+		}
+	}
+}
+
+// The XML of the examples is well-formed, and the configuration in their README is right.
+func TestFreeSWITCHExample(t *testing.T) {
+	files, err := filepath.Glob("examples/freeswitch/*.xml")
+	if err != nil || len(files) < 3 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := xml.NewDecoder(bytes.NewReader(data))
+		for err == nil {
+			_, err = d.Token()
+		}
+		if !errors.Is(err, io.EOF) {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+	for _, file := range []string{"examples/freeswitch/README.md", "../docs/configuration.md"} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(data), "```toml\n")
+		text, _, ok := strings.Cut(rest, "```")
+		if _, faults := Parse(file, []byte(text)); !ok || len(faults) > 0 {
+			t.Errorf("%v\n%s", faults, text)
 		}
 	}
 }
