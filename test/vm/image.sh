@@ -11,7 +11,7 @@ set -eu
 # Kernels from 7.2 on have both modules; the release's own does not.
 release=trixie
 kernels=trixie-backports
-packages=systemd,systemd-sysv,udev,dbus,kmod,iproute2,procps,alsa-utils,gpiod,libportaudio2,libopus0,libspeexdsp1
+packages=systemd,systemd-sysv,udev,kmod,iproute2,procps,alsa-utils,gpiod,libportaudio2,libopus0,libspeexdsp1
 first="virtio_pci virtio_blk virtio_net virtio_rng ext4"	# in the initrd
 later="gpio-sim snd-aloop i6300esb softdog"			# in the root, for modprobe
 
@@ -90,12 +90,21 @@ done
 cp "$work/k/lib/modules/$version"/modules.builtin* "$work/k/lib/modules/$version/modules.order" "$root/usr/lib/modules/$version/"
 quiet depmod -b "$root" "$version"
 echo door >"$root/etc/hostname"
-echo uninitialized >"$root/etc/machine-id"
+# Not a first boot, nothing to update: some seconds less each time.
+echo 00000000000000000000000000d00001 >"$root/etc/machine-id"
 : >"$root/etc/fstab"
-ln -sf /dev/null "$root/etc/systemd/system/getty.target"
-ln -sf /dev/null "$root/etc/systemd/system/systemd-networkd-wait-online.service"
+# Whatever the tests do not look at: an emulated processor is slow. The network is
+# set up by init below.
+for unit in getty.target remote-fs.target systemd-networkd.service systemd-networkd.socket systemd-networkd-wait-online.service \
+	systemd-network-generator.service systemd-logind.service systemd-user-sessions.service systemd-update-utmp.service \
+	systemd-udev-load-credentials.service systemd-hostnamed.socket systemd-creds.socket systemd-binfmt.service \
+	dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount modprobe@drm.service modprobe@fuse.service \
+	modprobe@efi_pstore.service modprobe@dm_mod.service modprobe@loop.service alsa-restore.service alsa-state.service; do
+	ln -sf /dev/null "$root/etc/systemd/system/$unit"
+done
 ln -sf /usr/lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
+touch "$root/usr" "$root/etc/.updated" "$root/var/.updated"
 quiet mke2fs -q -t ext4 -O ^has_journal -d "$root" "$work/out/root.ext4" 600M
 
 cd "$work/initrd"
@@ -135,6 +144,8 @@ cd - >/dev/null
 
 echo "$version" >"$work/out/version"
 touch "$work/out/.complete"
-rm -rf "$dir"
+for old in "$base"/*; do # images of earlier versions of this script
+	if [ -e "$old/.complete" ]; then rm -rf "$old"; fi
+done
 mv "$work/out" "$dir"
 echo "$dir"

@@ -71,8 +71,8 @@ func run(ctx context.Context) error {
 		_, _ = io.WriteString(w, level)
 	})
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
-		from, _ := strconv.Atoi(r.FormValue("from"))
-		wait, _ := strconv.Atoi(r.FormValue("wait"))
+		from, _ := strconv.Atoi(r.URL.Query().Get("from"))
+		wait, _ := strconv.Atoi(r.URL.Query().Get("wait"))
 		ctx, cancel := context.WithTimeout(r.Context(), time.Duration(wait)*time.Millisecond)
 		defer cancel()
 		writeJSON(w, tr.from(ctx, from))
@@ -93,7 +93,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 
 func writeFile(w http.ResponseWriter, r *http.Request) {
 	path := "/" + r.PathValue("path")
-	mode, err := strconv.ParseUint(r.FormValue("mode"), 8, 32)
+	mode, err := strconv.ParseUint(r.URL.Query().Get("mode"), 8, 32)
 	if err != nil {
 		mode = 0o644
 	}

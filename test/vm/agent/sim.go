@@ -72,29 +72,26 @@ func (s *simulator) create(c chip) error {
 		return err
 	}
 	s.chip, s.device = c, filepath.Join("/sys/devices/platform", dev, name)
-	s.base, err = base(name)
+	s.base, err = base(c.Label)
 	return err
 }
 
-// base finds the number that the kernel's traces give to the first line of a chip:
-// "gpiochip1: GPIOs 512-565, parent: ..." in debugfs.
-func base(name string) (int, error) {
-	text, err := get("/sys/kernel/debug/gpio")
+// base finds the number that the kernel's traces give to the first line of a chip.
+func base(label string) (int, error) {
+	chips, err := filepath.Glob("/sys/class/gpio/gpiochip*")
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(text) {
-		rest, ok := strings.CutPrefix(line, name+": ")
-		if !ok {
-			continue
+	for _, c := range chips {
+		if l, err := get(c + "/label"); err == nil && l == label {
+			text, err := get(c + "/base")
+			if err != nil {
+				return 0, err
+			}
+			return strconv.Atoi(text)
 		}
-		if rest, ok = strings.CutPrefix(rest, "GPIOs "); ok {
-			first, _, _ := strings.Cut(rest, "-")
-			return strconv.Atoi(first)
-		}
-		return 0, nil // kernels that no longer number lines globally
 	}
-	return 0, fmt.Errorf("%s is not in debugfs", name)
+	return 0, fmt.Errorf("the kernel has no chip %q", label)
 }
 
 func (s *simulator) remove() error {
@@ -195,6 +192,6 @@ func wait(until int64) {
 	if d := until - now() - spin; d > 0 {
 		time.Sleep(time.Duration(d))
 	}
-	for now() < until { //nolint:revive // spins on purpose
+	for now() < until { // spins: the kernel would come back too late
 	}
 }

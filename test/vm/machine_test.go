@@ -1,0 +1,170 @@
+package vm
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"intercomd/test/lab"
+)
+
+// The network between host and guest. There is no way out of it.
+const (
+	hostAddress  = "10.78.0.1"
+	guestAddress = "10.78.0.2"
+	tap          = "vm0"
+)
+
+// bootLimit is long: an emulated processor on a busy machine is slow.
+const bootLimit = 3 * time.Minute
+
+// machine is a running virtual machine with the agent in it.
+type machine struct {
+	dir  string // for files of the host's side
+	qemu *lab.Proc
+	http http.Client
+	sim  chipConfig // the chip that is there; zero: none
+}
+
+// start boots the machine and returns when the agent answers.
+func (m *machine) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, bootLimit)
+	defer cancel()
+	image, err := output(exec.CommandContext(ctx, "sh", "image.sh"))
+	if err != nil {
+		return fmt.Errorf("make the image: %w", err)
+	}
+	if m.dir, err = os.MkdirTemp("", "intercomd-vm-"); err != nil {
+		return err
+	}
+	if err := m.link(); err != nil {
+		return err
+	}
+	extra := filepath.Join(m.dir, "extra.tar")
+	if err := m.pack(ctx, extra); err != nil {
+		return err
+	}
+	begin := time.Now()
+	accel := []string{"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"}
+	if os.Getenv("INTERCOMD_VM_KVM") == "1" {
+		accel = []string{"-accel", "kvm", "-cpu", "host"}
+	}
+	m.qemu, err = lab.Start(lab.Spec{Name: "qemu", Args: append([]string{
+		lab.Tool("qemu-system-x86_64"), "-M", "q35", "-smp", "2", "-m", "1024", "-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio",
+		"-kernel", filepath.Join(image, "vmlinuz"), "-initrd", filepath.Join(image, "initrd"),
+		"-append", "console=ttyS0 quiet mitigations=off tsc=reliable random.trust_cpu=1 net.ifnames=0 panic=1 systemd.show_status=0 door.ip=" + guestAddress + "/24",
+		"-drive", "file=" + filepath.Join(image, "root.ext4") + ",format=raw,if=none,id=root,snapshot=on", "-device", "virtio-blk-pci,drive=root",
+		"-drive", "file=" + extra + ",format=raw,if=none,id=extra,readonly=on", "-device", "virtio-blk-pci,drive=extra",
+		"-netdev", "tap,id=net,script=no,downscript=no,ifname=" + tap, "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci",
+	}, accel...)})
+	if err != nil {
+		return err
+	}
+	err = lab.Poll(ctx, func() error {
+		select {
+		case <-m.qemu.Exited():
+			cancel()
+			return fmt.Errorf("qemu ended: %w", m.qemu.Err())
+		default:
+		}
+		_, _, err := m.script(ctx, "true")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("boot the machine: %w\n%s", err, m.qemu.Tail(40))
+	}
+	fmt.Printf("machine up after %.1f s\n", time.Since(begin).Seconds())
+	return nil
+}
+
+func (m *machine) stop() {
+	if m.qemu != nil {
+		_ = m.qemu.Stop(5 * time.Second)
+	}
+	_ = os.RemoveAll(m.dir)
+}
+
+// link makes the host's end of the network. It vanishes with the namespace.
+func (m *machine) link() error {
+	for _, args := range [][]string{
+		{"tuntap", "add", tap, "mode", "tap"},
+		{"addr", "add", hostAddress + "/24", "dev", tap},
+		{"link", "set", tap, "up"},
+	} {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("ip %v: %w: %s", args, err, out)
+		}
+	}
+	return nil
+}
+
+const agentUnit = `[Unit]
+Description=hand of the tests
+After=sysinit.target
+[Service]
+ExecStartPre=/usr/sbin/modprobe -a gpio-sim snd-aloop
+ExecStart=/usr/local/bin/agent
+OOMScoreAdjust=-900
+[Install]
+WantedBy=multi-user.target
+`
+
+// pack builds the agent and writes what is unpacked over the root at boot.
+func (m *machine) pack(ctx context.Context, to string) error {
+	bin := filepath.Join(m.dir, "agent")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin, "./agent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH=amd64")
+	if _, err := output(build); err != nil {
+		return fmt.Errorf("build the agent: %w", err)
+	}
+	agent, err := os.ReadFile(bin)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, f := range []struct {
+		name string
+		mode int64
+		data []byte
+		link string
+	}{
+		{"usr/local/bin/agent", 0o755, agent, ""},
+		{"etc/systemd/system/agent.service", 0o644, []byte(agentUnit), ""},
+		{"etc/systemd/system/multi-user.target.wants/agent.service", 0o777, nil, "../agent.service"},
+	} {
+		h := &tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.data)), Typeflag: tar.TypeReg}
+		if f.link != "" {
+			h.Typeflag, h.Linkname = tar.TypeSymlink, f.link
+		}
+		if err := w.WriteHeader(h); err != nil {
+			return err
+		}
+		if _, err := w.Write(f.data); err != nil {
+			return err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	b.Write(make([]byte, 512-b.Len()%512)) // a disk has whole sectors
+	return os.WriteFile(to, b.Bytes(), 0o600)
+}
+
+// output runs a program of the host and returns what it wrote.
+func output(cmd *exec.Cmd) (string, error) {
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(&errs, os.Stderr)
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%v: %w: %s", cmd.Args, err, errs.String())
+	}
+	return strings.TrimSpace(out.String()), nil
+}

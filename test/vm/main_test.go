@@ -1,0 +1,58 @@
+// Package vm runs the daemon on a real kernel: in a virtual machine with simulated
+// GPIO chips (gpio-sim) and a simulated sound card (snd-aloop), installed as a
+// package would install it and started by systemd. Its lines are pulled from
+// outside, and what it does to its outputs is read from the kernel's own traces.
+//
+// It runs with INTERCOMD_VM=1 ("make test-vm", docs/vm-tests.md); without that
+// every test here is skipped. It knows the daemon only from outside, like test/lab.
+package vm
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"intercomd/test/lab"
+)
+
+// count is how often the tests repeat what must never fail (COUNT of make test-vm).
+var count = flag.Int("count-of", 20, "how often to press and to kill")
+
+func wanted() bool { return os.Getenv("INTERCOMD_VM") == "1" }
+
+func TestMain(m *testing.M) {
+	if !wanted() {
+		os.Exit(m.Run())
+	}
+	os.Exit(lab.InNamespace(func() int {
+		defer func() { box.stop() }()
+		if err := box.start(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, "vm:", err)
+			return 1
+		}
+		return m.Run()
+	}))
+}
+
+// box is the one machine of all tests here.
+var box machine
+
+// need skips the test where no machine was asked for.
+func need(t *testing.T) *machine {
+	t.Helper()
+	if !wanted() {
+		t.Skip("needs qemu and an image: run make test-vm")
+	}
+	return &box
+}
+
+// within is a context for one step of a test.
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
