@@ -94,6 +94,8 @@ func (p *Pulse) alsa(card string) string {
 		fmt.Fprintf(&b, "pcm.%s-%s {\n\ttype pulse\n\tserver \"unix:%s\"\n\tdevice \"%s\"\n\thint { show on description \"virtual %s of %s\" }\n}\n",
 			card, side, p.socket, device, side, card)
 	}
+	// PortAudio asserts that there is a default device, as there is on every real machine.
+	fmt.Fprintf(&b, "pcm.default {\n\ttype asym\n\tplayback.pcm \"%s-speaker\"\n\tcapture.pcm \"%s-mic\"\n}\n", card, card)
 	return b.String()
 }
 
