@@ -141,6 +141,8 @@ func full(st station.State, reg station.RegState) *station.Snapshot {
 	s.Sound.MicLive, s.Sound.Tone, s.Sound.Codec = true, station.ToneBusy, "Opus"
 	s.Sound.Input = station.Device{Wanted: "USB", Error: "unplugged"}
 	s.Sound.Stats = station.AudioStats{Received: 100, Lost: 50, Xruns: 2}
+	s.Sound.Output.OK, s.Sound.Stats.Noise, s.Sound.Stats.DoubleTalk = true, -52, 0.21
+	s.Runtime = station.Runtime{Goroutines: 20, HeapBytes: 7 << 20}
 	s.Board.Inputs[0].Glitches = 900
 	s.Board.Inputs = append(s.Board.Inputs, station.Input{Name: "contact", Active: true, Error: "taken"})
 	s.Board.Relays[0] = station.Relay{Name: "door", On: true, Until: s.Time.Add(time.Second), Error: "x"}
@@ -209,7 +211,7 @@ func TestThePageTells(t *testing.T) {
 		"wss://pbx.example.lan", "1000", // registration
 		"refused by the far end (603 Decline)", "Answer → heard", // ledger
 		"Miller", "900", "check cable and contact", "Taken.", // inputs
-		"intercomd 0.1.0", "up 1 h",
+		"intercomd 0.1.0", "up 1 h", "7 MB heap", "21 %",
 	} {
 		if !strings.Contains(d.text, want) {
 			t.Errorf("the page does not say %q", want)

@@ -61,6 +61,7 @@ func encode(snap *station.Snapshot) ([]byte, error) {
 	}
 	st := &c.Sound.Stats
 	st.JitterMS, st.ERLE, st.EchoDelay = finite(st.JitterMS, 0), finite(st.ERLE, 0), finite(st.EchoDelay, 0)
+	st.DoubleTalk, st.Noise = finite(st.DoubleTalk, 0), finite(st.Noise, silence)
 	// null instead of an empty list would be a trap for programs that loop.
 	c.Calls, c.Faults, c.Buttons = list(c.Calls), list(c.Faults), list(c.Buttons)
 	c.Board.Inputs, c.Board.Lamps, c.Board.Relays = list(c.Board.Inputs), list(c.Board.Lamps), list(c.Board.Relays)

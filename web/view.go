@@ -1,6 +1,7 @@
 package web
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,7 +63,7 @@ type fact struct {
 }
 
 type footView struct {
-	Version, Uptime, Zone, Now string
+	Version, Uptime, Zone, Cost string
 }
 
 // newView makes the page of snap at the time now.
@@ -79,7 +80,7 @@ func newView(snap *station.Snapshot, now time.Time, press bool) view {
 			Version: clean(snap.Version, maxName),
 			Uptime:  since(snap.Started, now),
 			Zone:    now.Format("MST"),
-			Now:     now.Format("2 Jan 2006 15:04:05"),
+			Cost:    costWords(snap.Runtime),
 		},
 	}
 	if v.Name == "" {
@@ -111,6 +112,10 @@ func idleState(snap *station.Snapshot, faults int) stateView {
 	switch reg.State {
 	case station.RegRegistered:
 		s = stateView{Tone: good, Head: "Ready", Detail: registeredAs(user, server)}
+		if snap.Door.DoNotDisturb {
+			s.Tone, s.Head = warn, "Do not disturb"
+			s.Detail = "The bell rings nobody. " + s.Detail
+		}
 		switch deaf, dumb := snap.Sound.Input.Error != "", snap.Sound.Output.Error != ""; {
 		case deaf && dumb:
 			s.Tone, s.Head = bad, "Registered, but without sound"
@@ -118,7 +123,7 @@ func idleState(snap *station.Snapshot, faults int) stateView {
 			s.Tone, s.Head = bad, "Registered, but without a microphone"
 		case dumb:
 			s.Tone, s.Head = bad, "Registered, but without a loudspeaker"
-		case faults > 0:
+		case faults > 0 && !snap.Door.DoNotDisturb:
 			s.Tone, s.Head = warn, "Ready, with "+plural(faults, "fault", "faults")
 		}
 	case station.RegConnecting:
@@ -136,6 +141,9 @@ func idleState(snap *station.Snapshot, faults int) stateView {
 		s.or(orElse(server, "The SIP server") + " refused the registration.")
 	default:
 		s.Tone, s.Head = bad, "Not set up"
+		if faults > 0 {
+			s.or("The configuration cannot be used as it is. See below.")
+		}
 		s.or("There is no usable SIP account in the configuration.")
 	}
 	return s
@@ -264,6 +272,15 @@ func newRegView(snap *station.Snapshot, now time.Time) regView {
 		v.Facts = append(v.Facts, fact{Name: "Next attempt in", Value: span(reg.Retry.Sub(now))})
 	}
 	return v
+}
+
+// costWords tells what the program uses, coarsely: the exact figures change all
+// the time and are in the JSON.
+func costWords(r station.Runtime) string {
+	if r.HeapBytes == 0 {
+		return ""
+	}
+	return strconv.FormatUint((r.HeapBytes+1<<19)>>20, 10) + " MB heap"
 }
 
 func orElse(s, instead string) string {

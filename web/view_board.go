@@ -79,13 +79,18 @@ func newInputViews(snap *station.Snapshot) []inputView {
 		label, target := meaning(snap.Buttons, in.Name)
 		v := inputView{
 			Name: clean(in.Name, maxName), Label: label, Target: orElse(target, none),
-			State: "open", Active: in.Active,
+			State: "at rest", Active: in.Active,
 			Presses: count(in.Presses), Glitches: count(in.Glitches), Error: sentence(in.Error),
 			// More rejected edges than presses: cable, contact or debounce time want a look.
 			Noisy: in.Glitches > 10 && in.Glitches > in.Presses,
 		}
-		if in.Active {
+		switch {
+		case in.Stuck:
+			v.State = "stuck"
+		case in.Active && label+target != "":
 			v.State = "pressed"
+		case in.Active:
+			v.State = "active"
 		}
 		views = append(views, v)
 	}

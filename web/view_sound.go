@@ -54,15 +54,17 @@ func newSoundView(snap *station.Snapshot) soundView {
 		xruns.Tone = warn
 	}
 	v.Facts = []fact{xruns}
+	if s.Input.OK && s.Stats.Noise > silence && s.Stats.Noise < 0 {
+		v.Facts = append(v.Facts, fact{Name: "Noise at the door", Value: dbfs(s.Stats.Noise)})
+	}
 	if snap.State == station.Talking || snap.State == station.Calling || snap.State == station.Ringing {
 		v.Call = callFacts(s)
 	}
 	return v
 }
 
-// callFacts is the quality of the running call. Limits of warning: 3 % of lost
-// audio is heard by everybody; an echo canceller that has had speech to learn
-// from reaches 20 dB.
+// callFacts is the quality of the running call. What warns: 3 % of lost audio,
+// which everybody hears, and a far end that sends nothing.
 func callFacts(s station.Sound) []fact {
 	st := s.Stats
 	if s.Codec == "" && st.Received == 0 && st.Sent == 0 {
@@ -85,6 +87,7 @@ func callFacts(s station.Sound) []fact {
 		{Name: "Jitter buffer", Value: decimal(st.JitterMS, "ms")},
 		{Name: "Echo reduced by (ERLE)", Value: decimal(st.ERLE, "dB")},
 		{Name: "Echo delay", Value: decimal(st.EchoDelay, "ms")},
+		{Name: "Both talk at once", Value: percent(st.DoubleTalk)},
 	}
 }
 

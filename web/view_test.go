@@ -46,6 +46,14 @@ func TestStateLine(t *testing.T) {
 			bad, "Not registered", "The password is wrong. Correct it.", ""},
 		{"a fault", func(s *station.Snapshot) { s.Faults = []station.Fault{{Key: "board.bell", Text: "x"}} },
 			warn, "Ready, with 1 fault", "Registered", ""},
+		{"configuration not usable", func(s *station.Snapshot) {
+			s.Registration = station.Registration{State: station.RegOff}
+			s.Faults = []station.Fault{{Key: "config.1", Text: "x"}}
+		}, bad, "Not set up", "See below", ""},
+		{"do not disturb", func(s *station.Snapshot) { s.Door.DoNotDisturb = true },
+			warn, "Do not disturb", "rings nobody. Registered as 1000", ""},
+		{"do not disturb, deaf", func(s *station.Snapshot) { s.Door.DoNotDisturb, s.Sound.Input.Error = true, "x" },
+			bad, "Registered, but without a microphone", "rings nobody", ""},
 		{"no microphone", func(s *station.Snapshot) { s.Sound.Input.Error = "unplugged" },
 			bad, "Registered, but without a microphone", "Registered", ""},
 		{"no loudspeaker", func(s *station.Snapshot) { s.Sound.Output.Error = "unplugged" },
@@ -211,6 +219,23 @@ func TestGlitchesWarn(t *testing.T) {
 		})
 		if got := newInputViews(s)[0].Noisy; got != tc.want {
 			t.Errorf("%d presses, %d glitches: %v", tc.presses, tc.glitches, got)
+		}
+	}
+}
+
+func TestInputStates(t *testing.T) {
+	for _, tc := range []struct {
+		in   station.Input
+		want string
+	}{
+		{station.Input{Name: "bell"}, "at rest"},
+		{station.Input{Name: "bell", Active: true}, "pressed"},
+		{station.Input{Name: "bell", Active: true, Stuck: true}, "stuck"},
+		{station.Input{Name: "contact", Active: true}, "active"},
+	} {
+		s := with(func(s *station.Snapshot) { s.Board.Inputs = []station.Input{tc.in} })
+		if got := newInputViews(s)[0].State; got != tc.want {
+			t.Errorf("%+v: %q", tc.in, got)
 		}
 	}
 }

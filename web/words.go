@@ -183,7 +183,12 @@ func share(part, rest uint64) string {
 	if total == 0 {
 		return "0 %"
 	}
-	p := float64(part) / total * 100
+	return percent(float64(part) / total)
+}
+
+// percent shows a share of 0 to 1.
+func percent(of float64) string {
+	p := min(max(finite(of, 0), 0), 1) * 100
 	if p == 0 || p >= 10 {
 		return strconv.Itoa(int(math.Round(p))) + " %"
 	}

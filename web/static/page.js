@@ -9,7 +9,7 @@
 	const tap = 120;        // ms that a press lasts at least
 
 	const byId = (id) => document.getElementById(id);
-	const link = byId("link"), lost = byId("lost"), lostAt = byId("lost-at"), notice = byId("notice");
+	const link = byId("link"), lost = byId("lost"), lostFor = byId("lost-for"), notice = byId("notice");
 	if (!link || !window.EventSource) return;
 
 	// morph makes the node `old` like `fresh` and touches nothing that is alike
@@ -65,9 +65,14 @@
 		link.className = "link up";
 	}
 
+	function age() {
+		const s = Math.round((Date.now() - heard) / 1000);
+		lostFor.textContent = s < 60 ? s + " s" : Math.floor(s / 60) + " min";
+	}
+
 	function broken() {
 		if (!lost.hidden) return;
-		lostAt.textContent = new Date(heard).toLocaleTimeString();
+		age();
 		lost.hidden = false;
 		document.body.classList.add("stale");
 		link.textContent = "not live";
@@ -110,6 +115,7 @@
 		if (document.hidden) close(); else open();
 	});
 	addEventListener("pagehide", close);
+	setInterval(() => { if (!lost.hidden) age(); }, 1_000);
 	addEventListener("pageshow", (e) => { if (e.persisted) open(); });
 
 	// Commands.
