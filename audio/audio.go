@@ -1,0 +1,60 @@
+// Package audio is the voice of the door: it carries sound between a microphone,
+// a loudspeaker and the encoded packets of a call.
+//
+//	          Link.Read                                              callback
+//	packets ──▶ mailbox ──▶ jitter ──▶ decode ──▶ stretch ─▶ + tones ─▶ gain,   ─▶ ring ──▶ loudspeaker
+//	            (reader)    buffer                drift                 limiter │
+//	                                                                           far
+//	          Link.Write                                                        ▼
+//	packets ◀── encode ◀── meter ◀── limiter ◀── gain ◀── noise ◀── echo canceller ◀── ring ◀── microphone
+//
+// Everything between the mailbox, the rings and Link.Write happens in one
+// goroutine, the pump, in frames of 10 ms paced by the sound card; it allocates
+// nothing per frame. The callbacks of the sound card only copy to and from
+// lock-free rings. Devices are opened, watched and reopened by a goroutine of
+// their own, so that a hanging device never holds up a call: without devices
+// the pump keeps time by the clock.
+//
+// The package knows nothing of SIP, RTP sessions, doors or configuration files.
+// What carries the packets is a [Link], what reaches the hardware a [Driver].
+package audio
+
+import "time"
+
+// SampleRate is the rate of all samples inside, in Hz.
+const SampleRate = 48000
+
+// Frame is the number of samples that are processed together: 10 ms.
+const Frame = SampleRate / 100
+
+// FrameTime is the duration of a frame.
+const FrameTime = 10 * time.Millisecond
+
+// EchoCanceller removes from the microphone what the loudspeaker plays. It is
+// used by one goroutine.
+type EchoCanceller interface {
+	// Process writes mic without the echo of far to out. All hold [Frame]
+	// samples, full scale ±1; out may be mic. far is what was handed to the
+	// loudspeaker in the same 10 ms. It does not allocate.
+	Process(out, mic, far []float32)
+	// Stats tells how well it does.
+	Stats() EchoStats
+	// Close releases what the garbage collector cannot.
+	Close()
+}
+
+// EchoStats describes an echo canceller.
+type EchoStats struct {
+	ERLE       float64       // echo return loss enhancement, dB
+	Delay      time.Duration // from the loudspeaker's ring to the microphone's
+	DoubleTalk float64       // share of the far end's talk in which the near end talked too, 0..1
+	Noise      float64       // background noise at the microphone, dBFS
+	Diverged   bool          // the canceller does not help: coupling is hopeless
+	Howling    bool          // a tone builds up through both ends
+}
+
+// Suppressor removes noise from a frame of the microphone, in place. It is used
+// by one goroutine and does not allocate.
+type Suppressor interface {
+	Process(frame []float32)
+}

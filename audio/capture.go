@@ -1,0 +1,211 @@
+package audio
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// ringSize is what a ring can hold, in samples: a third of a second at 48 kHz.
+	ringSize = 1 << 14
+	// slack is how much the pump may be late without a gap, beyond a callback.
+	slack = FrameTime
+	// backlog is how much more than needed may wait before it is thrown away.
+	backlog = 30 * time.Millisecond
+)
+
+// tap is what a device's callback shares with the pump.
+type tap struct {
+	ring  *ring
+	rate  int // samples per second of the device
+	clock func() time.Duration
+	xruns *atomic.Uint64
+
+	last  atomic.Int64 // engine's clock at the last callback; 0 = none yet
+	chunk atomic.Int64 // samples of the largest callback
+}
+
+func newTap(clock func() time.Duration, xruns *atomic.Uint64) tap {
+	return tap{ring: newRing(ringSize), clock: clock, xruns: xruns}
+}
+
+func (t *tap) shared() *tap { return t }
+
+// called notes a callback of n samples.
+func (t *tap) called(n int, xrun bool) {
+	t.last.Store(int64(max(t.clock(), 1)))
+	if int64(n) > t.chunk.Load() {
+		t.chunk.Store(int64(n))
+	}
+	if xrun {
+		t.xruns.Add(1)
+	}
+}
+
+// alive tells whether callbacks come.
+func (t *tap) alive(now time.Duration) bool {
+	last := t.last.Load()
+	return last != 0 && now-time.Duration(last) < stalled+t.time(int(t.chunk.Load()))
+}
+
+// samples converts a duration to samples of the device, time the reverse.
+func (t *tap) samples(d time.Duration) int { return int(d * time.Duration(t.rate) / time.Second) }
+
+func (t *tap) time(n int) time.Duration {
+	return time.Duration(n) * time.Second / time.Duration(t.rate)
+}
+
+// capture is an open microphone.
+type capture struct {
+	tap
+	live *atomic.Pointer[capture]
+	wake func() // called after each callback
+
+	rs     *resampler
+	raw    []int16
+	pcm    []float32
+	extra  int // samples added to the margin by gaps
+	primed bool
+	splice bool // the next frame follows a cut
+}
+
+func (c *capture) start(rate int) {
+	c.rate = rate
+	most := rate / 20
+	c.rs = newResampler(float64(rate), SampleRate, most)
+	c.raw, c.pcm = make([]int16, most), make([]float32, most)
+}
+
+func (c *capture) publish(on bool) {
+	if on {
+		c.live.Store(c)
+	} else {
+		c.live.Store(nil)
+	}
+}
+
+// callback takes what the microphone gave.
+func (c *capture) callback(pcm []int16, xrun bool) {
+	n := c.ring.Write(pcm)
+	c.called(len(pcm), xrun || n < len(pcm))
+	c.wake()
+}
+
+// ready tells whether a read would take a frame from the ring.
+func (c *capture) ready() bool {
+	n := c.rs.need(Frame)
+	if !c.primed {
+		n += c.margin()
+	}
+	return c.ring.Len() >= n
+}
+
+// margin is how much should be left after a read, in samples. Callbacks of 10 ms
+// or less keep their phase to the pump; larger ones come between bursts of reads.
+func (c *capture) margin() int {
+	n, frame := int(c.chunk.Load()), c.samples(FrameTime)
+	if n <= frame {
+		return frame/2 + c.extra
+	}
+	return 2*n + c.extra
+}
+
+// read fills frame. What is missing is silence; what waits too long, because the
+// machine stood still, is thrown away.
+func (c *capture) read(frame []float32) {
+	need, level := c.rs.need(Frame), c.ring.Len()
+	chunk, margin := int(c.chunk.Load()), c.margin()
+	if !c.primed && level >= need+margin {
+		c.primed, c.splice = true, true
+	}
+	if level < need && c.primed {
+		c.primed = false
+		c.extra = min(c.extra+c.samples(slack)/2, 4*c.samples(slack))
+		c.xruns.Add(1)
+	}
+	if !c.primed {
+		clear(frame)
+		return
+	}
+	if level > need+margin+chunk+c.samples(backlog) {
+		c.ring.Discard(level - need - margin)
+		c.xruns.Add(1)
+		c.splice = true
+	}
+	n := c.ring.Read(c.raw[:need])
+	toFloat(c.pcm[:n], c.raw[:n])
+	c.rs.feed(c.pcm[:n])
+	c.rs.pull(frame)
+	if c.splice {
+		fadeIn(frame[:seam])
+		c.splice = false
+	}
+}
+
+// playback is an open loudspeaker.
+type playback struct {
+	tap
+	live *atomic.Pointer[playback]
+	wake func()
+
+	rs      *resampler // nil at 48 kHz
+	raw     []int16
+	pcm     []float32
+	started atomic.Bool // enough has waited once: from now on a gap is a fault
+}
+
+func (p *playback) start(rate int) {
+	p.rate = rate
+	if rate != SampleRate {
+		p.rs = newResampler(SampleRate, float64(rate), 2*Frame)
+	}
+	n := rate/50 + 64
+	p.raw, p.pcm = make([]int16, n), make([]float32, n)
+}
+
+func (p *playback) publish(on bool) {
+	if on {
+		p.live.Store(p)
+	} else {
+		p.live.Store(nil)
+	}
+}
+
+// callback fills what the loudspeaker wants.
+func (p *playback) callback(pcm []int16, xrun bool) {
+	n := p.ring.Read(pcm)
+	clear(pcm[n:])
+	p.called(len(pcm), p.started.Load() && (xrun || n < len(pcm)))
+	p.wake()
+}
+
+// enough is how much should wait, in samples: the next callback and the slack
+// after it.
+func (p *playback) enough() int {
+	return max(int(p.chunk.Load()), p.samples(FrameTime)) + p.samples(slack)
+}
+
+// hungry tells whether a frame is due.
+func (p *playback) hungry() bool { return p.ring.Len() < p.enough() }
+
+// ahead is how much later than in the rest of a burst the next frame is heard.
+func (p *playback) ahead() time.Duration {
+	return p.time(p.ring.Len()-p.enough()) + FrameTime
+}
+
+// write appends a frame, unless the device has stopped taking any.
+func (p *playback) write(frame []float32) {
+	if p.ring.Len() > int(p.chunk.Load())+p.samples(slack+backlog) {
+		return
+	}
+	if p.rs != nil {
+		p.rs.feed(frame)
+		frame = p.pcm[:min(p.rs.ready(), len(p.pcm))]
+		p.rs.pull(frame)
+	}
+	toInt16(p.raw[:len(frame)], frame)
+	p.ring.Write(p.raw[:len(frame)])
+	if !p.hungry() && p.last.Load() != 0 {
+		p.started.Store(true)
+	}
+}

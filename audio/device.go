@@ -1,0 +1,81 @@
+package audio
+
+import (
+	"errors"
+	"time"
+)
+
+// Direction tells microphones from loudspeakers.
+type Direction int
+
+// The directions.
+const (
+	In  Direction = iota // a microphone
+	Out                  // a loudspeaker
+)
+
+func (d Direction) String() string {
+	if d == In {
+		return "input"
+	}
+	return "output"
+}
+
+// Names of devices that are not names of hardware.
+const (
+	DefaultDevice = "default" // what the sound system takes when not told
+	NoDevice      = "none"    // deliberately nothing
+)
+
+var (
+	// ErrNoDevice is the cause of an Open that found no device of that name.
+	ErrNoDevice = errors.New("no such sound device")
+	// ErrDeviceHung is the end of a driver: a call into the sound library did not
+	// return. Only a new process can use sound again.
+	ErrDeviceHung = errors.New("the sound system does not answer")
+)
+
+// DeviceInfo describes a sound device that can be named in the configuration.
+type DeviceInfo struct {
+	Name     string
+	Inputs   int  // channels
+	Outputs  int  // channels
+	Default  bool // taken for "default" in at least one direction
+	Rate     int  // preferred sample rate, Hz
+	HostName string
+}
+
+// StreamInfo describes an open stream.
+type StreamInfo struct {
+	Device  string        // full name
+	Rate    int           // samples per second in the callback
+	Latency time.Duration // between the callback and the air, as the driver tells it
+}
+
+// Callback exchanges samples with an open stream: full-scale 16-bit mono, to be
+// filled for [Out], to be taken for [In]. xrun is set when the sound system lost
+// or invented samples since the last call. It runs on a thread of the sound
+// system and must neither block nor keep pcm.
+type Callback func(pcm []int16, xrun bool)
+
+// Driver opens sound devices. Its methods are called from one goroutine at a
+// time; each returns within a few seconds, with [ErrDeviceHung] if the sound
+// system does not.
+type Driver interface {
+	// Devices lists what there is.
+	Devices() ([]DeviceInfo, error)
+	// Open starts a stream, and callbacks. name is the full name of a device, a
+	// part that only one device has, or "default". An unknown name is
+	// [ErrNoDevice]; the text of the error lists what there is.
+	Open(d Direction, name string, cb Callback) (Stream, error)
+	// Stale tells that devices came or went since the driver last looked. It
+	// looks again in the next Open or Devices if no stream is open then.
+	Stale() bool
+}
+
+// Stream is an open device.
+type Stream interface {
+	Info() StreamInfo
+	// Close ends the callbacks and frees the device.
+	Close() error
+}

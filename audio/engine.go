@@ -1,0 +1,264 @@
+package audio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"intercomd/audio/tone"
+)
+
+// Config says what an [Engine] is made of. Zero values take the defaults.
+type Config struct {
+	Input, Output string  // device names, [DefaultDevice] or [NoDevice]; default "default"
+	InputGain     float64 // dB, applied to the microphone after echo cancellation
+	OutputGain    float64 // dB, applied to everything that is played
+	Bitrate       int     // of Opus, bit/s; default 32000
+	Complexity    int     // of Opus, 1 to 10; default 5
+	Region        string  // of the tones, see [tone.Regions]; default "eu"
+
+	// NewEcho and NewSuppressor make the parts of the microphone's path that are
+	// chosen elsewhere; nil leaves them out.
+	NewEcho       func() EchoCanceller
+	NewSuppressor func() Suppressor
+	// Notify is told of events. It is called from the engine's own goroutines
+	// and must not block.
+	Notify func(Event)
+	Log    *slog.Logger // required
+}
+
+// Event is something that the engine's owner wants to know at once.
+type Event struct {
+	Kind EventKind
+	At   time.Time
+	Link Link // of FirstHeard and FirstSpoken
+}
+
+// EventKind says what happened.
+type EventKind int
+
+// The events.
+const (
+	// FirstHeard: the first audio of the far end went to the loudspeaker.
+	FirstHeard EventKind = iota + 1
+	// FirstSpoken: the first packet with the microphone's audio was sent.
+	FirstSpoken
+	// DeviceHung: the sound system does not answer. The engine goes on without
+	// devices; only a new process can use them again.
+	DeviceHung
+)
+
+// Engine carries the sound of the door. Its methods may be called from any
+// goroutine.
+type Engine struct {
+	cfg     Config
+	log     *slog.Logger
+	epoch   time.Time
+	g       *gauges
+	tones   map[string]tone.Tone
+	request atomic.Pointer[playRequest]
+	token   chan struct{} // wakes the pump
+
+	in, out     *endpoint
+	mic         atomic.Pointer[capture]  // nil: no microphone
+	loudspeaker atomic.Pointer[playback] // nil: no loudspeaker
+	keep        *keeper
+
+	mu      sync.Mutex // guards the next two
+	conns   []*conn    // whose readers have not ended
+	stopped bool
+	readers sync.WaitGroup
+
+	// sending is held while a packet of the microphone leaves and while current
+	// changes, so that none leaves after Disconnect.
+	sending sync.Mutex
+	current atomic.Pointer[conn]
+}
+
+// playRequest is a wish of Play or Silence; each is a new value.
+type playRequest struct {
+	name string
+	tone tone.Tone // without steps: silence
+}
+
+// New returns an engine that opens devices through drv. Nothing happens before
+// [Engine.Run].
+func New(cfg Config, drv Driver) (*Engine, error) {
+	if cfg.Log == nil || drv == nil {
+		return nil, errors.New("audio: an engine needs a driver and a logger")
+	}
+	if cfg.Bitrate == 0 {
+		cfg.Bitrate = 32000
+	}
+	if cfg.Complexity == 0 {
+		cfg.Complexity = 5
+	}
+	if cfg.Notify == nil {
+		cfg.Notify = func(Event) {}
+	}
+	// An encoder that the settings do not allow would be noticed in the first
+	// call only.
+	if _, _, err := newEncoder(Codec{Name: "opus"}, cfg.Bitrate, cfg.Complexity); err != nil {
+		return nil, err
+	}
+	tones, err := tone.Table(cfg.Region)
+	if err != nil {
+		return nil, fmt.Errorf("audio: %w", err)
+	}
+	e := &Engine{
+		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(), tones: tones,
+		token: make(chan struct{}, 1),
+	}
+	e.in = newEndpoint(In, cfg.Input, func() opened {
+		return &capture{tap: newTap(e.clock, &e.in.xruns), live: &e.mic, wake: e.captured}
+	})
+	e.out = newEndpoint(Out, cfg.Output, func() opened {
+		return &playback{tap: newTap(e.clock, &e.out.xruns), live: &e.loudspeaker, wake: e.nudge}
+	})
+	e.keep = &keeper{
+		drv: drv, log: cfg.Log, clock: e.clock, ends: [2]*endpoint{e.out, e.in},
+		onHung: func() {
+			e.g.hung.Store(true)
+			cfg.Notify(Event{Kind: DeviceHung, At: time.Now()})
+		},
+	}
+	return e, nil
+}
+
+// clock is the time that everything inside is measured by.
+func (e *Engine) clock() time.Duration { return time.Since(e.epoch) }
+
+// nudge wakes the pump. It may be called from a callback.
+func (e *Engine) nudge() {
+	select {
+	case e.token <- struct{}{}:
+	default:
+	}
+}
+
+// captured wakes the pump if nothing else does.
+func (e *Engine) captured() {
+	if e.loudspeaker.Load() == nil {
+		e.nudge()
+	}
+}
+
+// closeLimit bounds how long Run waits for devices and links at its end.
+const closeLimit = 5 * time.Second
+
+// Run carries sound until ctx ends, then closes the devices. Devices that are
+// absent are tried again every 2 s; until they come a clock keeps time, so that
+// calls work without them. It returns [ErrDeviceHung] if the sound system has
+// stopped answering, else nil. An Engine runs once.
+func (e *Engine) Run(ctx context.Context) error {
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		e.keep.run(ctx)
+	}()
+	p := newPump(e)
+	p.run(ctx)
+	e.Disconnect()
+	p.close()
+
+	timer := time.NewTimer(closeLimit)
+	defer timer.Stop()
+	select {
+	case <-kept:
+	case <-timer.C:
+		e.g.hung.Store(true)
+	}
+	e.awaitReaders(timer)
+	if e.g.hung.Load() {
+		return fmt.Errorf("audio: %w", ErrDeviceHung)
+	}
+	return nil
+}
+
+// awaitReaders waits for the readers of links, which end when their owners close
+// the links.
+func (e *Engine) awaitReaders(timer *time.Timer) {
+	e.mu.Lock()
+	e.stopped = true
+	e.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.readers.Wait()
+	}()
+	timer.Reset(time.Second)
+	select {
+	case <-done:
+	case <-timer.C:
+		e.log.Warn("a call's audio was not closed before sound was stopped")
+	}
+}
+
+// Connect plays what l receives and, with talk, sends the microphone to it. It
+// replaces the link before; connecting the same link again only changes talk.
+func (e *Engine) Connect(l Link, talk bool) {
+	c := e.connOf(l)
+	if c == nil {
+		return
+	}
+	e.sending.Lock()
+	defer e.sending.Unlock()
+	c.talk.Store(talk)
+	e.current.Store(c)
+}
+
+// Disconnect ends the audio of the call. When it returns, no further packet of
+// the microphone leaves.
+func (e *Engine) Disconnect() {
+	e.sending.Lock()
+	defer e.sending.Unlock()
+	e.current.Store(nil)
+	e.g.live.Store(false)
+}
+
+// connOf returns the connection of a link, with its reader running.
+func (e *Engine) connOf(l Link) *conn {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.conns {
+		if c.link == l {
+			return c
+		}
+	}
+	if e.stopped {
+		return nil
+	}
+	c := &conn{link: l}
+	e.conns = append(e.conns, c)
+	e.readers.Go(func() {
+		if err := c.read(e.clock); err != nil {
+			e.log.Warn("audio of the call ended", "error", err)
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for i, o := range e.conns {
+			if o == c {
+				e.conns = append(e.conns[:i], e.conns[i+1:]...)
+				break
+			}
+		}
+	})
+	return c
+}
+
+// Play starts a tone, one of the names in package tone, in place of the one
+// before. It is mixed with the call. An unknown name is silence.
+func (e *Engine) Play(name string) {
+	t, ok := e.tones[name]
+	if !ok {
+		e.log.Warn("there is no such tone", "tone", name)
+	}
+	e.request.Store(&playRequest{name, t})
+}
+
+// Silence stops the tone.
+func (e *Engine) Silence() { e.request.Store(&playRequest{}) }

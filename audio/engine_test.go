@@ -1,0 +1,449 @@
+package audio_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"intercomd/audio"
+	"intercomd/audio/g711"
+	"intercomd/audio/opus"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// house is an engine at work, in the time of a synctest bubble.
+type house struct {
+	*audio.Engine
+	t    *testing.T
+	dev  *fakeDriver
+	stop func() error
+
+	mu     sync.Mutex
+	events []audio.Event
+}
+
+func (h *house) notify(e audio.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = append(h.events, e)
+}
+
+// told returns the events so far.
+func (h *house) told() []audio.Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.events)
+}
+
+func inHouse(t *testing.T, cfg audio.Config, d *fakeDriver, story func(h *house)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := &house{t: t, dev: d}
+		cfg.Notify = h.notify
+		h.Engine = newEngine(t, cfg, d)
+		ctx, cancel := context.WithCancel(t.Context())
+		end := make(chan error, 1)
+		go func() { end <- h.Run(ctx) }()
+		h.stop = func() error { cancel(); return <-end }
+		time.Sleep(100 * time.Millisecond)
+		story(h)
+		if h.stop != nil {
+			if err := h.stop(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// talk makes the far end send a tone for d, in 20 ms packets.
+func (h *house) talk(l *fakeLink, codec string, f float64, d time.Duration) {
+	h.t.Helper()
+	enc, err := opus.NewEncoder(opus.Settings{Bitrate: 32000, Complexity: 5})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for k := range int(d / (20 * time.Millisecond)) {
+		p := audio.Packet{SSRC: 7, Seq: uint16(1000 + k), Codec: audio.Codec{Name: codec}}
+		switch codec {
+		case "opus":
+			pcm, buf := make([]float32, 960), make([]byte, 1500)
+			for i := range pcm {
+				pcm[i] = float32(sine(f, 0.3, 48000)(k*960 + i))
+			}
+			n, err := enc.Encode(pcm, buf)
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			p.Timestamp, p.Payload = uint32(k*960), buf[:n]
+		default:
+			law := g711.EncodeMu
+			if codec == "PCMA" {
+				law = g711.EncodeA
+			}
+			for i := range 160 {
+				p.Payload = append(p.Payload, law(int16(32767*sine(f, 0.3, 8000)(k*160+i))))
+			}
+			p.Timestamp = uint32(k * 160)
+		}
+		l.in <- p
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// said decodes what the door sent.
+func (l *fakeLink) said(t *testing.T) (x []float32, rate int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.codec.Name == "opus" {
+		d, err := opus.NewDecoder()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pcm := make([]float32, opus.MaxSamples)
+		for _, p := range l.sent {
+			n, err := d.Decode(p, pcm)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x = append(x, pcm[:n]...)
+		}
+		return x, 48000
+	}
+	law := g711.DecodeMu
+	if l.codec.Name == "PCMA" {
+		law = g711.DecodeA
+	}
+	for _, p := range l.sent {
+		for _, c := range p {
+			x = append(x, float32(law(c))/32768)
+		}
+	}
+	return x, 8000
+}
+
+func TestCall(t *testing.T) {
+	for _, c := range []struct {
+		codec   string
+		clock   int
+		devRate int
+		chunk   int
+	}{
+		{"opus", 48000, 48000, 480}, {"PCMU", 8000, 48000, 480}, {"PCMA", 8000, 48000, 256},
+		{"opus", 48000, 44100, 441}, {"PCMU", 8000, 16000, 1024},
+	} {
+		t.Run(fmt.Sprintf("%s on a card of %d Hz, %d", c.codec, c.devRate, c.chunk), func(t *testing.T) {
+			d := newFakeDriver()
+			d.rate, d.chunk = c.devRate, c.chunk
+			d.mic = sine(700, 0.25, c.devRate)
+			inHouse(t, audio.Config{}, d, func(h *house) {
+				l := newFakeLink(c.codec, c.clock)
+				defer close(l.quit)
+				time.Sleep(time.Second)
+				xruns := h.Status().Xruns
+				h.Connect(l, true)
+				d.heard()
+				started := time.Now()
+				h.talk(l, c.codec, 1100, 2*time.Second)
+				heard := h.dev.heard()
+				if a := amplitude(heard[len(heard)/2:], 1100, c.devRate); math.Abs(a-0.3) > 0.04 {
+					t.Errorf("1100 Hz is heard at amplitude %.3f, want 0.3", a)
+				}
+				if a := amplitude(heard[len(heard)/2:], 700, c.devRate); a > 0.01 {
+					t.Errorf("the door hears itself: 700 Hz at %.3f", a)
+				}
+				said, rate := l.said(t)
+				if a := amplitude(said[len(said)/2:], 700, rate); math.Abs(a-0.25) > 0.04 {
+					t.Errorf("700 Hz is sent at amplitude %.3f, want 0.25", a)
+				}
+				h.checkFirsts(started, 2*time.Duration(c.chunk)*time.Second/time.Duration(c.devRate))
+				s := h.Status()
+				if s.Call.Lost != 0 || s.Call.Received < 95 || s.Call.Sent < 95 || s.Xruns != xruns || s.Codec != c.codec || !s.MicLive {
+					t.Errorf("%+v", s)
+				}
+				if math.Abs(s.Mic.RMS+15) > 1 || math.Abs(s.Speaker.Peak+10.5) > 1 {
+					t.Errorf("levels: microphone %.1f, speaker %.1f dBFS", s.Mic.RMS, s.Speaker.Peak)
+				}
+			})
+		})
+	}
+}
+
+// checkFirsts expects both first-audio events soon after the call was connected.
+func (h *house) checkFirsts(started time.Time, more time.Duration) {
+	h.t.Helper()
+	seen := map[audio.EventKind]time.Duration{}
+	for _, e := range h.told() {
+		seen[e.Kind] = e.At.Sub(started)
+	}
+	if len(h.told()) != 2 || seen[audio.FirstHeard] > more+40*time.Millisecond || seen[audio.FirstSpoken] > more+20*time.Millisecond {
+		h.t.Errorf("events: %v", seen)
+	}
+}
+
+func TestMarkerAndSamples(t *testing.T) {
+	d := newFakeDriver()
+	inHouse(t, audio.Config{}, d, func(h *house) {
+		l := newFakeLink("PCMU", 8000)
+		defer close(l.quit)
+		h.Connect(l, true)
+		time.Sleep(210 * time.Millisecond)
+		l.mu.Lock()
+		for i := range l.sent {
+			if l.samples[i] != 160 || len(l.sent[i]) != 160 || l.markers[i] != (i == 0) {
+				t.Errorf("packet %d: %d samples, %d bytes, marker %v", i, l.samples[i], len(l.sent[i]), l.markers[i])
+			}
+		}
+		l.codec = audio.Codec{Name: "opus", ClockRate: 48000}
+		n := len(l.sent)
+		l.mu.Unlock()
+		time.Sleep(100 * time.Millisecond)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.samples[n+1] != 960 {
+			t.Errorf("after the codec changed: %d samples", l.samples[n+1])
+		}
+	})
+}
+
+func TestListenOnlyThenTalkThenNothing(t *testing.T) {
+	d := newFakeDriver()
+	inHouse(t, audio.Config{}, d, func(h *house) {
+		l := newFakeLink("PCMA", 8000)
+		defer close(l.quit)
+		h.Connect(l, false)
+		h.talk(l, "PCMA", 600, time.Second)
+		if l.count() != 0 || h.Status().MicLive {
+			t.Error("the microphone was sent while only listening")
+		}
+		if a := amplitude(d.heard()[24000:], 600, 48000); a < 0.2 {
+			t.Errorf("early media is heard at %.3f", a)
+		}
+		h.Connect(l, true)
+		time.Sleep(time.Second)
+		if l.count() < 45 {
+			t.Errorf("%d packets in a second of talk", l.count())
+		}
+		h.Disconnect()
+		n := l.count()
+		time.Sleep(time.Second)
+		if l.count() != n || h.Status().MicLive || h.Status().Codec != "" {
+			t.Error("the microphone was sent after Disconnect")
+		}
+		d.heard()
+		h.talk(l, "PCMA", 600, 500*time.Millisecond)
+		if a := amplitude(d.heard(), 600, 48000); a > 0.001 {
+			t.Errorf("the far end is heard at %.3f after Disconnect", a)
+		}
+	})
+}
+
+func TestTonesAreMixedWithSpeech(t *testing.T) {
+	d := newFakeDriver()
+	inHouse(t, audio.Config{Region: "uk", OutputGain: -6}, d, func(h *house) {
+		d.heard()
+		h.Play("ringback")
+		time.Sleep(300 * time.Millisecond)
+		if a := amplitude(d.heard()[7200:], 450, 48000); math.Abs(a-0.0625) > 0.01 {
+			t.Errorf("450 Hz at %.3f", a)
+		}
+		if s := h.Status(); s.Tone != "ringback" {
+			t.Errorf("tone %q", s.Tone)
+		}
+		l := newFakeLink("opus", 48000)
+		defer close(l.quit)
+		h.Connect(l, true)
+		time.Sleep(2500 * time.Millisecond)
+		h.Play("warning")
+		d.heard()
+		h.talk(l, "opus", 600, 200*time.Millisecond)
+		x := d.heard()[4800:]
+		if a, b := amplitude(x, 600, 48000), amplitude(x, 1400, 48000); a < 0.08 || b < 0.08 {
+			t.Errorf("speech at %.3f, tone at %.3f", a, b)
+		}
+		time.Sleep(time.Second)
+		if s := h.Status(); s.Tone != "" {
+			t.Errorf("tone %q after its end", s.Tone)
+		}
+		h.Play("no such tone")
+		h.Play("busy")
+		time.Sleep(100 * time.Millisecond)
+		h.Silence()
+		time.Sleep(200 * time.Millisecond)
+		d.heard()
+		time.Sleep(200 * time.Millisecond)
+		if a := amplitude(d.heard(), 400, 48000); a > 0.001 || h.Status().Tone != "" {
+			t.Errorf("after Silence: %.3f, %q", a, h.Status().Tone)
+		}
+	})
+}
+
+// Without any device a call still runs: packets of silence leave in time.
+func TestNoDevices(t *testing.T) {
+	for _, name := range []string{"none", "default"} {
+		d := newFakeDriver()
+		d.present = false
+		inHouse(t, audio.Config{Input: name, Output: name}, d, func(h *house) {
+			l := newFakeLink("opus", 48000)
+			defer close(l.quit)
+			h.Connect(l, true)
+			time.Sleep(10 * time.Second)
+			if n := l.count(); n < 498 || n > 502 {
+				t.Errorf("%s: %d packets in 10 s", name, n)
+			}
+			s := h.Status()
+			if s.Input.OK != (name == "none") || s.MicLive {
+				t.Errorf("%s: %+v", name, s)
+			}
+			if name == "default" && !strings.Contains(s.Output.Error, "no such sound device") {
+				t.Errorf("error %q", s.Output.Error)
+			}
+		})
+	}
+}
+
+// The cable is pulled in a call and plugged in again: the call goes on.
+func TestDeviceLostAndBack(t *testing.T) {
+	d := newFakeDriver()
+	d.mic = sine(700, 0.25, 48000)
+	inHouse(t, audio.Config{}, d, func(h *house) {
+		l := newFakeLink("opus", 48000)
+		defer close(l.quit)
+		h.Connect(l, true)
+		time.Sleep(time.Second)
+		d.unplug()
+		time.Sleep(2 * time.Second)
+		if s := h.Status(); s.Input.OK || s.Output.OK || s.Input.Error == "" {
+			t.Errorf("2 s after the cable was pulled: %+v", s)
+		}
+		n := l.count()
+		time.Sleep(time.Second)
+		if k := l.count() - n; k < 48 || k > 52 {
+			t.Errorf("%d packets a second without devices", k)
+		}
+		d.plug()
+		time.Sleep(2500 * time.Millisecond)
+		if s := h.Status(); !s.Input.OK || !s.Output.OK {
+			t.Errorf("2.5 s after the cable was plugged in: %+v", s)
+		}
+		d.heard()
+		h.talk(l, "opus", 600, time.Second)
+		if a := amplitude(d.heard()[24000:], 600, 48000); a < 0.25 {
+			t.Errorf("the far end is heard at %.3f", a)
+		}
+		said, rate := l.said(t)
+		if a := amplitude(said[len(said)-rate/2:], 700, rate); a < 0.2 {
+			t.Errorf("the microphone is sent at %.3f", a)
+		}
+	})
+}
+
+// Hanging up does not wait for a sound system that has stopped answering, and the
+// engine ends in bounded time.
+func TestHungDevice(t *testing.T) {
+	d := newFakeDriver()
+	inHouse(t, audio.Config{}, d, func(h *house) {
+		l := newFakeLink("opus", 48000)
+		defer close(l.quit)
+		h.Connect(l, true)
+		time.Sleep(time.Second)
+		d.hang(30 * time.Second)
+		d.unplug()
+		time.Sleep(2 * time.Second)
+		t0 := time.Now()
+		h.Disconnect()
+		if w := time.Since(t0); w > 0 {
+			t.Errorf("Disconnect took %v", w)
+		}
+		err := h.stop()
+		h.stop = nil
+		if w := time.Since(t0); !errors.Is(err, audio.ErrDeviceHung) || w > 8*time.Second {
+			t.Errorf("Run ended after %v with %v", w, err)
+		}
+		time.Sleep(2 * time.Minute) // let the fake come to an end
+	})
+}
+
+func TestDriverReportsHung(t *testing.T) {
+	d := newFakeDriver()
+	d.err = audio.ErrDeviceHung
+	inHouse(t, audio.Config{}, d, func(h *house) {
+		time.Sleep(time.Second)
+		if s := h.Status(); !s.Hung || len(h.told()) != 1 || h.told()[0].Kind != audio.DeviceHung {
+			t.Errorf("%+v, events %+v", s, h.told())
+		}
+		if err := h.stop(); !errors.Is(err, audio.ErrDeviceHung) {
+			t.Errorf("Run ended with %v", err)
+		}
+		h.stop = nil
+	})
+}
+
+// A microphone that delivers 300 ms at once, as after a standstill, must not leave
+// latency behind: a click is heard at the far end as soon as before.
+func TestBacklogIsDrained(t *testing.T) {
+	d := newFakeDriver()
+	inHouse(t, audio.Config{}, d, func(h *house) {
+		l := newFakeLink("PCMU", 8000)
+		defer close(l.quit)
+		h.Connect(l, true)
+		time.Sleep(time.Second)
+		before := h.clickDelay(l)
+		d.flood(30)
+		time.Sleep(200 * time.Millisecond)
+		after := h.clickDelay(l)
+		if d := after - before; d > 30*time.Millisecond || d < -30*time.Millisecond {
+			t.Errorf("a click took %v before and %v after the flood", before, after)
+		}
+		if s := h.Status(); s.Xruns == 0 {
+			t.Error("the flood was not counted")
+		}
+	})
+}
+
+// clickDelay is how long the next click of the microphone takes to the link.
+func (h *house) clickDelay(l *fakeLink) time.Duration {
+	h.t.Helper()
+	n := l.count()
+	h.dev.click()
+	t0 := time.Now()
+	for time.Since(t0) < time.Second {
+		time.Sleep(5 * time.Millisecond)
+		l.mu.Lock()
+		for ; n < len(l.sent); n++ {
+			for _, c := range l.sent[n] {
+				if v := g711.DecodeMu(c); v > 3000 || v < -3000 {
+					l.mu.Unlock()
+					return time.Since(t0)
+				}
+			}
+		}
+		l.mu.Unlock()
+	}
+	h.t.Error("a click was not sent")
+	return 0
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, cfg := range map[string]audio.Config{
+		"region": {Region: "atlantis"}, "complexity": {Complexity: 11}, "bitrate": {Bitrate: -5},
+	} {
+		cfg.Log = newLog(t)
+		if _, err := audio.New(cfg, newFakeDriver()); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if _, err := audio.New(audio.Config{}, newFakeDriver()); err == nil {
+		t.Error("no logger: accepted")
+	}
+}

@@ -1,0 +1,257 @@
+package audio_test
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"intercomd/audio"
+)
+
+// fakeDriver is a sound system with one microphone and one loudspeaker, whose
+// callbacks come by the clock.
+type fakeDriver struct {
+	mu      sync.Mutex
+	present bool  // devices can be opened
+	rate    int   // Hz
+	chunk   int   // samples per callback
+	err     error // of Open, instead
+	streams map[*fakeStream]bool
+	stuck   time.Duration // how long Open and Close take
+	inPPM   float64       // how much faster the microphone's clock runs
+
+	clicks int
+	extra  int
+	mic    func(i int) float64 // what the microphone hears, by sample number
+	played []float32           // what the loudspeaker played
+}
+
+func newFakeDriver() *fakeDriver {
+	return &fakeDriver{present: true, rate: audio.SampleRate, chunk: 480, streams: map[*fakeStream]bool{}}
+}
+
+func (d *fakeDriver) Devices() ([]audio.DeviceInfo, error) { return nil, nil }
+func (d *fakeDriver) Stale() bool                          { return false }
+
+func (d *fakeDriver) Open(dir audio.Direction, name string, cb audio.Callback) (audio.Stream, error) {
+	d.wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return nil, d.err
+	}
+	if !d.present {
+		return nil, fmt.Errorf("%q: %w", name, audio.ErrNoDevice)
+	}
+	s := &fakeStream{d: d, dir: dir, cb: cb, quit: make(chan struct{}), done: make(chan struct{})}
+	d.streams[s] = true
+	go s.run()
+	return s, nil
+}
+
+// unplug stops all callbacks, as pulling a cable does; plug allows new ones.
+func (d *fakeDriver) unplug() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.present = false
+	for s := range d.streams {
+		s.dead = true
+	}
+}
+
+func (d *fakeDriver) plug() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.present = true
+}
+
+// hang makes every call of the driver take so long; wait is where it does.
+func (d *fakeDriver) hang(t time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stuck = t
+}
+
+func (d *fakeDriver) wait() {
+	d.mu.Lock()
+	t := d.stuck
+	d.mu.Unlock()
+	time.Sleep(t)
+}
+
+// click lets the microphone hear 2 ms of noise in its next callback, and flood
+// makes it deliver n callbacks more than it should.
+func (d *fakeDriver) click() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.clicks++
+}
+
+func (d *fakeDriver) flood(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.extra += n
+}
+
+// heard returns what was played since the last call.
+func (d *fakeDriver) heard() []float32 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.played
+	d.played = nil
+	return p
+}
+
+type fakeStream struct {
+	d          *fakeDriver
+	dir        audio.Direction
+	cb         audio.Callback
+	dead       bool
+	quit, done chan struct{}
+}
+
+func (s *fakeStream) Info() audio.StreamInfo {
+	return audio.StreamInfo{Device: "fake " + s.dir.String(), Rate: s.d.rate}
+}
+
+func (s *fakeStream) Close() error {
+	s.d.wait()
+	close(s.quit)
+	<-s.done
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	delete(s.d.streams, s)
+	return nil
+}
+
+func (s *fakeStream) run() {
+	defer close(s.done)
+	period := float64(s.d.chunk) / float64(s.d.rate) * 1e9
+	if s.dir == audio.In {
+		period /= 1 + s.d.inPPM*1e-6
+	}
+	start, pcm := time.Now(), make([]int16, s.d.chunk)
+	for n := 0; ; n++ {
+		select {
+		case <-s.quit:
+			return
+		case <-time.After(time.Until(start.Add(time.Duration(period * float64(n+1))))):
+		}
+		s.d.mu.Lock()
+		dead, mic, click, extra := s.dead, s.d.mic, false, 0
+		if s.dir == audio.In {
+			click, s.d.clicks = s.d.clicks > 0, max(s.d.clicks-1, 0)
+			extra, s.d.extra = s.d.extra, 0
+		}
+		s.d.mu.Unlock()
+		if dead {
+			continue
+		}
+		if s.dir == audio.In {
+			for i := range pcm {
+				pcm[i] = 0
+				if mic != nil {
+					pcm[i] = int16(mic(n*s.d.chunk+i) * 32767)
+				}
+			}
+			for i := 0; click && i < 96; i++ {
+				pcm[i] = 25000
+			}
+			for range extra + 1 {
+				s.cb(pcm, false)
+			}
+			continue
+		}
+		s.cb(pcm, false)
+		s.d.mu.Lock()
+		for _, v := range pcm {
+			s.d.played = append(s.d.played, float32(v)/32768)
+		}
+		s.d.mu.Unlock()
+	}
+}
+
+// sine is a microphone before which somebody whistles at f Hz.
+func sine(f, amplitude float64, rate int) func(int) float64 {
+	return func(i int) float64 { return amplitude * math.Sin(2*math.Pi*f*float64(i)/float64(rate)) }
+}
+
+// fakeLink is the call of a far end that a test plays.
+type fakeLink struct {
+	codec audio.Codec
+	in    chan audio.Packet
+	quit  chan struct{}
+
+	mu      sync.Mutex
+	sent    [][]byte
+	samples []uint32
+	markers []bool
+	last    time.Time
+}
+
+func newFakeLink(codec string, rate int) *fakeLink {
+	return &fakeLink{
+		codec: audio.Codec{Name: codec, ClockRate: rate, Channels: 1, Ptime: 20 * time.Millisecond, FEC: true},
+		in:    make(chan audio.Packet, 100), quit: make(chan struct{}),
+	}
+}
+
+func (l *fakeLink) Read(p *audio.Packet) error {
+	select {
+	case q := <-l.in:
+		q.Payload = append(p.Payload[:0], q.Payload...)
+		*p = q
+		return nil
+	case <-l.quit:
+		return io.EOF
+	}
+}
+
+func (l *fakeLink) Write(payload []byte, samples uint32, marker bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent = append(l.sent, append([]byte(nil), payload...))
+	l.samples = append(l.samples, samples)
+	l.markers = append(l.markers, marker)
+	l.last = time.Now()
+	return nil
+}
+
+func (l *fakeLink) Codec() audio.Codec {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.codec
+}
+
+func (l *fakeLink) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.sent)
+}
+
+// amplitude is that of frequency f in x (Goertzel's sum, written out).
+func amplitude(x []float32, f float64, rate int) float64 {
+	w := 2 * math.Pi * f / float64(rate)
+	var a, b float64
+	for i, v := range x {
+		a += float64(v) * math.Cos(w*float64(i))
+		b += float64(v) * math.Sin(w*float64(i))
+	}
+	return 2 * math.Hypot(a, b) / float64(len(x))
+}
+
+func newEngine(t testing.TB, cfg audio.Config, d audio.Driver) *audio.Engine {
+	t.Helper()
+	cfg.Log = newLog(t)
+	e, err := audio.New(cfg, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func newLog(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }

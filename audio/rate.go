@@ -1,0 +1,126 @@
+package audio
+
+import "math"
+
+const (
+	rateTaps   = 24  // of the interpolating filter; at 48 kHz flat to 17 kHz
+	ratePhases = 128 // of the filter table; between them it is interpolated
+)
+
+// resampler converts a stream to another sample rate, by any factor and one that
+// may change while it runs: a windowed-sinc interpolator (Smith, "Digital audio
+// resampling", CCRMA). At factor 1 it hands samples through unchanged.
+type resampler struct {
+	step  float64   // input samples per output sample
+	pos   float64   // of the next output sample in hist, plus rateTaps/2-1
+	hist  []float32 // input not yet done with
+	table []float32 // ratePhases+1 rows of rateTaps
+}
+
+// newResampler converts from one rate to another, in Hz, taking pieces of input
+// of up to most samples.
+func newResampler(from, to float64, most int) *resampler {
+	r := &resampler{step: from / to}
+	r.table = sincTable(min(1, 0.97/r.step))
+	if r.step == 1 {
+		r.table = sincTable(1)
+	}
+	r.hist = make([]float32, rateTaps-1, rateTaps+2*most+16)
+	return r
+}
+
+// sincTable is a Kaiser-windowed sinc (β = 7), cut off at a share of Nyquist.
+func sincTable(cutoff float64) []float32 {
+	t := make([]float32, (ratePhases+1)*rateTaps)
+	for p := range ratePhases + 1 {
+		row := t[p*rateTaps : (p+1)*rateTaps]
+		sum := 0.
+		for k := range row {
+			x := float64(k) - (rateTaps/2 - 1) - float64(p)/ratePhases
+			v := cutoff * sinc(cutoff*x) * kaiser(x/(rateTaps/2), 7)
+			row[k] = float32(v)
+			sum += v
+		}
+		for k := range row {
+			row[k] /= float32(sum)
+		}
+	}
+	return t
+}
+
+func sinc(x float64) float64 {
+	if math.Abs(x) < 1e-9 {
+		return 1
+	}
+	return math.Sin(math.Pi*x) / (math.Pi * x)
+}
+
+// kaiser is the Kaiser window at x in [-1, 1].
+func kaiser(x, beta float64) float64 {
+	if x <= -1 || x >= 1 {
+		return 0
+	}
+	return bessel(beta*math.Sqrt(1-x*x)) / bessel(beta)
+}
+
+// bessel is the modified Bessel function of order zero.
+func bessel(x float64) float64 {
+	sum, term := 1., 1.
+	for k := 1.; term > sum*1e-12; k++ {
+		term *= x * x / 4 / (k * k)
+		sum += term
+	}
+	return sum
+}
+
+// need is how many samples feed must be given before pull can make n.
+func (r *resampler) need(n int) int {
+	last := int(r.pos + float64(n-1)*r.step)
+	return max(0, last+rateTaps-len(r.hist))
+}
+
+// feed takes input.
+func (r *resampler) feed(in []float32) { r.hist = append(r.hist, in...) }
+
+// ready is how many samples pull can make.
+func (r *resampler) ready() int {
+	room := float64(len(r.hist)-rateTaps) - r.pos
+	if room < 0 {
+		return 0
+	}
+	return int(room/r.step) + 1
+}
+
+// pull makes len(out) samples, at most ready.
+func (r *resampler) pull(out []float32) {
+	if r.step == 1 && r.pos == math.Trunc(r.pos) {
+		k := int(r.pos) + rateTaps/2 - 1
+		copy(out, r.hist[k:])
+		r.pos += float64(len(out))
+	} else {
+		for i := range out {
+			k := int(r.pos)
+			out[i] = r.at(k, r.pos-float64(k))
+			r.pos += r.step
+		}
+	}
+	done := min(int(r.pos), len(r.hist))
+	r.hist = r.hist[:copy(r.hist, r.hist[done:])]
+	r.pos -= float64(done)
+}
+
+// at interpolates at a fraction of a sample behind the middle of the taps from k.
+func (r *resampler) at(k int, frac float64) float32 {
+	p := frac * ratePhases
+	row := int(p)
+	w := float32(p - float64(row))
+	x := r.hist[k : k+rateTaps]
+	a := r.table[row*rateTaps:][:rateTaps]
+	b := r.table[(row+1)*rateTaps:][:rateTaps]
+	var s, t float32
+	for i, v := range x {
+		s += v * a[i]
+		t += v * b[i]
+	}
+	return s + w*(t-s)
+}

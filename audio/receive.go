@@ -1,0 +1,155 @@
+package audio
+
+import (
+	"time"
+
+	"intercomd/audio/jitter"
+)
+
+// receiver turns the packets of a call into frames for the loudspeaker. It
+// belongs to the pump.
+type receiver struct {
+	jb        *jitter.Buffer
+	dec       decoder
+	codec     int // of dec
+	fifo      fifo
+	pcm       []float32 // scratch for one packet
+	concealed uint64    // frames made up
+	began     bool      // audio of this call has been decoded
+}
+
+func newReceiver() *receiver {
+	return &receiver{
+		jb:   jitter.New(jitter.Config{}),
+		pcm:  make([]float32, maxDecoded),
+		fifo: fifo{buf: make([]float32, 0, 2*maxDecoded)},
+	}
+}
+
+// reset begins a new call.
+func (r *receiver) reset() {
+	r.jb = jitter.New(jitter.Config{})
+	r.dec, r.codec, r.concealed, r.began = nil, codecNone, 0, false
+	r.fifo.clear()
+}
+
+// collect takes what the reader of c has received.
+func (r *receiver) collect(c *conn) {
+	for l := c.next(); l != nil; l = c.next() {
+		r.jb.Put(l.packet, l.arrival)
+		c.drop()
+	}
+}
+
+// frame fills out with the next 10 ms and tells whether the call's audio has
+// begun. now is the engine's clock.
+func (r *receiver) frame(out []float32, now time.Duration) bool {
+	for r.fifo.len() < len(out) {
+		r.more(now)
+	}
+	r.fifo.read(out)
+	return r.began
+}
+
+// more does what the jitter buffer says and appends at least 2.5 ms to the fifo.
+func (r *receiver) more(now time.Duration) {
+	a := r.jb.Next(now, timeOf(r.fifo.len()))
+	if a.Kind == jitter.Play && (r.dec == nil || a.Fresh || a.Codec != r.codec) {
+		r.dec, _ = newDecoder(a.Codec) // cannot fail for a codec that the mailbox lets through
+		r.codec = a.Codec
+	}
+	want := min(samplesOf(a.Duration), len(r.pcm))
+	if r.dec == nil {
+		r.fifo.silence(want)
+		return
+	}
+	switch a.Kind {
+	case jitter.Play:
+		r.play(a)
+		return
+	case jitter.Recover:
+		r.repaired(r.dec.recover(a.Payload, r.pcm[:want]), want)
+	case jitter.Conceal:
+		r.repaired(r.dec.conceal(r.pcm[:want]), want)
+	default:
+		r.fifo.silence(want)
+	}
+}
+
+// seam is the length of the fades where audio was cut out, in samples: 2.5 ms.
+const seam = SampleRate / 400
+
+func (r *receiver) play(a jitter.Action) {
+	n, err := r.dec.decode(a.Payload, r.pcm)
+	if err != nil || n == 0 {
+		r.fifo.silence(max(samplesOf(a.Duration), seam))
+		return
+	}
+	finite(r.pcm[:n])
+	if a.Jump {
+		r.fifo.fadeOut(seam)
+		fadeIn(r.pcm[:min(n, seam)])
+	}
+	r.fifo.write(r.pcm[:n])
+	r.began = true
+}
+
+func (r *receiver) repaired(err error, n int) {
+	if err != nil {
+		r.fifo.silence(n)
+		return
+	}
+	finite(r.pcm[:n])
+	r.fifo.write(r.pcm[:n])
+	r.concealed += uint64((n + Frame - 1) / Frame)
+}
+
+func fadeIn(x []float32) {
+	for i := range x {
+		x[i] *= float32(i+1) / float32(len(x)+1)
+	}
+}
+
+func timeOf(samples int) time.Duration {
+	return time.Duration(samples) * time.Second / SampleRate
+}
+
+// fifo is a queue of samples in one goroutine.
+type fifo struct {
+	buf   []float32
+	front int // samples at the front that were read
+}
+
+func (f *fifo) len() int { return len(f.buf) - f.front }
+
+func (f *fifo) clear() { f.buf, f.front = f.buf[:0], 0 }
+
+// data is what waits, oldest first; it may be changed in place.
+func (f *fifo) data() []float32 { return f.buf[f.front:] }
+
+func (f *fifo) read(out []float32) { f.front += copy(out, f.data()) }
+
+// grow makes room for n samples at the end and returns it.
+func (f *fifo) grow(n int) []float32 {
+	if len(f.buf)+n > cap(f.buf) {
+		f.buf = f.buf[:copy(f.buf, f.data())]
+		f.front = 0
+	}
+	n = min(n, cap(f.buf)-len(f.buf))
+	f.buf = f.buf[:len(f.buf)+n]
+	return f.buf[len(f.buf)-n:]
+}
+
+func (f *fifo) write(x []float32) { copy(f.grow(len(x)), x) }
+
+func (f *fifo) silence(n int) { clear(f.grow(n)) }
+
+// fadeOut fades the last n samples.
+func (f *fifo) fadeOut(n int) {
+	d := f.data()
+	n = min(n, len(d))
+	d = d[len(d)-n:]
+	for i := range d {
+		d[i] *= float32(n-i) / float32(n+1)
+	}
+}
