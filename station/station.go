@@ -135,7 +135,7 @@ func post[T any](s *Station, to chan T, v T) {
 
 func (s *Station) registered(r Registration) {
 	if r.State != s.reg.State {
-		s.log.Info("registration", "state", r.State, "server", r.Server, "error", r.Error)
+		s.log.Debug("registration", "state", r.State, "server", r.Server, "error", r.Error)
 	}
 	s.reg = r
 }

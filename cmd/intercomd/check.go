@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"intercomd/board/gpio"
+	"intercomd/configs"
+	"intercomd/station"
+)
+
+// checkCommand reports every fault of a configuration file.
+func checkCommand(_ context.Context, args []string, io streams) int {
+	path, err := configPath(args)
+	if err != nil || len(args) == 0 {
+		fmt.Fprintln(io.err, "usage: intercomd check FILE")
+		return exitUsage
+	}
+	_, err = configs.Load(path)
+	if err == nil {
+		fmt.Fprintf(io.out, "%s: no faults\n", path)
+		return exitOK
+	}
+	fmt.Fprintln(io.out, err)
+	return exitConfig
+}
+
+// faultsOf turns what Load complains of into faults of the door.
+func faultsOf(path string, err error) []station.Fault {
+	if err == nil {
+		return nil
+	}
+	var list configs.Faults
+	if !errors.As(err, &list) {
+		return []station.Fault{{Key: "config", Code: 1, Text: err.Error(), Remedy: "give intercomd a readable configuration file"}}
+	}
+	var out []station.Fault
+	for i, f := range list {
+		remedy := f.Remedy
+		f.Remedy = ""
+		if remedy == "" {
+			remedy = "correct " + path + " and restart intercomd"
+		}
+		out = append(out, station.Fault{Key: fmt.Sprintf("config.%d", i+1), Code: 1, Text: f.String(), Remedy: remedy})
+	}
+	return out
+}
+
+// lockCommand drives the relays to rest after a crash.
+func lockCommand(_ context.Context, args []string, io streams) int {
+	path, err := configPath(args)
+	if err != nil {
+		fmt.Fprintln(io.err, "intercomd lock:", err)
+		return exitUsage
+	}
+	cfg, err := configs.Load(path)
+	if err != nil { // what could be read of it is still the best there is
+		fmt.Fprintln(io.err, "intercomd lock:", err)
+	}
+	if driver := cfg.Board.Driver; driver != "gpio" && (driver != "auto" || gpio.Available() != nil) {
+		return exitOK // no relay is driven by GPIO lines
+	}
+	if err := gpio.Lock(gpioRelays(cfg), cfg.Board.Chips); err != nil {
+		fmt.Fprintln(io.err, "intercomd lock:", err)
+		return exitFailed
+	}
+	return exitOK
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+)
+
+// Exit codes, as in sysexits.h where it has one.
+const (
+	exitOK     = 0
+	exitFailed = 1  // it was tried and did not work
+	exitUsage  = 64 // the command line cannot be understood
+	exitConfig = 78 // the configuration has faults
+)
+
+// defaultConfig is where the service and the image keep the one file.
+const defaultConfig = "/etc/intercomd/intercom.toml"
+
+type streams struct{ out, err io.Writer }
+
+// subcommand is one thing that the program can be asked to do.
+type subcommand struct {
+	name, args, about string
+	run               func(ctx context.Context, args []string, io streams) int
+}
+
+func subcommands() []subcommand {
+	return []subcommand{
+		{"run", "[FILE]", "be the door station until a signal ends it", runCommand},
+		{"check", "FILE", "report every fault of a configuration file, offline", checkCommand},
+		{"devices", "", "list sound devices and GPIO lines by the names to configure", devicesCommand},
+		{"lock", "[FILE]", "drive the relays to rest (ExecStopPost of the service)", lockCommand},
+		{"version", "", "print the version", versionCommand},
+	}
+}
+
+// command runs the subcommand that args name and returns the exit code.
+func command(ctx context.Context, args []string, io streams) int {
+	if len(args) == 0 {
+		usage(io.err)
+		return exitUsage
+	}
+	for _, s := range subcommands() {
+		if s.name == args[0] {
+			return s.run(ctx, args[1:], io)
+		}
+	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		usage(io.out)
+		return exitOK
+	}
+	fmt.Fprintf(io.err, "intercomd: there is no command %q\n\n", args[0])
+	usage(io.err)
+	return exitUsage
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "intercomd is the firmware of a SIP door intercom.\n\nUsage:\n")
+	for _, s := range subcommands() {
+		fmt.Fprintf(w, "  intercomd %-24s %s\n", s.name+" "+s.args, s.about)
+	}
+	fmt.Fprintf(w, "\nWithout FILE the configuration is %s.\n", defaultConfig)
+}
+
+// configPath is the file that the arguments name.
+func configPath(args []string) (string, error) {
+	switch len(args) {
+	case 0:
+		return defaultConfig, nil
+	case 1:
+		return args[0], nil
+	default:
+		return "", fmt.Errorf("one file at most, not %d arguments", len(args))
+	}
+}
+
+func versionCommand(_ context.Context, _ []string, io streams) int {
+	fmt.Fprintln(io.out, "intercomd", buildVersion())
+	return exitOK
+}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"intercomd/audio"
+	"intercomd/audio/portaudio"
+	"intercomd/configs"
+	"intercomd/phone"
+	"intercomd/phone/rtc"
+	"intercomd/station"
+	"intercomd/web"
+)
+
+// runCommand is the daemon. A configuration that cannot be used does not keep it
+// from running: the door then shows on its lamp and page what is wrong.
+func runCommand(ctx context.Context, args []string, io streams) int {
+	path, err := configPath(args)
+	if err != nil {
+		fmt.Fprintln(io.err, "intercomd run:", err)
+		return exitUsage
+	}
+	cfg, err := configs.Load(path)
+	log := newLogger(io.err, cfg.Log)
+	log.Info("starting", "version", buildVersion(), "config", path)
+	d := &daemon{cfg: cfg, faults: faultsOf(path, err), log: log}
+	if err := d.run(ctx); err != nil {
+		log.Error("stopped", "error", err)
+		return exitFailed
+	}
+	log.Info("stopped")
+	return exitOK
+}
+
+// daemon is everything that runs. It starts what can be started, wires it, and
+// ends it in the order in which the far ends want to hear of it: the call, the
+// registration, then sound, board and page.
+type daemon struct {
+	cfg    *configs.Config
+	faults []station.Fault // of the configuration
+	log    *slog.Logger
+
+	keep    *store // nil: nothing can be kept
+	voice   *voice
+	board   *doorBoard
+	station *station.Station
+	phone   *phone.UA // nil: the configuration cannot be used
+	media   *rtc.Factory
+	web     *web.Server // nil: none is wanted
+
+	stop context.CancelCauseFunc // ends the daemon
+}
+
+// run returns after ctx has ended and everything has come to rest. An error
+// means that only a new process can go on.
+func (d *daemon) run(ctx context.Context) error {
+	ctx, d.stop = context.WithCancelCause(ctx)
+	defer d.stop(nil)
+	services, endServices := context.WithCancel(context.WithoutCancel(ctx))
+	defer endServices()
+
+	if err := d.build(services); err != nil {
+		return err
+	}
+	var running sync.WaitGroup
+	d.serve(services, &running)
+	call, endPhone := context.WithCancel(services)
+	defer endPhone()
+	registered := d.register(call)
+
+	d.station.Run(ctx) // the call ends in here
+	endPhone()
+	<-registered // hung up and unregistered
+	endServices()
+	running.Wait()
+	if err := d.board.Close(); err != nil {
+		d.log.Warn("the board did not close cleanly", "error", err)
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// build makes the parts and wires them; nothing runs yet but the board.
+func (d *daemon) build(services context.Context) error {
+	memory := d.openStore()
+	d.voice = &voice{}
+	conf := audioConfig(d.cfg, d.log.With("part", "audio"))
+	conf.Notify = d.audioEvent
+	engine, err := audio.New(conf, portaudio.New(d.log.With("part", "audio")))
+	if err != nil {
+		return fmt.Errorf("sound: %w", err)
+	}
+	d.voice.engine = engine
+
+	b, panel := openBoard(services, d.cfg, d.log.With("part", "board"))
+	d.board = newDoorBoard(b)
+
+	if len(d.faults) == 0 {
+		if err := d.buildPhone(); err != nil {
+			d.fault(station.Fault{Key: "phone", Code: 1, Text: err.Error(), Remedy: "correct it in the configuration file and restart intercomd"})
+		}
+	}
+	sc := stationConfig(d.cfg, d.log.With("part", "door"))
+	sc.Memory, sc.Ports = memory, d.ports()
+	d.station = station.New(sc, d.dialer(), d.voice, d.board)
+	for _, f := range d.faults {
+		d.station.SetFault(f)
+	}
+	if d.cfg.Web.Listen != "" {
+		var p web.Panel // stays nil without a simulated board
+		if panel != nil {
+			p = panel
+		}
+		d.web = web.New(web.Config{Listen: d.cfg.Web.Listen, Log: d.log.With("part", "web")}, d.station, p)
+	}
+	return nil
+}
+
+func (d *daemon) fault(f station.Fault) {
+	d.log.Error(f.Text, "remedy", f.Remedy)
+	d.faults = append(d.faults, f)
+}
+
+// openStore returns what was kept; without a place to keep things the door works
+// on and says so.
+func (d *daemon) openStore() station.Memory {
+	const remedy = "see that state.dir exists, belongs to intercomd and has room"
+	keep, err := openStore(stateDir(d.cfg.State.Dir))
+	if err != nil {
+		d.log.Warn("nothing will survive a restart", "error", err, "remedy", remedy)
+		return station.Memory{}
+	}
+	d.keep = keep
+	memory, err := keep.memory()
+	if err != nil {
+		d.log.Warn("what was kept cannot be read and is forgotten", "error", err)
+	}
+	return memory
+}
+
+// stateDir is the configured directory, or the one that systemd made.
+func stateDir(configured string) string {
+	if configured != "" {
+		return configured
+	}
+	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" {
+		return dir
+	}
+	return "/var/lib/intercomd"
+}
+
+func (d *daemon) buildPhone() error {
+	media, err := rtc.New(mediaConfig(d.cfg, d.keep, d.log.With("part", "media")))
+	if err != nil {
+		return err
+	}
+	d.media = media
+	conf, err := phoneConfig(d.cfg, mediaFactory{media}, d.keep, d.log.With("part", "phone"))
+	if err != nil {
+		return err
+	}
+	d.phone, err = phone.New(conf)
+	return err
+}
+
+// dialer is the phone as the station uses it; without a usable configuration it
+// is one that cannot call.
+func (d *daemon) dialer() station.Phone {
+	if d.phone == nil {
+		return noPhone{}
+	}
+	return dialer{ua: d.phone, log: d.log}
+}
+
+// ports are the station's ways out.
+func (d *daemon) ports() station.Ports {
+	p := station.Ports{
+		ClockKnown: func() bool { return time.Now().After(built()) },
+		Notify: func(n station.Notice) {
+			d.log.Warn("notice", "kind", n.Kind, "key", n.Key, "text", n.Text, "over", n.Over)
+		},
+	}
+	if d.keep != nil {
+		p.Save = func(m station.Memory) { d.keep.later(d.log, func() error { return d.keep.saveMemory(m) }) }
+		p.Audit = func(a station.Audit) { d.keep.later(d.log, func() error { return d.keep.audit(a) }) }
+	}
+	return p
+}
+
+// serve starts what runs until the very end.
+func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup) {
+	running.Go(func() {
+		if err := d.voice.engine.Run(ctx); err != nil {
+			d.log.Error("sound", "error", err)
+		}
+	})
+	running.Go(func() { tellSystemd(ctx, d.station, d.log) })
+	if d.keep != nil {
+		running.Go(func() { d.keep.run(ctx, d.log) })
+		running.Go(func() { d.keepClock(ctx) })
+	}
+	if d.web != nil {
+		running.Go(func() {
+			if err := d.web.Run(ctx); err != nil {
+				d.log.Error("the status page is off", "error", err)
+				d.station.SetFault(station.Fault{Key: "web", Code: 1, Text: err.Error(), Remedy: "choose another port in web.listen, or end what uses this one"})
+			}
+		})
+	}
+}
+
+// register runs the phone until ctx ends. The channel is closed when it has come
+// to rest.
+func (d *daemon) register(ctx context.Context) <-chan struct{} {
+	rest := make(chan struct{})
+	if d.phone == nil {
+		close(rest)
+		return rest
+	}
+	d.station.SetRegistration(station.Registration{State: station.RegConnecting, Since: time.Now()})
+	var parts sync.WaitGroup
+	over := make(chan struct{})
+	parts.Go(func() {
+		defer close(over)
+		if err := d.phone.Run(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("phone", "error", err)
+		}
+	})
+	parts.Go(func() {
+		for {
+			select {
+			case r := <-d.phone.Registrations():
+				d.station.SetRegistration(registration(r))
+			case c := <-d.phone.Incoming():
+				d.station.Offer(newCall(c, d.log))
+			case <-over:
+				return
+			}
+		}
+	})
+	go func() {
+		parts.Wait()
+		if err := d.media.Close(); err != nil {
+			d.log.Warn("media did not close cleanly", "error", err)
+		}
+		close(rest)
+	}()
+	return rest
+}
+
+// keepClock saves the time now and then, as a floor for a board without a
+// battery clock.
+func (d *daemon) keepClock(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if now := time.Now(); now.After(d.keep.clock()) && now.After(built()) {
+			d.keep.later(d.log, func() error { return d.keep.saveClock(now) })
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// audioEvent passes news of the sound on. A sound system that hangs can only be
+// used again by a new process: the daemon ends as soon as no call is up.
+func (d *daemon) audioEvent(e audio.Event) {
+	if e.Kind != audio.DeviceHung {
+		d.voice.notify(e)
+		return
+	}
+	d.log.Error("the sound system does not answer: restarting when no call is up")
+	go func() {
+		for {
+			changed := d.station.Changed()
+			if s := d.station.Snapshot().State; s == station.Idle || s == station.Stopped {
+				d.stop(audio.ErrDeviceHung)
+				return
+			}
+			<-changed
+		}
+	}()
+}

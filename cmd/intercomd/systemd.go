@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+
+	"intercomd/station"
+)
+
+// tellSystemd reports readiness, the status line and health to systemd, and
+// returns when ctx ends. Without systemd it does nothing.
+//
+// The watchdog is fed only while the station publishes: a process whose core
+// hangs is restarted, however busy the rest of it may be.
+func tellSystemd(ctx context.Context, st *station.Station, log *slog.Logger) {
+	if sent, err := systemd.SdNotify(false, systemd.SdNotifyReady); err != nil || !sent {
+		if err != nil {
+			log.Warn("systemd could not be told that the door is ready", "error", err)
+		}
+		return
+	}
+	defer func() { _, _ = systemd.SdNotify(false, systemd.SdNotifyStopping) }()
+	every, err := systemd.SdWatchdogEnabled(false)
+	if err != nil || every <= 0 {
+		every = 10 * time.Second
+	}
+	tick := time.NewTicker(every / 3)
+	defer tick.Stop()
+	for {
+		snap := st.Snapshot()
+		if time.Since(snap.Time) < every/2 {
+			_, _ = systemd.SdNotify(false, systemd.SdNotifyWatchdog+"\nSTATUS="+statusLine(snap))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// statusLine is the state of the door in one line, for systemctl status.
+func statusLine(s *station.Snapshot) string {
+	line := string(s.State)
+	if s.Call != nil {
+		line += " " + s.Call.Peer.User
+	}
+	line += ", " + string(s.Registration.State)
+	if n := len(s.Faults); n > 0 {
+		line += fmt.Sprintf(", %d faults: %s", n, s.Faults[0].Text)
+	}
+	return line
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"intercomd/audio"
+	"intercomd/audio/aec"
+	"intercomd/audio/speexdsp"
+)
+
+// echo lets the audio engine use a canceller of package aec.
+type echo struct{ aec.Canceller }
+
+func (e echo) Stats() audio.EchoStats {
+	s := e.Canceller.Stats()
+	return audio.EchoStats{
+		ERLE: float64(s.ERLE), Delay: time.Duration(float64(s.Delay) * float64(time.Millisecond)),
+		DoubleTalk: float64(s.DoubleTalk), Noise: float64(s.Noise), Diverged: s.Diverged, Howling: s.Howling,
+	}
+}
+
+// newEcho makes the canceller that the configuration names; nil for none.
+func newEcho(name string, log *slog.Logger) func() audio.EchoCanceller {
+	switch name {
+	case "kalman":
+		return func() audio.EchoCanceller { return echo{aec.NewKalman()} }
+	case "speexdsp":
+		return func() audio.EchoCanceller {
+			s, err := speexdsp.New(speexTail)
+			if err != nil {
+				log.Error("speexdsp cannot be used, taking the built-in canceller", "error", err)
+				return echo{aec.NewKalman()}
+			}
+			return echo{aec.NewAligned(s)}
+		}
+	default:
+		return nil
+	}
+}
+
+// speexTail is the length of echo that speexdsp is made to model, in ms: what a
+// door station and its wall give back. aec.Aligned takes the delay of the sound
+// card out before.
+const speexTail = 128

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/pion/rtp"
+
+	"intercomd/audio"
+	"intercomd/phone"
+	"intercomd/phone/rtc"
+	"intercomd/station"
+)
+
+// dialer lets the station place calls with the phone.
+type dialer struct {
+	ua  *phone.UA
+	log *slog.Logger
+}
+
+func (d dialer) Dial(target string) station.Call { return newCall(d.ua.Dial(target), d.log) }
+
+// call lets the station use a call of the phone.
+type call struct {
+	*phone.Call
+	log    *slog.Logger
+	link   *link
+	events chan station.CallEvent
+	told   chan station.CallEvent // by the audio engine
+}
+
+const (
+	eventsKept = 64 // of a call that the station has stopped to listen to
+	toldKept   = 8
+)
+
+func newCall(pc *phone.Call, log *slog.Logger) *call {
+	c := &call{Call: pc, log: log, link: &link{call: pc},
+		events: make(chan station.CallEvent, eventsKept), told: make(chan station.CallEvent, toldKept)}
+	go c.translate()
+	return c
+}
+
+// translate turns the phone's events into the station's until the call is over.
+func (c *call) translate() {
+	defer close(c.events)
+	for {
+		select {
+		case e, ok := <-c.Call.Events():
+			if !ok {
+				return
+			}
+			if kind, ok := eventKinds[e.Kind]; ok {
+				c.pass(station.CallEvent{Kind: kind, At: e.At, Digit: e.Digit, Ending: ending(e.Ending)})
+			}
+		case e := <-c.told:
+			c.pass(e)
+		}
+	}
+}
+
+// pass hands an event over. Nobody listens any more to a call that the door has
+// ended, so what does not fit is dropped.
+func (c *call) pass(e station.CallEvent) {
+	select {
+	case c.events <- e:
+	default:
+	}
+}
+
+// tell adds an event that the phone cannot know of. It never blocks.
+func (c *call) tell(e station.CallEvent) {
+	select {
+	case c.told <- e:
+	default:
+	}
+}
+
+func (c *call) Peer() station.Peer {
+	p := c.Remote()
+	return station.Peer{URI: p.URI, User: p.User, Name: p.Name}
+}
+
+func (c *call) Events() <-chan station.CallEvent { return c.events }
+func (c *call) End(why station.Cause)            { c.Call.End(endReason(why)) }
+
+var eventKinds = map[phone.EventKind]station.EventKind{
+	phone.Sent:       station.Sent,
+	phone.Ringing:    station.FarRinging,
+	phone.EarlyMedia: station.EarlyMedia,
+	phone.Answered:   station.Answered,
+	phone.MediaUp:    station.MediaUp,
+	phone.Digit:      station.Digit,
+	phone.Held:       station.Held,
+	phone.Resumed:    station.Resumed,
+	phone.Ended:      station.Ended,
+}
+
+var causes = map[phone.Cause]station.Cause{
+	phone.LocalHangup:       station.CauseHangup,
+	phone.RemoteHangup:      station.CauseHangup,
+	phone.Cancelled:         station.CauseCancelled,
+	phone.Busy:              station.CauseBusy,
+	phone.Refused:           station.CauseRefused,
+	phone.NotFound:          station.CauseNotFound,
+	phone.Unavailable:       station.CauseNotReachable,
+	phone.NoAnswer:          station.CauseNoAnswer,
+	phone.NoCodec:           station.CauseNoCodec,
+	phone.MediaFault:        station.CauseMediaLost,
+	phone.NetworkLost:       station.CauseNetwork,
+	phone.NotRegistered:     station.CauseOffline,
+	phone.AnsweredElsewhere: station.CauseElsewhere,
+	phone.Shutdown:          station.CauseShutdown,
+	phone.Failed:            station.CauseFailed,
+}
+
+func ending(e phone.Ending) station.Ending {
+	out := station.Ending{Cause: causes[e.Cause], By: station.ByPeer, Status: e.Status, Reason: e.Reason}
+	switch {
+	case e.Local:
+		out.By = station.ByDoor
+	case e.Cause == phone.NetworkLost, e.Cause == phone.MediaFault, e.Cause == phone.NotRegistered:
+		out.By = station.ByNet
+	}
+	if out.Cause == "" {
+		out.Cause = station.CauseFailed
+	}
+	return out
+}
+
+// endReason is what the far end and the phone's log are told.
+func endReason(why station.Cause) phone.Cause {
+	switch why {
+	case station.CauseBusy:
+		return phone.Busy
+	case station.CauseRefused:
+		return phone.Refused
+	case station.CauseNoAnswer:
+		return phone.NoAnswer
+	case station.CauseShutdown:
+		return phone.Shutdown
+	case station.CauseCancelled:
+		return phone.Cancelled
+	default:
+		return phone.LocalHangup
+	}
+}
+
+// registration translates how the phone stands with its server.
+func registration(r phone.Registration) station.Registration {
+	out := station.Registration{State: station.RegState(r.State), Server: r.Server, User: r.User,
+		Since: r.Since, Expires: r.Expires, Retry: r.Retry, Remedy: r.Remedy}
+	if r.State == phone.Offline {
+		out.State = station.RegOff
+	}
+	if r.Err != nil {
+		out.Error = r.Err.Error()
+	}
+	return out
+}
+
+// mediaFactory lets the phone make sessions of package rtc.
+type mediaFactory struct{ *rtc.Factory }
+
+func (f mediaFactory) NewSession(ctx context.Context) (phone.MediaSession, error) {
+	return f.Factory.NewSession(ctx)
+}
+
+// link carries the packets of a call between rtc and audio.
+type link struct {
+	call *phone.Call
+	rtp  rtp.Packet // of Read
+}
+
+// session is the call's media; nil while nothing has been negotiated.
+func (l *link) session() *rtc.Session {
+	s, _ := l.call.Media().(*rtc.Session)
+	return s
+}
+
+func (l *link) Read(p *audio.Packet) error {
+	s := l.session()
+	if s == nil {
+		return io.EOF
+	}
+	for {
+		if err := s.ReadRTP(p.Payload, &l.rtp); err != nil {
+			return err
+		}
+		c, ok := s.CodecOf(l.rtp.PayloadType)
+		if !ok {
+			continue // a payload type that nobody has agreed to
+		}
+		*p = audio.Packet{SSRC: l.rtp.SSRC, Seq: l.rtp.SequenceNumber, Timestamp: l.rtp.Timestamp,
+			Marker: l.rtp.Marker, Codec: codec(c), Payload: l.rtp.Payload}
+		return nil
+	}
+}
+
+func (l *link) Write(payload []byte, samples uint32, marker bool) error {
+	s := l.session()
+	if s == nil {
+		return nil
+	}
+	return s.WriteFrame(payload, samples, marker)
+}
+
+func (l *link) Codec() audio.Codec {
+	s := l.session()
+	if s == nil {
+		return audio.Codec{}
+	}
+	return codec(s.Codec())
+}
+
+func codec(c rtc.Codec) audio.Codec {
+	return audio.Codec{Name: c.Name, ClockRate: c.ClockRate, Channels: c.Channels, Ptime: c.Ptime, FEC: c.FEC}
+}
+
+// onThisMachine reports whether a server URL leads to loopback, so that the
+// media must use loopback too.
+func onThisMachine(server string) bool {
+	u, err := url.Parse(server)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return strings.EqualFold(u.Hostname(), "localhost") || ip != nil && ip.IsLoopback()
+}
+
+var (
+	_ station.Phone = dialer{}
+	_ station.Call  = (*call)(nil)
+	_ audio.Link    = (*link)(nil)
+)

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"intercomd/board"
+	"intercomd/configs"
+	"intercomd/phone"
+	"intercomd/station"
+)
+
+func TestEveryEndingHasItsWord(t *testing.T) {
+	for _, c := range []phone.Cause{phone.LocalHangup, phone.RemoteHangup, phone.Cancelled, phone.Busy, phone.Refused, phone.NotFound,
+		phone.Unavailable, phone.NoAnswer, phone.NoCodec, phone.MediaFault, phone.NetworkLost, phone.NotRegistered,
+		phone.AnsweredElsewhere, phone.Shutdown, phone.Failed} {
+		if causes[c] == "" {
+			t.Errorf("%s means nothing to the door", c)
+		}
+	}
+	if got := ending(phone.Ending{Cause: "new"}); got.Cause != station.CauseFailed {
+		t.Errorf("an unknown cause became %q", got.Cause)
+	}
+	if got := ending(phone.Ending{Cause: phone.NetworkLost}); got.By != station.ByNet {
+		t.Errorf("a lost connection was ended by %q", got.By)
+	}
+	if got := ending(phone.Ending{Cause: phone.Shutdown, Local: true}); got.By != station.ByDoor {
+		t.Errorf("a local end was ended by %q", got.By)
+	}
+}
+
+func TestEveryPatternCanBeShown(t *testing.T) {
+	patterns := []station.Pattern{station.LampOff, station.LampOn, station.LampSlow, station.LampFast, station.LampPulse}
+	for n := 1; n <= 9; n++ {
+		patterns = append(patterns, station.Blink(n))
+	}
+	for _, p := range patterns {
+		if _, ok := board.Named(string(p)); !ok {
+			t.Errorf("no board knows the pattern %q", p)
+		}
+	}
+}
+
+func TestStationConfig(t *testing.T) {
+	c, faults := configs.Parse("test.toml", []byte(`
+[sip]
+server = "wss://pbx.example.lan"
+user = "1000"
+password = "x"
+[call]
+target = "1001"
+[incoming]
+answer = "reject"
+auto_answer = ["1002"]
+[door]
+key = "5"
+relay = "gate"
+[[button]]
+name = "bell"
+line = 1
+[[button]]
+name = "open"
+line = 2
+target = "1003"
+in_call = "dtmf:5#"
+[[relay]]
+name = "gate"
+line = 3
+pulse = "5s"
+`))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	s := stationConfig(&c, slog.New(slog.DiscardHandler))
+	if b := s.Buttons[0]; b.Press != (station.Action{Do: station.Dial, Target: "1001"}) || b.InCall.Do != station.HangUp {
+		t.Errorf("bell %+v", b)
+	}
+	if b := s.Buttons[1]; b.Press.Target != "1003" || b.InCall != (station.Action{Do: station.SendDTMF, Digits: "5#"}) {
+		t.Errorf("open %+v", b)
+	}
+	if s.Incoming.Mode != station.AnswerReject || s.Incoming.Auto[0] != "1002" {
+		t.Errorf("incoming %+v", s.Incoming)
+	}
+	if a := s.Door.Access; a.Key != "5" || a.Relay != "gate" || s.Door.Pulses["gate"] != 5*time.Second {
+		t.Errorf("door %+v", s.Door)
+	}
+}
+
+func TestOnThisMachine(t *testing.T) {
+	for url, want := range map[string]bool{
+		"ws://127.0.0.1:5066": true, "wss://localhost": true, "wss://[::1]:7443/ws": true,
+		"wss://pbx.example.lan:7443": false, "wss://10.0.0.1": false, "::": false,
+	} {
+		if got := onThisMachine(url); got != want {
+			t.Errorf("%s: %v", url, got)
+		}
+	}
+}
+
+// run runs a subcommand and returns its exit code and output.
+func run(t *testing.T, args ...string) (code int, out string) {
+	t.Helper()
+	var b strings.Builder
+	code = command(t.Context(), args, streams{out: &b, err: &b})
+	return code, b.String()
+}
+
+func TestCommandLine(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "door.toml")
+	if err := os.WriteFile(file, []byte("[sip]\nserver = \"wss://pbx.example.lan\"\nuser = \"1000\"\npasword = \"x\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		args []string
+		code int
+		want []string
+	}{
+		"nothing":        {nil, exitUsage, []string{"Usage:", "intercomd run"}},
+		"help":           {[]string{"help"}, exitOK, []string{"Usage:"}},
+		"unknown":        {[]string{"dance"}, exitUsage, []string{`no command "dance"`}},
+		"version":        {[]string{"version"}, exitOK, []string{"intercomd "}},
+		"check nothing":  {[]string{"check"}, exitUsage, []string{"usage: intercomd check FILE"}},
+		"check no file":  {[]string{"check", file + ".not"}, exitConfig, []string{file + ".not", "; "}},
+		"check faults":   {[]string{"check", file}, exitConfig, []string{file + ":4: sip.pasword", "password", "call.target"}},
+		"too many files": {[]string{"run", "a", "b"}, exitUsage, []string{"one file at most"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			code, out := run(t, tt.args...)
+			if code != tt.code {
+				t.Errorf("exit code %d, want %d", code, tt.code)
+			}
+			for _, w := range tt.want {
+				if !strings.Contains(out, w) {
+					t.Errorf("output lacks %q:\n%s", w, out)
+				}
+			}
+		})
+	}
+}
+
+func TestFaultsOfTheConfigurationReachTheDoor(t *testing.T) {
+	err := configs.Faults{{File: "a.toml", Line: 3, Key: "sip.user", Problem: "is missing", Remedy: "write it"}, {File: "a.toml", Problem: "is empty"}}
+	got := faultsOf("a.toml", err)
+	if len(got) != 2 || got[0].Text != "a.toml:3: sip.user: is missing" || got[0].Remedy != "write it" || got[1].Remedy == "" || got[0].Key == got[1].Key {
+		t.Errorf("faults %+v", got)
+	}
+	if faultsOf("a.toml", nil) != nil {
+		t.Error("faults without an error")
+	}
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"sync/atomic"
+
+	"intercomd/audio"
+	"intercomd/station"
+)
+
+// voice lets the station use the audio engine.
+type voice struct {
+	engine *audio.Engine
+	open   atomic.Pointer[call] // whose first audio is news
+}
+
+func (v *voice) Play(t station.Tone) { v.engine.Play(string(t)) }
+func (v *voice) Silence()            { v.engine.Silence() }
+
+func (v *voice) Open(c station.Call, d station.Direction) {
+	pc, ok := c.(*call)
+	if !ok {
+		return // a call that never left the phone has no audio
+	}
+	v.open.Store(pc)
+	v.engine.Connect(pc.link, d == station.Talk)
+}
+
+func (v *voice) Close() {
+	v.engine.Disconnect()
+	v.open.Store(nil)
+}
+
+// notify passes on when the first audio of a call was heard or sent.
+func (v *voice) notify(e audio.Event) {
+	c := v.open.Load()
+	if c == nil {
+		return
+	}
+	switch e.Kind {
+	case audio.FirstHeard:
+		c.tell(station.CallEvent{Kind: station.FirstHeard, At: e.At})
+	case audio.FirstSpoken:
+		c.tell(station.CallEvent{Kind: station.FirstSpoken, At: e.At})
+	}
+}
+
+func (v *voice) Sound() station.Sound {
+	s := v.engine.Status()
+	return station.Sound{
+		Input: device(s.Input), Output: device(s.Output),
+		Mic: station.Level(s.Mic), Speaker: station.Level(s.Speaker),
+		MicLive: s.MicLive, Tone: station.Tone(s.Tone), Codec: s.Codec,
+		Stats: station.AudioStats{
+			Received: s.Call.Received, Lost: s.Call.Lost, Concealed: s.Call.Concealed, Sent: s.Call.Sent,
+			JitterMS: float64(s.Call.Target.Microseconds()) / 1000, Xruns: s.Xruns,
+			ERLE: s.Echo.ERLE, EchoDelay: float64(s.Echo.Delay.Microseconds()) / 1000,
+			DoubleTalk: s.Echo.DoubleTalk, Noise: s.Echo.Noise,
+		},
+	}
+}
+
+func device(d audio.DeviceStatus) station.Device {
+	out := station.Device{Wanted: d.Wanted, Name: d.Name, OK: d.OK, Error: d.Error}
+	if d.Error != "" {
+		out.Remedy = "see `intercomd devices` for the names there are, and whether the card is plugged in"
+	}
+	return out
+}
+
+var _ station.Voice = (*voice)(nil)
