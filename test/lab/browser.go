@@ -86,8 +86,8 @@ func (b *Browser) Open(url string) (*Page, error) {
 // Close closes the tab.
 func (p *Page) Close() { p.stop() }
 
-// Do evaluates JavaScript; a promise is waited for. out, if not nil, receives
-// the value.
+// Do evaluates a JavaScript expression; a promise is waited for. out, if not nil,
+// receives the value.
 func (p *Page) Do(ctx context.Context, js string, out any) error {
 	run, cancel := context.WithCancel(p.ctx)
 	defer cancel()
@@ -95,6 +95,8 @@ func (p *Page) Do(ctx context.Context, js string, out any) error {
 	var value []byte
 	var err error
 	if out == nil {
+		// The value may be anything, such as a whole telephone: it stays in the page.
+		js = "(async () => { await (" + js + ") })()"
 		_, err = chromedp.Run(run, chromedp.Evaluate[chromedp.Void](js, chromedp.EvalAwaitPromise))
 	} else if value, err = chromedp.Run(run, chromedp.Evaluate[[]byte](js, chromedp.EvalAwaitPromise)); err == nil {
 		err = json.Unmarshal(value, out)

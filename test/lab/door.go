@@ -148,6 +148,10 @@ type Status struct {
 			Name    string `json:"name"`
 			Pattern string `json:"pattern"`
 		} `json:"lamps"`
+		Inputs []struct {
+			Name   string `json:"name"`
+			Active bool   `json:"active"`
+		} `json:"inputs"`
 		Relays []struct {
 			Name string `json:"name"`
 			On   bool   `json:"on"`
@@ -246,8 +250,8 @@ func (d *Door) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
-// Press presses a button of the simulated board for 100 ms. It returns the time
-// at which it did.
+// Press presses a button of the simulated board for 100 ms and returns, when it
+// is up again, the time at which it went down.
 func (d *Door) Press(ctx context.Context, input string) (time.Time, error) {
 	form := url.Values{"input": {input}, "hold": {"100"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL+"panel/press", strings.NewReader(form.Encode()))
@@ -257,7 +261,17 @@ func (d *Door) Press(ctx context.Context, input string) (time.Time, error) {
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	at := time.Now()
-	_, err = d.do(req)
+	if _, err = d.do(req); err != nil {
+		return at, err
+	}
+	_, err = d.Wait(ctx, "letting go of "+input, func(s Status) bool {
+		for _, in := range s.Board.Inputs {
+			if in.Name == input && in.Active {
+				return false
+			}
+		}
+		return time.Since(at) > 150*time.Millisecond
+	})
 	return at, err
 }
 

@@ -77,7 +77,7 @@ func (b *Browser) OpenPhone(ctx context.Context, url, ws, user, incoming string)
 // Incoming changes what the phone does with calls from now on and forgets what
 // it noted so far.
 func (p *WebPhone) Incoming(ctx context.Context, what string) error {
-	return p.Do(ctx, fmt.Sprintf("phone.options.incoming = %q; probe.reset()", what), nil)
+	return p.Do(ctx, fmt.Sprintf("(phone.options.incoming = %q, probe.reset())", what), nil)
 }
 
 // Tone measures freq (Hz) in the last 500 ms of what the phone hears, dBFS.

@@ -199,8 +199,7 @@ func TestCalls(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := s
 			s.T = t
-			s.incoming("ring")
-			s.inState("idle")
+			s.rest()
 			s.begin = time.Now()
 			c.play(&s)
 			r, err := s.door.Over(within(t, 15*time.Second), s.begin)
@@ -214,6 +213,21 @@ func TestCalls(t *testing.T) {
 			t.Log(ledger(r))
 		})
 	}
+}
+
+// rest brings everybody to rest, whatever the row before left behind.
+func (s *stage) rest() {
+	s.Helper()
+	_ = s.door.Hangup(within(s.T, 5*time.Second)) // there may be nothing to hang up
+	s.inState("idle")
+	s.must(s.page.Until(within(s.T, 10*time.Second), "phone.session === null"))
+	s.incoming("ring")
+	s.must(lab.Poll(within(s.T, 5*time.Second), func() error {
+		if level := lab.Level(s.ear.Last(200*time.Millisecond), pageTone); level > audible {
+			return fmt.Errorf("the door still plays the page's tone at %.1f dBFS", level)
+		}
+		return nil
+	}))
 }
 
 // quiet makes sure that the microphone is off after a call.

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // Tones of the two sides: nothing that happens by itself, no harmonics of each other.
 const (
-	pageTone = 440.0  // Hz, from the web phone's microphone
+	pageTone = 1700.0 // Hz, from the web phone's microphone
 	doorTone = 1000.0 // Hz, into the door's microphone
 	audible  = -45.0  // dBFS; the tones are played at -12
 )
