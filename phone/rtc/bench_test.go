@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -75,5 +76,82 @@ func BenchmarkPacket(b *testing.B) {
 	for b.Loop() {
 		must(b, x.WriteFrame(payload, 960, false))
 		must(b, y.ReadRTP(buf, &p))
+	}
+}
+
+// BenchmarkFork measures the silence when early media of one endpoint is followed
+// by the answer of another: from Accept to the first packet heard of it.
+func BenchmarkFork(b *testing.B) {
+	f := testFactory(b, Config{})
+	payload := []byte{1, 2, 3}
+	for b.Loop() {
+		b.StopTimer()
+		x, err := f.NewSession(b.Context())
+		must(b, err)
+		y, err := f.NewSession(b.Context())
+		must(b, err)
+		z, err := f.NewSession(b.Context())
+		must(b, err)
+		connect(b, x, y)
+		offer, err := x.Offer()
+		must(b, err)
+		answer, err := z.Answer(offer)
+		must(b, err)
+		stop := make(chan struct{})
+		done := make(chan struct{})
+		go func() { // z speaks as soon as it can
+			defer close(done)
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+					_ = z.WriteFrame(payload, 960, false)
+				}
+			}
+		}()
+		b.StartTimer()
+		must(b, x.Accept(answer))
+		var p rtp.Packet
+		must(b, x.ReadRTP(make([]byte, 1500), &p))
+		b.StopTimer()
+		close(stop)
+		<-done
+		for _, s := range []*Session{x, y, z} {
+			must(b, s.Close())
+		}
+		b.StartTimer()
+	}
+}
+
+// BenchmarkHeap reports what a connected session keeps in memory and in goroutines.
+func BenchmarkHeap(b *testing.B) {
+	f := testFactory(b, Config{})
+	memory := func() (bytes uint64, goroutines int) {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse, runtime.NumGoroutine()
+	}
+	for b.Loop() {
+		b.StopTimer()
+		before, routines := memory()
+		var all []*Session
+		for range 10 {
+			x, err := f.NewSession(b.Context())
+			must(b, err)
+			y, err := f.NewSession(b.Context())
+			must(b, err)
+			connect(b, x, y)
+			all = append(all, x, y)
+		}
+		after, more := memory()
+		b.ReportMetric(float64(after-before)/float64(len(all))/1024, "KiB/session")
+		b.ReportMetric(float64(more-routines)/float64(len(all)), "goroutines/session")
+		for _, s := range all {
+			must(b, s.Close())
+		}
+		b.StartTimer()
 	}
 }

@@ -43,7 +43,7 @@ func LoadOrCreateCertificate(path string) (*webrtc.Certificate, error) {
 			return fallback(now, fmt.Errorf("reading the DTLS certificate: %w", err))
 		}
 	}
-	cert, text, err := createCertificate(now)
+	cert, text, err := createCertificate(validUntil(now))
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func LoadOrCreateCertificate(path string) (*webrtc.Certificate, error) {
 }
 
 func fallback(now time.Time, cause error) (*webrtc.Certificate, error) {
-	cert, _, err := createCertificate(now)
+	cert, _, err := createCertificate(validUntil(now))
 	if err != nil {
 		return nil, errors.Join(cause, err)
 	}
@@ -69,10 +69,18 @@ func lasts(c *webrtc.Certificate, now time.Time) bool {
 	return now.Add(certificateMargin).Before(c.Expires())
 }
 
-// createCertificate makes key and certificate, and their PEM text. Boards without
-// a clock start in the past, so the certificate is valid from a fixed day on and
-// its end never lies before that of a clock that is right.
-func createCertificate(now time.Time) (*webrtc.Certificate, []byte, error) {
+// validUntil is the end of a certificate that is made now. Boards without a clock
+// start in the past; the end never lies before that of a clock that is right.
+func validUntil(now time.Time) time.Time {
+	if floor := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); now.Before(floor) {
+		now = floor
+	}
+	return now.Add(certificateLife)
+}
+
+// createCertificate makes key and certificate, and their PEM text. It is valid
+// from a fixed day on, for the same reason.
+func createCertificate(until time.Time) (*webrtc.Certificate, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a DTLS key: %w", err)
@@ -81,15 +89,11 @@ func createCertificate(now time.Time) (*webrtc.Certificate, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a DTLS certificate: %w", err)
 	}
-	floor := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	if now.Before(floor) {
-		now = floor
-	}
 	template := x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: "WebRTC"},
 		NotBefore:    time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
-		NotAfter:     now.Add(certificateLife),
+		NotAfter:     until,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)

@@ -63,15 +63,14 @@ func (r *receiver) packet(a *agreement, b []byte, now time.Time) {
 	if a == nil {
 		return
 	}
-	r.mu.Lock()
-	key, pressed := r.take(a, b, now)
-	r.mu.Unlock()
-	if pressed {
+	if key, pressed := r.take(a, b, now); pressed {
 		r.onKey(key)
 	}
 }
 
 func (r *receiver) take(a *agreement, b []byte, now time.Time) (rune, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	n, err := r.header.Unmarshal(b)
 	if err != nil || r.closed {
 		return 0, false
