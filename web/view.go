@@ -192,7 +192,10 @@ func callState(snap *station.Snapshot, now time.Time) stateView {
 			s.Detail = "The microphone is live."
 		}
 	}
-	if snap.Registration.State != station.RegRegistered {
+	switch lost := snap.Registration.State != station.RegRegistered; {
+	case lost && snap.State == station.Calling && r.Sent.IsZero():
+		s.Detail = "The door is not registered. The press is kept for a while, in case the registration returns."
+	case lost:
 		s.Detail = join(s.Detail, "The registration is lost; the call goes on.")
 	}
 	if snap.Call == nil {

@@ -50,13 +50,13 @@ func newCallViews(records []station.Record, now time.Time) []callView {
 	return views
 }
 
-// endingTone: a call that was answered did its work.
+// endingTone tells what went well and what people decided from what went wrong.
 func endingTone(r station.Record) tone {
 	switch r.Ending.Cause {
-	case station.CauseHangup, station.CauseTalkLimit:
+	case station.CauseHangup, station.CauseTalkLimit, station.CauseOpened:
 		return good
 	case station.CauseCancelled, station.CauseBusy, station.CauseNoAnswer, station.CauseElsewhere,
-		station.CauseShutdown, station.CauseRefused:
+		station.CauseNobody, station.CauseShutdown, station.CauseRefused:
 		return calm
 	}
 	return bad

@@ -140,6 +140,10 @@ func toneWords(t station.Tone) string {
 		return "“the call failed”"
 	case station.ToneIncoming:
 		return "“somebody calls the door”"
+	case station.ToneWaiting:
+		return "“please wait”"
+	case station.ToneNobody:
+		return "“nobody is available”"
 	case station.ToneConnected:
 		return "“microphone live”"
 	case station.ToneOpen:

@@ -2,6 +2,9 @@ package web
 
 import (
 	"math"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +77,10 @@ func TestStateLine(t *testing.T) {
 			call(station.Talking, station.Record{Pressed: at(0), Answered: at(26_000)})(s)
 			s.Sound.MicLive = true
 		}, active, "Talking with Kitchen (1001)", "microphone is live", "0:34"},
+		{"pressed while not registered", func(s *station.Snapshot) {
+			call(station.Calling, station.Record{Pressed: at(58_000)})(s)
+			s.Registration.State = station.RegFailed
+		}, active, "Calling Kitchen (1001)", "The press is kept", "0:02"},
 		{"talking without registration", func(s *station.Snapshot) {
 			call(station.Talking, station.Record{Answered: at(0)})(s)
 			s.Registration.State = station.RegFailed
@@ -145,6 +152,43 @@ func TestLedger(t *testing.T) {
 		cut := callView{Talked: got.Talked, Ended: got.Ended, Tone: got.Tone, Sent: got.Sent, Rang: got.Rang, Audible: got.Audible}
 		if cut != tc.want {
 			t.Errorf("%s:\n got %+v\nwant %+v", tc.name, cut, tc.want)
+		}
+	}
+}
+
+// Tones and causes that the station learns later must get words here too.
+func TestEveryToneAndCauseHasWords(t *testing.T) {
+	values := func(kind string) (vs []string) {
+		files, err := filepath.Glob("../station/*.go")
+		if err != nil || len(files) == 0 {
+			t.Fatal("the station's source is not there: ", err)
+		}
+		for _, f := range files {
+			src, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range regexp.MustCompile(`\s`+kind+` += "([^"]+)"`).FindAllStringSubmatch(string(src), -1) {
+				vs = append(vs, m[1])
+			}
+		}
+		if len(vs) < 8 {
+			t.Fatalf("only %v of %s", vs, kind)
+		}
+		return vs
+	}
+	for _, v := range values("Tone") {
+		if words := toneWords(station.Tone(v)); words == v && v != string(station.ToneRingback) {
+			t.Errorf("tone %q has no words", v)
+		}
+	}
+	doc, err := os.ReadFile("../docs/status-page.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range values("Cause") {
+		if !strings.Contains(string(doc), "`"+v+"`") {
+			t.Errorf("cause %q is not in the documentation", v)
 		}
 	}
 }
