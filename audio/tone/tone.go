@@ -35,6 +35,8 @@ const (
 	Busy       = "busy"       // about 4 s
 	Congestion = "congestion" // about 4 s
 	Incoming   = "incoming"   // somebody calls the door: repeats
+	Waiting    = "waiting"    // a press waits for the network: repeats
+	Nobody     = "nobody"     // nobody answers
 	Connected  = "connected"  // microphone live
 	Open       = "open"       // the door is open
 	Warning    = "warning"    // talk time ends soon
@@ -54,6 +56,8 @@ func Table(region string) (map[string]Tone, error) {
 	t := map[string]Tone{
 		Incoming: {Steps: slices.Concat(
 			notes(220, 784, 659), notes(380, 523), pause(1200))},
+		Waiting:   {Steps: slices.Concat(notes(70, 523), pause(930))},
+		Nobody:    {Times: 2, Steps: slices.Concat(notes(260, 523, 440, 349), pause(400))},
 		Connected: {Times: 1, Steps: notes(110, 659, 880)},
 		Open:      {Times: 1, Steps: notes(150, 523, 659, 784)},
 		// 1400 Hz is the warning tone of E.180 section 10.

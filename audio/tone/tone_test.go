@@ -95,7 +95,7 @@ func TestEveryRegionHasEveryTone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, n := range []string{tone.Ringback, tone.Busy, tone.Congestion, tone.Incoming,
+		for _, n := range []string{tone.Ringback, tone.Busy, tone.Congestion, tone.Incoming, tone.Waiting, tone.Nobody,
 			tone.Connected, tone.Open, tone.Warning, tone.End} {
 			tn, ok := table[n]
 			if !ok {
@@ -104,7 +104,7 @@ func TestEveryRegionHasEveryTone(t *testing.T) {
 			var p tone.Player
 			p.Start(tn)
 			p.Mix(make([]float32, 10*tone.SampleRate))
-			if repeats := n == tone.Ringback || n == tone.Incoming; p.Active() != repeats {
+			if repeats := n == tone.Ringback || n == tone.Incoming || n == tone.Waiting; p.Active() != repeats {
 				t.Errorf("%s %s: playing after 10 s: %v, want %v", r, n, p.Active(), repeats)
 			}
 		}

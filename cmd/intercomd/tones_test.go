@@ -1,0 +1,23 @@
+package main
+
+import (
+	"testing"
+
+	"intercomd/audio/tone"
+	"intercomd/station"
+)
+
+func TestEveryToneOfTheDoorSoundsInEveryRegion(t *testing.T) {
+	for _, region := range tone.Regions() {
+		table, err := tone.Table(region)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []station.Tone{station.ToneRingback, station.ToneBusy, station.ToneCongestion, station.ToneIncoming, station.ToneWaiting,
+			station.ToneNobody, station.ToneConnected, station.ToneOpen, station.ToneWarning, station.ToneEnd} {
+			if len(table[string(name)].Steps) == 0 {
+				t.Errorf("%s: no tone %q", region, name)
+			}
+		}
+	}
+}
