@@ -10,16 +10,16 @@ import (
 
 // in is the state of a call that we got, until it is answered.
 type in struct {
-	f       *flow
 	tx      *serverTx
+	rang    bool
 	rseq    uint32 // of our reliable 180; 0: none is out
 	pracked bool
 }
 
 // invited takes an INVITE in. It runs before the call is known to anybody.
-func (c *Call) invited(f *flow, tx *serverTx) {
+func (c *Call) invited(tx *serverTx) {
 	req := tx.req
-	c.in = in{f: f, tx: tx}
+	c.in = in{tx: tx}
 	c.remoteTag = tagOf(fromValue(req))
 	c.inviteSeq = req.CSeq().SeqNo
 	c.answerAfter = answerAfter(req)
@@ -76,9 +76,10 @@ func (c *Call) inviteResponse(tx *serverTx, status int) *sip.Response {
 
 // ring sends 180, reliably where the caller insists on it (RFC 3262).
 func (c *Call) ring() {
-	if c.phase != rings || c.in.rseq != 0 {
+	if c.phase != rings || c.in.rang {
 		return
 	}
+	c.in.rang = true
 	res := c.inviteResponse(c.in.tx, 180)
 	if !hasToken(c.in.tx.req, "100rel", "require") {
 		c.in.tx.respond(res)

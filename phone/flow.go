@@ -50,9 +50,9 @@ type flow struct {
 	// any message behind that answer is looked at.
 	registered atomic.Bool
 
-	wg     sync.WaitGroup // reader and waiting transactions
+	wg     sync.WaitGroup // the reader
 	mu     sync.Mutex
-	client map[string]*sip.ClientTx
+	client map[string]*clientTx
 	served map[string]*serverTx
 	closed bool
 }
@@ -60,7 +60,7 @@ type flow struct {
 func newFlow(conn *ws.Conn, s server, host, userAgent string, to receiver, l *ladder, log *slog.Logger) *flow {
 	f := &flow{
 		conn: conn, server: s, host: host, userAgent: userAgent, to: to, ladder: l, log: log, parser: newParser(),
-		client: map[string]*sip.ClientTx{}, served: map[string]*serverTx{},
+		client: map[string]*clientTx{}, served: map[string]*serverTx{},
 	}
 	f.wg.Go(f.readAll)
 	return f
@@ -87,23 +87,26 @@ func (f *flow) readAll() {
 	f.mu.Lock()
 	f.closed = true
 	clients, served := f.client, f.served
-	f.client, f.served = map[string]*sip.ClientTx{}, map[string]*serverTx{}
+	f.client, f.served = map[string]*clientTx{}, map[string]*serverTx{}
 	f.mu.Unlock()
 	for _, tx := range clients {
-		tx.Terminate()
+		tx.tx.Terminate()
 	}
 	for _, tx := range served {
 		tx.tx.Terminate()
 	}
 }
 
+// survive keeps a message that breaks the phone from stopping the daemon.
+func (f *flow) survive() {
+	if p := recover(); p != nil {
+		f.log.Error("a message of the server broke the phone; it was dropped", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}
+}
+
 // receive handles one frame of the server. Nothing in it may stop the daemon.
 func (f *flow) receive(data []byte) {
-	defer func() {
-		if p := recover(); p != nil {
-			f.log.Error("a message of the server broke the phone; it was dropped", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-	}()
+	defer f.survive()
 	for len(data) > 0 {
 		for len(data) > 0 && (data[0] == '\r' || data[0] == '\n') {
 			data = data[1:]
@@ -152,34 +155,26 @@ func errText(err error) string {
 	return s[:min(len(s), 200)]
 }
 
-// response gives a response to its transaction, and waits until it was consumed:
-// that keeps a 180 before its 200.
 func (f *flow) response(res *sip.Response) {
 	cseq := res.CSeq()
 	if res.Via() == nil || cseq == nil || res.CallID() == nil || res.StatusCode < 100 || res.StatusCode > 699 {
 		f.log.Warn("dropped a response without what it needs", "status", res.StatusCode)
 		return
 	}
-	_, _, _ = res.From(), res.To(), res.Contact()
+	settle(res)
 	if cseq.MethodName == sip.REGISTER && res.IsSuccess() && res.Contact() != nil {
 		f.registered.Store(true)
 	}
 	f.mu.Lock()
 	tx := f.client[clientKey(res.Via(), cseq.MethodName)]
 	f.mu.Unlock()
-	if tx != nil {
-		tx.Receive(res)
-		return
-	}
-	if cseq.MethodName == sip.INVITE && res.IsSuccess() {
-		f.late2xx(res)
-	}
-}
-
-func (f *flow) late2xx(res *sip.Response) {
-	if ack := f.ackFor(nil, res); ack != nil {
-		_ = f.WriteMsg(ack)
-		f.to.onLate2xx(f, res)
+	switch {
+	case tx != nil:
+		f.deliver(tx, res)
+	case cseq.MethodName == sip.INVITE && res.IsSuccess():
+		if f.acknowledge(nil, res) {
+			f.to.onLate2xx(f, res)
+		}
 	}
 }
 
@@ -188,69 +183,119 @@ func clientKey(via *sip.ViaHeader, method sip.RequestMethod) string {
 	return branch + " " + string(method)
 }
 
+// clientTx is a request of ours that waits for its answers.
+type clientTx struct {
+	tx  *sip.ClientTx
+	req *sip.Request
+	on  func(*sip.Response, error)
+	end sync.Once // on has been told the final response or an error
+
+	mu   sync.Mutex
+	busy bool // a response is being delivered
+	dead bool // the transaction is over
+}
+
+// over tells the error of a transaction that ended without a final response; one
+// that is just being delivered comes first.
+func (t *clientTx) over(f *flow, dead, busy bool) {
+	t.mu.Lock()
+	t.dead, t.busy = t.dead || dead, busy || dead && t.busy
+	tell := t.dead && !t.busy
+	t.mu.Unlock()
+	if !tell {
+		return
+	}
+	t.end.Do(func() {
+		err := errTimeout
+		if f.conn.Err() != nil {
+			err = errFlowLost
+		}
+		t.on(nil, err)
+	})
+}
+
 // start begins a client transaction. on is called for each response in order, the
-// last time with the final one or with an error; it must not block for long. 2xx
-// responses to an INVITE have been acknowledged when on sees them.
+// last time with the final one or with an error; it must not block, and must not
+// call what start returns. 2xx responses to an INVITE have been acknowledged when
+// on sees them.
 //
 // The returned function gives the transaction up; on then gets an error unless it
 // had its final response.
 func (f *flow) start(req *sip.Request, on func(*sip.Response, error)) (cancel func(), err error) {
+	settle(req)
 	key := clientKey(req.Via(), req.Method)
-	tx := sip.NewClientTx(key, req, f, f.txLog())
-	tx.OnTerminate(func(key string, _ error) {
+	t := &clientTx{tx: sip.NewClientTx(key, req, f, f.txLog()), req: req, on: on}
+	t.tx.OnTerminate(func(key string, _ error) {
 		f.mu.Lock()
 		delete(f.client, key)
 		f.mu.Unlock()
+		t.over(f, true, false)
 	})
 	if req.Method == sip.INVITE {
-		tx.OnRetransmission(func(res *sip.Response) { // RFC 6026: every 2xx after the first
-			if ack := f.ackFor(req, res); ack != nil {
-				_ = f.WriteMsg(ack)
-			}
+		t.tx.OnRetransmission(func(res *sip.Response) { // RFC 6026: every 2xx after the first
+			f.acknowledge(req, res)
 			f.to.onLate2xx(f, res)
 		})
 	}
 	f.mu.Lock()
-	if f.closed {
-		f.mu.Unlock()
+	closed := f.closed
+	if !closed {
+		f.client[key] = t
+	}
+	f.mu.Unlock()
+	if closed {
+		t.end.Do(func() {})
 		return nil, errFlowLost
 	}
-	f.client[key] = tx
-	f.wg.Add(1)
-	f.mu.Unlock()
-	if err := tx.Init(); err != nil {
-		f.wg.Done()
-		tx.Terminate()
+	if err := t.tx.Init(); err != nil {
+		t.end.Do(func() {})
+		t.tx.Terminate()
 		return nil, fmt.Errorf("%w: %w", errFlowLost, err)
 	}
-	go f.await(tx, req, on)
-	return tx.Terminate, nil
+	return t.tx.Terminate, nil
 }
 
-// await passes responses on until the final one.
-func (f *flow) await(tx *sip.ClientTx, req *sip.Request, on func(*sip.Response, error)) {
-	defer f.wg.Done()
+// deliver gives a response to its transaction and returns when all that follows
+// from it has been passed on: that keeps a 180 before its 200, and the 200 before
+// the BYE behind it. sipgo hands responses over an unbuffered channel, hence the
+// goroutine.
+func (f *flow) deliver(t *clientTx, res *sip.Response) {
+	t.over(f, false, true)
+	defer t.over(f, false, false)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer f.survive()
+		t.tx.Receive(res)
+	}()
 	for {
 		select {
-		case res := <-tx.Responses():
-			if req.Method == sip.INVITE && res.IsSuccess() {
-				if ack := f.ackFor(req, res); ack != nil {
-					_ = f.WriteMsg(ack)
-				}
-			}
-			on(res, nil)
-			if !res.IsProvisional() {
-				return
-			}
-		case <-tx.Done():
-			err := errTimeout
-			if f.conn.Err() != nil {
-				err = errFlowLost
-			}
-			on(nil, err)
+		case r := <-t.tx.Responses():
+			f.pass(t, r)
+		case <-done:
 			return
 		}
 	}
+}
+
+func (f *flow) pass(t *clientTx, res *sip.Response) {
+	if res.IsProvisional() {
+		t.on(res, nil)
+		return
+	}
+	if t.req.Method == sip.INVITE && res.IsSuccess() {
+		f.acknowledge(t.req, res)
+	}
+	t.end.Do(func() { t.on(res, nil) })
+}
+
+func (f *flow) acknowledge(req *sip.Request, res *sip.Response) bool {
+	ack := f.ackFor(req, res)
+	if ack == nil {
+		return false
+	}
+	_ = f.WriteMsg(ack) // a lost flow shows elsewhere
+	return true
 }
 
 // ackFor makes the ACK of a 2xx (RFC 3261, 13.2.2.4): to the Contact, by the
@@ -296,9 +341,6 @@ func (f *flow) ackFor(req *sip.Request, res *sip.Response) *sip.Request {
 	return ack
 }
 
-// send writes a request that gets no answer (ACK).
-func (f *flow) send(req *sip.Request) error { return f.WriteMsg(req) }
-
 // serverTx is a request of the far end and the transaction that answers it.
 type serverTx struct {
 	f     *flow
@@ -341,6 +383,7 @@ func serverKey(req *sip.Request, method sip.RequestMethod) string {
 
 func (f *flow) request(req *sip.Request) {
 	req.SetTransport("WSS")
+	settle(req)
 	if status, why := fault(req); status != 0 {
 		f.log.Warn("refused a faulty request", "method", oneLine(string(req.Method)), "status", status, "why", oneLine(why))
 		if req.Method != sip.ACK && req.Via() != nil {

@@ -11,6 +11,12 @@ type MediaFactory interface {
 	NewSession(ctx context.Context) (MediaSession, error)
 }
 
+// MediaFunc makes a [MediaFactory] of a function.
+type MediaFunc func(ctx context.Context) (MediaSession, error)
+
+// NewSession calls f.
+func (f MediaFunc) NewSession(ctx context.Context) (MediaSession, error) { return f(ctx) }
+
 // MediaSession is the media of one call: SDP in and out, and what happens to it.
 // The phone calls Offer, Answer, Accept and Close from one goroutine at a time.
 type MediaSession interface {

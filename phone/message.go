@@ -239,8 +239,7 @@ func phrase(status int) string {
 }
 
 // fault checks what every request must have (RFC 3261, 8.1.1 and 8.2). It returns
-// the status to answer with, or 0. It also makes the message read its headers now,
-// since several goroutines may look at them later.
+// the status to answer with, or 0.
 func fault(req *sip.Request) (status int, why string) {
 	cseq := req.CSeq()
 	switch {
@@ -257,11 +256,22 @@ func fault(req *sip.Request) (status int, why string) {
 	case req.Recipient.Scheme != "sip" && req.Recipient.Scheme != "sips":
 		return 416, "URI scheme " + req.Recipient.Scheme
 	}
-	_ = req.Contact()
-	_ = req.Route()
-	_ = req.RecordRoute()
-	_ = req.MaxForwards()
 	return 0, ""
+}
+
+// settle makes a message read all its headers now. sipgo reads some of them on
+// demand and writes down what it read, which must not happen when several
+// goroutines look at the message.
+func settle(m interface {
+	sip.Message
+	Contact() *sip.ContactHeader
+	Route() *sip.RouteHeader
+	RecordRoute() *sip.RecordRouteHeader
+	MaxForwards() *sip.MaxForwardsHeader
+	ContentType() *sip.ContentTypeHeader
+}) {
+	_, _, _, _, _, _ = m.Via(), m.From(), m.To(), m.CallID(), m.CSeq(), m.ContentLength()
+	_, _, _, _, _ = m.Contact(), m.Route(), m.RecordRoute(), m.MaxForwards(), m.ContentType()
 }
 
 func twice(m sip.Message, name, compact string) bool {

@@ -478,7 +478,7 @@ func (u *UA) onInvite(f *flow, tx *serverTx) {
 		return
 	}
 	c := newCall(u, callIDOf(req), true)
-	c.invited(f, tx)
+	c.invited(tx)
 	tx.onCancel = func(cancel *sip.Request) { c.do(func() { c.onCancel(cancel) }) }
 	if !u.adopt(c) {
 		tx.reply(480)

@@ -1,0 +1,638 @@
+package phone
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"intercomd/phone/siptest"
+)
+
+func TestCallAnsweredAndHungUp(t *testing.T) {
+	for _, who := range []string{"us", "them"} {
+		t.Run("BYE by "+who, func(t *testing.T) {
+			play(t, siptest.Options{Password: "secret"}, func(s *stage) {
+				c := s.ua.Dial("1001")
+				if c.Media() != nil || c.Incoming() || c.Remote() != (Party{URI: "sip:1001@pbx.test", User: "1001"}) {
+					t.Errorf("a new call: %v %v %+v", c.Media(), c.Incoming(), c.Remote())
+				}
+				leg := s.conn.ExpectInvite()
+				s.checkInvite(leg.Invite)
+				s.event(c, Sent)
+				leg.Respond(100, "Trying")
+				leg.Respond(180, "Ringing")
+				s.event(c, Ringing)
+				time.Sleep(3 * time.Second)
+				leg.Respond(200, "OK", sdp)
+				ack := s.conn.Expect("ACK")
+				if ack.URI() != "sip:1001@pbx.test:5060;transport=udp" || ack.Seq() != leg.Invite.Seq() || siptest.Tag(ack.Get("To")) != leg.Tag {
+					t.Errorf("ACK:\n%s", ack)
+				}
+				s.event(c, Answered)
+				if c.Media() != MediaSession(s.media.last()) {
+					t.Error("no media after the answer")
+				}
+				s.media.last().states <- "connected"
+				s.event(c, MediaUp)
+				if who == "them" {
+					bye := leg.Request("BYE", `Reason: Q.850;cause=16;text="NORMAL_CLEARING"`)
+					if ok := s.conn.ExpectStatus("BYE", 200); ok.Get("CSeq") != bye.Get("CSeq") {
+						t.Errorf("answer to BYE:\n%s", ok)
+					}
+					if e := s.ended(c, RemoteHangup, 0); e.Reason != "NORMAL_CLEARING" || e.Local {
+						t.Errorf("%+v", e)
+					}
+				} else {
+					c.End(LocalHangup)
+					if e := s.ended(c, LocalHangup, 0); !e.Local {
+						t.Errorf("%+v", e)
+					}
+					bye := s.conn.Expect("BYE")
+					if bye.Seq() != leg.Invite.Seq()+1 || siptest.Tag(bye.Get("To")) != leg.Tag {
+						t.Errorf("BYE:\n%s", bye)
+					}
+					s.conn.Respond(bye, 200, "OK")
+				}
+				s.over(c)
+			})
+		})
+	}
+}
+
+func (s *stage) checkInvite(m *siptest.Msg) {
+	s.t.Helper()
+	for name, want := range map[string]string{
+		"From":            `"Front door" <sip:1000@pbx.test>;tag=`,
+		"To":              "<sip:1001@pbx.test>",
+		"Contact":         ".invalid;transport=ws>",
+		"Supported":       "timer",
+		"Session-Expires": "120;refresher=uas",
+		"Content-Type":    "application/sdp",
+		"Allow":           "UPDATE",
+		"Via":             "SIP/2.0/WS ",
+	} {
+		if got := m.Get(name); !strings.Contains(got, want) {
+			s.t.Errorf("%s: %q lacks %q", name, got, want)
+		}
+	}
+	if m.URI() != "sip:1001@pbx.test" || m.Body != "v=0 offer 1\r\n" {
+		s.t.Errorf("INVITE:\n%s", m)
+	}
+}
+
+// The second call carries credentials at once: one round trip less until it rings.
+func TestSecondCallIsNotChallenged(t *testing.T) {
+	play(t, siptest.Options{Password: "secret"}, func(s *stage) {
+		for i := range 2 {
+			c := s.ua.Dial("1001")
+			leg := s.conn.ExpectInvite()
+			if first := leg.Invite.Seq() == 1; first != (i == 1) {
+				t.Errorf("call %d: INVITE with CSeq %d", i, leg.Invite.Seq())
+			}
+			leg.Respond(486, "Busy Here")
+			s.conn.Expect("ACK")
+			s.event(c, Sent)
+			s.ended(c, Busy, 486)
+			s.over(c)
+		}
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status int
+		extra  []string
+		cause  Cause
+		reason string
+	}{
+		"busy":             {486, []string{`Reason: Q.850;cause=17;text="USER_BUSY"`}, Busy, "USER_BUSY"},
+		"busy everywhere":  {600, nil, Busy, "Nope"},
+		"declined":         {603, nil, Refused, "Nope"},
+		"forbidden":        {403, nil, Refused, "Nope"},
+		"unknown":          {404, nil, NotFound, "Nope"},
+		"gone":             {410, nil, NotFound, "Nope"},
+		"incomplete":       {484, nil, NotFound, "Nope"},
+		"not reachable":    {480, nil, Unavailable, "Nope"},
+		"480, but busy":    {480, []string{`Reason: Q.850;cause=17`}, Busy, "Nope"},
+		"480, no answer":   {480, []string{`Reason: Q.850;cause=19;text="NO_ANSWER"`}, NoAnswer, "NO_ANSWER"},
+		"timed out":        {408, nil, NoAnswer, "Nope"},
+		"no codec":         {488, []string{`Reason: Q.850;cause=88;text="INCOMPATIBLE_DESTINATION"`}, NoCodec, "INCOMPATIBLE_DESTINATION"},
+		"moved":            {302, []string{"Contact: <sip:1002@pbx.test>"}, Failed, "redirected"},
+		"server error":     {500, nil, Failed, "Nope"},
+		"overloaded":       {503, nil, Failed, "Nope"},
+		"bad extension":    {420, []string{"Unsupported: timer"}, Failed, "Nope"},
+		"terminated":       {487, nil, NoAnswer, "Nope"},
+		"odd final status": {699, nil, Failed, "Nope"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, siptest.Options{}, func(s *stage) {
+				c := s.ua.Dial("1001")
+				leg := s.conn.ExpectInvite()
+				leg.Respond(180, "Ringing")
+				leg.Respond(tc.status, "Nope", tc.extra...)
+				ack := s.conn.Expect("ACK")
+				if siptest.Tag(ack.Get("To")) != leg.Tag || !strings.HasPrefix(ack.Get("Via"), leg.Invite.Get("Via")) {
+					t.Errorf("ACK:\n%s", ack)
+				}
+				s.events(c, Sent, Ringing)
+				e := s.ended(c, tc.cause, tc.status)
+				if !strings.Contains(e.Reason, tc.reason) || e.Local {
+					t.Errorf("%+v", e)
+				}
+				s.over(c)
+			})
+		})
+	}
+}
+
+// A wrong password for calls: the server asks twice or says 403, and is not asked again.
+func TestCallNotAuthorized(t *testing.T) {
+	play(t, siptest.Options{}, func(s *stage) {
+		c := s.ua.Dial("1001")
+		for range 2 {
+			s.conn.Challenge(s.conn.Expect("INVITE"), 407)
+			s.conn.Expect("ACK")
+		}
+		s.event(c, Sent)
+		s.ended(c, Refused, 407)
+		s.over(c)
+	}, func(c *Config) { c.Password = "other" })
+}
+
+// Credentials with an old nonce may be refused where none would be: once more, without.
+func TestOldNonceRefused(t *testing.T) {
+	play(t, siptest.Options{Password: "secret"}, func(s *stage) {
+		c := s.ua.Dial("1001")
+		s.conn.ExpectInvite().Respond(486, "Busy")
+		s.conn.Expect("ACK")
+		s.over(c)
+		c = s.ua.Dial("1001")
+		m := s.conn.Expect("INVITE")
+		s.conn.Leg(m).Respond(403, "Forbidden")
+		s.conn.Expect("ACK")
+		leg := s.conn.ExpectInvite()
+		leg.Respond(486, "Busy")
+		s.conn.Expect("ACK")
+		s.event(c, Sent)
+		s.ended(c, Busy, 486)
+		s.over(c)
+	})
+}
+
+func TestCancel(t *testing.T) {
+	t.Run("while ringing", func(t *testing.T) {
+		play(t, siptest.Options{}, func(s *stage) {
+			c := s.ua.Dial("1001")
+			leg := s.conn.ExpectInvite()
+			leg.Respond(180, "Ringing")
+			s.events(c, Sent, Ringing)
+			c.End(NoAnswer)
+			s.ended(c, NoAnswer, 0) // at once: nobody waits for the server
+			cancel := s.conn.Expect("CANCEL")
+			if cancel.Get("Via") != leg.Invite.Get("Via") || cancel.URI() != leg.Invite.URI() || cancel.Seq() != leg.Invite.Seq() || cancel.Get("To") != leg.Invite.Get("To") {
+				t.Errorf("CANCEL:\n%s", cancel)
+			}
+			s.conn.Respond(cancel, 200, "OK")
+			leg.Respond(487, "Request Terminated")
+			s.conn.Expect("ACK")
+			s.over(c)
+		})
+	})
+	t.Run("before any answer", func(t *testing.T) {
+		play(t, siptest.Options{}, func(s *stage) {
+			c := s.ua.Dial("1001")
+			leg := s.conn.ExpectInvite()
+			s.event(c, Sent)
+			c.End(LocalHangup)
+			s.ended(c, LocalHangup, 0)
+			s.conn.Quiet(2 * time.Second) // RFC 3261, 9.1
+			leg.Respond(100, "Trying")
+			s.conn.Respond(s.conn.Expect("CANCEL"), 200, "OK")
+			leg.Respond(487, "Request Terminated")
+			s.conn.Expect("ACK")
+			s.over(c)
+		})
+	})
+	t.Run("crossing the 200", func(t *testing.T) {
+		play(t, siptest.Options{}, func(s *stage) {
+			c := s.ua.Dial("1001")
+			leg := s.conn.ExpectInvite()
+			leg.Respond(180, "Ringing")
+			s.events(c, Sent, Ringing)
+			c.End(LocalHangup)
+			s.ended(c, LocalHangup, 0)
+			cancel := s.conn.Expect("CANCEL")
+			leg.Respond(200, "OK", sdp)
+			s.conn.Respond(cancel, 200, "OK")
+			s.conn.Expect("ACK")
+			bye := s.conn.Expect("BYE")
+			if siptest.Tag(bye.Get("To")) != leg.Tag {
+				t.Errorf("BYE:\n%s", bye)
+			}
+			s.conn.Respond(bye, 200, "OK")
+			s.over(c)
+		})
+	})
+	t.Run("during the challenge", func(t *testing.T) {
+		play(t, siptest.Options{}, func(s *stage) {
+			c := s.ua.Dial("1001")
+			m := s.conn.Expect("INVITE")
+			s.event(c, Sent)
+			c.End(LocalHangup)
+			s.ended(c, LocalHangup, 0)
+			s.conn.Challenge(m, 407)
+			s.conn.Expect("ACK")
+			s.conn.Quiet(time.Minute)
+			s.over(c)
+		})
+	})
+	t.Run("never answered, and then late", func(t *testing.T) {
+		play(t, siptest.Options{}, func(s *stage) {
+			c := s.ua.Dial("1001")
+			leg := s.conn.ExpectInvite()
+			leg.Respond(180, "Ringing")
+			s.events(c, Sent, Ringing)
+			c.End(NoAnswer)
+			s.conn.Expect("CANCEL")
+			s.over(c)                   // 32 s later
+			leg.Respond(200, "OK", sdp) // the dialog must not stay open
+			s.conn.Expect("ACK")
+			s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
+		})
+	})
+	t.Run("before it began", func(t *testing.T) {
+		play(t, siptest.Options{}, func(s *stage) {
+			c := s.ua.Dial("1001")
+			c.End(LocalHangup)
+			c.End(Busy) // once only
+			<-c.gone
+		})
+	})
+}
+
+func TestServerNeverAnswers(t *testing.T) {
+	play(t, siptest.Options{}, func(s *stage) {
+		c := s.ua.Dial("1001")
+		s.conn.ExpectInvite()
+		s.event(c, Sent)
+		start := time.Now()
+		s.ended(c, Unavailable, 408)
+		if d := time.Since(start); d > 33*time.Second {
+			t.Errorf("given up after %v", d)
+		}
+		s.over(c)
+	})
+}
+
+// 180 and 200 back to back, without a pause: both are seen, in order, always.
+func TestNothingOvertakes(t *testing.T) {
+	n := 1000
+	if testing.Short() {
+		n = 100
+	}
+	play(t, siptest.Options{}, func(s *stage) {
+		for i := range n {
+			c := s.ua.Dial("1001")
+			leg := s.conn.ExpectInvite()
+			leg.Respond(180, "Ringing")
+			leg.Respond(200, "OK", sdp)
+			if i%2 == 1 {
+				leg.Request("BYE")
+			}
+			s.conn.Expect("ACK")
+			s.events(c, Sent, Ringing, Answered)
+			if i%2 == 1 {
+				s.conn.ExpectStatus("BYE", 200)
+				s.ended(c, RemoteHangup, 0)
+			} else {
+				c.End(LocalHangup)
+				s.ended(c, LocalHangup, 0)
+				s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
+			}
+			s.over(c)
+		}
+	})
+}
+
+func TestEarlyMedia(t *testing.T) {
+	play(t, siptest.Options{}, func(s *stage) {
+		c := s.ua.Dial("1001")
+		leg := s.conn.ExpectInvite()
+		leg.Respond(183, "Session Progress", "\r\nv=0 early\r\n")
+		s.events(c, Sent, Ringing, EarlyMedia)
+		m := s.media.last()
+		m.states <- "connected"
+		s.event(c, MediaUp)
+		m.digits <- '1' // an announcement opens no door
+		leg.Respond(183, "Session Progress", "\r\nv=0 early\r\n")
+		leg.Respond(200, "OK", "\r\nv=0 early\r\n")
+		s.conn.Expect("ACK")
+		s.event(c, Answered)
+		if got := strings.Join(m.accepts, ""); got != strings.Repeat("v=0 early\r\n", 3) {
+			t.Errorf("applied %q", got)
+		}
+		leg.Request("BYE")
+		s.conn.ExpectStatus("BYE", 200)
+		s.ended(c, RemoteHangup, 0)
+		s.over(c)
+	})
+}
+
+// The SDP came with the 183; a 200 without one is an answer all the same.
+func TestAnswerWithoutSDP(t *testing.T) {
+	play(t, siptest.Options{}, func(s *stage) {
+		c := s.ua.Dial("1001")
+		leg := s.conn.ExpectInvite()
+		leg.Respond(183, "Session Progress", sdp)
+		leg.Respond(200, "OK")
+		s.conn.Expect("ACK")
+		s.events(c, Sent, Ringing, EarlyMedia, Answered)
+		c.End(LocalHangup)
+		s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
+		s.over(c)
+
+		c = s.ua.Dial("1001") // and without any there is nothing to talk with
+		leg = s.conn.ExpectInvite()
+		leg.Respond(200, "OK")
+		s.conn.Expect("ACK")
+		s.event(c, Sent)
+		s.ended(c, NoCodec, 0)
+		s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
+		s.over(c)
+	})
+}
+
+func TestReliableProvisional(t *testing.T) {
+	play(t, siptest.Options{}, func(s *stage) {
+		c := s.ua.Dial("1001")
+		leg := s.conn.ExpectInvite()
+		leg.Respond(183, "Session Progress", "Require: 100rel", "RSeq: 7", sdp)
+		prack := s.conn.Expect("PRACK")
+		if want := "7 " + leg.Invite.Get("CSeq"); prack.Get("RAck") != want || siptest.Tag(prack.Get("To")) != leg.Tag || prack.URI() != "sip:1001@pbx.test:5060;transport=udp" {
+			t.Errorf("want RAck %s:\n%s", want, prack)
+		}
+		s.conn.Respond(prack, 200, "OK")
+		leg.Respond(183, "Session Progress", "Require: 100rel", "RSeq: 7", sdp) // repeated
+		leg.Respond(180, "Ringing", "Require: 100rel", "RSeq: 9")               // 8 is missing
+		leg.Respond(180, "Ringing", "Require: 100rel", "RSeq: 8")
+		if prack := s.conn.Expect("PRACK"); !strings.HasPrefix(prack.Get("RAck"), "8 ") {
+			t.Errorf("PRACK:\n%s", prack)
+		}
+		leg.Respond(200, "OK", sdp)
+		s.conn.Expect("ACK")
+		s.events(c, Sent, Ringing, EarlyMedia, Answered)
+		c.End(LocalHangup)
+		if bye := s.conn.Expect("BYE"); bye.Seq() != leg.Invite.Seq()+3 {
+			t.Errorf("BYE with CSeq %d", bye.Seq())
+		}
+		s.over(c) // the answer to the BYE never comes
+	})
+}
+
+// Two devices behind the server answer: one is kept, the other hung up.
+func TestForkedAnswers(t *testing.T) {
+	play(t, siptest.Options{}, func(s *stage) {
+		c := s.ua.Dial("1001")
+		a := s.conn.ExpectInvite()
+		b := a.Fork()
+		a.Respond(180, "Ringing")
+		b.Respond(180, "Ringing")
+		b.Respond(200, "OK", sdp)
+		a.Respond(200, "OK", sdp)
+		b.Respond(200, "OK", sdp) // repeated: acknowledged again, nothing else
+		tags := map[string]int{}
+		byes := map[string]*siptest.Msg{}
+		for range 4 {
+			m := s.conn.Next()
+			tags[m.Method()+siptest.Tag(m.Get("To"))]++
+			if m.Method() == "BYE" {
+				byes[siptest.Tag(m.Get("To"))] = m
+			}
+		}
+		if tags["ACK"+a.Tag] != 1 || tags["ACK"+b.Tag] != 2 || tags["BYE"+a.Tag] != 1 {
+			t.Errorf("got %v; kept %s, hung up %s", tags, b.Tag, a.Tag)
+		}
+		s.conn.Respond(byes[a.Tag], 200, "OK")
+		s.events(c, Sent, Ringing, Answered)
+		b.Request("BYE")
+		s.conn.ExpectStatus("BYE", 200)
+		s.ended(c, RemoteHangup, 0)
+		s.over(c)
+	})
+}
+
+func TestRecordRoute(t *testing.T) {
+	play(t, siptest.Options{}, func(s *stage) {
+		c := s.ua.Dial("1001")
+		leg := s.conn.ExpectInvite()
+		leg.Respond(200, "OK", "Record-Route: <sip:a.test;lr>, <sip:b.test;lr=on;x=y>", "Record-Route: <sip:c.test;lr>", sdp)
+		check := func(m *siptest.Msg) {
+			t.Helper()
+			if got := strings.Join(m.All("Route"), " "); got != "<sip:c.test;lr> <sip:b.test;lr=on;x=y> <sip:a.test;lr>" || m.URI() != "sip:1001@pbx.test:5060;transport=udp" {
+				t.Errorf("route %q in\n%s", got, m)
+			}
+		}
+		check(s.conn.Expect("ACK"))
+		s.events(c, Sent, Answered)
+		c.End(LocalHangup)
+		check(s.conn.Expect("BYE"))
+		s.over(c)
+
+		c = s.ua.Dial("1001") // a strict router
+		leg = s.conn.ExpectInvite()
+		leg.Respond(200, "OK", "Record-Route: <sip:strict.test>", sdp)
+		ack := s.conn.Expect("ACK")
+		if ack.URI() != "sip:strict.test" || ack.Get("Route") != "<sip:1001@pbx.test:5060;transport=udp>" {
+			t.Errorf("strict route:\n%s", ack)
+		}
+		c.End(LocalHangup)
+		s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
+		s.over(c)
+	})
+}
+
+func TestNoCommonCodec(t *testing.T) {
+	play(t, siptest.Options{}, func(s *stage) {
+		c := s.ua.Dial("1001")
+		leg := s.conn.ExpectInvite()
+		leg.Respond(200, "OK", "\r\nv=0 nocodec\r\n")
+		s.conn.Expect("ACK")
+		bye := s.conn.Expect("BYE")
+		if !strings.Contains(bye.Get("Reason"), "488") {
+			t.Errorf("BYE:\n%s", bye)
+		}
+		s.conn.Respond(bye, 200, "OK")
+		s.event(c, Sent)
+		if e := s.ended(c, NoCodec, 0); !e.Local {
+			t.Errorf("%+v", e)
+		}
+		s.over(c)
+	})
+}
+
+func TestMediaFaults(t *testing.T) {
+	t.Run("no session", func(t *testing.T) {
+		play(t, siptest.Options{}, func(s *stage) {
+			s.media.err = errors.New("no network interface")
+			c := s.ua.Dial("1001")
+			if e := s.ended(c, Failed, 0); !strings.Contains(e.Reason, "no network interface") {
+				t.Errorf("%+v", e)
+			}
+			s.over(c)
+		})
+	})
+	t.Run("failed in the call", func(t *testing.T) {
+		play(t, siptest.Options{}, func(s *stage) {
+			c, _ := s.talk()
+			m := s.media.last()
+			m.states <- "connected"
+			m.states <- "disconnected"
+			m.states <- "connected"
+			m.states <- "failed"
+			s.events(c, MediaUp, MediaLost, MediaUp)
+			s.ended(c, MediaFault, 0)
+			s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
+			s.over(c)
+		})
+	})
+	t.Run("panic", func(t *testing.T) {
+		play(t, siptest.Options{}, func(s *stage) {
+			c := s.ua.Dial("1001")
+			leg := s.conn.ExpectInvite()
+			leg.Respond(200, "OK", "\r\nv=0 panic\r\n")
+			s.conn.Expect("ACK")
+			s.event(c, Sent)
+			s.ended(c, Failed, 0)
+			<-c.gone
+		})
+	})
+}
+
+// talk makes an established call from the device.
+func (s *stage) talk(extra ...string) (*Call, *siptest.Leg) {
+	s.t.Helper()
+	c := s.ua.Dial("1001")
+	leg := s.conn.ExpectInvite()
+	leg.Respond(200, "OK", append(extra, sdp)...)
+	s.conn.Expect("ACK")
+	s.events(c, Sent, Answered)
+	return c, leg
+}
+
+func TestBadTargets(t *testing.T) {
+	play(t, siptest.Options{}, func(s *stage) {
+		for _, target := range []string{"", " ", "10 01", "sip:", "1001@", "sip:a b@c", "http://x", "a\r\nX: y", "sip:1001@h>\r\n", "tel:+123"} {
+			c := s.ua.Dial(target)
+			if e := s.ended(c, NotFound, 0); !e.Local {
+				t.Errorf("%q: %+v", target, e)
+			}
+			s.over(c)
+		}
+		s.conn.Quiet(time.Second)
+	})
+}
+
+func TestTargets(t *testing.T) {
+	for in, want := range map[string]string{
+		"1001":                      "sip:1001@pbx.test",
+		" *98 ":                     "sip:*98@pbx.test",
+		"1001@other.test":           "sip:1001@other.test",
+		"sip:1001@h.test:5070;x=y":  "sip:1001@h.test:5070;x=y",
+		"SIPS:bob@h.test":           "sips:bob@h.test",
+		"sip:1@h.test?Replaces=abc": "sip:1@h.test", // would become a header
+	} {
+		uri, err := parseTarget(in, "pbx.test")
+		if err != nil || uri.String() != want {
+			t.Errorf("%q: %q, %v; want %q", in, uri.String(), err, want)
+		}
+	}
+}
+
+// Switching off ends every kind of call, and nothing takes longer than 3 s.
+func TestShutdown(t *testing.T) {
+	for name, answer := range map[string]bool{"answered": true, "ignored": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := begin(t, siptest.New(t, siptest.Options{Pipe: true}))
+				s.conn = s.srv.Conn()
+				s.state(Registered)
+				talking, _ := s.talk()
+				calling := s.ua.Dial("1002")
+				leg := s.conn.ExpectInvite()
+				leg.Respond(180, "Ringing")
+				s.events(calling, Sent, Ringing)
+				in := s.conn.Call(sdp)
+				ringing := <-s.ua.Incoming()
+
+				start := time.Now()
+				s.stop()
+				seen := map[string]bool{}
+				n := 3
+				if answer {
+					n = 4 // the ACK of the refused INVITE too
+				}
+				for range n {
+					m := s.conn.Next()
+					seen[m.Method()+strconv.Itoa(m.Status())] = true
+					if !answer {
+						continue
+					}
+					switch m.Method() {
+					case "CANCEL":
+						s.conn.Respond(m, 200, "OK")
+						leg.Respond(487, "Request Terminated")
+					case "BYE":
+						s.conn.Respond(m, 200, "OK")
+					case "INVITE":
+						in.ACK(480)
+					}
+				}
+				if !seen["BYE0"] || !seen["CANCEL0"] || !seen["INVITE480"] {
+					t.Errorf("saw %v", seen)
+				}
+				s.done <- <-s.done
+				if d := time.Since(start); d > 3500*time.Millisecond || answer && d > 100*time.Millisecond {
+					t.Errorf("took %v", d)
+				}
+				for _, c := range []*Call{talking, calling, ringing} {
+					s.ended(c, Shutdown, 0)
+				}
+				if c := s.ua.Dial("1"); s.ended(c, Shutdown, 0).Local != true {
+					t.Error("dialled after the end")
+				}
+				s.quit()
+			})
+		})
+	}
+}
+
+// Switching off while there is no server to say goodbye to.
+func TestShutdownOffline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := begin(t, siptest.New(t, siptest.Options{Pipe: true, Deaf: true}))
+		time.Sleep(time.Minute)
+		start := time.Now()
+		s.stop()
+		s.done <- <-s.done
+		if d := time.Since(start); d > time.Second {
+			t.Errorf("took %v", d)
+		}
+		s.quit()
+	})
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	ua, err := New(Config{Servers: []string{"wss://pbx.invalid"}, User: "1", Media: &fakeMedia{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := ua.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,446 @@
+package siptest
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// Options say how the server behaves. The zero value is a friendly FreeSWITCH
+// without passwords.
+type Options struct {
+	// TLS makes it wss; nil: ws.
+	TLS *tls.Config
+	// Pipe uses no sockets: give [Server.NetDial] to the phone.
+	Pipe bool
+	// Password, when set, is asked for (401 for REGISTER, 407 for calls).
+	Password string
+	// Algorithms of the challenges; default MD5.
+	Algorithms []string
+	// Expires is granted; default 120 s.
+	Expires int
+	// Register, when set, sees each REGISTER first; true means that it was handled.
+	Register func(c *Conn, req *Msg) bool
+	// Deaf accepts connections but never answers HTTP.
+	Deaf bool
+	// Mute answers no PING.
+	Mute bool
+	// HTTPStatus, when set, is answered in place of switching protocols.
+	HTTPStatus int
+}
+
+// Server is a SIP server for one test.
+type Server struct {
+	tb    testing.TB
+	o     Options
+	ln    net.Listener
+	conns chan *Conn
+	wg    sync.WaitGroup
+
+	mu     sync.Mutex
+	open   map[net.Conn]struct{}
+	nonce  int
+	closed bool
+	uses   map[string]int // highest nc of each nonce
+
+	registers []*Msg // all REGISTERs
+	dials     int
+}
+
+// New starts a server. It ends with the test, or by [Server.Close].
+func New(tb testing.TB, o Options) *Server {
+	tb.Helper()
+	if o.Expires == 0 {
+		o.Expires = 120
+	}
+	if len(o.Algorithms) == 0 {
+		o.Algorithms = []string{"MD5"}
+	}
+	s := &Server{tb: tb, o: o, conns: make(chan *Conn, 64), open: map[net.Conn]struct{}{}, uses: map[string]int{}}
+	if !o.Pipe {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		s.ln = ln
+		s.wg.Go(s.accept)
+	}
+	tb.Cleanup(s.Close)
+	return s
+}
+
+// Close ends all connections and goroutines of the server.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	for c := range s.open {
+		_ = c.Close()
+	}
+	s.mu.Unlock()
+	if s.ln != nil {
+		_ = s.ln.Close()
+	}
+	s.wg.Wait()
+}
+
+// URL is the server's address.
+func (s *Server) URL() string {
+	scheme := "ws"
+	if s.o.TLS != nil {
+		scheme = "wss"
+	}
+	if s.o.Pipe {
+		return scheme + "://127.0.0.1:7443"
+	}
+	return scheme + "://" + s.ln.Addr().String()
+}
+
+// NetDial connects by a pipe.
+func (s *Server) NetDial(_ context.Context, _, _ string) (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dials++
+	if s.closed {
+		return nil, errors.New("connection refused: the test's server is closed")
+	}
+	client, server := net.Pipe()
+	s.open[server] = struct{}{}
+	s.wg.Go(func() { s.serve(server) })
+	return client, nil
+}
+
+// Dials counts the connections that were tried.
+func (s *Server) Dials() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dials
+}
+
+// Registers returns all REGISTERs so far.
+func (s *Server) Registers() []*Msg {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]*Msg{}, s.registers...)
+}
+
+func (s *Server) accept() {
+	for {
+		c, err := s.ln.Accept()
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		s.dials++
+		if s.closed {
+			_ = c.Close()
+		}
+		s.open[c] = struct{}{}
+		s.mu.Unlock()
+		s.wg.Go(func() { s.serve(c) })
+	}
+}
+
+func (s *Server) serve(raw net.Conn) {
+	defer func() {
+		_ = raw.Close()
+		s.mu.Lock()
+		delete(s.open, raw)
+		s.mu.Unlock()
+	}()
+	nc := raw
+	if s.o.TLS != nil {
+		nc = tls.Server(raw, s.o.TLS)
+	}
+	if s.o.Deaf {
+		_, _ = io.Copy(io.Discard, nc)
+		return
+	}
+	if s.o.HTTPStatus != 0 {
+		_, _ = bufio.NewReader(nc).ReadString('\n')
+		fmt.Fprintf(nc, "HTTP/1.1 %d Nope\r\nContent-Length: 0\r\n\r\n", s.o.HTTPStatus)
+		return
+	}
+	up := ws.Upgrader{Protocol: func(p []byte) bool { return string(p) == "sip" }}
+	hs, err := up.Upgrade(nc)
+	if err != nil || hs.Protocol != "sip" {
+		return
+	}
+	c := &Conn{s: s, nc: nc, raw: raw, in: make(chan *Msg, 4096), gone: make(chan struct{})}
+	s.conns <- c
+	c.read()
+}
+
+// Conn returns the next connection that was opened; it fails the test when none
+// comes.
+func (s *Server) Conn() *Conn {
+	s.tb.Helper()
+	select {
+	case c := <-s.conns:
+		return c
+	case <-time.After(s.patience()):
+		s.tb.Fatal("nobody connected")
+		return nil
+	}
+}
+
+// patience is long enough for a busy machine; under fake time it costs nothing.
+func (s *Server) patience() time.Duration {
+	if s.o.Pipe {
+		return time.Hour
+	}
+	return 20 * time.Second
+}
+
+// Conn is the server's side of one connection. REGISTER is answered by the
+// server; everything else waits for the script.
+type Conn struct {
+	s    *Server
+	nc   net.Conn
+	raw  net.Conn
+	in   chan *Msg
+	gone chan struct{}
+
+	wmu sync.Mutex
+
+	mu    sync.Mutex
+	pings int
+	pongs []string
+	ws    bool // closed by a CLOSE frame
+}
+
+func (c *Conn) read() {
+	defer close(c.gone)
+	for {
+		h, err := ws.ReadHeader(c.nc)
+		if err != nil {
+			return
+		}
+		data := make([]byte, h.Length)
+		if _, err := io.ReadFull(c.nc, data); err != nil {
+			return
+		}
+		if !h.Masked {
+			c.s.tb.Error("the client sent an unmasked frame")
+		}
+		ws.Cipher(data, h.Mask, 0)
+		switch h.OpCode {
+		case ws.OpClose:
+			c.mu.Lock()
+			c.ws = true
+			c.mu.Unlock()
+			return
+		case ws.OpPing:
+			c.mu.Lock()
+			c.pings++
+			c.mu.Unlock()
+			if h.Length < 4 {
+				c.s.tb.Errorf("PING with %d bytes of payload would confuse FreeSWITCH", h.Length)
+			}
+			if !c.s.o.Mute {
+				c.Frame(ws.OpPong, data)
+			}
+		case ws.OpPong:
+			c.mu.Lock()
+			c.pongs = append(c.pongs, string(data))
+			c.mu.Unlock()
+		default:
+			if len(data) == 0 {
+				c.s.tb.Error("the client sent an empty frame")
+			}
+			if m := Parse(string(data)); m == nil {
+				c.s.tb.Errorf("the client sent something that is not SIP: %q", data)
+			} else {
+				c.take(m)
+			}
+		}
+	}
+}
+
+// take answers REGISTER and keeps everything else for the script.
+func (c *Conn) take(m *Msg) {
+	if m.IsResponse() || m.Method() != "REGISTER" {
+		c.in <- m
+		return
+	}
+	c.s.mu.Lock()
+	c.s.registers = append(c.s.registers, m)
+	c.s.mu.Unlock()
+	if c.s.o.Register != nil && c.s.o.Register(c, m) {
+		return
+	}
+	c.Accept(m)
+}
+
+// Accept answers a REGISTER as FreeSWITCH does: 401, 403 for a wrong password, or
+// 200 with the contact, less its instance.
+func (c *Conn) Accept(m *Msg) {
+	switch ok, asked := c.s.authorized(m, "Authorization"); {
+	case !asked && c.s.o.Password != "":
+		c.Challenge(m, 401)
+		return
+	case !ok:
+		c.Respond(m, 403, "Forbidden")
+		return
+	}
+	expires := c.s.o.Expires
+	if n, err := strconv.Atoi(m.Get("Expires")); err == nil && n < expires {
+		expires = n
+	}
+	if expires == 0 {
+		c.Respond(m, 200, "OK")
+		return
+	}
+	contact := "<" + URIOf(m.Get("Contact")) + ">;expires=" + strconv.Itoa(expires)
+	c.Respond(m, 200, "OK", "Contact: "+contact)
+}
+
+// Gone is closed when the connection has ended.
+func (c *Conn) Gone() <-chan struct{} { return c.gone }
+
+// Pings counts the PINGs of the client; Pongs are the payloads of its PONGs.
+func (c *Conn) Pings() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pings
+}
+
+// Pongs returns the payloads of the client's PONGs.
+func (c *Conn) Pongs() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string{}, c.pongs...)
+}
+
+// ClosedProperly reports whether the client sent a CLOSE frame.
+func (c *Conn) ClosedProperly() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ws
+}
+
+// Kill cuts the connection without a word.
+func (c *Conn) Kill() { _ = c.raw.Close() }
+
+// Send writes a message as one text frame.
+func (c *Conn) Send(text string) { c.Frame(ws.OpText, []byte(text)) }
+
+// Frame writes one frame.
+func (c *Conn) Frame(op ws.OpCode, payload []byte) {
+	c.Raw(ws.MustCompileFrame(ws.NewFrame(op, true, payload)))
+}
+
+// Raw writes bytes as they are.
+func (c *Conn) Raw(b []byte) {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	_, _ = c.nc.Write(b) // a dead connection shows elsewhere
+}
+
+// Next returns the next message that is no REGISTER; it fails the test when none
+// comes.
+func (c *Conn) Next() *Msg {
+	c.s.tb.Helper()
+	select {
+	case m := <-c.in:
+		return m
+	default:
+	}
+	select {
+	case m := <-c.in:
+		return m
+	case <-c.gone:
+		select {
+		case m := <-c.in:
+			return m
+		default:
+		}
+		c.s.tb.Fatal("the connection ended while a message was expected")
+	case <-time.After(c.s.patience()):
+		c.s.tb.Fatal("no message came")
+	}
+	return nil
+}
+
+// Quiet fails the test if a message arrives within d.
+func (c *Conn) Quiet(d time.Duration) {
+	c.s.tb.Helper()
+	select {
+	case m := <-c.in:
+		c.s.tb.Fatalf("unexpected message:\n%s", m)
+	case <-time.After(d):
+	}
+}
+
+// Expect returns the next message, which must be a request of that method.
+func (c *Conn) Expect(method string) *Msg {
+	c.s.tb.Helper()
+	m := c.Next()
+	if m.IsResponse() || m.Method() != method {
+		c.s.tb.Fatalf("expected %s, got:\n%s", method, m)
+	}
+	return m
+}
+
+// ExpectStatus returns the next message, which must be a response to method with
+// that status.
+func (c *Conn) ExpectStatus(method string, status int) *Msg {
+	c.s.tb.Helper()
+	m := c.Next()
+	if m.Status() != status || m.Method() != method {
+		c.s.tb.Fatalf("expected %d to %s, got:\n%s", status, method, m)
+	}
+	return m
+}
+
+// Response makes a response to a request. extra are header lines; a last element
+// that begins with "\r\n" is the body.
+func Response(req *Msg, status int, phrase, toTag string, extra ...string) *Msg {
+	m := &Msg{Start: fmt.Sprintf("SIP/2.0 %d %s", status, phrase)}
+	for _, v := range req.All("Via") {
+		m.Headers = append(m.Headers, Header{"Via", v + "=37048;received=127.0.0.1"}) // ends in ;rport
+	}
+	for _, h := range []string{"From", "To", "Call-ID", "CSeq"} {
+		v := req.Get(h)
+		if h == "To" && toTag != "" && Tag(v) == "" && status > 100 {
+			v += ";tag=" + toTag
+		}
+		m.Headers = append(m.Headers, Header{h, v})
+	}
+	m.Headers = append(m.Headers, Header{"User-Agent", "FreeSWITCH-mod_sofia/test"})
+	m.apply(extra)
+	return m
+}
+
+func (m *Msg) apply(extra []string) {
+	for _, e := range extra {
+		if body, ok := strings.CutPrefix(e, "\r\n"); ok {
+			m.Body = body
+			if m.Get("Content-Type") == "" {
+				m.Headers = append(m.Headers, Header{"Content-Type", "application/sdp"})
+			}
+			continue
+		}
+		name, value, _ := strings.Cut(e, ":")
+		if value = strings.TrimSpace(value); strings.HasPrefix(name, "=") { // replace
+			m.Set(name[1:], value)
+		} else {
+			m.Headers = append(m.Headers, Header{name, value})
+		}
+	}
+}
+
+// Respond answers a request outside of a call.
+func (c *Conn) Respond(req *Msg, status int, phrase string, extra ...string) {
+	c.Send(Response(req, status, phrase, "srv"+strconv.Itoa(req.Seq()), extra...).String())
+}

@@ -1,0 +1,309 @@
+package phone
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"intercomd/phone/siptest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// stage is a phone in front of a scripted server, in fake time.
+type stage struct {
+	t     *testing.T
+	srv   *siptest.Server
+	ua    *UA
+	conn  *siptest.Conn
+	media *fakeMedia
+	log   *bytes.Buffer
+	stop  context.CancelFunc
+	done  chan error
+}
+
+type option func(*Config)
+
+// play runs a story: the phone is registered when it begins, and everything must
+// have ended when it is over.
+func play(t *testing.T, o siptest.Options, story func(s *stage), opts ...option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		o.Pipe = true
+		s := begin(t, siptest.New(t, o), opts...)
+		s.conn = s.srv.Conn()
+		s.state(Registered)
+		story(s)
+		s.quit()
+	})
+}
+
+// begin starts a phone without waiting for anything.
+func begin(t *testing.T, srv *siptest.Server, opts ...option) *stage {
+	t.Helper()
+	s := &stage{t: t, srv: srv, media: &fakeMedia{}, log: &bytes.Buffer{}, done: make(chan error, 1)}
+	cfg := Config{
+		Servers: []string{srv.URL()}, User: "1000", Domain: "pbx.test", Password: "secret", DisplayName: "Front door",
+		InstanceID: "urn:uuid:00000000-0000-4000-8000-000000001000", UserAgent: "intercomd/test",
+		Media: s.media, NetDial: srv.NetDial, Log: slog.New(slog.NewTextHandler(&lockedWriter{w: s.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	for _, o := range opts {
+		o(&cfg)
+	}
+	ua, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ua = ua
+	ctx, cancel := context.WithCancel(t.Context())
+	s.stop = cancel
+	go func() { s.done <- ua.Run(ctx) }()
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, m := range ua.Ladder() {
+				t.Logf("%v sent=%v\n%s", m.At.Format("15:04:05.000"), m.Sent, strings.ReplaceAll(m.Text, "\r", ""))
+			}
+			t.Log(s.log.String())
+		}
+	})
+	return s
+}
+
+// quit switches the phone off and waits for the last of its goroutines.
+func (s *stage) quit() {
+	s.t.Helper()
+	s.stop()
+	if err := <-s.done; err != nil {
+		s.t.Errorf("Run: %v", err)
+	}
+	s.srv.Close()
+	for _, m := range s.media.all() {
+		if !m.isClosed() {
+			s.t.Error("a media session was left open")
+		}
+	}
+	if strings.Contains(s.log.String(), "secret") {
+		s.t.Error("the password is in the log")
+	}
+	for _, m := range s.ua.Ladder() {
+		if strings.Contains(m.Text, "response=") {
+			s.t.Error("credentials are in the ladder")
+			break
+		}
+	}
+}
+
+// state waits for a state of the registration.
+func (s *stage) state(want State) Registration {
+	s.t.Helper()
+	limit := time.After(time.Hour)
+	if !s.fake() {
+		limit = time.After(20 * time.Second)
+	}
+	for {
+		select {
+		case r := <-s.ua.Registrations():
+			if r.State == want {
+				return r
+			}
+		case <-limit:
+			s.t.Fatalf("registration never %s, it is %+v", want, s.ua.Registration())
+		}
+	}
+}
+
+func (s *stage) fake() bool { return strings.HasSuffix(s.srv.URL(), ":7443") }
+
+// event takes the next event of a call, which must be of that kind.
+func (s *stage) event(c *Call, want EventKind) Event {
+	s.t.Helper()
+	limit := time.Hour
+	if !s.fake() {
+		limit = 20 * time.Second
+	}
+	select {
+	case e, ok := <-c.Events():
+		if !ok {
+			s.t.Fatalf("wanted %v, but the call is over", want)
+		}
+		if e.Kind != want {
+			s.t.Fatalf("wanted %v, got %v %+v", want, e.Kind, e.Ending)
+		}
+		return e
+	case <-time.After(limit):
+		s.t.Fatalf("no %v came", want)
+	}
+	return Event{}
+}
+
+func (s *stage) events(c *Call, want ...EventKind) {
+	s.t.Helper()
+	for _, k := range want {
+		s.event(c, k)
+	}
+}
+
+// ended takes the Ended event, the close of the channel, and checks the ending.
+func (s *stage) ended(c *Call, cause Cause, status int) Ending {
+	s.t.Helper()
+	e := s.event(c, Ended).Ending
+	if e.Cause != cause || e.Status != status {
+		s.t.Errorf("ended with %s %d (%q), want %s %d", e.Cause, e.Status, e.Reason, cause, status)
+	}
+	if _, open := <-c.Events(); open {
+		s.t.Error("something after Ended")
+	}
+	return e
+}
+
+// over waits until nothing of a call is left in the phone.
+func (s *stage) over(c *Call) {
+	s.t.Helper()
+	<-c.gone
+	if n := s.ua.callCount(); n != 0 {
+		s.t.Errorf("%d calls left", n)
+	}
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	w  *bytes.Buffer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// fakeMedia makes sessions whose SDP is a line of text.
+type fakeMedia struct {
+	mu       sync.Mutex
+	sessions []*fakeSession
+	err      error
+}
+
+func (f *fakeMedia) NewSession(context.Context) (MediaSession, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return nil, f.err
+	}
+	s := &fakeSession{states: make(chan string, 8), digits: make(chan rune, 8)}
+	f.sessions = append(f.sessions, s)
+	return s, nil
+}
+
+func (f *fakeMedia) all() []*fakeSession {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]*fakeSession{}, f.sessions...)
+}
+
+func (f *fakeMedia) last() *fakeSession {
+	all := f.all()
+	if len(all) == 0 {
+		return nil
+	}
+	return all[len(all)-1]
+}
+
+type fakeSession struct {
+	states chan string
+	digits chan rune
+
+	mu      sync.Mutex
+	offers  int
+	accepts []string
+	answers []string
+	sent    string
+	hold    bool
+	closed  bool
+}
+
+type noCodec struct{}
+
+func (noCodec) Error() string       { return "no codec in common" }
+func (noCodec) NoCommonCodec() bool { return true }
+
+func (s *fakeSession) Offer() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offers++
+	return fmt.Appendf(nil, "v=0 offer %d\r\n", s.offers), nil
+}
+
+func (s *fakeSession) take(sdp string) error {
+	if s.closed {
+		return errors.New("closed")
+	}
+	switch {
+	case strings.Contains(sdp, "nocodec"):
+		return noCodec{}
+	case strings.Contains(sdp, "broken"):
+		return errors.New("broken SDP")
+	case strings.Contains(sdp, "panic"):
+		panic("media stumbled")
+	}
+	s.hold = strings.Contains(sdp, "sendonly")
+	return nil
+}
+
+func (s *fakeSession) Answer(offer []byte) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.take(string(offer)); err != nil {
+		return nil, err
+	}
+	s.answers = append(s.answers, string(offer))
+	return fmt.Appendf(nil, "v=0 answer %d\r\n", len(s.answers)), nil
+}
+
+func (s *fakeSession) Accept(answer []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.take(string(answer)); err != nil {
+		return err
+	}
+	s.accepts = append(s.accepts, string(answer))
+	return nil
+}
+
+func (s *fakeSession) States() <-chan string { return s.states }
+func (s *fakeSession) Digits() <-chan rune   { return s.digits }
+
+func (s *fakeSession) SendDigits(d string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent += d
+}
+
+func (s *fakeSession) OnHold() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hold
+}
+
+func (s *fakeSession) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	return nil
+}
+
+func (s *fakeSession) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+const sdp = "\r\nv=0 fs\r\n"
