@@ -60,9 +60,9 @@ Ctrl-C ends everything.
 func (s *scene) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pages, "page/demo.html") })
-	mux.HandleFunc("GET /demo.{kind}", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFileFS(w, r, pages, "page/demo."+r.PathValue("kind"))
-	})
+	for _, file := range []string{"demo.css", "demo.js"} {
+		mux.HandleFunc("GET /"+file, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pages, "page/"+file) })
+	}
 	mux.Handle("GET /phone/", http.StripPrefix("/phone", webphone.Handler()))
 	mux.HandleFunc("GET /phone/config.json", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, map[string]any{

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"intercomd/test/lab"
@@ -101,8 +103,15 @@ func (l *ledger) add(what string, at time.Time, note string) {
 	l.lines = append(l.lines, entry{what, at, note})
 }
 
+// print writes the lines in the order of time; what did not happen comes last.
 func (l *ledger) print(w io.Writer) {
-	for _, e := range l.lines {
+	lines := slices.SortedStableFunc(slices.Values(l.lines), func(a, b entry) int {
+		if a.at.IsZero() || b.at.IsZero() {
+			return cmp.Compare(b.at.Unix(), a.at.Unix())
+		}
+		return a.at.Compare(b.at)
+	})
+	for _, e := range lines {
 		at := "      --"
 		if !e.at.IsZero() {
 			at = fmt.Sprintf("%8.0f", float64(e.at.Sub(l.press).Microseconds())/1000)
@@ -155,12 +164,20 @@ func (s *scene) play(ctx context.Context) (*ledger, error) {
 // hear waits for a voice and notes when it began and how loud it is.
 func hear(ctx context.Context, led *ledger, what string, ear *lab.Recorder, freq float64) error {
 	at, err := ear.Heard(ctx, led.press, freq, audible)
-	note := ""
-	if err == nil {
-		note = fmt.Sprintf("%.0f Hz at %.1f dBFS", freq, lab.Level(ear.Last(200*time.Millisecond), freq))
+	if err != nil {
+		led.add(what, at, "")
+		return err
 	}
-	led.add(what, at, note)
-	return err
+	sound, err := ear.Between(ctx, at.Add(100*time.Millisecond), 500*time.Millisecond)
+	if err != nil {
+		return err
+	}
+	level := lab.Level(sound, freq)
+	led.add(what, at, fmt.Sprintf("%.0f Hz at %.1f dBFS, played at %.0f", freq, level, voiceLevel))
+	if level < audible {
+		return fmt.Errorf("%s for a moment only: %.1f dBFS over half a second", what, level)
+	}
+	return nil
 }
 
 // open has the indoor station send its digit and waits for the relay.

@@ -219,6 +219,25 @@ func (r *Recorder) Heard(ctx context.Context, t time.Time, freq, level float64) 
 	}
 }
 
+// Between waits until everything from t on for d has been heard and returns it.
+func (r *Recorder) Between(ctx context.Context, t time.Time, d time.Duration) ([]int16, error) {
+	want := int(d.Seconds() * Rate)
+	begin := r.position(t)
+	for {
+		s, _, _, more := r.from(begin)
+		if len(s) >= want {
+			return s[:want], nil
+		}
+		select {
+		case <-more:
+		case <-r.done:
+			return nil, errors.New("the recording ended")
+		case <-ctx.Done():
+			return nil, fmt.Errorf("listen for %v: %w", d, ctx.Err())
+		}
+	}
+}
+
 // onset finds the first sample from which freq is heard at level or louder: 100
 // ms that measure loud enough as a whole, then the first 10 ms of them that do.
 // Without one it returns where to go on when there is more.
