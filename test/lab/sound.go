@@ -241,14 +241,14 @@ func (r *Recorder) Between(ctx context.Context, t time.Time, d time.Duration) ([
 // onset finds the first sample from which freq is heard at level or louder: 100
 // ms that measure loud enough as a whole, then the first 10 ms of them that do.
 // Without one it returns where to go on when there is more.
-func onset(s []int16, freq, level float64) (int, bool) {
+func onset(s []int16, freq, loud float64) (int, bool) {
 	i := 0
 	for ; i+block <= len(s); i += onsetBlock {
-		if Level(s[i:i+block], freq) < level {
+		if Level(s[i:i+block], freq) < loud {
 			continue
 		}
 		for j := i; j+onsetBlock <= i+block; j += onsetBlock {
-			if RMS(s[j:j+onsetBlock]) >= level {
+			if level(s[j:j+onsetBlock], freq, onsetWindow) >= loud {
 				return j, true
 			}
 		}

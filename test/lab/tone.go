@@ -14,19 +14,30 @@ const Rate = 48000
 // time stretching of jitter buffers breaks the phase of long ones.
 const block = Rate / 10
 
-// hann is the window of one block.
-var hann = func() (w [block]float64) {
+// hann returns the window of n samples.
+func hann(n int) []float64 {
+	w := make([]float64, n)
 	for i := range w {
-		w[i] = 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/block)
+		w[i] = 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(n))
 	}
 	return w
-}()
+}
+
+// The windows of a block and of the grain in which the beginning of a tone is
+// looked for.
+var (
+	blockWindow = hann(block)
+	onsetWindow = hann(onsetBlock)
+)
 
 // Level measures the tone of freq (Hz) in samples with Goertzel's algorithm over
 // Hann-windowed blocks of 100 ms, averaged in power. 0 dBFS is a full-scale sine;
 // silence and less than one block give -180.
-func Level(samples []int16, freq float64) float64 {
-	blocks := len(samples) / block
+func Level(samples []int16, freq float64) float64 { return level(samples, freq, blockWindow) }
+
+func level(samples []int16, freq float64, window []float64) float64 {
+	size := len(window)
+	blocks := len(samples) / size
 	if blocks == 0 {
 		return -180
 	}
@@ -34,10 +45,10 @@ func Level(samples []int16, freq float64) float64 {
 	var power float64
 	for b := range blocks {
 		var s1, s2 float64
-		for i, x := range samples[b*block : (b+1)*block] {
-			s1, s2 = float64(x)/32768*hann[i]+c*s1-s2, s1
+		for i, x := range samples[b*size : (b+1)*size] {
+			s1, s2 = float64(x)/32768*window[i]+c*s1-s2, s1
 		}
-		power += (s1*s1 + s2*s2 - c*s1*s2) * 16 / (block * block)
+		power += (s1*s1 + s2*s2 - c*s1*s2) * 16 / float64(size*size)
 	}
 	return 10 * math.Log10(power/float64(blocks)+1e-18)
 }

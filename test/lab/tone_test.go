@@ -26,6 +26,7 @@ func TestLevelFindsItsToneOnly(t *testing.T) {
 
 func TestOnsetIsFoundToTheBlock(t *testing.T) {
 	s := make([]int16, Rate)
+	Sine(s[:Rate/2], 0, 425, -12) // another tone before it, as ringback is
 	Sine(s[Rate/2:], 0, 1000, -12)
 	at, ok := onset(s, 1000, -30)
 	if !ok || at < Rate/2-2*onsetBlock || at > Rate/2+onsetBlock {
