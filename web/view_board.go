@@ -77,6 +77,9 @@ func newInputViews(snap *station.Snapshot) []inputView {
 	views := make([]inputView, 0, len(snap.Board.Inputs))
 	for _, in := range snap.Board.Inputs {
 		label, target := meaning(snap.Buttons, in.Name)
+		if label == in.Name {
+			label = ""
+		}
 		v := inputView{
 			Name: clean(in.Name, maxName), Label: label, Target: orElse(target, none),
 			State: "at rest", Active: in.Active,
