@@ -37,12 +37,12 @@ var (
 
 // DeviceInfo describes a sound device that can be named in the configuration.
 type DeviceInfo struct {
-	Name     string
-	Inputs   int  // channels
-	Outputs  int  // channels
-	Default  bool // taken for "default" in at least one direction
-	Rate     int  // preferred sample rate, Hz
-	HostName string
+	Name    string
+	Inputs  int    // channels
+	Outputs int    // channels
+	Default bool   // taken for "default" in at least one direction
+	Rate    int    // preferred sample rate, Hz
+	System  string // sound system that offers it, such as "ALSA"
 }
 
 // StreamInfo describes an open stream.

@@ -1,0 +1,101 @@
+package audio
+
+import (
+	"io"
+	"log/slog"
+	"math"
+	"testing"
+	"time"
+)
+
+// loopLink gives back every packet that it is asked to send, some lost.
+type loopLink struct {
+	codec Codec
+	c     *conn
+	e     *Engine
+	seq   uint16
+	time  uint32
+}
+
+func (l *loopLink) Read(*Packet) error { return io.EOF }
+func (l *loopLink) Codec() Codec       { return l.codec }
+
+func (l *loopLink) Write(p []byte, samples uint32, _ bool) error {
+	if l.seq++; l.seq%10 != 3 {
+		head := l.c.head.Load()
+		x := &l.c.box[head%mailboxSize]
+		id := codecID(l.codec.Name)
+		x.arrival = l.e.clock()
+		x.packet.SSRC, x.packet.Seq, x.packet.Timestamp = 1, l.seq, l.time
+		x.packet.ClockRate, x.packet.Samples, x.packet.Codec = clockRate(id), payloadSamples(id, p), id
+		x.packet.Payload = x.payload[:copy(x.payload[:], p)]
+		l.c.head.Store(head + 1)
+	}
+	l.time += samples
+	return nil
+}
+
+type nullDriver struct{}
+
+func (nullDriver) Devices() ([]DeviceInfo, error)                   { return nil, nil }
+func (nullDriver) Open(Direction, string, Callback) (Stream, error) { return nil, ErrNoDevice }
+func (nullDriver) Stale() bool                                      { return false }
+
+// atWork returns a pump in a call with lost packets, a tone and devices, and a
+// function that makes 10 ms of it.
+func atWork(t testing.TB, codec string, rate int) func() {
+	t.Helper()
+	e, err := New(Config{Log: slog.New(slog.DiscardHandler)}, nullDriver{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPump(e)
+	p.in = e.in.make().(*capture)
+	p.out = e.out.make().(*playback)
+	p.in.start(rate)
+	p.out.start(rate)
+	l := &loopLink{codec: Codec{Name: codec, FEC: true}, e: e}
+	l.c = &conn{link: l}
+	l.c.talk.Store(true)
+	e.current.Store(l.c)
+	e.Play("ringback")
+	mic, spk := make([]int16, rate/100), make([]int16, rate/100)
+	for i := range mic {
+		mic[i] = int16(8000 * math.Sin(float64(i)/7))
+	}
+	now := e.clock()
+	e.epoch = time.Now().Add(-now)
+	return func() {
+		now += FrameTime
+		e.epoch = e.epoch.Add(-FrameTime)
+		p.in.callback(mic, false)
+		p.out.callback(spk, false)
+		p.frame(now)
+	}
+}
+
+func TestNoAllocationsPerFrame(t *testing.T) {
+	for _, c := range []struct {
+		codec string
+		rate  int
+	}{{"opus", 48000}, {"PCMU", 48000}, {"PCMA", 44100}} {
+		step := atWork(t, c.codec, c.rate)
+		for range 100 {
+			step()
+		}
+		if n := testing.AllocsPerRun(500, step); n != 0 {
+			t.Errorf("%s at %d Hz: %v allocations per frame", c.codec, c.rate, n)
+		}
+	}
+}
+
+func BenchmarkFrame(b *testing.B) {
+	for _, codec := range []string{"opus", "PCMU"} {
+		b.Run(codec, func(b *testing.B) {
+			step := atWork(b, codec, SampleRate)
+			for b.Loop() {
+				step()
+			}
+		})
+	}
+}

@@ -1,0 +1,331 @@
+// Package portaudio opens sound devices through PortAudio.
+//
+// It implements [audio.Driver] and knows nothing else of the door. It exists to
+// keep three habits of PortAudio away from everybody: calls that may hang are
+// made on one goroutine with a time limit, devices are found by name instead of
+// by an index that changes, and what the libraries below print to standard error
+// is silenced.
+package portaudio
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	pa "github.com/gordonklaus/portaudio"
+
+	"intercomd/audio"
+)
+
+const (
+	// limit is how long a call into PortAudio may take. Initialising asks every
+	// card and plugin, which takes up to a second on slow boards.
+	limit = 4 * time.Second
+	// period is the callback that is asked for; the card may choose another.
+	period = 10 * time.Millisecond
+)
+
+// Driver is PortAudio. A process should have one.
+type Driver struct {
+	log   *slog.Logger
+	calls chan func()
+	hung  bool // a call did not return; nothing can be called any more
+
+	initialised bool
+	cards       string // what the kernel listed when PortAudio looked
+	open        int    // streams
+}
+
+// New returns a driver. Nothing is asked of the sound system yet.
+func New(log *slog.Logger) *Driver {
+	d := &Driver{log: log, calls: make(chan func())}
+	go func() {
+		for f := range d.calls {
+			f()
+		}
+	}()
+	return d
+}
+
+// Close frees PortAudio. Streams must be closed before. Like every method it
+// returns in bounded time.
+func (d *Driver) Close() error {
+	err := d.do("terminate", d.terminate)
+	if !d.hung {
+		close(d.calls)
+	}
+	return err
+}
+
+// do runs f where PortAudio is called from, and waits for it within the limit.
+// The library is not safe for concurrent use, and some calls of it hang when a
+// device disappears at the wrong moment.
+func (d *Driver) do(what string, f func() error) error {
+	if d.hung {
+		return fmt.Errorf("portaudio: %s: %w", what, audio.ErrDeviceHung)
+	}
+	done := make(chan error, 1)
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	d.calls <- func() { done <- f() }
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("portaudio: %s: %w", what, err)
+		}
+		return nil
+	case <-t.C:
+		d.hung = true
+		close(d.calls) // the goroutine ends if the call ever returns
+		return fmt.Errorf("portaudio: %s took more than %v: %w", what, limit, audio.ErrDeviceHung)
+	}
+}
+
+// initialise makes PortAudio look for devices, again if they have changed and
+// none is in use.
+func (d *Driver) initialise() error {
+	if d.initialised && (d.open > 0 || !d.changed()) {
+		return nil
+	}
+	if err := d.terminate(); err != nil {
+		return err
+	}
+	if !alsaConfigured() {
+		return fmt.Errorf("ALSA has no configuration; install libasound2-data: %w", audio.ErrNoDevice)
+	}
+	quiet()
+	d.cards = cards()
+	if err := pa.Initialize(); err != nil {
+		return err
+	}
+	d.initialised = true
+	return nil
+}
+
+// alsaConfigured tells whether ALSA knows any device at all, be it one that does
+// not answer: else PortAudio ends the process (assertion in BuildDeviceList).
+func alsaConfigured() bool {
+	paths := os.Getenv("ALSA_CONFIG_PATH")
+	if paths == "" {
+		paths = filepath.Join(cmp.Or(os.Getenv("ALSA_CONFIG_DIR"), "/usr/share/alsa"), "alsa.conf")
+	}
+	for path := range strings.SplitSeq(paths, ":") {
+		if i, err := os.Stat(path); err == nil && i.Size() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Driver) terminate() error {
+	if !d.initialised {
+		return nil
+	}
+	d.initialised = false
+	return pa.Terminate()
+}
+
+// cards is the kernel's list of sound cards.
+func cards() string {
+	b, err := os.ReadFile("/proc/asound/cards")
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+func (d *Driver) changed() bool { return cards() != d.cards }
+
+// Stale tells whether sound cards came or went since PortAudio looked.
+func (d *Driver) Stale() bool { return d.initialised && d.open > 0 && d.changed() }
+
+// Devices lists the devices that PortAudio knows.
+func (d *Driver) Devices() ([]audio.DeviceInfo, error) {
+	var list []audio.DeviceInfo
+	err := d.do("list devices", func() error {
+		if d.open == 0 {
+			if err := d.terminate(); err != nil {
+				return err
+			}
+		}
+		if err := d.initialise(); err != nil {
+			return err
+		}
+		devs, err := pa.Devices()
+		if err != nil {
+			return err
+		}
+		in, _ := pa.DefaultInputDevice()
+		out, _ := pa.DefaultOutputDevice()
+		for _, v := range devs {
+			list = append(list, audio.DeviceInfo{
+				Name: v.Name, Inputs: v.MaxInputChannels, Outputs: v.MaxOutputChannels,
+				Default: v == in || v == out, Rate: int(v.DefaultSampleRate), System: v.HostApi.Name,
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err // list may still be written if the call hangs
+	}
+	return list, nil
+}
+
+// find returns the device that a name in the configuration means.
+func find(dir audio.Direction, name string) (*pa.DeviceInfo, error) {
+	if name == audio.DefaultDevice {
+		if dir == audio.In {
+			return pa.DefaultInputDevice()
+		}
+		return pa.DefaultOutputDevice()
+	}
+	devs, err := pa.Devices()
+	if err != nil {
+		return nil, err
+	}
+	devs = slices.DeleteFunc(slices.Clone(devs), func(v *pa.DeviceInfo) bool { return channels(v, dir) == 0 })
+	var names []string
+	for _, v := range devs {
+		names = append(names, v.Name)
+	}
+	i, err := match(name, names)
+	if err != nil {
+		return nil, err
+	}
+	return devs[i], nil
+}
+
+// match returns the index of the name that is meant: the same one, else the only
+// one that contains it, in any case of letters.
+func match(name string, names []string) (int, error) {
+	if i := slices.Index(names, name); i >= 0 {
+		return i, nil
+	}
+	found := -1
+	for i, n := range names {
+		if !strings.Contains(strings.ToLower(n), strings.ToLower(name)) {
+			continue
+		}
+		if found >= 0 && names[found] != n {
+			return 0, fmt.Errorf("%q could be %q or %q; write more of the name: %w", name, names[found], n, audio.ErrNoDevice)
+		}
+		if found < 0 {
+			found = i
+		}
+	}
+	if found >= 0 {
+		return found, nil
+	}
+	if len(names) == 0 {
+		return 0, fmt.Errorf("%q: %w; there is none at all", name, audio.ErrNoDevice)
+	}
+	return 0, fmt.Errorf("%q: %w; there are %q", name, audio.ErrNoDevice, names)
+}
+
+func channels(v *pa.DeviceInfo, dir audio.Direction) int {
+	if dir == audio.In {
+		return v.MaxInputChannels
+	}
+	return v.MaxOutputChannels
+}
+
+// Open starts a stream.
+func (d *Driver) Open(dir audio.Direction, name string, cb audio.Callback) (audio.Stream, error) {
+	var s *stream
+	err := d.do("open "+dir.String(), func() error {
+		if err := d.initialise(); err != nil {
+			return err
+		}
+		dev, err := find(dir, name)
+		if err != nil {
+			return noDevice(err)
+		}
+		if s, err = d.start(dir, dev, cb); err != nil {
+			return fmt.Errorf("%q: %w", dev.Name, err)
+		}
+		d.open++
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// noDevice says in our words that there is no default device.
+func noDevice(err error) error {
+	if errors.Is(err, pa.NoDefaultInputDevice) || errors.Is(err, pa.NoDefaultOutputDevice) {
+		return fmt.Errorf("%w: %w", err, audio.ErrNoDevice)
+	}
+	return err
+}
+
+// start tries the formats that cards have, best first: 48 kHz before others, one
+// channel before two.
+func (d *Driver) start(dir audio.Direction, dev *pa.DeviceInfo, cb audio.Callback) (*stream, error) {
+	var first error
+	for _, rate := range []float64{48000, 44100, dev.DefaultSampleRate, 32000, 16000} {
+		for _, ch := range []int{1, 2} {
+			if ch > channels(dev, dir) {
+				continue
+			}
+			s, err := d.try(dir, dev, rate, ch, cb)
+			if err == nil {
+				return s, nil
+			}
+			if first == nil {
+				first = err
+			}
+			if !errors.Is(err, pa.InvalidSampleRate) && !errors.Is(err, pa.InvalidChannelCount) {
+				return nil, first
+			}
+		}
+	}
+	return nil, first
+}
+
+func (d *Driver) try(dir audio.Direction, dev *pa.DeviceInfo, rate float64, ch int, cb audio.Callback) (*stream, error) {
+	p := pa.StreamParameters{
+		SampleRate:      rate,
+		FramesPerBuffer: int(period * time.Duration(rate) / time.Second),
+		Flags:           pa.DitherOff,
+	}
+	side := pa.StreamDeviceParameters{Device: dev, Channels: ch, Latency: latency(dev, dir)}
+	s := &stream{d: d, cb: cb, channels: ch, mono: make([]int16, maxCallback)}
+	var call any
+	if dir == audio.In {
+		p.Input, call = side, s.capture
+	} else {
+		p.Output, call = side, s.play
+	}
+	ps, err := pa.OpenStream(p, call)
+	if err != nil {
+		return nil, err
+	}
+	if err := ps.Start(); err != nil {
+		return nil, errors.Join(err, ps.Close())
+	}
+	s.ps = ps
+	s.info = audio.StreamInfo{Device: dev.Name, Rate: int(rate)}
+	if i := ps.Info(); i != nil {
+		s.info.Latency = max(i.InputLatency, i.OutputLatency)
+	}
+	return s, nil
+}
+
+// latency is the size of the card's buffer to ask for: two periods beyond what is
+// being exchanged. The device's own "low" figure is less on some cards, and runs
+// dry on small boards.
+func latency(dev *pa.DeviceInfo, dir audio.Direction) time.Duration {
+	const most = 3 * period
+	if dir == audio.In {
+		return max(min(dev.DefaultLowInputLatency, most), 2*period)
+	}
+	return max(min(dev.DefaultLowOutputLatency, most), 2*period)
+}
