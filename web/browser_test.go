@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
@@ -217,6 +218,29 @@ func TestBrowserNoticesLoss(t *testing.T) {
 	st.publish(with(func(s *station.Snapshot) { s.Version = "9.9.9" }))
 	b.says("#foot", "9.9.9")
 	b.until(`window.mark === undefined`)
+	b.do(chromedp.Navigate("about:blank"))
+	stop()
+}
+
+// Without JavaScript the page is read and its buttons work as forms.
+func TestBrowserWithoutScript(t *testing.T) {
+	b := browser(t)
+	panel := newPanel()
+	base, stop := serving(t, newServer(newStation(sample()), panel))
+	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.do(chromedp.Navigate(base))
+	b.says("#state h2", "Ready")
+	b.until(`document.querySelector("#link a")?.textContent === "Reload now"`)
+	b.is(`(window.bell = document.querySelector(".bell"), true)`)
+	b.mouse(input.DispatchMouseEventTypeMousePressed)
+	b.mouse(input.DispatchMouseEventTypeMouseReleased)
+	if m := panel.next(t); m != (move{input: "bell", hold: defaultHold}) {
+		t.Errorf("the form gave %+v", m)
+	}
+	b.until(`location.pathname === "/" && document.querySelector("#state h2")`)
 	b.do(chromedp.Navigate("about:blank"))
 	stop()
 }
