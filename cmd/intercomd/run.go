@@ -211,10 +211,21 @@ func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup) {
 		running.Go(func() {
 			if err := d.web.Run(ctx); err != nil {
 				d.log.Error("the status page is off", "error", err)
-				d.station.SetFault(station.Fault{Key: "web", Code: 1, Text: err.Error(), Remedy: "choose another port in web.listen, or end what uses this one"})
+				d.station.SetFault(pageFault(err))
 			}
 		})
 	}
+}
+
+// pageFault says why there is no status page; it is seen in the log, on the lamp
+// and in systemd's status line.
+func pageFault(err error) station.Fault {
+	f := station.Fault{Key: "web", Code: 1, Text: err.Error(), Remedy: "see web.listen in the configuration file"}
+	var le *web.ListenError
+	if errors.As(err, &le) {
+		f.Text, f.Remedy = "no status page: "+le.Err.Error(), le.Remedy
+	}
+	return f
 }
 
 // register runs the phone until ctx ends. The channel is closed when it has come
