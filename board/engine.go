@@ -49,7 +49,7 @@ type Config struct {
 // InputConfig describes an input.
 type InputConfig struct {
 	Name     string
-	Debounce time.Duration // how long a level must be stable to count; 0: 20 ms
+	Debounce time.Duration // how long a level must be stable to count; 0: 25 ms
 	Stuck    time.Duration // active for longer is a fault; 0: never
 	// Open takes the line. It is tried again every 5 s while it fails.
 	Open func() (Source, error)
@@ -72,7 +72,7 @@ type RelayConfig struct {
 }
 
 const (
-	defaultDebounce = 20 * time.Millisecond
+	defaultDebounce = 25 * time.Millisecond
 	defaultMaxPulse = 24 * time.Hour
 	retryOpen       = 5 * time.Second        // between attempts to take a line
 	retryRelease    = 100 * time.Millisecond // between attempts to release a relay

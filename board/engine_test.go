@@ -182,13 +182,13 @@ func TestPressIsDelivered(t *testing.T) {
 	story(t, nil, func(t *testing.T, d *door) {
 		start := time.Now()
 		d.bell.press(30 * ms)
-		time.Sleep(20*ms - 1)
+		time.Sleep(25*ms - 1)
 		if e := d.edges(); len(e) != 1 || !e[0].Active || e[0].At != start || e[0].Input != "bell" {
-			t.Fatalf("20 ms after the press: %+v", e)
+			t.Fatalf("25 ms after the press: %+v", e)
 		}
 		time.Sleep(time.Nanosecond)
 		if e := d.edges(); len(e) != 1 || e[0].Active || e[0].At != start.Add(30*ms) {
-			t.Fatalf("20 ms after the release: %+v", e)
+			t.Fatalf("25 ms after the release: %+v", e)
 		}
 		in := d.State().Inputs[0]
 		if in.Presses != 1 || in.Glitches != 0 || in.Active || in.Since != start.Add(30*ms) {

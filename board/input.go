@@ -168,6 +168,7 @@ func (r *reader) accept(ctx context.Context, reports chan<- report, at time.Time
 	}
 	r.stuck()
 	r.count()
+	old.Widths = r.input.Widths // they are told with the next other news
 	if edge != nil || old != r.input {
 		r.tell(ctx, reports, edge)
 	}

@@ -187,7 +187,7 @@ func Default() Config {
 // defaults for the buttons of a file.
 func bell() Button {
 	return Button{Name: "bell", Label: "bell", Line: Line{Offset: 17}, Pull: "up", Active: "low",
-		Debounce: 20 * time.Millisecond, InCall: "hangup"}
+		Debounce: 25 * time.Millisecond, InCall: "hangup"}
 }
 
 func statusLamp() Lamp {

@@ -147,8 +147,8 @@ pulse = "0.1s"
 	want.Audio.InputGain, want.Audio.OutputGain, want.Audio.Codecs = -6, 1.5, []string{"pcma"}
 	want.Board.Driver = "gpio"
 	want.Buttons = []Button{
-		{"left", "left", "gpiochip1", Line{Name: "BELL"}, "up", "low", 20 * time.Millisecond, "sip:1001@example.lan", "dtmf:5#"},
-		{"right", "Müller & Söhne", "", Line{Offset: 17}, "none", "high", 20 * time.Millisecond, "1002", "hangup"},
+		{"left", "left", "gpiochip1", Line{Name: "BELL"}, "up", "low", 25 * time.Millisecond, "sip:1001@example.lan", "dtmf:5#"},
+		{"right", "Müller & Söhne", "", Line{Offset: 17}, "none", "high", 25 * time.Millisecond, "1002", "hangup"},
 	}
 	want.Relays = []Relay{{"gate", "", Line{Offset: 4}, "high", 100 * time.Millisecond}}
 	if !reflect.DeepEqual(cfg, want) {

@@ -5,8 +5,9 @@
 // back: of periph only the character-device driver is linked in, not the drivers that
 // write chip registers through /dev/gpiomem.
 //
-// What periph cannot do is done here: active-low and open-drain levels in software,
-// and the times of edges, which periph reads and drops (docs/decisions).
+// periph finds the chips and takes the lines. What it cannot do is done here, on the
+// descriptors of its lines: the times of edges, which it reads and drops, and outputs that
+// begin at their inert level (docs/decisions/gpio-edges.md).
 package gpio
 
 import (
@@ -21,7 +22,7 @@ import (
 // Pull is the bias of an input.
 type Pull int
 
-// The biases. PullNone leaves the bias as it is: periph cannot turn it off.
+// The biases. A chip that has none ignores them.
 const (
 	PullNone Pull = iota
 	PullUp
@@ -59,7 +60,7 @@ type Lamp struct {
 	Name      string
 	Line      Line
 	ActiveLow bool
-	OpenDrain bool // drive the line low, let it float instead of driving it high
+	OpenDrain bool // let the line float instead of driving it high
 	SoftPWM   bool // see [board.LampConfig]
 }
 

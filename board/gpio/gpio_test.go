@@ -10,10 +10,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
-	pgpio "periph.io/x/conn/v3/gpio"
 	"periph.io/x/host/v3/gpioioctl"
 
 	"intercomd/board"
@@ -28,7 +28,7 @@ type fakePin struct {
 	mu     sync.Mutex
 	log    []string
 	err    error
-	level  pgpio.Level
+	level  bool
 	events *os.File // write end of the queue; nil until the line is an input
 }
 
@@ -52,7 +52,7 @@ func (f *fakePin) send(t *testing.T, at int64, rising bool) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.level = pgpio.Level(rising)
+	f.level = rising
 	if _, err := f.events.Write(event(at, rising)); err != nil {
 		t.Error(err)
 	}
@@ -81,13 +81,34 @@ func monotonic(t *testing.T) int64 {
 // handle is a fakePin as the driver gets it.
 type handle struct{ *fakePin }
 
-func (h handle) In(pull pgpio.Pull, e pgpio.Edge) error {
-	return h.note(fmt.Sprintf("in/%v/%v", pull, e))
+func (h handle) input(p Pull) (*queue, error) {
+	if err := h.note("in/" + [...]string{"none", "up", "down"}[p]); err != nil {
+		return nil, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	h.mu.Lock()
+	h.events = w
+	h.mu.Unlock()
+	return newQueue(int(r.Fd()), "line")
 }
 
-func (h handle) Out(l pgpio.Level) error { return h.note("out/" + l.String()) }
+func (h handle) output(high, openDrain bool) (driver, error) {
+	kind := "out"
+	if openDrain {
+		kind = "drain"
+	}
+	return h, h.note(fmt.Sprintf("%s/%v", kind, high))
+}
 
-func (h handle) Read() pgpio.Level {
+func (h handle) set(high bool) error { return h.note(fmt.Sprint(high)) }
+
+func (h handle) close() error { return h.note("let-go") }
+
+func (h handle) high() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.level
@@ -97,22 +118,10 @@ func (h handle) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.log = append(h.log, "close")
-	if h.fakePin.events != nil {
-		_ = h.fakePin.events.Close()
-		h.fakePin.events = nil
+	if h.events != nil {
+		_ = h.events.Close()
+		h.events = nil
 	}
-}
-
-func (h handle) events() (*queue, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	h.mu.Lock()
-	h.fakePin.events = w
-	h.mu.Unlock()
-	return newQueue(int(r.Fd()), "line")
 }
 
 // bench is a host with the chips of a Pi 5 that has an expander of 4 lines twice.
@@ -240,27 +249,27 @@ func TestOutputs(t *testing.T) {
 	tests := []struct {
 		name                 string
 		activeLow, openDrain bool
-		want                 string // on, off
+		start, on, off       string
 	}{
-		{"plain", false, false, "out/High out/Low"},
-		{"active low", true, false, "out/Low out/High"},
-		{"open drain", false, true, "in/Float/NoEdge out/Low"},
-		{"active low, open drain", true, true, "out/Low in/Float/NoEdge"},
+		{"plain", false, false, "out/false", "true", "false"},
+		{"active low", true, false, "out/true", "false", "true"},
+		{"open drain", false, true, "drain/false", "true", "false"},
+		{"active low, open drain", true, true, "drain/true", "false", "true"},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBench()
-			off := strings.Fields(tc.want)[1]
 			brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"},
 				Relays: []Relay{{Name: "door", Line: Line{Offset: 22}, ActiveLow: tc.activeLow, OpenDrain: tc.openDrain}}}, b.host)
 			p := b.pins["gpiochip0/22"]
-			if got := p.lines(); got != off {
-				t.Errorf("after the start: %q, want %q", got, off)
+			if got := p.lines(); got != tc.start {
+				t.Errorf("after the start: %q, want %q", got, tc.start)
 			}
 			_ = brd.PulseRelay("door", time.Minute)
 			_ = brd.PulseRelay("door", 0)
 			_ = brd.Close()
-			if got, want := p.lines(), off+" "+tc.want+" "+off+" close"; got != want {
+			want := strings.Join([]string{tc.start, tc.on, tc.off, tc.off, "let-go", "close"}, " ")
+			if got := p.lines(); got != want {
 				t.Errorf("got  %q\nwant %q", got, want)
 			}
 		})
@@ -276,7 +285,7 @@ func TestLock(t *testing.T) {
 	}
 	b.pins["gpiochip0/23"].err = unix.EBUSY
 	err := lock(relays, []string{"pinctrl-rp1"}, b.host)
-	if got := b.pins["gpiochip0/22"].lines(); got != "out/High close" {
+	if got := b.pins["gpiochip0/22"].lines(); got != "out/true let-go close" {
 		t.Errorf("door: %q", got)
 	}
 	for _, want := range []string{"relay gate may be energised: gpiochip0 (pinctrl-rp1) has no line 99", "relay light may be energised: line 23"} {
@@ -326,11 +335,11 @@ func TestPress(t *testing.T) {
 	if e := next(t, brd); e.Active {
 		t.Errorf("edge %+v", e)
 	}
-	if got := p.lines(); got != "in/PullUp/BothEdges" {
+	if got := p.lines(); got != "in/up" {
 		t.Errorf("the line was taken as %q", got)
 	}
 	_ = brd.Close()
-	if got := p.lines(); got != "in/PullUp/BothEdges close" {
+	if got := p.lines(); got != "in/up close" {
 		t.Errorf("after the end: %q", got)
 	}
 }
@@ -348,7 +357,7 @@ func TestActiveLow(t *testing.T) {
 	if e := next(t, brd); !e.Active {
 		t.Errorf("edge %+v", e)
 	}
-	if got := b.pins["gpiochip0/17"].lines(); got != "in/PullNoChange/BothEdges" {
+	if got := b.pins["gpiochip0/17"].lines(); got != "in/none" {
 		t.Errorf("the line was taken as %q", got)
 	}
 }
@@ -404,6 +413,36 @@ func TestChipGone(t *testing.T) {
 func TestDescriptor(t *testing.T) {
 	if _, err := descriptor(&gpioioctl.GPIOLine{}); err == nil || !strings.Contains(err.Error(), "not been requested") {
 		t.Errorf("descriptor of a line that is not requested: %v", err)
+	}
+}
+
+// The structures are as large as the kernel has them: their size is a part of the request.
+func TestRequests(t *testing.T) {
+	for _, tc := range []struct{ got, want uintptr }{
+		{requestOf(0x0d, unsafe.Sizeof(lineConfig{})), 0xc110b40d}, // GPIO_V2_LINE_SET_CONFIG_IOCTL
+		{requestOf(0x0f, unsafe.Sizeof(lineValues{})), 0xc010b40f}, // GPIO_V2_LINE_SET_VALUES_IOCTL
+	} {
+		if tc.got != tc.want {
+			t.Errorf("request %#x, want %#x", tc.got, tc.want)
+		}
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	w, err := newWire(int(null.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.set(true); !errors.Is(err, unix.ENOTTY) {
+		t.Errorf("a level for something that is no line: %v", err)
+	}
+	if err := w.configure(flagOutput, true); !errors.Is(err, unix.ENOTTY) {
+		t.Errorf("a configuration for something that is no line: %v", err)
+	}
+	if err := w.close(); err != nil {
+		t.Error(err)
 	}
 }
 

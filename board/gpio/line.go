@@ -5,21 +5,26 @@ import (
 	"sync"
 	"time"
 
-	pgpio "periph.io/x/conn/v3/gpio"
-
 	"intercomd/board"
 )
 
-// pin is what this package needs of a line of periph.
+// pin is what this package needs of a line.
 type pin interface {
-	In(pull pgpio.Pull, edge pgpio.Edge) error
-	Out(l pgpio.Level) error
-	// Read must be called for inputs only: an output would become an input.
-	Read() pgpio.Level
-	// Close gives the line back.
+	// input takes the line and gives the queue of its edges.
+	input(p Pull) (*queue, error)
+	// high reads the level of a line that is an input. For an output it must not be
+	// called: periph would make it an input.
+	high() bool
+	// output takes the line and drives it, at once at the given level.
+	output(high, openDrain bool) (driver, error)
+	// Close gives the line back, also after input or output failed.
 	Close()
-	// events opens the queue of edges of a line that is an input.
-	events() (*queue, error)
+}
+
+// driver changes the level of an output.
+type driver interface {
+	set(high bool) error
+	close() error
 }
 
 // input is the line of a button.
@@ -34,15 +39,7 @@ type input struct {
 
 func openInput(f found, in Input) (*input, error) {
 	p := f.chip.pin(f.offset)
-	pull := map[Pull]pgpio.Pull{PullUp: pgpio.PullUp, PullDown: pgpio.PullDown}[in.Pull]
-	if in.Pull == PullNone {
-		pull = pgpio.PullNoChange
-	}
-	if err := p.In(pull, pgpio.BothEdges); err != nil {
-		p.Close()
-		return nil, refused(f, "an input that reports edges", err)
-	}
-	q, err := p.events()
+	q, err := p.input(in.Pull)
 	if err != nil {
 		p.Close()
 		return nil, refused(f, "an input that reports edges", err)
@@ -69,7 +66,7 @@ func (in *input) Level() (bool, error) {
 	if in.pin == nil {
 		return false, board.ErrClosed
 	}
-	return bool(in.pin.Read()) != in.activeLow, nil
+	return in.pin.high() != in.activeLow, nil
 }
 
 // Close implements [board.Source].
@@ -85,11 +82,11 @@ func (in *input) Close() error {
 	return err
 }
 
-// output is the line of a lamp or a relay. The level is never read back: reading
-// would make the line an input.
+// output is the line of a lamp or a relay. The level is never read back.
 type output struct {
 	where     found
 	pin       pin
+	driver    driver // nil until the first Set
 	activeLow bool
 	openDrain bool
 }
@@ -102,14 +99,17 @@ func openOutput(h host, l Line, chips []string, activeLow, openDrain bool) (boar
 	return &output{where: f, pin: f.chip.pin(f.offset), activeLow: activeLow, openDrain: openDrain}, nil
 }
 
-// Set implements [board.Output].
+// Set implements [board.Output]. The first one takes the line.
 func (o *output) Set(level float64) error {
 	high := level > 0 != o.activeLow
 	var err error
-	if o.openDrain && high {
-		err = o.pin.In(pgpio.Float, pgpio.NoEdge)
+	if o.driver == nil {
+		o.driver, err = o.pin.output(high, o.openDrain)
+		if err != nil {
+			o.driver = nil // an interface that holds nothing
+		}
 	} else {
-		err = o.pin.Out(pgpio.Level(high))
+		err = o.driver.set(high)
 	}
 	if err != nil {
 		return refused(o.where, "an output", err)
@@ -119,6 +119,10 @@ func (o *output) Set(level float64) error {
 
 // Close implements [board.Output].
 func (o *output) Close() error {
+	var err error
+	if o.driver != nil {
+		err = o.driver.close()
+	}
 	o.pin.Close()
-	return nil
+	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/driver/driverreg"
+	pgpio "periph.io/x/conn/v3/gpio"
 	"periph.io/x/host/v3/gpioioctl"
 
 	"intercomd/board"
@@ -57,21 +58,66 @@ func adapt(c *gpioioctl.GPIOChip) chip {
 	return out
 }
 
-// line is a line of periph with its edges.
+// line is a line of periph, with what periph cannot do. It is used by one goroutine.
 type line struct {
 	*gpioioctl.GPIOLine
 }
 
-// events implements pin. periph's WaitForEdge drops the time of an edge and the edge
+// input implements pin. periph's WaitForEdge drops the time of an edge and the edge
 // itself, and takes a lost chip for a time-out; so the edges are read here, from the
 // descriptor that periph got from the kernel.
-func (l line) events() (*queue, error) {
+func (l line) input(p Pull) (*queue, error) {
+	pull := pgpio.PullNoChange
+	switch p {
+	case PullUp:
+		pull = pgpio.PullUp
+	case PullDown:
+		pull = pgpio.PullDown
+	}
+	if err := l.In(pull, pgpio.BothEdges); err != nil {
+		return nil, err
+	}
 	fd, err := descriptor(l.GPIOLine)
 	if err != nil {
 		return nil, err
 	}
+	if p == PullNone {
+		// periph would leave what was there before.
+		if err := (wire{fd}).configure(flagInput|flagEdgeRising|flagEdgeFalling|flagNoBias, false); err != nil {
+			return nil, err
+		}
+	}
 	return newQueue(fd, l.Name())
 }
+
+// output implements pin. periph's Out drives a line low before it drives it high: an
+// active-low relay would be energised for a moment. So periph takes the line as an
+// input, and here it becomes an output with the right level from the start.
+func (l line) output(high, openDrain bool) (driver, error) {
+	if err := l.In(pgpio.PullNoChange, pgpio.NoEdge); err != nil {
+		return nil, err
+	}
+	fd, err := descriptor(l.GPIOLine)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWire(fd)
+	if err != nil {
+		return nil, err
+	}
+	flags := uint64(flagOutput)
+	if openDrain {
+		flags |= flagOpenDrain
+	}
+	if err := w.configure(flags, high); err != nil {
+		_ = w.close() // the first error tells more
+		return nil, err
+	}
+	return w, nil
+}
+
+// high implements pin.
+func (l line) high() bool { return bool(l.Read()) }
 
 // descriptor is the descriptor of a line that periph has requested. periph keeps it to
 // itself; a test holds that this way to it exists in the pinned version.

@@ -38,7 +38,7 @@ func TestPress(t *testing.T) {
 		if err := b.Press("bell", 200*ms); err != nil {
 			t.Fatal(err)
 		}
-		if e := <-b.Edges(); e != (board.Edge{Input: "bell", Active: true, At: start}) || time.Since(start) != 20*ms {
+		if e := <-b.Edges(); e != (board.Edge{Input: "bell", Active: true, At: start}) || time.Since(start) != 25*ms {
 			t.Errorf("after %v: %+v", time.Since(start), e)
 		}
 		if s := b.State(); !s.Simulated || s.Driver != "sim" || !s.Inputs[0].Active || s.Inputs[1].Active {
