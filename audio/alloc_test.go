@@ -35,17 +35,11 @@ func (l *loopLink) Write(p []byte, samples uint32, _ bool) error {
 	return nil
 }
 
-type nullDriver struct{}
-
-func (nullDriver) Devices() ([]DeviceInfo, error)                   { return nil, nil }
-func (nullDriver) Open(Direction, string, Callback) (Stream, error) { return nil, ErrNoDevice }
-func (nullDriver) Stale() bool                                      { return false }
-
 // atWork returns a pump in a call with lost packets, a tone and devices, and a
 // function that makes 10 ms of it.
 func atWork(t testing.TB, codec string, rate int) func() {
 	t.Helper()
-	e, err := New(Config{Log: slog.New(slog.DiscardHandler)}, nullDriver{})
+	e, err := New(Config{Log: slog.New(slog.DiscardHandler)}, offlineDriver{})
 	if err != nil {
 		t.Fatal(err)
 	}

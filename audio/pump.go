@@ -205,12 +205,21 @@ func (p *pump) report(l Level) {
 
 // makeRec makes what the microphone says.
 func (p *pump) makeRec() {
-	rec := p.rec[:]
 	if p.in != nil {
-		p.in.read(rec)
+		p.in.read(p.rec[:])
 	} else {
-		clear(rec)
+		clear(p.rec[:])
 	}
+	p.process()
+	if l, ok := p.recMtr.add(p.rec[:]); ok {
+		p.e.g.mic.store(l)
+	}
+}
+
+// process makes of what the microphone heard in p.rec, while the loudspeaker
+// played p.play, what the far end is to hear.
+func (p *pump) process() {
+	rec := p.rec[:]
 	// Between calls the canceller would learn nothing but silence.
 	if p.echo != nil && (p.cur != nil || p.player.Active()) {
 		p.echo.Process(rec, rec, p.play[:])
@@ -220,9 +229,6 @@ func (p *pump) makeRec() {
 	}
 	finite(rec)
 	p.recLim.process(rec, p.recGain)
-	if l, ok := p.recMtr.add(rec); ok {
-		p.e.g.mic.store(l)
-	}
 }
 
 // send sends the microphone's frame, if it may leave.

@@ -1,0 +1,159 @@
+package audio
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// Sound is mono audio.
+type Sound struct {
+	Rate    int       // Hz
+	Samples []float32 // full scale ±1
+}
+
+const (
+	wavPCM        = 1
+	wavFloat      = 3
+	wavExtensible = 0xfffe
+	// maxWAV is the largest file that is read into memory, in bytes.
+	maxWAV = 256 << 20
+)
+
+var errWAV = errors.New("not a WAV file of 16, 24 or 32-bit samples")
+
+// ReadWAV reads a RIFF WAVE file (Microsoft/IBM, Multimedia Programming Interface
+// 1.0, 1991) of linear samples: 16, 24 or 32-bit integers or 32-bit floats.
+// Several channels are mixed into one.
+func ReadWAV(r io.Reader) (Sound, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxWAV))
+	if err != nil {
+		return Sound{}, fmt.Errorf("audio: read WAV: %w", err)
+	}
+	if len(b) < 12 || string(b[:4]) != "RIFF" || string(b[8:12]) != "WAVE" {
+		return Sound{}, fmt.Errorf("audio: %w", errWAV)
+	}
+	var f wavFormat
+	for b = b[12:]; len(b) >= 8; {
+		id, size := string(b[:4]), int(binary.LittleEndian.Uint32(b[4:]))
+		b = b[8:]
+		// A file that is written while it is read, or was cut, ends early.
+		chunk := b[:min(size, len(b))]
+		switch id {
+		case "fmt ":
+			if f, err = parseFormat(chunk); err != nil {
+				return Sound{}, err
+			}
+		case "data":
+			if f.rate == 0 {
+				return Sound{}, fmt.Errorf("audio: WAV without a format before its data: %w", errWAV)
+			}
+			return Sound{f.rate, f.mono(chunk)}, nil
+		}
+		b = b[min(size+size%2, len(b)):]
+	}
+	return Sound{}, fmt.Errorf("audio: WAV without data: %w", errWAV)
+}
+
+type wavFormat struct {
+	code, channels, rate, bytes int
+}
+
+func parseFormat(b []byte) (wavFormat, error) {
+	if len(b) < 16 {
+		return wavFormat{}, fmt.Errorf("audio: WAV with a short format: %w", errWAV)
+	}
+	le := binary.LittleEndian
+	f := wavFormat{
+		code: int(le.Uint16(b)), channels: int(le.Uint16(b[2:])),
+		rate: int(le.Uint32(b[4:])), bytes: int(le.Uint16(b[14:])) / 8,
+	}
+	if f.code == wavExtensible && len(b) >= 26 {
+		f.code = int(le.Uint16(b[24:])) // the first two bytes of the GUID
+	}
+	ok := f.code == wavPCM && f.bytes >= 2 && f.bytes <= 4 || f.code == wavFloat && f.bytes == 4
+	if !ok || f.channels < 1 || f.channels > 32 || f.rate < 4000 || f.rate > 384000 {
+		return wavFormat{}, fmt.Errorf("audio: WAV of %d channels, %d Hz, %d bit, format %d: %w",
+			f.channels, f.rate, 8*f.bytes, f.code, errWAV)
+	}
+	return f, nil
+}
+
+func (f wavFormat) mono(b []byte) []float32 {
+	size := f.channels * f.bytes
+	x := make([]float32, len(b)/size)
+	for i := range x {
+		for c := range f.channels {
+			x[i] += f.sample(b[i*size+c*f.bytes:])
+		}
+		x[i] /= float32(f.channels)
+	}
+	finite(x)
+	return x
+}
+
+func (f wavFormat) sample(b []byte) float32 {
+	le := binary.LittleEndian
+	switch {
+	case f.code == wavFloat:
+		return math.Float32frombits(le.Uint32(b))
+	case f.bytes == 2:
+		return float32(int16(le.Uint16(b))) / (1 << 15)
+	case f.bytes == 3:
+		return float32(int32(uint32(b[0])<<8|uint32(b[1])<<16|uint32(b[2])<<24)) / (1 << 31)
+	}
+	return float32(int32(le.Uint32(b))) / (1 << 31)
+}
+
+// WriteWAV writes a sound as 16-bit mono.
+func WriteWAV(w io.Writer, s Sound) error {
+	n := 2 * len(s.Samples)
+	le := binary.LittleEndian
+	b := make([]byte, 0, 44+n)
+	b = append(b, "RIFF"...)
+	b = le.AppendUint32(b, uint32(36+n))
+	b = append(b, "WAVEfmt "...)
+	b = le.AppendUint32(b, 16)
+	b = le.AppendUint16(b, wavPCM)
+	b = le.AppendUint16(b, 1)
+	b = le.AppendUint32(b, uint32(s.Rate))
+	b = le.AppendUint32(b, uint32(2*s.Rate))
+	b = le.AppendUint16(b, 2)
+	b = le.AppendUint16(b, 16)
+	b = append(b, "data"...)
+	b = le.AppendUint32(b, uint32(n))
+	var v [1]int16
+	for i := range s.Samples {
+		toInt16(v[:], s.Samples[i:i+1])
+		b = le.AppendUint16(b, uint16(v[0]))
+	}
+	if _, err := w.Write(b); err != nil {
+		return fmt.Errorf("audio: write WAV: %w", err)
+	}
+	return nil
+}
+
+// at48k returns the sound at [SampleRate].
+func (s Sound) at48k() []float32 {
+	if s.Rate == SampleRate || len(s.Samples) == 0 {
+		return s.Samples
+	}
+	const piece = 4096
+	r := newResampler(float64(s.Rate), SampleRate, piece)
+	out := make([]float32, 0, len(s.Samples)*SampleRate/s.Rate+piece)
+	// Silence behind the end pushes the last samples through the filter.
+	in := append(s.Samples[:len(s.Samples):len(s.Samples)], make([]float32, rateTaps)...)
+	for len(in) > 0 {
+		n := min(piece, len(in))
+		r.feed(in[:n])
+		in = in[n:]
+		k := len(out)
+		out = append(out, make([]float32, r.ready())...)
+		r.pull(out[k:])
+	}
+	// The filter's own delay, at the start, is not part of the sound.
+	skip := min((rateTaps/2)*SampleRate/s.Rate, len(out))
+	return out[skip:min(skip+len(s.Samples)*SampleRate/s.Rate, len(out))]
+}
