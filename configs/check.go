@@ -43,7 +43,7 @@ func (c *checker) missing(key, remedy string) {
 
 func (c *checker) faulty(key string) bool {
 	for _, f := range c.faults {
-		if f.Key == plain(key) && f.Line == c.lines[key] {
+		if f.Key == plain(key) && f.Line == c.lineOf(key) {
 			return true
 		}
 	}
@@ -58,6 +58,7 @@ func (c *checker) check() {
 	c.names()
 	c.buttons()
 	c.door()
+	c.profile()
 	c.sharedLines()
 	c.page()
 	c.directory()

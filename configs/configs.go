@@ -84,8 +84,11 @@ type Audio struct {
 
 // Board is what buttons, lamps and relays have in common.
 type Board struct {
-	Driver string   `toml:"driver" oneof:"auto gpio sim none"`
-	Chips  []string `toml:"chips"` // labels
+	Driver     string   `toml:"driver" oneof:"auto gpio sim none"`
+	Profile    string   `toml:"profile" oneof:"auto raspberry-pi-zero-2-w raspberry-pi-3 raspberry-pi-4 raspberry-pi-5 generic"`
+	Chips      []string `toml:"chips"` // labels, names or paths; those of the profile if the file gives none
+	Night      Hours    `toml:"night"`
+	NightLevel float64  `toml:"night_level" range:"0..1"` // of full light
 }
 
 // Button is an input that calls somebody.
@@ -103,20 +106,23 @@ type Button struct {
 
 // Lamp is an indicator.
 type Lamp struct {
-	Name   string `toml:"name"`
-	Chip   string `toml:"chip"`
-	Line   Line   `toml:"line"`
-	Active string `toml:"active" oneof:"low high"`
-	Shows  string `toml:"shows" oneof:"status ready call talk mic door fault"`
+	Name      string `toml:"name"`
+	Chip      string `toml:"chip"`
+	Line      Line   `toml:"line"`
+	Active    string `toml:"active" oneof:"low high"`
+	OpenDrain bool   `toml:"open_drain"`
+	Shows     string `toml:"shows" oneof:"status ready call talk mic door fault"`
+	Dim       bool   `toml:"dim"`
 }
 
 // Relay is a switched contact.
 type Relay struct {
-	Name   string        `toml:"name"`
-	Chip   string        `toml:"chip"`
-	Line   Line          `toml:"line"`
-	Active string        `toml:"active" oneof:"low high"`
-	Pulse  time.Duration `toml:"pulse" range:"100ms..1m"`
+	Name      string        `toml:"name"`
+	Chip      string        `toml:"chip"`
+	Line      Line          `toml:"line"`
+	Active    string        `toml:"active" oneof:"low high"`
+	OpenDrain bool          `toml:"open_drain"`
+	Pulse     time.Duration `toml:"pulse" range:"100ms..1m"`
 }
 
 // Web is the status page.
@@ -139,6 +145,21 @@ type State struct {
 type Line struct {
 	Name   string // "" addresses by Offset
 	Offset int    // 0 to 1023
+}
+
+// Hours is a part of every day in local time, such as 22:00 to 06:00. The zero value is
+// no time at all.
+type Hours struct {
+	From, To int // minutes since midnight; From is in, To is out
+}
+
+// Contain reports whether t is in the hours.
+func (h Hours) Contain(t time.Time) bool {
+	m := t.Hour()*60 + t.Minute()
+	if h.From <= h.To {
+		return m >= h.From && m < h.To
+	}
+	return m >= h.From || m < h.To
 }
 
 // Secret is a password. It does not show itself to formatting, logs or JSON; convert
@@ -174,7 +195,8 @@ func Default() Config {
 		Door:     Door{Relay: "door"},
 		Audio: Audio{Input: "default", Output: "default", Codecs: []string{"opus", "pcmu", "pcma"},
 			EchoCanceller: "kalman", ToneRegion: "eu"},
-		Board:   Board{Driver: "auto", Chips: []string{"pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"}},
+		Board: Board{Driver: "auto", Profile: "auto",
+			Chips: []string{"pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"}, NightLevel: 0.3},
 		Buttons: []Button{bell()},
 		Lamps:   []Lamp{statusLamp()},
 		Relays:  []Relay{doorRelay()},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +57,7 @@ func TestDefaultFile(t *testing.T) {
 			if _, ok := p.lines[key]; !ok {
 				t.Errorf("%s is not in intercom.toml", key)
 			}
-			if elem.Kind() == reflect.Struct && elem != reflect.TypeFor[Line]() {
+			if elem.Kind() == reflect.Struct && elem != reflect.TypeFor[Line]() && elem != reflect.TypeFor[Hours]() {
 				walk(elem, key)
 			}
 		}
@@ -150,7 +151,7 @@ pulse = "0.1s"
 		{"left", "left", "gpiochip1", Line{Name: "BELL"}, "up", "low", 25 * time.Millisecond, "sip:1001@example.lan", "dtmf:5#"},
 		{"right", "Müller & Söhne", "", Line{Offset: 17}, "none", "high", 25 * time.Millisecond, "1002", "hangup"},
 	}
-	want.Relays = []Relay{{"gate", "", Line{Offset: 4}, "high", 100 * time.Millisecond}}
+	want.Relays = []Relay{{"gate", "", Line{Offset: 4}, "high", false, 100 * time.Millisecond}}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", cfg, want)
 	}
@@ -215,6 +216,17 @@ func TestFaults(t *testing.T) {
 		{"[[button]]\nname = \"a\"\nline = 5\n[[button]]\nname = \"a\"\nline = 5", []string{
 			`x:11: button.name: "a" is the name of the one in line 8 too`, `x:12: button.line: line 5 is that of button "a" too`}},
 		{"[[button]]\nname = \"a\"\nline = 22", []string{`relay.line: line 22 is that of button "a" too`}},
+		{"[board]\nprofile = \"raspberry-pi-6\"", []string{`did you mean "raspberry-pi-3"? Known: "auto", "raspberry-pi-zero-2-w"`}},
+		{"[board]\nprofile = \"generic\"", []string{"x:7: board.chips: is empty, and line 17 has no chip of its own"}},
+		{"[board]\nprofile = \"generic\"\nchips = \"gpiochip0\"", nil},
+		{"[board]\nnight = \"22:00-06:00\"\nnight_level = 0", nil},
+		{"[board]\nnight = \"22-6\"", []string{`x:8: board.night: "22-6" is not a part of the day; write it like "22:00-06:00"`}},
+		{"[board]\nnight = \"22:00-22:00\"", []string{"is not a part of the day"}},
+		{"[board]\nnight_level = 1.1", []string{"1.1 is out of range; allowed: 0 to 1"}},
+		{"[[relay]]\nname = \"a\"\nline = \"pin 9\"", []string{`x:9: relay.line: "pin 9" is GND; choose a pin that is a GPIO line`}},
+		{"[[relay]]\nname = \"a\"\nline = \"GPIO28\"", []string{`relay.line: "GPIO28" is not on the header of the Raspberry Pi`}},
+		{"[[relay]]\nname = \"a\"\nline = \"pin 11\"", []string{`relay.line: line 17 is that of button "bell" too`}},
+		{"[[relay]]\nname = \"a\"\nline = 5\nopen_drain = \"yes\"", []string{`x:10: relay.open_drain: is text; write true or false without quotes`}},
 		{"[board]\ndriver=\"sim\"\n[[button]]\nname = \"a\"\nline = 22", nil},
 		{"[[button]]\nname = \"a\"\nline = 5\nin_call = \"hang up\"\ntarget=\"two words\"", []string{
 			`x:10: button.in_call: "hang up" is not known; did you mean "hangup"?`, `x:11: button.target: "two words" cannot be called`}},
@@ -320,6 +332,102 @@ func TestManySyntaxFaults(t *testing.T) {
 	_, faults := Parse("x", []byte(strings.Repeat("a b c\n\n", 500)))
 	if len(faults) != maxSyntaxFaults {
 		t.Errorf("%d faults", len(faults))
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	known := append([]string{"auto"}, Profiles()...)
+	field, _ := fieldOf(reflect.TypeFor[Board](), "profile")
+	allowed := strings.Fields(field.Tag.Get("oneof"))
+	slices.Sort(known)
+	slices.Sort(allowed)
+	if !slices.Equal(known, allowed) {
+		t.Errorf("profiles %v, allowed %v", known, allowed)
+	}
+	for _, name := range known {
+		p, err := LoadProfile(name)
+		if err != nil {
+			t.Error(err)
+		}
+		if name == "generic" {
+			continue
+		}
+		if len(p.Header) != 40 || len(p.Chips) == 0 || p.Name == "" {
+			t.Errorf("%s: %d pins, chips %v, name %q", name, len(p.Header), p.Chips, p.Name)
+		}
+		lines := make(map[int]bool)
+		for i, pin := range p.Header {
+			if pin.Pin != i+1 || pin.Name == "" {
+				t.Errorf("%s: pin %d is %+v", name, i+1, pin)
+			}
+			if pin.Line != nil {
+				if lines[*pin.Line] || pin.Name != fmt.Sprint("GPIO", *pin.Line) {
+					t.Errorf("%s: pin %d is %+v", name, i+1, pin)
+				}
+				lines[*pin.Line] = true
+			}
+		}
+	}
+	all, _ := LoadProfile("auto")
+	for _, name := range Profiles() { // what makes auto possible
+		if p, _ := LoadProfile(name); name != "generic" && !reflect.DeepEqual(p.Header, all.Header) {
+			t.Errorf("the header of %s differs from the others", name)
+		}
+	}
+}
+
+func TestHeaderNames(t *testing.T) {
+	cfg, faults := Parse("x", []byte(minimal+`
+[board]
+profile = "raspberry-pi-5"
+[[button]]
+name = "a"
+line = "GPIO4"
+[[button]]
+name = "b"
+line = "PIN 40"
+[[button]]
+name = "c"
+line = "GPIO4"
+chip = "gpiochip9"
+[[button]]
+name = "d"
+line = "BELL"
+`))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	want := []Line{{Offset: 4}, {Offset: 21}, {Name: "GPIO4"}, {Name: "BELL"}}
+	for i, b := range cfg.Buttons {
+		if b.Line != want[i] {
+			t.Errorf("button %s: line %v, want %v", b.Name, b.Line, want[i])
+		}
+	}
+	if !slices.Equal(cfg.Board.Chips, []string{"pinctrl-rp1"}) {
+		t.Errorf("chips %v", cfg.Board.Chips)
+	}
+}
+
+func TestHours(t *testing.T) {
+	day := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		h    Hours
+		want string // the hours of the day that are in
+	}{
+		{Hours{}, ""},
+		{Hours{22 * 60, 6 * 60}, "0 1 2 3 4 5 22 23"},
+		{Hours{9 * 60, 11*60 + 1}, "9 10 11"},
+		{Hours{23*60 + 30, 30}, "0"},
+	} {
+		var in []string
+		for i := range 24 {
+			if tc.h.Contain(day.Add(time.Duration(i) * time.Hour)) {
+				in = append(in, fmt.Sprint(i))
+			}
+		}
+		if got := strings.Join(in, " "); got != tc.want {
+			t.Errorf("%v: %s, want %s", tc.h, got, tc.want)
+		}
 	}
 }
 

@@ -114,6 +114,14 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 		d.duration(p, field, v, key)
 	case *float64:
 		d.number(p, field, v, key)
+	case *Hours:
+		d.hours(p, v, key)
+	case *bool:
+		if v.kind != boolKind {
+			d.fault(v.line, key, "is "+v.kind.String(), "write true or false without quotes")
+			return
+		}
+		*p = v.text == "true"
 	case *[]string:
 		d.words(p, field, v, key)
 	default:
@@ -257,6 +265,26 @@ func (d *decoder) number(dst *float64, field reflect.StructField, v *value, key 
 		return
 	}
 	*dst = f
+}
+
+// hours takes a part of the day, "22:00-06:00", or nothing.
+func (d *decoder) hours(dst *Hours, v *value, key string) {
+	text, ok := d.text(v, key, reflect.StructField{})
+	if !ok {
+		return
+	}
+	if text == "" {
+		*dst = Hours{}
+		return
+	}
+	from, to, _ := strings.Cut(text, "-")
+	a, err1 := time.Parse("15:04", strings.TrimSpace(from))
+	b, err2 := time.Parse("15:04", strings.TrimSpace(to))
+	if err1 != nil || err2 != nil || a.Equal(b) {
+		d.fault(v.line, key, fmt.Sprintf("%q is not a part of the day", text), `write it like "22:00-06:00"`)
+		return
+	}
+	*dst = Hours{From: a.Hour()*60 + a.Minute(), To: b.Hour()*60 + b.Minute()}
 }
 
 // maxOffset is the greatest number of a line: far above those of any chip.

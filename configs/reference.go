@@ -84,15 +84,23 @@ func allowed(f reflect.StructField) string {
 	low, high, ranged := strings.Cut(f.Tag.Get("range"), "..")
 	switch {
 	case ranged && f.Type.Kind() == reflect.Float64:
-		return fmt.Sprintf("%s to %s dB", low, high)
+		unit := ""
+		if strings.HasSuffix(f.Tag.Get("toml"), "gain") {
+			unit = " dB"
+		}
+		return fmt.Sprintf("%s to %s%s", low, high, unit)
 	case ranged:
 		return fmt.Sprintf("%s to %s", low, high)
 	}
 	switch f.Type.Kind() {
 	case reflect.Slice:
 		return "list of texts"
+	case reflect.Bool:
+		return "`true`, `false`"
 	case reflect.Struct:
-		return "number or text"
+		if f.Type == reflect.TypeFor[Line]() {
+			return "number or text"
+		}
 	}
 	return "text"
 }
