@@ -149,8 +149,9 @@ type Status struct {
 			Pattern string `json:"pattern"`
 		} `json:"lamps"`
 		Inputs []struct {
-			Name   string `json:"name"`
-			Active bool   `json:"active"`
+			Name    string `json:"name"`
+			Active  bool   `json:"active"`
+			Presses int    `json:"presses"`
 		} `json:"inputs"`
 		Relays []struct {
 			Name string `json:"name"`
@@ -253,6 +254,11 @@ func (d *Door) Status(ctx context.Context) (Status, error) {
 // Press presses a button of the simulated board for 100 ms and returns, when it
 // is up again, the time at which it went down.
 func (d *Door) Press(ctx context.Context, input string) (time.Time, error) {
+	s, err := d.Status(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	before, _ := s.input(input)
 	form := url.Values{"input": {input}, "hold": {"100"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL+"panel/press", strings.NewReader(form.Encode()))
 	if err != nil {
@@ -265,14 +271,20 @@ func (d *Door) Press(ctx context.Context, input string) (time.Time, error) {
 		return at, err
 	}
 	_, err = d.Wait(ctx, "letting go of "+input, func(s Status) bool {
-		for _, in := range s.Board.Inputs {
-			if in.Name == input && in.Active {
-				return false
-			}
-		}
-		return time.Since(at) > 150*time.Millisecond
+		presses, active := s.input(input)
+		return presses > before && !active
 	})
 	return at, err
+}
+
+// input returns the accepted presses of an input and whether it is active.
+func (s Status) input(name string) (presses int, active bool) {
+	for _, in := range s.Board.Inputs {
+		if in.Name == name {
+			return in.Presses, in.Active
+		}
+	}
+	return 0, false
 }
 
 // Wait waits until a snapshot fulfils a condition, given in words for the error,
