@@ -122,3 +122,5 @@ func toFloat(d []float32, s []int16) {
 		d[i] = float32(v) * (1. / 32768)
 	}
 }
+
+func sqrt32(v float32) float32 { return float32(math.Sqrt(float64(v))) }

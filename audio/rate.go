@@ -73,6 +73,12 @@ func bessel(x float64) float64 {
 	return sum
 }
 
+// clear forgets the input so far.
+func (r *resampler) clear() {
+	r.hist, r.pos, r.step = r.hist[:rateTaps-1], 0, 1
+	clear(r.hist)
+}
+
 // need is how many samples feed must be given before pull can make n.
 func (r *resampler) need(n int) int {
 	last := int(r.pos + float64(n-1)*r.step)

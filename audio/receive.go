@@ -16,14 +16,23 @@ type receiver struct {
 	pcm       []float32 // scratch for one packet
 	concealed uint64    // frames made up
 	began     bool      // audio of this call has been decoded
+
+	stretch stretcher
+	pause   int           // frames until the next stretch
+	shift   time.Duration // how much the delay was changed since the last packet
+	rate    *resampler
+	drift   drift
 }
 
 func newReceiver() *receiver {
-	return &receiver{
+	r := &receiver{
 		jb:   jitter.New(jitter.Config{}),
 		pcm:  make([]float32, maxDecoded),
-		fifo: fifo{buf: make([]float32, 0, 2*maxDecoded)},
+		fifo: fifo{buf: make([]float32, fifoRoom, fifoRoom+2*maxDecoded)},
+		rate: newResampler(SampleRate, SampleRate, 2*Frame),
 	}
+	r.fifo.clear()
+	return r
 }
 
 // reset begins a new call.
@@ -31,6 +40,8 @@ func (r *receiver) reset() {
 	r.jb = jitter.New(jitter.Config{})
 	r.dec, r.codec, r.concealed, r.began = nil, codecNone, 0, false
 	r.fifo.clear()
+	r.pause, r.shift, r.drift = 0, 0, drift{}
+	r.rate.clear()
 }
 
 // collect takes what the reader of c has received.
@@ -44,11 +55,54 @@ func (r *receiver) collect(c *conn) {
 // frame fills out with the next 10 ms and tells whether the call's audio has
 // begun. now is the engine's clock.
 func (r *receiver) frame(out []float32, now time.Duration) bool {
-	for r.fifo.len() < len(out) {
+	r.adapt(now)
+	need := r.rate.need(len(out))
+	for r.fifo.len() < need {
 		r.more(now)
 	}
-	r.fifo.read(out)
+	r.rate.feed(r.fifo.take(need))
+	r.rate.pull(out)
 	return r.began
+}
+
+// adapt keeps the delay near its target: small errors by playing a little faster
+// or slower, larger ones by cutting or repeating periods.
+func (r *receiver) adapt(now time.Duration) {
+	if !r.began {
+		return
+	}
+	s := r.jb.Stats()
+	late := s.Delay + r.shift - s.Target
+	r.rate.step = 1 + 1e-6*r.drift.ppm(late)
+	if r.pause > 0 {
+		r.pause--
+		return
+	}
+	switch {
+	case late > tooLate:
+		fast := late > hurry
+		for r.fifo.len() < 2*maxLag && r.jb.Ready() {
+			r.more(now)
+		}
+		n := r.stretch.shorten(r.fifo.data(), samplesOf(late), fast)
+		r.fifo.skip(n)
+		r.stretched(-n, fast)
+	case late < -tooEarly && r.fifo.len() >= 2*minLag:
+		n := r.stretch.lengthen(r.fifo.room(), r.fifo.data(), samplesOf(-late))
+		r.fifo.skip(-n)
+		r.stretched(n, false)
+	}
+}
+
+func (r *receiver) stretched(n int, fast bool) {
+	if n == 0 {
+		return
+	}
+	r.shift += timeOf(n)
+	r.pause = pauseSlow
+	if fast {
+		r.pause = pauseFast
+	}
 }
 
 // more does what the jitter buffer says and appends at least 2.5 ms to the fifo.
@@ -91,7 +145,7 @@ func (r *receiver) play(a jitter.Action) {
 		fadeIn(r.pcm[:min(n, seam)])
 	}
 	r.fifo.write(r.pcm[:n])
-	r.began = true
+	r.began, r.shift = true, 0
 }
 
 func (r *receiver) repaired(err error, n int) {
@@ -114,26 +168,40 @@ func timeOf(samples int) time.Duration {
 	return time.Duration(samples) * time.Second / SampleRate
 }
 
-// fifo is a queue of samples in one goroutine.
+// fifoRoom is how much can be put in front of what waits.
+const fifoRoom = maxLag
+
+// fifo is a queue of samples in one goroutine, with room in front.
 type fifo struct {
 	buf   []float32
-	front int // samples at the front that were read
+	front int // of what waits, in buf; never less than fifoRoom after a write
 }
 
 func (f *fifo) len() int { return len(f.buf) - f.front }
 
-func (f *fifo) clear() { f.buf, f.front = f.buf[:0], 0 }
+func (f *fifo) clear() { f.buf, f.front = f.buf[:fifoRoom], fifoRoom }
 
 // data is what waits, oldest first; it may be changed in place.
 func (f *fifo) data() []float32 { return f.buf[f.front:] }
 
-func (f *fifo) read(out []float32) { f.front += copy(out, f.data()) }
+// room is what may be overwritten in front of data.
+func (f *fifo) room() []float32 { return f.buf[:f.front] }
+
+// skip drops n samples from the front, or takes in as many of the room.
+func (f *fifo) skip(n int) { f.front += n }
+
+// take removes n samples and returns them; they are valid until the next write.
+func (f *fifo) take(n int) []float32 {
+	x := f.data()[:n]
+	f.front += n
+	return x
+}
 
 // grow makes room for n samples at the end and returns it.
 func (f *fifo) grow(n int) []float32 {
 	if len(f.buf)+n > cap(f.buf) {
-		f.buf = f.buf[:copy(f.buf, f.data())]
-		f.front = 0
+		k := copy(f.buf[fifoRoom:cap(f.buf)], f.data())
+		f.buf, f.front = f.buf[:fifoRoom+k], fifoRoom
 	}
 	n = min(n, cap(f.buf)-len(f.buf))
 	f.buf = f.buf[:len(f.buf)+n]

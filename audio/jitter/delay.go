@@ -17,7 +17,11 @@ const (
 	// window is how often the base forgets. It lives one to two windows, so
 	// that 200 ppm of drift bends it by no more than 2 ms.
 	window = 5 * time.Second
-	none   = time.Duration(math.MaxInt64)
+	// bunch is the gap below which packets arrived together: what queued behind a
+	// stall. Only the first of them tells of it; counting them all would make one
+	// stall look like a habit.
+	bunch = 2 * time.Millisecond
+	none  = time.Duration(math.MaxInt64)
 )
 
 // estimator learns the distribution of transit above its minimum.
@@ -27,6 +31,8 @@ type estimator struct {
 	cur    time.Duration // smallest transit of this window
 	prev   time.Duration // and of the one before
 	since  time.Duration // start of this window
+	last   time.Duration // arrival before
+	late   time.Duration // its transit
 }
 
 func newEstimator() estimator { return estimator{weight: 1, cur: none, prev: none} }
@@ -50,6 +56,11 @@ func (e *estimator) add(now, transit time.Duration) {
 	}
 	e.cur = min(e.cur, transit)
 
+	bunched := now-e.last < bunch && transit < e.late
+	e.last, e.late = now, transit
+	if bunched {
+		return
+	}
 	above := transit - e.base()
 	bin := min(int(above/binWidth), bins-1)
 	for i := range e.hist {

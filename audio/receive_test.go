@@ -1,0 +1,264 @@
+package audio
+
+import (
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"intercomd/audio/jitter"
+)
+
+const ms = time.Millisecond
+
+// network simulates a far end that plays x (48 kHz) and the path to a receiver
+// that is asked every 10 ms.
+type network struct {
+	x     func(i int) float64 // sample i at 48 kHz
+	codec int
+	ppm   float64                              // how much faster the far end's clock runs
+	delay func(packet int) time.Duration       // transit; negative = lost
+	hold  func(at time.Duration) time.Duration // arrival of what would come at this time
+}
+
+type outcome struct {
+	out    []float32
+	rcv    *receiver
+	delays []time.Duration // of the jitter buffer, per frame
+}
+
+func (n *network) run(t testing.TB, length time.Duration) outcome {
+	t.Helper()
+	type arrival struct {
+		at time.Duration
+		p  jitter.Packet
+	}
+	var queue []arrival
+	enc, size, err := newEncoder(Codec{Name: codecName(n.codec), FEC: true}, 32000, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pcm, buf := make([]float32, size), make([]byte, 1500)
+	o := outcome{rcv: newReceiver()}
+	frame, sent := make([]float32, Frame), 0
+	for now := time.Duration(0); now < length; now += FrameTime {
+		for {
+			at := time.Duration(float64(sent) * 20e6 / (1 + n.ppm*1e-6))
+			if at > now+500*ms {
+				break
+			}
+			for i := range pcm {
+				pcm[i] = float32(n.x(sent*size + i))
+			}
+			k, err := enc.encode(pcm, buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := time.Duration(0)
+			if n.delay != nil {
+				d = n.delay(sent)
+			}
+			if d >= 0 {
+				at += d + 50*ms
+				if n.hold != nil {
+					at = n.hold(at)
+				}
+				samples := size * clockRate(n.codec) / SampleRate
+				queue = append(queue, arrival{at, jitter.Packet{
+					SSRC: 1, Seq: uint16(sent), Timestamp: uint32(sent * samples), ClockRate: clockRate(n.codec),
+					Samples: samples, Codec: n.codec, Payload: slices.Clone(buf[:k]),
+				}})
+				slices.SortStableFunc(queue, func(a, b arrival) int { return int(a.at - b.at) })
+			}
+			sent++
+		}
+		for len(queue) > 0 && queue[0].at <= now {
+			o.rcv.jb.Put(queue[0].p, queue[0].at)
+			queue = queue[1:]
+		}
+		o.rcv.frame(frame, now)
+		o.out = append(o.out, frame...)
+		o.delays = append(o.delays, o.rcv.jb.Stats().Delay)
+	}
+	return o
+}
+
+func tone1k(i int) float64 { return 0.3 * math.Sin(2*math.Pi*1000*float64(i)/SampleRate) }
+
+// roughness is the greatest deviation of x from a steady tone of f Hz: a click of
+// height h shows as about h.
+func roughness(x []float32, f float64) (worst float64, at int) {
+	c := 2 * math.Cos(2*math.Pi*f/SampleRate)
+	for i := 2; i < len(x); i++ {
+		if r := math.Abs(float64(x[i]) - c*float64(x[i-1]) + float64(x[i-2])); r > worst {
+			worst, at = r, i
+		}
+	}
+	return worst, at
+}
+
+// Clocks that differ by 200 ppm: no glitch, no growth. Set AUDIO_HOUR for an hour.
+func TestDriftIsAbsorbed(t *testing.T) {
+	length := 4 * time.Minute
+	if os.Getenv("AUDIO_HOUR") != "" {
+		length = time.Hour
+	}
+	for _, ppm := range []float64{200, -200} {
+		n := network{x: tone1k, codec: codecPCMU, ppm: ppm}
+		o := n.run(t, length)
+		s := o.rcv.jb.Stats()
+		lo, hi := slices.Min(o.delays[100:]), slices.Max(o.delays[100:])
+		t.Logf("%+.0f ppm over %v: delay %v to %v, %+v, correction %.0f ppm", ppm, length, lo, hi, s, 1e6*(o.rcv.rate.step-1))
+		if lo < 8*ms || hi > 35*ms || s.Lost > 0 || o.rcv.concealed > 0 || o.rcv.pause > 0 {
+			t.Errorf("%+.0f ppm: delay %v to %v, %d frames concealed", ppm, lo, hi, o.rcv.concealed)
+		}
+		// µ-law noise alone is rough to 0.03.
+		if r, at := roughness(o.out[SampleRate/2:], 1000); r > 0.05 {
+			t.Errorf("%+.0f ppm: a glitch of %.3f after %v", ppm, r, timeOf(at+SampleRate/2))
+		}
+	}
+}
+
+// speechlike is a voice of changing pitch with pauses.
+func speechlike() func(i int) float64 {
+	phase, last := 0., -1
+	return func(i int) float64 {
+		if i <= last {
+			panic("not in order")
+		}
+		last = i
+		s := float64(i) / SampleRate
+		phase += 2 * math.Pi * (140 + 30*math.Sin(2*math.Pi*0.7*s)) / SampleRate
+		v := 0.
+		for h := 1.; h < 20; h++ {
+			v += math.Sin(h*phase) / h * 0.12
+		}
+		return v * max(0, math.Sin(2*math.Pi*1.1*s)+0.3)
+	}
+}
+
+// A burst of delay raises the latency; it must be gone soon, without clicks.
+func TestLatencyShrinksBack(t *testing.T) {
+	for name, stall := range map[string]time.Duration{"100 ms": 100 * ms, "250 ms": 250 * ms, "3 s": 3 * time.Second} {
+		for _, codec := range []int{codecOpus, codecPCMA} {
+			n := network{x: speechlike(), codec: codec, hold: func(at time.Duration) time.Duration {
+				if at > 2*time.Second && at < 2*time.Second+stall {
+					return 2*time.Second + stall
+				}
+				return at
+			}}
+			o := n.run(t, 14*time.Second)
+			target := o.rcv.jb.Stats().Target
+			after := o.delays[int((2*time.Second+stall+3*time.Second)/FrameTime):]
+			if d := slices.Max(after); d > target+25*ms {
+				t.Errorf("%s, codec %d: 3 s later the delay is %v, target %v", name, codec, d, target)
+			}
+			t.Logf("%s, codec %d: target %v, delay %v", name, codec, target, after[0])
+		}
+	}
+}
+
+// Random loss: concealed audio keeps the level and what is around is not torn.
+func TestLossIsConcealed(t *testing.T) {
+	for _, c := range []struct {
+		codec int
+		most  float64
+	}{{codecPCMU, 0.2}, {codecOpus, 0.2}} {
+		rng := rand.New(rand.NewPCG(3, 4))
+		n := network{x: tone1k, codec: c.codec, delay: func(int) time.Duration {
+			if rng.Float64() < 0.05 {
+				return -1
+			}
+			return 0
+		}}
+		o := n.run(t, 20*time.Second)
+		r, at := roughness(o.out[SampleRate:], 1000)
+		var e float64
+		for _, v := range o.out[SampleRate:] {
+			e += float64(v) * float64(v)
+		}
+		level := 10 * math.Log10(e/float64(len(o.out)-SampleRate)/0.045)
+		t.Logf("codec %d: %d frames concealed, level %.2f dB, roughness %.3f at %v", c.codec, o.rcv.concealed, level, r, timeOf(at))
+		if o.rcv.concealed < 60 || math.Abs(level) > 0.7 || r > c.most {
+			t.Errorf("codec %d: %d frames concealed, level %.2f dB, roughness %.3f", c.codec, o.rcv.concealed, level, r)
+		}
+	}
+}
+
+func TestStretch(t *testing.T) {
+	var s stretcher
+	x := make([]float32, 2*maxLag)
+	for _, f := range []float64{80, 110, 200, 330} {
+		for i := range x {
+			x[i] = float32(0.3*math.Sin(2*math.Pi*f*float64(i)/SampleRate) + 0.1*math.Sin(6*math.Pi*f*float64(i)/SampleRate))
+		}
+		y := slices.Clone(x)
+		n := s.shorten(y, maxLag, false)
+		if n == 0 || math.Abs(math.Mod(float64(n)*f/SampleRate+0.5, 1)-0.5) > 0.02 {
+			t.Errorf("%g Hz: took out %d samples, %.2f periods", f, n, float64(n)*f/SampleRate)
+		}
+		z := make([]float32, maxLag+len(x))
+		copy(z[maxLag:], x)
+		m := s.lengthen(z[:maxLag], z[maxLag:], maxLag)
+		if m == 0 || math.Abs(math.Mod(float64(m)*f/SampleRate+0.5, 1)-0.5) > 0.02 {
+			t.Errorf("%g Hz: put in %d samples", f, m)
+		}
+		for what, w := range map[string][]float32{"shorter": y[n:], "longer": z[maxLag-m:]} {
+			for i := 1; i < len(w); i++ {
+				if d := math.Abs(float64(w[i] - w[i-1])); d > 0.06 {
+					t.Errorf("%g Hz: %s: jump of %.3f at %d", f, what, d, i)
+				}
+			}
+		}
+	}
+	if n := s.shorten(make([]float32, 1440), 300, false); n != 300 {
+		t.Errorf("took %d of 300 samples out of silence", n)
+	}
+	for range 3 {
+		for i := range x {
+			x[i] = rand.Float32() - 0.5
+		}
+		if n := s.shorten(x, maxLag, false); n != 0 {
+			t.Errorf("took %d samples out of noise at once", n)
+		}
+	}
+	if n := s.shorten(x[:100], maxLag, true); n != 0 {
+		t.Errorf("took %d of 100 samples", n)
+	}
+}
+
+// Packets of any kind, with holes and nonsense: frames are made, finite and loud
+// at most as full scale.
+func FuzzReceiver(f *testing.F) {
+	f.Add([]byte{1, 0, 1, 20, 0x48, 1, 2, 3})
+	f.Add([]byte{2, 0, 1, 160, 1, 2, 3, 4, 5, 2, 0, 3, 160, 9})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, now, out := newReceiver(), time.Duration(0), make([]float32, Frame)
+		for len(data) > 4 {
+			codec, n := 1+int(data[0]%3), min(int(data[3]), len(data)-4)
+			p := data[4 : 4+n]
+			clock := clockRate(codec)
+			r.jb.Put(jitter.Packet{
+				SSRC: uint32(data[0] >> 6), Seq: uint16(data[1])<<8 | uint16(data[2]),
+				Timestamp: uint32(data[2]) * uint32(clock/50), ClockRate: clock,
+				Samples: payloadSamples(codec, p), Codec: codec, Payload: p,
+			}, now)
+			for range data[1] % 8 {
+				r.frame(out, now)
+				for _, v := range out {
+					if !(v > -8 && v < 8) {
+						t.Fatal(v)
+					}
+				}
+				now += FrameTime
+			}
+			data = data[4+n:]
+		}
+		for range 20 {
+			r.frame(out, now)
+			now += FrameTime
+		}
+	})
+}
