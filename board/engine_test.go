@@ -232,6 +232,9 @@ func TestNobodyReadsEdges(t *testing.T) {
 			bell.press(50 * ms)
 			time.Sleep(50 * ms)
 		}
+		if n := e.State().Inputs[0].Presses; n > maxQueued/2+2 {
+			t.Errorf("%d presses wait for their reader; that is without bound", n)
+		}
 		if err := e.PulseRelay("door", time.Second); err != nil || door.level() != 1 {
 			t.Errorf("pulse: %v, level %v", err, door.level())
 		}
@@ -417,6 +420,9 @@ func TestRelayPulse(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		pulse(time.Second) // shorter: changes nothing
+		if r := d.State().Relays[0]; r.Until != start.Add(3*time.Second) {
+			t.Errorf("a shorter pulse moved the end to %v", r.Until.Sub(start))
+		}
 		pulse(5 * time.Second)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()

@@ -353,8 +353,9 @@ func TestActiveLow(t *testing.T) {
 	if brd.State().Inputs[0].Active {
 		t.Error("active though the line is high")
 	}
-	b.pins["gpiochip0/17"].send(t, monotonic(t), false)
-	if e := next(t, brd); !e.Active {
+	before := time.Now()
+	b.pins["gpiochip0/17"].send(t, monotonic(t)-int64(100*ms), false)
+	if e := next(t, brd); !e.Active || before.Sub(e.At) < 99*ms { // else it was the level that told
 		t.Errorf("edge %+v", e)
 	}
 	if got := b.pins["gpiochip0/17"].lines(); got != "in/none" {

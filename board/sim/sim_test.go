@@ -66,9 +66,13 @@ func TestPressDuringPress(t *testing.T) {
 		start := time.Now()
 		_ = b.Press("bell", 300*ms)
 		time.Sleep(100 * ms)
-		_ = b.Press("bell", 50*ms)
-		_ = b.Press("bell", 400*ms)
+		_ = b.Press("bell", 50*ms) // changes nothing
 		<-b.Edges()
+		time.Sleep(100 * ms)
+		if !b.State().Inputs[0].Active {
+			t.Error("a shorter press ended a longer one")
+		}
+		_ = b.Press("bell", 300*ms)
 		if e := <-b.Edges(); e.Active || e.At != start.Add(500*ms) {
 			t.Errorf("released %v after the start", e.At.Sub(start))
 		}
@@ -132,6 +136,17 @@ func TestRefused(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A timer that fires while the press is being extended does not end it.
+func TestLateTimer(t *testing.T) {
+	in := newInput()
+	_ = in.press(time.Hour)
+	in.expire()
+	if active, _ := in.Level(); !active {
+		t.Error("an extended press was ended")
+	}
+	_ = in.Close()
 }
 
 // A reader that stands still makes presses fail, not wait.
