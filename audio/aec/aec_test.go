@@ -167,7 +167,7 @@ func TestAnyInputGivesNumbers(t *testing.T) {
 	kinds := map[string]func(i int) float32{
 		"silence":    func(int) float32 { return 0 },
 		"full scale": func(i int) float32 { return float32(1 - 2*(i&1)) },
-		"beyond":     func(i int) float32 { return 1e30 },
+		"beyond":     func(int) float32 { return 1e30 },
 		"NaN":        func(int) float32 { return nan },
 		"infinity":   func(int) float32 { return inf },
 		"direct":     func(int) float32 { return 1 },

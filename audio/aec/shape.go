@@ -139,16 +139,16 @@ func (s *shape) solve() {
 				v += ridge*v + 1e-3
 			}
 			for k := range j {
-				v -= l[i][k] * l[j][k]
+				v -= l[i][k] * l[j][k] //nolint:gosec // k < j ≤ i < curves
 			}
 			if i == j {
 				if v <= 0 {
 					s.forget()
 					return
 				}
-				l[i][i] = sqrt(v)
+				l[i][i] = sqrt(v) //nolint:gosec // i < curves
 			} else {
-				l[i][j] = v / l[j][j]
+				l[i][j] = v / l[j][j] //nolint:gosec // j ≤ i < curves
 			}
 		}
 	}

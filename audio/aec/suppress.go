@@ -52,6 +52,9 @@ const (
 	leftShare = 0.08
 	// The residual is overestimated by overDT in double talk, and by overFar
 	// more while the far end talks alone.
+	// Echo weaker than masked times the noise is not heard; to chase it would
+	// cost the near end more.
+	masked  = 2
 	overDT  = 1
 	overFar = 4
 )
@@ -191,7 +194,7 @@ func (s *suppressor) weigh(total float32) {
 	floor := float32(math.Exp(float64((1-near)*ln(floorFar) + near*ln(floorDT))))
 	over := overDT + overFar*(1-near)
 	for i := range s.gain {
-		r := over * s.res[i]
+		r := max(0, over*s.res[i]-masked*s.noise.power[i])
 		post := max(s.pe[i]/(r+1e-12), 1e-3)
 		pr := 0.7*s.gain[i]*s.gain[i]*s.prio[i] + 0.3*max(post-1, 0)
 		s.prio[i] = post
@@ -237,6 +240,7 @@ func (s *suppressor) phase() (sin, cos float32) {
 	return sines[i], sines[(i+64)&255]
 }
 
+//nolint:gochecknoglobals // a table
 var sines = func() (t [256]float32) {
 	for i := range t {
 		t[i] = float32(math.Sin(2 * math.Pi * float64(i) / 256))

@@ -1,0 +1,185 @@
+// Package denoise takes street noise out of a voice: the network of RNNoise
+// computed in Go, with as much of the noise mixed back as the configuration
+// asks for.
+//
+// It works on 10 ms frames of 48 kHz mono and refuses to know where the signal
+// comes from. Echo must be gone before: the network takes a far talker for a
+// voice like any other.
+//
+// The method is that of J.-M. Valin, "A hybrid DSP/deep learning approach to
+// real-time full-band speech enhancement", MMSP 2018: a small network decides
+// on the gain of 22 bands of the Bark scale, and a comb filter at the pitch
+// period cleans between the harmonics. RNNOISE-LICENSE has the terms of the
+// network's parameters.
+package denoise
+
+import (
+	"math"
+
+	"intercomd/audio/fft"
+)
+
+// SampleRate is the rate of all signals in Hz, Frame the samples in 10 ms.
+const (
+	SampleRate = 48000
+	Frame      = SampleRate / 100
+)
+
+// Latency is how late the output is, in samples.
+const Latency = Frame
+
+// Level says how much noise is taken away.
+type Level int
+
+// The levels. Low lowers noise by at most about 12 dB, which sounds natural;
+// High by at most about 20 dB.
+const (
+	Off Level = iota
+	Low
+	High
+)
+
+// share is how much of the input is mixed back, amplitude.
+func (l Level) share() float32 {
+	switch l {
+	case Off:
+		return 1
+	case Low:
+		return 0.25
+	case High:
+		return 0.1
+	}
+	return 1
+}
+
+const (
+	window = 2 * Frame
+	bins   = Frame + 1
+)
+
+// Suppressor suppresses the noise of one signal. It belongs to one goroutine.
+type Suppressor struct {
+	net   *network
+	f     *fft.Real
+	win   [window]float32
+	feat  features
+	share float32
+
+	high   [2]float32 // memory of the high-pass
+	x      [Frame]float32
+	before [Frame]float32 // the frame before, for the window and for the mix
+	ola    [Frame]float32
+	time   [window]float32
+	gain   [bandCount]float32 // of the last frame
+	curve  [bins]float32
+}
+
+// New makes a suppressor. With Off it only delays, so that the level can be
+// changed without a jump in time.
+func New(level Level) (*Suppressor, error) {
+	net, err := newNetwork()
+	if err != nil {
+		return nil, err
+	}
+	s := &Suppressor{net: net, f: fft.MustReal(window), share: level.share()}
+	for i := range Frame {
+		v := math.Sin(0.5 * math.Pi * (float64(i) + 0.5) / Frame)
+		w := float32(math.Sin(0.5 * math.Pi * v * v))
+		s.win[i], s.win[window-1-i] = w, w
+	}
+	s.feat.init()
+	return s, nil
+}
+
+// SetLevel changes how much noise is taken away from the next frame on.
+func (s *Suppressor) SetLevel(level Level) { s.share = level.share() }
+
+// Voice is the chance that the last frame held a voice, 0..1.
+func (s *Suppressor) Voice() float32 { return s.net.voiceChance[0] }
+
+// Reset forgets all that was heard.
+func (s *Suppressor) Reset() {
+	s.net.reset()
+	s.feat.reset()
+	s.high = [2]float32{}
+	s.before, s.ola = [Frame]float32{}, [Frame]float32{}
+	s.gain = [bandCount]float32{}
+}
+
+// Process suppresses the noise of frame, Frame samples of full scale ±1, in
+// place and Latency samples late. Other lengths are left as they are. It does
+// not allocate.
+func (s *Suppressor) Process(frame []float32) {
+	if len(frame) != Frame {
+		return
+	}
+	late := s.before
+	s.highPass(frame)
+	if s.share == 1 {
+		s.before = s.x
+		s.ola = [Frame]float32{}
+		for i := range frame {
+			frame[i] = late[i] * (1.0 / 32768)
+		}
+		return
+	}
+	s.analyse()
+	if !s.feat.extract(s.f, &s.win, s.x[:]) {
+		s.net.run(&s.feat.out)
+		s.shape()
+	}
+	s.f.Inverse(s.time[:], s.feat.spec[:])
+	for i := range frame {
+		y := s.ola[i] + s.time[i]*s.win[i]
+		s.ola[i] = s.time[Frame+i] * s.win[Frame+i]
+		frame[i] = ((1-s.share)*y + s.share*late[i]) * (1.0 / 32768)
+	}
+}
+
+// highPass scales to what the network was trained with and takes away what
+// lies below the voice. Anything that is no number becomes silence.
+func (s *Suppressor) highPass(frame []float32) {
+	const a0, a1, b0, b1 = -1.99599, 0.99600, -2, 1
+	m0, m1 := float64(s.high[0]), float64(s.high[1])
+	for i, v := range frame {
+		if !(v >= -8 && v <= 8) {
+			v = 0
+		}
+		x := float64(v) * 32768
+		y := x + m0
+		m0 = m1 + b0*x - a0*y
+		m1 = b1*x - a1*y
+		s.x[i] = float32(y)
+	}
+	s.high = [2]float32{float32(m0), float32(m1)}
+}
+
+// analyse computes the spectrum of this and the last frame.
+func (s *Suppressor) analyse() {
+	copy(s.time[:], s.before[:])
+	copy(s.time[Frame:], s.x[:])
+	s.before = s.x
+	transform(s.f, s.feat.spec[:], &s.time, &s.win)
+}
+
+// transform is the forward transform of a windowed signal, scaled by its
+// length as the network expects.
+func transform(f *fft.Real, spec []complex64, x, win *[window]float32) {
+	for i, w := range win {
+		x[i] *= w
+	}
+	f.Forward(spec, x[:])
+}
+
+// shape applies the network's gains, after the comb filter.
+func (s *Suppressor) shape() {
+	s.feat.comb(&s.net.gains, &s.curve)
+	for i, g := range s.net.gains {
+		s.gain[i] = max(g, 0.6*s.gain[i])
+	}
+	interpolate(&s.curve, &s.gain)
+	for i, g := range s.curve {
+		v := s.feat.spec[i]
+		s.feat.spec[i] = complex(g*real(v), g*imag(v))
+	}
+}

@@ -1,0 +1,221 @@
+package denoise
+
+import (
+	"bufio"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func suppressor(t testing.TB, l Level) *Suppressor {
+	t.Helper()
+	s, err := New(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// buzz is a sawtooth of changing pitch that comes and goes in noise, in whole
+// numbers, so that any machine makes the same. It has 16 bits.
+func buzz(n int) []int {
+	out := make([]int, n)
+	var seed, phase uint32 = 1, 0
+	low := 0
+	for i := range out {
+		seed = seed*1664525 + 1013904223
+		phase += uint32((100 + i/4800%5*13) * (1 << 32) / 48000)
+		saw := int(phase>>17) - 16384
+		low += (saw - low) >> 3
+		v := (int(seed>>20) - 2048) >> 1
+		if i/9600%2 == 0 {
+			v += floorDiv(low, 3)
+		}
+		out[i] = v
+	}
+	return out
+}
+
+func floorDiv(a, b int) int {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// TestNetworkAgreesWithTheReference compares the chance of voice and the
+// level of every frame with what RNNoise 0.1 itself gave for the same input.
+func TestNetworkAgreesWithTheReference(t *testing.T) {
+	f, err := os.Open("testdata/reference.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s := suppressor(t, High)
+	s.share = 0
+	in := buzz(2 * SampleRate)
+	frame := make([]float32, Frame)
+	lines := bufio.NewScanner(f)
+	n := 0
+	for ; lines.Scan(); n++ {
+		var voice, level float64
+		if _, err := fmt.Sscan(lines.Text(), &voice, &level); err != nil {
+			t.Fatal(err)
+		}
+		for i := range frame {
+			frame[i] = float32(in[n*Frame+i]) / 32768
+		}
+		s.Process(frame)
+		var e float64
+		for _, v := range frame {
+			e += float64(v) * float64(v)
+		}
+		got := math.Sqrt(e/Frame) * 32768
+		if math.Abs(got-level) > 2+0.02*level {
+			t.Errorf("frame %d: level %.2f, want %.2f", n, got, level)
+		}
+		if math.Abs(float64(s.Voice())-voice) > 0.02 {
+			t.Errorf("frame %d: voice %.4f, want %.4f", n, s.Voice(), voice)
+		}
+	}
+	if n < 200 {
+		t.Errorf("the reference has %d frames", n)
+	}
+}
+
+// Street noise is mostly rumble; white noise, which the network hardly knows,
+// would be another matter.
+func TestNoiseAloneIsLoweredByTheLevel(t *testing.T) {
+	for level, want := range map[Level]float64{Off: 0, Low: 12, High: 20} {
+		s := suppressor(t, level)
+		r := rand.New(rand.NewPCG(1, 1))
+		frame := make([]float32, Frame)
+		var in, out, a, b float64
+		for n := range 300 {
+			for i := range frame {
+				a += 0.03 * (r.NormFloat64() - a)
+				b += 0.2 * (r.NormFloat64() - b)
+				frame[i] = float32(0.3*a + 0.02*b)
+			}
+			if n >= 200 {
+				in += power(frame)
+			}
+			s.Process(frame)
+			if n >= 200 {
+				out += power(frame)
+			}
+		}
+		if got := 10 * math.Log10(in/out); math.Abs(got-want) > 2.5 {
+			t.Errorf("level %d lowers noise by %.1f dB, want %.0f", level, got, want)
+		}
+	}
+}
+
+func power(x []float32) (e float64) {
+	for _, v := range x {
+		e += float64(v) * float64(v)
+	}
+	return e
+}
+
+func TestOffOnlyDelaysAndFiltersRumble(t *testing.T) {
+	s := suppressor(t, Off)
+	in := make([]float32, 40*Frame)
+	for i := range in {
+		in[i] = float32(0.3 * math.Sin(2*math.Pi*1000*float64(i)/SampleRate))
+	}
+	out := append([]float32(nil), in...)
+	for i := 0; i < len(out); i += Frame {
+		s.Process(out[i : i+Frame])
+	}
+	for i := 20 * Frame; i < len(out); i++ {
+		if d := math.Abs(float64(out[i] - in[i-Latency])); d > 0.02 {
+			t.Fatalf("sample %d differs by %.3f", i, d)
+		}
+	}
+}
+
+func TestAnyInputGivesNumbers(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for name, v := range map[string]float32{"silence": 0, "full scale": 1, "NaN": nan, "infinity": inf, "huge": 3e38, "tiny": 1e-42} {
+		s := suppressor(t, High)
+		frame := make([]float32, Frame)
+		for n := range 30 {
+			for i := range frame {
+				frame[i] = v
+				if i&1 == 1 {
+					frame[i] = -v
+				}
+			}
+			s.Process(frame)
+			for i, y := range frame {
+				if y != y || y > 16 || y < -16 {
+					t.Fatalf("%s: frame %d, sample %d is %v", name, n, i, y)
+				}
+			}
+		}
+		s.Reset()
+	}
+	suppressor(t, Low).Process(make([]float32, 7))
+}
+
+func TestProcessDoesNotAllocate(t *testing.T) {
+	s := suppressor(t, High)
+	in := buzz(Frame)
+	frame := make([]float32, Frame)
+	if n := testing.AllocsPerRun(100, func() {
+		for i := range frame {
+			frame[i] = float32(in[i]) / 32768
+		}
+		s.Process(frame)
+	}); n != 0 {
+		t.Errorf("%v allocations per frame", n)
+	}
+}
+
+func FuzzProcess(f *testing.F) {
+	f.Add([]byte{0, 0, 128, 63}, uint8(2))
+	f.Add([]byte("voice in noise"), uint8(1))
+	f.Fuzz(func(t *testing.T, b []byte, level uint8) {
+		s := suppressor(t, Level(level%3))
+		frame := make([]float32, Frame)
+		for range 4 {
+			for i := range frame {
+				var u uint32
+				for j := range 4 {
+					if len(b) > 0 {
+						u = u<<8 | uint32(b[(4*i+j)%len(b)])
+					}
+				}
+				frame[i] = math.Float32frombits(u)
+			}
+			s.Process(frame)
+			for i, y := range frame {
+				if y != y || y > 64 || y < -64 {
+					t.Fatalf("sample %d is %v", i, y)
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkProcess(b *testing.B) {
+	s := suppressor(b, High)
+	in := buzz(100 * Frame)
+	frame := make([]float32, Frame)
+	n := 0
+	for b.Loop() {
+		for i := range frame {
+			frame[i] = float32(in[n+i]) / 32768
+		}
+		n = (n + Frame) % len(in)
+		s.Process(frame)
+	}
+}
