@@ -137,14 +137,30 @@ func (m *machine) unplug(t *testing.T) {
 	m.sim = chipConfig{}
 }
 
-// play plays levels and returns when each step began.
-func (m *machine) play(t *testing.T, steps ...step) []time.Duration {
+// played is when a step was begun and when the kernel had taken it.
+type played struct{ At, Done time.Duration }
+
+// play plays levels.
+func (m *machine) play(t *testing.T, steps ...step) []played {
 	t.Helper()
-	var times []time.Duration
+	var times []played
 	if err := m.tell(within(t, 2*time.Minute), http.MethodPost, "/play", steps, &times); err != nil {
 		t.Fatal(err)
 	}
 	return times
+}
+
+// fair reports whether steps were played so that it is certain which of them were
+// shorter than debounce and which were not. On a busy host the machine stands still
+// now and then, between any two instructions.
+func fair(steps []step, times []played, debounce time.Duration) bool {
+	for i := range times[1:] {
+		least, most := times[i+1].At-times[i].Done, times[i+1].Done-times[i].At
+		if steps[i].Hold < debounce && most >= debounce || steps[i].Hold >= debounce && least <= debounce {
+			return false
+		}
+	}
+	return true
 }
 
 // events returns what was traced from event n on; it waits up to d for one.

@@ -36,7 +36,7 @@ func TestMachine(t *testing.T) {
 		t.Errorf("a pulse of 100 ms was seen as %v", d)
 	}
 	times := m.play(t, step{"bell", false, 5 * time.Millisecond}, step{"bell", true, 30 * time.Millisecond}, step{"bell", false, 0})
-	if d := times[2] - times[1]; d < 30*time.Millisecond {
+	if d := times[2].At - times[1].At; d < 30*time.Millisecond {
 		t.Errorf("a level of 30 ms lasted %v", d)
 	}
 }

@@ -30,6 +30,7 @@ const bootLimit = 3 * time.Minute
 type machine struct {
 	dir  string // for files of the host's side
 	qemu *lab.Proc
+	ca   *lab.CA
 	http http.Client
 	sim  chipConfig // the chip that is there; zero: none
 }
@@ -50,6 +51,9 @@ func (m *machine) start(ctx context.Context) error {
 	}
 	extra := filepath.Join(m.dir, "extra.tar")
 	if err := m.pack(ctx, extra); err != nil {
+		return err
+	}
+	if m.ca, err = lab.NewCA(m.dir, "ca"); err != nil {
 		return err
 	}
 	begin := time.Now()

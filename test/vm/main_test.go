@@ -49,10 +49,10 @@ func need(t *testing.T) *machine {
 	return &box
 }
 
-// within is a context for one step of a test.
+// within is a context for one step of a test, or of its cleaning up.
 func within(t *testing.T, d time.Duration) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), d)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -9,6 +9,7 @@
 //	DELETE /chip             takes it away again
 //	POST   /play             plays levels on lines, see step; answers the times
 //	GET    /line/NAME        the level of a line: 0 or 1
+//	*      /page/...         passes on to the daemon's page on 127.0.0.1:8080
 //	GET    /events?from=N    what was traced from event N on; waits for one, up to ?wait=ms
 //
 // All times are nanoseconds of CLOCK_MONOTONIC.
@@ -21,10 +22,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -44,6 +48,12 @@ func run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /exec", runScript)
 	mux.HandleFunc("PUT /file/{path...}", writeFile)
+	page := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: "127.0.0.1:8080"})
+		r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, "/page")
+		r.Out.Host = "127.0.0.1:8080"
+	}}
+	mux.Handle("/page/", page)
 	mux.HandleFunc("PUT /chip", func(w http.ResponseWriter, r *http.Request) {
 		var c chip
 		answer(w, errors.Join(json.NewDecoder(r.Body).Decode(&c), sim.create(c)))

@@ -136,9 +136,12 @@ func (s *simulator) level(line string) (string, error) {
 	return get(p + "/value")
 }
 
-// play plays steps and returns when each began. Short steps are timed by spinning:
-// a sleeping program wakes up too late for bounces of a contact.
-func (s *simulator) play(steps []step) ([]int64, error) {
+// played is when a step was begun and when the kernel had taken it.
+type played struct{ At, Done int64 }
+
+// play plays steps. Short ones are timed by spinning: a sleeping program wakes up
+// too late for the bounces of a contact.
+func (s *simulator) play(steps []step) ([]played, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	files := map[string]*os.File{}
@@ -161,7 +164,7 @@ func (s *simulator) play(steps []step) ([]int64, error) {
 		}
 		files[st.Line] = f
 	}
-	var times []int64
+	var times []played
 	due := now()
 	for _, st := range steps {
 		wait(due)
@@ -173,7 +176,7 @@ func (s *simulator) play(steps []step) ([]int64, error) {
 		if _, err := files[st.Line].WriteAt([]byte(pull), 0); err != nil {
 			return nil, err
 		}
-		times = append(times, at)
+		times = append(times, played{at, now()})
 		due = at + st.Hold
 	}
 	wait(due)

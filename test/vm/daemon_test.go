@@ -1,0 +1,217 @@
+package vm
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"intercomd/test/lab"
+)
+
+// settle is how long the daemon may take for anything that it does by itself. It
+// only bounds the waits of the tests: an emulated processor is some thirty times
+// slower than a real one.
+const settle = 90 * time.Second
+
+// daemon is the intercomd in the machine, seen from outside.
+type daemon struct {
+	*testing.T
+	*machine
+}
+
+var installing sync.Once
+
+// install puts the program and its unit where a package would put them.
+func install(t *testing.T) *daemon {
+	t.Helper()
+	d := &daemon{t, need(t)}
+	installing.Do(func() {
+		bin := os.Getenv("INTERCOMD_BIN")
+		if bin == "" {
+			bin = "../../bin/intercomd"
+		}
+		for from, to := range map[string]string{
+			bin:                                   "/usr/bin/intercomd",
+			"../../systemd/intercomd.service":     "/usr/lib/systemd/system/intercomd.service",
+			"../../systemd/intercomd.sysusers":    "/usr/lib/sysusers.d/intercomd.conf",
+			"../../systemd/intercomd.tmpfiles":    "/usr/lib/tmpfiles.d/intercomd.conf",
+			"../../systemd/60-intercomd.rules":    "/usr/lib/udev/rules.d/60-intercomd.rules",
+			filepath.Join(box.dir, "ca.crt"):      "/etc/intercomd/ca.crt",
+			"../../configs/examples/minimal.toml": "/etc/intercomd/intercom.toml",
+		} {
+			data, err := os.ReadFile(from)
+			if err != nil {
+				t.Fatal("install the daemon (make build makes it): ", err)
+			}
+			mode := os.FileMode(0o644)
+			if strings.HasPrefix(to, "/usr/bin/") {
+				mode = 0o755
+			}
+			d.put(t, to, mode, data)
+		}
+		d.sh(t, "systemd-sysusers && systemd-tmpfiles --create intercomd.conf && udevadm control --reload && systemctl daemon-reload")
+	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log of the daemon:\n%s", d.log(200))
+		}
+	})
+	d.plug(t, pi)
+	return d
+}
+
+// log returns the last lines of the daemon's journal.
+func (d *daemon) log(lines int) string {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	out, _, err := d.script(ctx, fmt.Sprintf("journalctl -q -u intercomd -o short-monotonic --no-hostname -n %d", lines))
+	if err != nil {
+		return out + err.Error()
+	}
+	return out
+}
+
+// config is what a test says about the daemon's configuration.
+type config struct {
+	target string
+	sound  string // name of the card; "" for none
+	lamp   string // what the lamp shows; "" for the call
+	key    string // that opens the door
+	pulse  string // of the relay; "" for 2 s
+	more   string // further tables
+}
+
+func (c config) toml() string {
+	or := func(s, other string) string {
+		if s == "" {
+			return other
+		}
+		return s
+	}
+	return fmt.Sprintf(`[sip]
+server = "wss://%[1]s:7443"
+user = "1000"
+password = %[2]q
+domain = %[3]q
+ca_file = "ca.crt"
+[call]
+target = %[4]q
+[door]
+key = %[5]q
+[audio]
+input = %[6]q
+output = %[6]q
+echo_canceller = "off"
+codecs = ["pcmu"]
+[board]
+driver = "gpio"
+[[button]]
+name = "bell"
+line = 17
+[[lamp]]
+name = "lamp"
+line = 27
+shows = %[7]q
+[[relay]]
+name = "door"
+line = 22
+pulse = %[8]q
+[log]
+level = "info"
+%[9]s`, hostAddress, lab.Password("1000"), lab.Domain, or(c.target, "1009"), c.key, or(c.sound, "none"), or(c.lamp, "call"), or(c.pulse, "2s"), c.more)
+}
+
+// run starts the daemon with a configuration and returns when systemd has heard
+// from it that it is ready. It is stopped at the end of the test.
+func (d *daemon) run(c config) {
+	d.Helper()
+	d.put(d.T, "/etc/intercomd/intercom.toml", 0o640, []byte(c.toml()))
+	d.play(d.T, step{"bell", true, 0})
+	d.sh(d.T, "chgrp intercomd /etc/intercomd/intercom.toml; udevadm settle; systemctl restart intercomd")
+	d.Cleanup(func() { d.sh(d.T, "systemctl stop intercomd; systemctl reset-failed intercomd 2>/dev/null || true") })
+}
+
+// status is the part of the daemon's JSON that these tests look at.
+type status struct {
+	lab.Status
+	Board struct {
+		Error, Remedy string
+		Inputs        []struct {
+			Name              string
+			Active, Stuck     bool
+			Presses, Glitches int
+			Error, Remedy     string
+		}
+		Lamps []struct {
+			Name, Error, Remedy string
+			On                  bool
+		}
+		Relays []struct {
+			Name, Error, Remedy string
+			On                  bool
+		}
+	} `json:"board"`
+}
+
+// status reads the snapshot of the moment.
+func (d *daemon) status(ctx context.Context) (status, error) {
+	var s status
+	resp, err := d.ask(ctx, http.MethodGet, "/page/status.json", nil)
+	if err != nil {
+		return s, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return s, json.NewDecoder(resp.Body).Decode(&s)
+}
+
+// until waits until a snapshot fulfils a condition, given in words for the message.
+func (d *daemon) until(words string, ok func(status) bool) status {
+	d.Helper()
+	ctx := within(d.T, settle)
+	var s status
+	// Not often: each look costs the machine a good part of a tenth of a second.
+	tick := time.NewTicker(300 * time.Millisecond)
+	defer tick.Stop()
+	var err error
+	for ctx.Err() == nil {
+		if s, err = d.status(ctx); err == nil && ok(s) {
+			return s
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	text, _ := json.MarshalIndent(s, "", " ")
+	d.Fatalf("the daemon was never %s: %v; the last snapshot:\n%s", words, err, text)
+	return s
+}
+
+// registered waits for the registration.
+func (d *daemon) registered() {
+	d.Helper()
+	d.until("registered", func(s status) bool { return s.Registration.State == "registered" })
+}
+
+// presses is how often the bell counted as pressed.
+func (s status) presses() int {
+	for _, in := range s.Board.Inputs {
+		if in.Name == "bell" {
+			return in.Presses
+		}
+	}
+	return -1
+}
+
+// press presses the bell for that long, without bouncing.
+func (d *daemon) press(hold time.Duration) time.Duration {
+	d.Helper()
+	return d.play(d.T, step{"bell", false, hold}, step{"bell", true, 60 * ms})[0].At
+}

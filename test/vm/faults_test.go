@@ -1,0 +1,177 @@
+package vm
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDevices asks the program, as the user of the service, for what there is.
+func TestDevices(t *testing.T) {
+	d := install(t)
+	out := d.sh(t, "udevadm settle; runuser -u intercomd -- intercomd devices")
+	t.Log(out)
+	for _, want := range []string{"pinctrl-bcm2711", "/dev/gpiochip0", "line = 17", "Loopback"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("intercomd devices does not show %q", want)
+		}
+	}
+	d.sh(t, "gpioset -z -c gpiochip0 22=1")
+	defer d.sh(t, "pkill gpioset")
+	if out := d.sh(t, "intercomd devices"); !strings.Contains(out, "in use by gpioset") {
+		t.Errorf("intercomd devices does not show who uses a line:\n%s", out)
+	}
+}
+
+// TestWithoutPermission runs the program as somebody who may not use the devices.
+func TestWithoutPermission(t *testing.T) {
+	d := install(t)
+	out, code, err := d.script(within(t, settle), "runuser -u nobody -- intercomd devices")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code == 0 || !strings.Contains(out, "no permission to open GPIO chip /dev/gpiochip0") || !strings.Contains(out, "group gpio") {
+		t.Errorf("intercomd devices without permission: exit code %d\n%s", code, out)
+	}
+	d.put(t, "/tmp/nobody.toml", 0o644, []byte(strings.Replace(config{}.toml(), "ca_file", "# ca_file", 1)))
+	out, code, err = d.script(within(t, settle), "mkdir -p /tmp/state && chown nobody /tmp/state && cd /tmp && "+
+		"STATE_DIRECTORY=/tmp/state timeout --preserve-status 15 runuser -u nobody -- intercomd run /tmp/nobody.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out, "no permission to open GPIO chip") || !strings.Contains(out, "group gpio") {
+		t.Errorf("intercomd run without permission does not say what to do:\n%s", out)
+	}
+	if code != 0 && code != 143 {
+		t.Errorf("it ended with code %d when told to end", code)
+	}
+}
+
+// TestTakenLine starts the daemon while another program has the lamp: everything
+// else works, the fault says who it is, and the lamp works once it is free.
+func TestTakenLine(t *testing.T) {
+	d := install(t)
+	d.sh(t, "gpioset -z -c gpiochip0 27=1")
+	freed := false
+	free := func() {
+		if !freed {
+			d.sh(t, "pkill gpioset")
+			freed = true
+		}
+	}
+	defer free()
+	d.run(config{})
+	s := d.until("telling of the lamp", func(s status) bool { return s.Board.Lamps[0].Error != "" })
+	if l := s.Board.Lamps[0]; !strings.Contains(l.Error, "in use by gpioset") || l.Remedy == "" {
+		t.Errorf("the fault says %q, %q", l.Error, l.Remedy)
+	}
+	if !strings.Contains(fmt.Sprint(s.Faults), "gpioset") {
+		t.Errorf("the line is not among the faults: %v", s.Faults)
+	}
+	if e := s.Board.Inputs[0].Error + s.Board.Relays[0].Error; e != "" {
+		t.Errorf("other lines have faults too: %s", e)
+	}
+	d.press(60 * ms)
+	d.until("pressed", func(s status) bool { return s.presses() == 1 })
+	free()
+	d.until("in possession of the lamp", func(s status) bool { return s.Board.Lamps[0].Error == "" })
+}
+
+// TestMissingChip starts the daemon without any chip.
+func TestMissingChip(t *testing.T) {
+	d := install(t)
+	d.unplug(t)
+	defer d.plug(t, pi)
+	d.put(t, "/etc/intercomd/intercom.toml", 0o640, []byte(config{}.toml()))
+	d.sh(t, "chgrp intercomd /etc/intercomd/intercom.toml; systemctl restart intercomd")
+	defer d.sh(t, "systemctl stop intercomd")
+	s := d.until("telling of the chip", func(s status) bool { return s.Board.Error != "" })
+	if !strings.Contains(s.Board.Error, "no GPIO chip") || s.Board.Remedy == "" || len(s.Faults) == 0 {
+		t.Errorf("the fault says %q, %q; faults %v", s.Board.Error, s.Board.Remedy, s.Faults)
+	}
+	if out, code, err := d.script(within(t, settle), "intercomd lock"); err != nil || code == 0 || !strings.Contains(out, "door") {
+		t.Errorf("lock without a chip: exit code %d, %v\n%s", code, err, out)
+	}
+	d.plug(t, pi)
+	d.play(t, step{"bell", true, 0})
+	d.sh(t, "udevadm settle; systemctl restart intercomd")
+	d.press(60 * ms)
+	d.until("pressed", func(s status) bool { return s.presses() == 1 && s.Board.Error == "" })
+}
+
+// TestRemovedChip takes the chip away while the daemon runs.
+func TestRemovedChip(t *testing.T) {
+	d := install(t)
+	d.run(config{})
+	d.until("up", func(status) bool { return true })
+	d.unplug(t)
+	defer d.plug(t, pi)
+	s := d.until("telling that the bell is gone", func(s status) bool { return s.Board.Inputs[0].Error != "" })
+	if in := s.Board.Inputs[0]; !strings.Contains(in.Error, "gone") || in.Remedy == "" {
+		t.Errorf("the fault says %q, %q", in.Error, in.Remedy)
+	}
+	if out := d.sh(t, "systemctl is-active intercomd; systemctl show -p NRestarts --value intercomd"); out != "active\n0\n" {
+		t.Errorf("the daemon did not live on: %s", out)
+	}
+}
+
+// TestWrongLines names lines and chips that are not there.
+func TestWrongLines(t *testing.T) {
+	d := install(t)
+	d.run(config{more: "[[button]]\nname = \"other\"\nchip = \"no-such-chip\"\nline = 3\n[[lamp]]\nname = \"far\"\nline = 99\nshows = \"ready\"\n"})
+	s := d.until("up", func(status) bool { return true })
+	for _, in := range s.Board.Inputs {
+		if in.Name == "other" && (!strings.Contains(in.Error, "no-such-chip") || in.Remedy == "") {
+			t.Errorf("a chip that is not there: %q, %q", in.Error, in.Remedy)
+		}
+	}
+	for _, l := range s.Board.Lamps {
+		if l.Name == "far" && (!strings.Contains(l.Error, "no line 99") || l.Remedy == "") {
+			t.Errorf("a line that is not there: %q, %q", l.Error, l.Remedy)
+		}
+	}
+	d.press(60 * ms)
+	d.until("pressed", func(s status) bool { return s.presses() == 1 })
+}
+
+// TestRestart restarts the service and looks at its lines between and after.
+func TestRestart(t *testing.T) {
+	d := install(t)
+	d.run(config{})
+	for range 3 {
+		d.sh(t, "systemctl stop intercomd")
+		if out := d.sh(t, "grep -c intercomd /sys/kernel/debug/gpio || true; gpioinfo -c gpiochip0 | grep -c 'consumer=' || true"); out != "0\n0\n" {
+			t.Errorf("lines are still taken after the end of the service: %s", out)
+		}
+		d.sh(t, "systemctl start intercomd")
+		d.press(60 * ms)
+		d.until("pressed", func(s status) bool { return s.presses() == 1 })
+	}
+	if out := d.log(500); strings.Contains(out, "panic") {
+		t.Error("the log shows a panic")
+	}
+}
+
+// TestWatchdog stops the daemon where it stands: systemd must notice and start a
+// new one, and the lines must be taken again.
+func TestWatchdog(t *testing.T) {
+	d := install(t)
+	d.put(t, "/etc/systemd/system/intercomd.service.d/test.conf", 0o644, []byte("[Service]\nWatchdogSec=6\nTimeoutAbortSec=2\nRestartSec=1\n"))
+	d.sh(t, "systemctl daemon-reload")
+	defer d.sh(t, "rm -r /etc/systemd/system/intercomd.service.d && systemctl daemon-reload")
+	d.run(config{})
+	d.until("up", func(status) bool { return true })
+	begin := time.Now()
+	d.sh(t, "systemctl kill --kill-whom=main -s STOP intercomd")
+	if out := d.sh(t, "for i in $(seq 60); do [ $(systemctl show -p NRestarts --value intercomd) = 0 ] || break; sleep 0.5; done; systemctl show -p NRestarts --value intercomd"); out != "1\n" {
+		t.Fatalf("a daemon that hangs was restarted %q times", out)
+	}
+	t.Logf("restarted within %.1f s, with WatchdogSec=6", time.Since(begin).Seconds())
+	if out := d.log(100); !strings.Contains(out, "Watchdog timeout") {
+		t.Error("it was not the watchdog")
+	}
+	d.sh(t, "for i in $(seq 60); do systemctl is-active -q intercomd && break; sleep 0.5; done")
+	d.press(60 * ms)
+	d.until("pressed", func(s status) bool { return s.presses() == 1 })
+}
