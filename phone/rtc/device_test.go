@@ -83,10 +83,10 @@ func TestChoose(t *testing.T) {
 		want     string
 	}{
 		{"all real ones", []link{lo, eth, wlan, down, docker, veth, bridge}, nil, false, "eth0 192.0.2.7 2001:db8::7, wlan0 198.51.100.7"},
-		{"and loopback", []link{lo, eth, docker}, nil, true, "eth0 192.0.2.7 2001:db8::7, lo 127.0.0.1 ::1"},
+		{"and loopback", []link{lo, eth, docker}, nil, true, "eth0 192.0.2.7 2001:db8::7, lo 127.0.0.1"},
 		{"only a veth", []link{lo, veth, down}, nil, false, "veth1 10.1.0.1"},
 		{"allowed", []link{lo, eth, wlan, docker}, []string{"docker0"}, false, "docker0 172.17.0.1"},
-		{"allowed, with loopback", []link{lo, eth, wlan}, []string{"wlan0"}, true, "lo 127.0.0.1 ::1, wlan0 198.51.100.7"},
+		{"allowed, with loopback", []link{lo, eth, wlan}, []string{"wlan0"}, true, "lo 127.0.0.1, wlan0 198.51.100.7"},
 		{"allowed but absent", []link{lo, eth}, []string{"eth7"}, false, ""},
 		{"nothing", []link{lo, down}, nil, false, ""},
 	}

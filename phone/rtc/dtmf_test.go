@@ -108,6 +108,14 @@ func TestKeyDetector(t *testing.T) {
 			"the same key twice, ends lost", 8000,
 			without(slices.Concat(press(1, 1000, '7', 8000, 80), press(8, 1000+960, '7', 8000, 80)), noEnds), "77",
 		},
+		{
+			"a long press that ended, then the same key where a segment would begin", 48000,
+			slices.Concat(press(1, 1000, '1', 48000, 1300), press(80, 1000+65535, '1', 48000, 100)), "11",
+		},
+		{
+			"a short press, then the same key with its first packet lost", 8000,
+			slices.Concat(press(1, 1000, '7', 8000, 20), press(4, 1000+640, '7', 8000, 100)[1:]), "77",
+		},
 		{"ends lost", 8000, without(press(1, 1000, '9', 8000, 100), noEnds), "9"},
 		{"only one end came", 8000, press(1, 1000, '9', 8000, 100)[6:], "9"},
 		{"only the first came", 8000, press(1, 1000, '9', 8000, 100)[:1], "9"},

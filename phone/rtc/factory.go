@@ -128,7 +128,7 @@ func (f *Factory) NewSession(ctx context.Context) (*Session, error) {
 		t = nil
 	}
 	if t == nil {
-		if t, err = f.newTransport(ctx, n, nil, credentials{}); err != nil {
+		if t, err = f.newTransport(ctx, n, nil, identity{}); err != nil {
 			return nil, err
 		}
 	}
@@ -185,7 +185,7 @@ func (f *Factory) refill(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, prepareLimit)
 	defer cancel()
-	t, err := f.newTransport(ctx, n, nil, credentials{})
+	t, err := f.newTransport(ctx, n, nil, identity{})
 	f.cannot(err)
 	if err != nil {
 		return

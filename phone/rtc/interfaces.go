@@ -57,11 +57,12 @@ func virtual(name string) bool {
 	return false
 }
 
-// usable reports whether an address may become a candidate. Link-local IPv6 is
-// of no use in SDP (RFC 8445 §5.1.1.1), link-local IPv4 is: two boards on a cable.
+// usable reports whether an address may become a candidate. Link-local IPv6 is of
+// no use in SDP (RFC 8445 §5.1.1.1), link-local IPv4 is: two boards on a cable. Of
+// the loopback addresses pion takes IPv4 only.
 func usable(a netip.Addr) bool {
 	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() &&
-		(a.Is4() || !a.IsLinkLocalUnicast())
+		(a.Is4() || !a.IsLinkLocalUnicast() && !a.IsLoopback())
 }
 
 // choose returns the addresses to listen on, by interface. With a list of allowed
@@ -124,21 +125,23 @@ func (f *Factory) network() (network, error) {
 	return n, nil
 }
 
+// has reports whether an address is one to listen on.
+func (n network) has(want netip.Addr) bool {
+	for _, addrs := range n.addrs {
+		if slices.Contains(addrs, want) {
+			return true
+		}
+	}
+	return false
+}
+
 // preferred names the default address: loopback when the server is there, else
 // the one that the default route uses, else any.
 func (n network) preferred(loopback bool, route func() netip.Addr) netip.Addr {
-	have := func(want netip.Addr) bool {
-		for _, addrs := range n.addrs {
-			if slices.Contains(addrs, want) {
-				return true
-			}
-		}
-		return false
-	}
-	if local := netip.AddrFrom4([4]byte{127, 0, 0, 1}); loopback && have(local) {
+	if local := netip.AddrFrom4([4]byte{127, 0, 0, 1}); loopback && n.has(local) {
 		return local
 	}
-	if a := route(); have(a) {
+	if a := route(); n.has(a) {
 		return a
 	}
 	return netip.Addr{}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,18 +16,29 @@ import (
 // are lost and delayed.
 func lossyFactories(t testing.TB, loss float64, delay, jitter time.Duration) (a, b *Factory) {
 	t.Helper()
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(1, uint64(loss*100)))
+	return virtualFactories(t, delay, jitter, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return random.Float64() >= loss
+	})
+}
+
+// cutFactories returns two factories on a virtual network that can be cut.
+func cutFactories(t testing.TB, cut *atomic.Bool) (a, b *Factory) {
+	t.Helper()
+	return virtualFactories(t, time.Millisecond, 0, func() bool { return !cut.Load() })
+}
+
+func virtualFactories(t testing.TB, delay, jitter time.Duration, pass func() bool) (a, b *Factory) {
+	t.Helper()
 	router, err := vnet.NewRouter(&vnet.RouterConfig{
 		CIDR: "10.0.0.0/24", MinDelay: delay, MaxJitter: jitter, QueueSize: 1000,
 		LoggerFactory: pionLogs{slog.New(slog.DiscardHandler)},
 	})
 	must(t, err)
-	var mu sync.Mutex
-	random := rand.New(rand.NewPCG(1, uint64(loss*100)))
-	router.AddChunkFilter(func(vnet.Chunk) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return random.Float64() >= loss
-	})
+	router.AddChunkFilter(func(vnet.Chunk) bool { return pass() })
 	var nets [2]*vnet.Net
 	for i, ip := range []string{"10.0.0.1", "10.0.0.2"} {
 		nets[i], err = vnet.NewNet(&vnet.NetConfig{StaticIPs: []string{ip}})

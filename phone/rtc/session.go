@@ -30,6 +30,9 @@ const (
 	// StateFailed: there will be no audio, e.g. because the far end's certificate is
 	// not the one that its SDP names.
 	StateFailed = "failed"
+	// StateMoved: the address in use is no longer one of this machine, and there is
+	// another. [Session.Restart] and a further offer bring the audio back.
+	StateMoved = "moved"
 	// StateClosed: Close was called. Nothing follows.
 	StateClosed = "closed"
 )
@@ -81,13 +84,14 @@ type description struct {
 
 func newSession(f *Factory, t *transport) *Session {
 	s := &Session{
-		f: f, log: f.log, ssrc: rand.Uint32(), //nolint:gosec // SSRCs and names need no secrecy
+		f: f, ssrc: rand.Uint32(), //nolint:gosec // SSRCs and names need no secrecy
 		cname:  strconv.FormatUint(rand.Uint64(), 36), //nolint:gosec // as above
 		wake:   make(chan struct{}, 1),
 		hurry:  make(chan struct{}, 1),
 		states: make(chan string, 16),
 		digits: make(chan rune, 64),
 	}
+	s.log = f.log.With("media", s.cname)
 	s.text.id = rand.Uint64() >> 2 //nolint:gosec // RFC 8866 §5.2 wants a number, and some read it as signed
 	s.life, s.end = context.WithCancel(context.Background())
 	s.in = newReceiver(s.pressed)
@@ -185,7 +189,7 @@ func (s *Session) Offer() ([]byte, error) {
 	if s.role != "" {
 		setup = s.role // RFC 8842 §5.3: the same role keeps the DTLS association
 	}
-	return s.render(sdpfix.SendRecv, setup, s.f.formats, nil)
+	return s.render(sdpfix.SendRecv, setup, s.f.formats, nil), nil
 }
 
 // begin makes pion offer: at the start of a call, or to restart ICE.
@@ -258,7 +262,7 @@ func (s *Session) Answer(offer []byte) ([]byte, error) {
 	}
 	s.remote = d
 	s.agree(a)
-	return s.render(a.direction, s.role, a.formats, d)
+	return s.render(a.direction, s.role, a.formats, d), nil
 }
 
 // answerRole takes the DTLS role of an answer (RFC 5763 §5): client where the far
@@ -290,7 +294,7 @@ func (s *Session) answerAnew(d *sdpfix.Description) error {
 	if err != nil {
 		return fmt.Errorf("reading the network interfaces: %w", err)
 	}
-	t, err := s.f.newTransport(ctx, n, nil, credentials{})
+	t, err := s.f.newTransport(ctx, n, nil, identity{})
 	if err != nil {
 		return err
 	}
@@ -383,7 +387,7 @@ func (s *Session) acceptAnew(d *sdpfix.Description) error {
 	old := s.current.Load()
 	old.sockets.keep()
 	old.close()
-	t, err := s.f.newTransport(ctx, n, old.sockets, credentials{s.local.Ufrag, s.local.Pwd})
+	t, err := s.f.newTransport(ctx, n, old.sockets, identity{s.local.Ufrag, s.local.Pwd, old.cert})
 	old.sockets.release()
 	if err != nil {
 		return err
@@ -441,18 +445,10 @@ func (s *Session) agree(a *agreement) {
 
 // render writes our description; its version grows only when it differs from the
 // one before (RFC 3264 §8).
-func (s *Session) render(dir sdpfix.Direction, setup sdpfix.Setup, formats []sdpfix.Format, offer *sdpfix.Description) ([]byte, error) {
-	cert, err := s.f.certificate()
-	if err != nil {
-		return nil, err
-	}
-	print, err := fingerprintOf(cert)
-	if err != nil {
-		return nil, err
-	}
+func (s *Session) render(dir sdpfix.Direction, setup sdpfix.Setup, formats []sdpfix.Format, offer *sdpfix.Description) []byte {
 	l := sdpfix.Local{
 		SessionID: s.text.id, Direction: dir, Formats: formats, Ptime: int(defaultPtime / time.Millisecond),
-		ICE: s.local, DTLS: sdpfix.DTLS{Hash: "sha-256", Fingerprint: print, Setup: setup},
+		ICE: s.local, DTLS: sdpfix.DTLS{Hash: "sha-256", Fingerprint: s.current.Load().fingerprint, Setup: setup},
 		SSRC: s.ssrc, CNAME: s.cname, Offer: offer,
 	}
 	if plain := string(sdpfix.Render(l)); plain != s.text.last {
@@ -460,7 +456,7 @@ func (s *Session) render(dir sdpfix.Direction, setup sdpfix.Setup, formats []sdp
 		s.text.version++
 	}
 	l.Version = s.text.version
-	return sdpfix.Render(l), nil
+	return sdpfix.Render(l)
 }
 
 // Close ends the media: it says good-bye to the far end, closes the sockets and
@@ -578,6 +574,11 @@ func (s *Session) mind() {
 			}
 		case now := <-report.C:
 			s.report(now)
+			if s.moved() && told != StateMoved {
+				told = StateMoved
+				s.log.Info("the address of a running call has gone")
+				s.tell(StateMoved)
+			}
 		}
 	}
 }
@@ -608,6 +609,16 @@ func stateOf(s webrtc.PeerConnectionState) string {
 		return StateFailed
 	}
 	return ""
+}
+
+// moved reports whether the local address in use has gone while there are others.
+func (s *Session) moved() bool {
+	local := s.current.Load().localAddr()
+	if !local.IsValid() {
+		return false
+	}
+	n, err := s.f.network()
+	return err == nil && len(n.addrs) > 0 && !n.has(local)
 }
 
 func (s *Session) report(now time.Time) {

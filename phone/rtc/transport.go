@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -49,16 +48,24 @@ type transport struct {
 	track   track
 	where   atomic.Pointer[network] // the addresses to listen on
 	made    time.Time
-	owner   atomic.Pointer[listener]
-	pokes   int // by the session's minder only
+	cert    *webrtc.Certificate
+	// fingerprint of cert, SHA-256. It stays for the life of the connection, even
+	// when the device's certificate is renewed meanwhile.
+	fingerprint string
+	owner       atomic.Pointer[listener]
+	pokes       int // by the session's minder only
 }
 
-// credentials are ICE credentials to use in place of fresh ones.
-type credentials struct{ ufrag, pwd string }
+// identity is what an offer has told the far end: ICE credentials and certificate.
+// The zero value means fresh credentials and the device's present certificate.
+type identity struct {
+	ufrag, pwd string
+	cert       *webrtc.Certificate
+}
 
 // newTransport makes a PeerConnection that has gathered its candidates. s is nil
 // unless sockets of another transport are to be taken over.
-func (f *Factory) newTransport(ctx context.Context, n network, s *sockets, c credentials) (*transport, error) {
+func (f *Factory) newTransport(ctx context.Context, n network, s *sockets, id identity) (*transport, error) {
 	if len(n.addrs) == 0 {
 		return nil, errNoNetwork
 	}
@@ -69,18 +76,25 @@ func (f *Factory) newTransport(ctx context.Context, n network, s *sockets, c cre
 		}
 		s = &sockets{Net: base}
 	}
-	cert, err := f.certificate()
+	cert := id.cert
+	if cert == nil {
+		var err error
+		if cert, err = f.certificate(); err != nil {
+			return nil, err
+		}
+	}
+	print, err := fingerprintOf(cert)
 	if err != nil {
 		return nil, err
 	}
-	t := &transport{sockets: s, made: time.Now()}
+	t := &transport{sockets: s, made: time.Now(), cert: cert, fingerprint: print}
 	t.move(n)
 	media := &webrtc.MediaEngine{}
 	if err := media.RegisterCodec(pionCodec(), webrtc.RTPCodecTypeAudio); err != nil {
 		return nil, fmt.Errorf("preparing a connection: %w", err)
 	}
 	api := webrtc.NewAPI(
-		webrtc.WithSettingEngine(f.settings(t, c)),
+		webrtc.WithSettingEngine(f.settings(t, id)),
 		webrtc.WithMediaEngine(media),
 		webrtc.WithInterceptorRegistry(&interceptor.Registry{}),
 	)
@@ -120,7 +134,7 @@ func pionCodec() webrtc.RTPCodecParameters {
 }
 
 // settings are those that make pion fast on a LAN and patient on a bad one.
-func (f *Factory) settings(t *transport, c credentials) webrtc.SettingEngine {
+func (f *Factory) settings(t *transport, id identity) webrtc.SettingEngine {
 	e := webrtc.SettingEngine{}
 	e.LoggerFactory = pionLogs{f.log}
 	e.BufferFactory = func(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
@@ -135,12 +149,7 @@ func (f *Factory) settings(t *transport, c credentials) webrtc.SettingEngine {
 		if !ok {
 			return false
 		}
-		for _, addrs := range t.where.Load().addrs {
-			if slices.Contains(addrs, a.Unmap()) {
-				return true
-			}
-		}
-		return false
+		return t.where.Load().has(a.Unmap())
 	})
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	e.DisableActiveTCP(true)
@@ -159,8 +168,8 @@ func (f *Factory) settings(t *transport, c credentials) webrtc.SettingEngine {
 	e.SetDTLSInsecureSkipHelloVerify(true) // ICE has verified the address: saves a round trip
 	e.SetSRTPProtectionProfiles(dtls.SRTP_AES128_CM_HMAC_SHA1_80, dtls.SRTP_AEAD_AES_128_GCM)
 	e.DisableCloseByDTLS(true) // only signalling ends a call
-	if c.ufrag != "" {
-		e.SetICECredentials(c.ufrag, c.pwd)
+	if id.ufrag != "" {
+		e.SetICECredentials(id.ufrag, id.pwd)
 	}
 	return e
 }
@@ -280,9 +289,31 @@ func (t *transport) write(h *rtp.Header, payload []byte) (int, error) {
 
 func (t *transport) control(packets []rtcp.Packet) error { return t.pc.WriteRTCP(packets) }
 
-func (t *transport) pair() string {
+// selected is the candidate pair in use, nil if there is none.
+func (t *transport) selected() *webrtc.ICECandidatePair {
 	p, err := t.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
 	if err != nil || p == nil || p.Local == nil || p.Remote == nil {
+		return nil
+	}
+	return p
+}
+
+// localAddr is our address of that pair; the zero Addr if there is none.
+func (t *transport) localAddr() netip.Addr {
+	p := t.selected()
+	if p == nil {
+		return netip.Addr{}
+	}
+	a, err := netip.ParseAddr(p.Local.Address)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap()
+}
+
+func (t *transport) pair() string {
+	p := t.selected()
+	if p == nil {
 		return ""
 	}
 	port := func(n uint16) string { return fmt.Sprint(n) }
