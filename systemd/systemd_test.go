@@ -76,9 +76,13 @@ func TestFilesAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range append([]string{service["User"]}, strings.Fields(service["SupplementaryGroups"])...) {
-		if !regexp.MustCompile(`(?m)^[ug] ` + want + ` `).Match(users) {
-			t.Errorf("intercomd.sysusers does not make %q", want)
+	want := []string{"u " + service["User"], "g gpio"}
+	for _, group := range strings.Fields(service["SupplementaryGroups"]) {
+		want = append(want, "m "+service["User"]+" "+group)
+	}
+	for _, w := range want {
+		if !regexp.MustCompile(`(?m)^` + w + `( |$)`).Match(users) {
+			t.Errorf("intercomd.sysusers lacks %q", w)
 		}
 	}
 	rules, err := os.ReadFile("60-intercomd.rules")
