@@ -203,6 +203,7 @@ func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup) {
 		}
 	})
 	running.Go(func() { tellSystemd(ctx, d.station, d.log) })
+	running.Go(func() { d.dimAtNight(ctx) })
 	if d.keep != nil {
 		running.Go(func() { d.keep.run(ctx, d.log) })
 		running.Go(func() { d.keepClock(ctx) })
@@ -276,6 +277,28 @@ func (d *daemon) keepClock(ctx context.Context) {
 		if now := time.Now(); now.After(d.keep.clock()) && now.After(built()) {
 			d.keep.later(d.log, func() error { return d.keep.saveClock(now) })
 		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// dimAtNight dims the lamps in the hours that the configuration names.
+func (d *daemon) dimAtNight(ctx context.Context) {
+	b := d.cfg.Board
+	if b.Night == (configs.Hours{}) {
+		return
+	}
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		level := 1.0
+		if b.Night.Contain(time.Now()) {
+			level = b.NightLevel
+		}
+		d.board.Dim(level)
 		select {
 		case <-ctx.Done():
 			return

@@ -107,14 +107,15 @@ func gpioConfig(c *configs.Config, log *slog.Logger) gpio.Config {
 			ActiveLow: b.Active == "low", Debounce: b.Debounce, Stuck: stuckAfter})
 	}
 	for _, l := range c.Lamps {
-		out.Lamps = append(out.Lamps, gpio.Lamp{Name: l.Name, Line: gpioLine(l.Chip, l.Line), ActiveLow: l.Active == "low"})
+		out.Lamps = append(out.Lamps, gpio.Lamp{Name: l.Name, Line: gpioLine(l.Chip, l.Line), ActiveLow: l.Active == "low",
+			OpenDrain: l.OpenDrain, SoftPWM: l.Dim})
 	}
 	return out
 }
 
 func gpioRelays(c *configs.Config) (out []gpio.Relay) {
 	for _, r := range c.Relays {
-		out = append(out, gpio.Relay{Name: r.Name, Line: gpioLine(r.Chip, r.Line), ActiveLow: r.Active == "low"})
+		out = append(out, gpio.Relay{Name: r.Name, Line: gpioLine(r.Chip, r.Line), ActiveLow: r.Active == "low", OpenDrain: r.OpenDrain})
 	}
 	return out
 }
