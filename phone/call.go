@@ -58,6 +58,10 @@ type Call struct {
 	out out // of a call that we made
 	in  in  // of a call that we got
 
+	transfer  *transfer // we were made by one
+	referring *Call     // and this one is made by ours
+	redirects []sip.Uri // where else to try (3xx)
+
 	pending  *pending2xx // our 200 that waits for its ACK
 	timer    sessionTimer
 	changing bool // our own re-INVITE or UPDATE is under way
@@ -223,6 +227,7 @@ func (c *Call) tell(e Ending) {
 		return
 	}
 	e.Reason = oneLine(e.Reason)
+	c.progressEnded(e)
 	c.log.Info("call", "state", "ended", "cause", string(e.Cause), "status", e.Status, "reason", e.Reason, "local", e.Local, "peer", c.remote.URI)
 	c.emit(Event{Kind: Ended, Ending: e})
 	c.ended = true
@@ -325,7 +330,7 @@ func (c *Call) request(method sip.RequestMethod, prepare func(*sip.Request), on 
 				return
 			}
 			c.do(func() {
-				if err == nil && (res.StatusCode == 401 || res.StatusCode == 407) && c.ua.creds.retry(method, res, &try) == nil {
+				if err == nil && (res.StatusCode == sip.StatusUnauthorized || res.StatusCode == sip.StatusProxyAuthRequired) && c.ua.creds.retry(method, res, &try) == nil {
 					send()
 					return
 				}

@@ -40,8 +40,10 @@ func (c *Call) onRequest(tx *serverTx) {
 	case sip.NOTIFY:
 		tx.reply(481) // we have subscribed to nothing
 	case sip.REFER:
-		tx.reply(603)
-	case sip.MESSAGE, sip.SUBSCRIBE, sip.PUBLISH, sip.REGISTER:
+		c.onRefer(tx)
+	case sip.MESSAGE:
+		c.ua.onText(tx, c.id)
+	case sip.SUBSCRIBE, sip.PUBLISH, sip.REGISTER:
 		tx.reply(405, sip.NewHeader("Allow", allow))
 	default:
 		tx.reply(501, sip.NewHeader("Allow", allow))
@@ -177,7 +179,7 @@ func relayKey(body string) (rune, bool) {
 // dtmfKey reads a key written as itself or as an event number (RFC 4733, 3.2).
 func dtmfKey(s string) (rune, bool) {
 	switch s = strings.ToUpper(s); {
-	case len(s) == 1 && strings.Contains("0123456789*#ABCD", s):
+	case len(s) == 1 && strings.IndexByte("0123456789*#ABCD", s[0]) >= 0:
 		return rune(s[0]), true
 	case s == "10":
 		return '*', true
@@ -234,9 +236,9 @@ func (c *Call) onChangeRefused(res *sip.Response, err error, again func()) {
 		c.end(Ending{Cause: NetworkLost, Status: 408, Reason: "the far end does not answer any more", Local: true})
 	case err != nil: // the flow is lost; the next one brings the next try
 		c.away = true
-	case res.StatusCode == 481, res.StatusCode == 408, res.StatusCode == 404:
+	case res.StatusCode == sip.StatusCallTransactionDoesNotExists, res.StatusCode == sip.StatusRequestTimeout, res.StatusCode == sip.StatusNotFound:
 		c.end(Ending{Cause: NetworkLost, Status: res.StatusCode, Reason: "the far end does not know the call any more", Local: true})
-	case res.StatusCode == 491:
+	case res.StatusCode == sip.StatusRequestPending:
 		c.after(glareWait(c.incoming), again)
 	default:
 		c.log.Warn("the far end refused a change", "status", res.StatusCode)

@@ -23,18 +23,14 @@ func (c *Call) invited(tx *serverTx) {
 	c.remoteTag = tagOf(fromValue(req))
 	c.inviteSeq = req.CSeq().SeqNo
 	c.answerAfter = answerAfter(req)
-	c.remote = partyOf(fromValue(req))
-	if id := header(req, "p-asserted-identity"); id != "" { // from the registered flow: trusted (RFC 3325)
-		if p := partyOf(splitOutsideQuotes(id, ',')[0]); p.User != "" {
-			c.remote = p
-		}
-	}
+	c.remote = callerOf(req)
 	c.d = dialog{
 		callID: c.id, local: toValue(req) + ";tag=" + c.localTag,
 		remote: fromValue(req), remoteTag: c.remoteTag,
 		routes: recordRoutes(req, false), remoteSeq: c.inviteSeq, seqKnown: true,
 		localSeq: 1,
 	}
+	c.d.target = *req.From().Address.Clone() // for callers of the last century, who send no Contact
 	c.d.refresh(req)
 	c.phase = rings
 	c.learn(req)

@@ -3,6 +3,7 @@ package phone
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,6 +23,7 @@ type out struct {
 	cancelled   bool // CANCEL is out
 	rang, early bool // told
 	rseq        map[string]uint32
+	tried       []string // addresses of redirections, so that none is tried twice
 }
 
 // dial starts the call.
@@ -70,6 +72,14 @@ func (c *Call) invite() bool {
 	}
 	if c.out.minSE > 0 {
 		add(req, "Min-SE", secondsText(c.out.minSE))
+	}
+	if t := c.transfer; t != nil {
+		if t.referred != "" {
+			add(req, "Referred-By", t.referred)
+		}
+		if t.replaces != "" {
+			add(req, "Replaces", t.replaces)
+		}
 	}
 	setBody(req, "application/sdp", c.out.offer)
 	c.ua.creds.sign(req, &c.out.try, true)
@@ -123,11 +133,12 @@ func (c *Call) onProvisional(res *sip.Response) {
 		c.sendCancel()
 		return
 	}
-	if res.StatusCode == 100 || !c.acknowledge(res) {
+	if res.StatusCode == sip.StatusTrying || !c.acknowledge(res) {
 		return
 	}
-	if (res.StatusCode == 180 || res.StatusCode == 183) && !c.out.rang {
+	if (res.StatusCode == sip.StatusRinging || res.StatusCode == sip.StatusSessionInProgress) && !c.out.rang {
 		c.out.rang = true
+		c.progress(180, "Ringing")
 		c.event(Ringing)
 	}
 	sdp := sdpBody(res)
@@ -194,6 +205,7 @@ func (c *Call) onAnswer(res *sip.Response) {
 		return
 	}
 	c.event(Answered)
+	c.progress(200, "OK")
 	c.startTimer(res, false)
 	if c.ua.flow.Load() != c.out.f {
 		c.onFlowLost()
@@ -222,7 +234,7 @@ func (c *Call) onRefusal(res *sip.Response) {
 		return
 	}
 	switch res.StatusCode {
-	case 401, 403, 407:
+	case sip.StatusUnauthorized, sip.StatusForbidden, sip.StatusProxyAuthRequired:
 		err := c.ua.creds.retry(sip.INVITE, res, &c.out.try)
 		if err == nil {
 			c.invite()
@@ -230,13 +242,17 @@ func (c *Call) onRefusal(res *sip.Response) {
 		}
 		c.finish(Ending{Cause: Refused, Status: res.StatusCode, Reason: refusalText(res, err)})
 		return
-	case 422:
+	case statusIntervalTooSmall:
 		least, ok := seconds(res, "min-se")
 		if d := time.Duration(least) * time.Second; ok && d > c.out.expires && d <= time.Hour*24 && c.out.expires > 0 {
 			c.out.expires, c.out.minSE = d, d
 			c.invite()
 			return
 		}
+	}
+	c.redirected(res)
+	if c.nextTarget() {
+		return
 	}
 	r := parseReason(header(res, "reason"))
 	q850 := 0
@@ -246,6 +262,40 @@ func (c *Call) onRefusal(res *sip.Response) {
 	c.finish(Ending{Cause: causeOf(res.StatusCode, q850), Status: res.StatusCode, Reason: refusalText(res, nil)})
 }
 
+// maxRedirects is how many addresses a call tries beside the one that was dialled.
+const maxRedirects = 4
+
+// redirected notes the addresses of a 3xx (RFC 3261, 8.1.3.4), the best first as
+// the server wrote them.
+func (c *Call) redirected(res *sip.Response) {
+	if !res.IsRedirection() {
+		return
+	}
+	for _, h := range append(res.GetHeaders("contact"), res.GetHeaders("m")...) {
+		contact, ok := h.(*sip.ContactHeader)
+		if !ok || contact.Address.Wildcard {
+			continue
+		}
+		uri, err := parseTarget(contact.Address.String(), "")
+		if err == nil && len(c.out.tried) < maxRedirects && !slices.Contains(c.out.tried, uri.String()) {
+			c.out.tried = append(c.out.tried, uri.String())
+			c.redirects = append(c.redirects, uri)
+		}
+	}
+}
+
+// nextTarget calls the next address of a redirection.
+func (c *Call) nextTarget() bool {
+	if len(c.redirects) == 0 {
+		return false
+	}
+	c.d.target, c.redirects = c.redirects[0], c.redirects[1:]
+	c.out.try = authTry{}
+	c.log.Info("call", "state", "redirected", "to", c.d.target.String())
+	c.invite()
+	return true
+}
+
 // refusalText is the best text that a refusal carries.
 func refusalText(res *sip.Response, err error) string {
 	if errors.Is(err, errWrongPassword) {
@@ -253,9 +303,6 @@ func refusalText(res *sip.Response, err error) string {
 	}
 	if r := parseReason(header(res, "reason")); r.text != "" {
 		return r.text
-	}
-	if res.StatusCode >= 300 && res.StatusCode < 400 {
-		return "redirected, which is not followed: " + res.Reason
 	}
 	return res.Reason
 }

@@ -3,6 +3,7 @@ package phone
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -121,7 +122,7 @@ func TestRefusals(t *testing.T) {
 		"480, no answer":   {480, []string{`Reason: Q.850;cause=19;text="NO_ANSWER"`}, NoAnswer, "NO_ANSWER"},
 		"timed out":        {408, nil, NoAnswer, "Nope"},
 		"no codec":         {488, []string{`Reason: Q.850;cause=88;text="INCOMPATIBLE_DESTINATION"`}, NoCodec, "INCOMPATIBLE_DESTINATION"},
-		"moved":            {302, []string{"Contact: <sip:1002@pbx.test>"}, Failed, "redirected"},
+		"moved to nowhere": {302, []string{"Contact: <mailto:a@b.test>"}, Failed, "Nope"},
 		"server error":     {500, nil, Failed, "Nope"},
 		"overloaded":       {503, nil, Failed, "Nope"},
 		"bad extension":    {420, []string{"Unsupported: timer"}, Failed, "Nope"},
@@ -147,6 +148,46 @@ func TestRefusals(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestRedirect(t *testing.T) {
+	play(t, siptest.Options{Password: "secret"}, func(s *stage) {
+		c := s.ua.Dial("1001")
+		leg := s.conn.ExpectInvite()
+		leg.Respond(302, "Moved Temporarily", `=Contact: "unknown" <sip:1002@pbx.test>;q=0.7, <sip:1003@pbx.test;x=y>`, `Reason: Q.850;cause=31;text="NORMAL_UNSPECIFIED"`)
+		s.conn.Expect("ACK")
+		second := s.conn.ExpectInvite()
+		if second.Invite.URI() != "sip:1002@pbx.test" || second.Invite.Get("To") != leg.Invite.Get("To") || second.Invite.Get("Call-ID") != leg.Invite.Get("Call-ID") {
+			t.Errorf("second INVITE:\n%s", second.Invite)
+		}
+		second.Respond(301, "Moved", "=Contact: <sip:1002@pbx.test>") // a loop
+		s.conn.Expect("ACK")
+		third := s.conn.ExpectInvite()
+		if third.Invite.URI() != "sip:1003@pbx.test;x=y" {
+			t.Errorf("third INVITE:\n%s", third.Invite)
+		}
+		third.Respond(486, "Busy Here")
+		s.conn.Expect("ACK")
+		s.event(c, Sent)
+		s.ended(c, Busy, 486)
+		s.over(c)
+
+		c = s.ua.Dial("1001") // for ever to somewhere else
+		n := 0
+		for m := s.conn.Next(); m != nil; m = s.conn.Poll() {
+			if m.Method() == "INVITE" {
+				n++
+				s.conn.Leg(m).Respond(302, "Moved", fmt.Sprintf("=Contact: <sip:%d@pbx.test>", n))
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if n != 1+maxRedirects {
+			t.Errorf("%d INVITEs", n)
+		}
+		s.event(c, Sent)
+		s.ended(c, Failed, 302)
+		s.over(c)
+	})
 }
 
 // A wrong password for calls: the server asks twice or says 403, and is not asked again.
@@ -539,7 +580,7 @@ func TestBadTargets(t *testing.T) {
 func TestTargets(t *testing.T) {
 	for in, want := range map[string]string{
 		"1001":                      "sip:1001@pbx.test",
-		" *98 ":                     "sip:*98@pbx.test",
+		"*98\t":                     "sip:*98@pbx.test",
 		"1001@other.test":           "sip:1001@other.test",
 		"sip:1001@h.test:5070;x=y":  "sip:1001@h.test:5070;x=y",
 		"SIPS:bob@h.test":           "sips:bob@h.test",

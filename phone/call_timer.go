@@ -120,7 +120,7 @@ func (c *Call) refresh() {
 		case err == nil && res.IsSuccess():
 			c.d.refresh(res)
 			c.startTimer(res, true)
-		case err == nil && (res.StatusCode == 405 || res.StatusCode == 501 || res.StatusCode == 488):
+		case err == nil && (res.StatusCode == sip.StatusMethodNotAllowed || res.StatusCode == sip.StatusNotImplemented || res.StatusCode == sip.StatusNotAcceptableHere):
 			c.update = false
 			c.reinvite("session refresh")
 		default:

@@ -45,6 +45,9 @@ type Config struct {
 	// SessionExpires is the session timer to ask for in calls (RFC 4028), not under
 	// 90 s; default 2 min; negative: none.
 	SessionExpires time.Duration
+	// Transfers lets the partner of a call pass it on (REFER). Whoever sets it must
+	// take over the call of each [Transferred] event.
+	Transfers bool
 	// InstanceID is "urn:uuid:…" (RFC 5626, 4.1) and should be the same after every
 	// start; default: a new one.
 	InstanceID string
@@ -175,13 +178,22 @@ func oneLine(s string) string {
 // cleanUser accepts the characters of a SIP user part that need no escape
 // (RFC 3261, section 25.1), and escapes.
 func cleanUser(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool {
-		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-_.!~*'()&=+$,/%#", r))
-	}) < 0
+	return onlyOf(s, "-_.!~*'()&=+$,/%#")
 }
 
 func cleanHost(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool {
-		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-._:[]", r))
-	}) < 0
+	return onlyOf(s, "-._:[]")
+}
+
+// onlyOf reports whether s is not empty and holds letters, digits and the given
+// characters only.
+func onlyOf(s, others string) bool {
+	for _, r := range s {
+		switch {
+		case r >= '0' && r <= '9', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', strings.ContainsRune(others, r):
+		default:
+			return false
+		}
+	}
+	return s != ""
 }

@@ -75,7 +75,7 @@ func (c *credentials) retry(method sip.RequestMethod, res *sip.Response, t *auth
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a := c.of(method)
-	if res.StatusCode == 403 {
+	if res.StatusCode == sip.StatusForbidden {
 		if !t.preempted || t.answers > 0 || t.stripped {
 			return fmt.Errorf("%d %s", res.StatusCode, oneLine(res.Reason))
 		}
@@ -86,7 +86,7 @@ func (c *credentials) retry(method sip.RequestMethod, res *sip.Response, t *auth
 		return nil
 	}
 	d, name, before := a.www, "WWW-Authenticate", &t.www
-	if res.StatusCode == 407 {
+	if res.StatusCode == sip.StatusProxyAuthRequired {
 		d, name, before = a.proxy, "Proxy-Authenticate", &t.proxy
 	}
 	ch, err := d.Challenged(headerValues(res, name)...)

@@ -92,7 +92,7 @@ func TestOrderInDialog(t *testing.T) {
 		s.conn.Send(old.String())
 		s.conn.ExpectStatus("INFO", 500)
 		for method, status := range map[string]int{
-			"REFER": 603, "MESSAGE": 405, "SUBSCRIBE": 405, "NOTIFY": 481, "FOO": 501, "PRACK": 481, "INFO": 200, "UPDATE": 200,
+			"REFER": 603, "MESSAGE": 415, "SUBSCRIBE": 405, "NOTIFY": 481, "FOO": 501, "PRACK": 481, "INFO": 200, "UPDATE": 200,
 		} {
 			leg.Request(method)
 			s.conn.ExpectStatus(method, status)
@@ -216,14 +216,14 @@ func TestOutsideOfCalls(t *testing.T) {
 		plain("NOTIFY", 489, "Event: check-sync")
 		plain("BYE", 481)
 		plain("INFO", 481)
-		plain("REFER", 405)
+		plain("REFER", 403)
 		plain("REGISTER", 405)
 		plain("FOO", 501)
 		plain("INVITE", 420, "Require: precondition", "Contact: "+leg.Contact)
 		leg.ACK(420)
 		plain("INVITE", 415, "Content-Type: text/plain", "Contact: "+leg.Contact, "\r\nhello")
 		plain("INVITE", 422, "Supported: timer", "Session-Expires: 60", "Contact: "+leg.Contact, sdp)
-		plain("INVITE", 400)
+		plain("INVITE", 406, "Accept: text/plain", "Contact: "+leg.Contact)
 	})
 }
 

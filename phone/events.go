@@ -11,6 +11,7 @@ type Event struct {
 	Kind   EventKind
 	At     time.Time
 	Digit  rune   // of Digit
+	Call   *Call  // of Transferred
 	Ending Ending // of Ended
 }
 
@@ -19,20 +20,21 @@ type EventKind int
 
 // What can happen to a call.
 const (
-	Sent       EventKind = iota + 1 // the INVITE is on the wire
-	Ringing                         // the far end rings (180, 183)
-	EarlyMedia                      // SDP of a provisional response was applied
-	Answered                        // 200, sent or received
-	MediaUp                         // audio can flow
-	MediaLost                       // audio stopped flowing; MediaUp may follow
-	Digit                           // a DTMF key, from RTP or INFO
-	Held                            // the far end put us on hold
-	Resumed                         // and took us back
-	Ended                           // over; nothing follows
+	Sent        EventKind = iota + 1 // the INVITE is on the wire
+	Ringing                          // the far end rings (180, 183)
+	EarlyMedia                       // SDP of a provisional response was applied
+	Answered                         // 200, sent or received
+	MediaUp                          // audio can flow
+	MediaLost                        // audio stopped flowing; MediaUp may follow
+	Digit                            // a DTMF key, from RTP or INFO
+	Held                             // the far end put us on hold
+	Resumed                          // and took us back
+	Transferred                      // the far end passes us on: Event.Call is made in place of this call
+	Ended                            // over; nothing follows
 )
 
 func (k EventKind) String() string {
-	names := [...]string{"", "sent", "ringing", "early media", "answered", "media up", "media lost", "digit", "held", "resumed", "ended"}
+	names := [...]string{"", "sent", "ringing", "early media", "answered", "media up", "media lost", "digit", "held", "resumed", "transferred", "ended"}
 	if k < 1 || int(k) >= len(names) {
 		return "event " + strconv.Itoa(int(k))
 	}

@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -107,26 +108,21 @@ func (f *flow) survive() {
 // receive handles one frame of the server. Nothing in it may stop the daemon.
 func (f *flow) receive(data []byte) {
 	defer f.survive()
-	for len(data) > 0 {
-		for len(data) > 0 && (data[0] == '\r' || data[0] == '\n') {
-			data = data[1:]
-		}
-		if len(data) == 0 {
-			return
-		}
-		msg, n, err := f.parser.Parse(data, false)
-		if err != nil || n <= 0 {
-			f.unreadable(data, err)
-			return
-		}
-		f.ladder.add(false, callIDOf(msg), string(data[:n]))
-		data = data[n:]
-		switch m := msg.(type) {
-		case *sip.Request:
-			f.request(m)
-		case *sip.Response:
-			f.response(m)
-		}
+	data = bytes.TrimLeft(data, "\r\n")
+	if len(data) == 0 {
+		return
+	}
+	msg, n, err := f.parser.Parse(data, false) // what follows the message is no message (RFC 7118, 5)
+	if err != nil {
+		f.unreadable(data, err)
+		return
+	}
+	f.ladder.add(false, callIDOf(msg), string(data[:n]))
+	switch m := msg.(type) {
+	case *sip.Request:
+		f.request(m)
+	case *sip.Response:
+		f.response(m)
 	}
 }
 
@@ -156,9 +152,13 @@ func errText(err error) string {
 }
 
 func (f *flow) response(res *sip.Response) {
-	cseq := res.CSeq()
-	if res.Via() == nil || cseq == nil || res.CallID() == nil || res.StatusCode < 100 || res.StatusCode > 699 {
+	cseq, vias := res.CSeq(), res.GetHeaders("via")
+	switch {
+	case res.Via() == nil || cseq == nil || res.CallID() == nil || res.StatusCode < 100 || res.StatusCode > 699:
 		f.log.Warn("dropped a response without what it needs", "status", res.StatusCode)
+		return
+	case len(vias) > 1 || !strings.EqualFold(res.Via().Host, f.host): // RFC 3261, 8.1.3.3 and 18.1.2
+		f.log.Warn("dropped a response to somebody else", "status", res.StatusCode)
 		return
 	}
 	settle(res)
@@ -306,7 +306,7 @@ func (f *flow) ackFor(req *sip.Request, res *sip.Response) *sip.Request {
 	if cseq == nil || from == "" || to == "" {
 		return nil
 	}
-	target := sip.Uri{}
+	var target sip.Uri
 	switch {
 	case res.Contact() != nil:
 		target = res.Contact().Address

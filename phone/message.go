@@ -11,10 +11,12 @@ import (
 )
 
 const (
-	allow          = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY, UPDATE, PRACK"
+	allow          = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY, UPDATE, PRACK, REFER, MESSAGE"
 	supported      = "timer, 100rel, outbound, path"
 	maxMessageSize = 128 << 10 // bytes
-	magicCookie    = sip.RFC3261BranchMagicCookie
+	// statusIntervalTooSmall refuses a session timer (RFC 4028, 6); sipgo has no name for it.
+	statusIntervalTooSmall = 422
+	magicCookie            = sip.RFC3261BranchMagicCookie
 )
 
 // newParser makes a parser that keeps From and To as they were written, because
@@ -199,6 +201,8 @@ func phrase(status int) string {
 		return "Not Found"
 	case 405:
 		return "Method Not Allowed"
+	case 406:
+		return "Not Acceptable"
 	case 415:
 		return "Unsupported Media Type"
 	case 416:
@@ -225,6 +229,8 @@ func phrase(status int) string {
 		return "Request Pending"
 	case 500:
 		return "Server Internal Error"
+	case 513:
+		return "Message Too Large"
 	case 501:
 		return "Not Implemented"
 	case 503:
@@ -249,7 +255,7 @@ func fault(req *sip.Request) (status int, why string) {
 		return 400, "Via, CSeq or Call-ID missing or malformed"
 	case req.From() == nil, req.To() == nil:
 		return 400, "From or To missing or malformed"
-	case cseq.MethodName != req.Method:
+	case !strings.EqualFold(string(cseq.MethodName), string(req.Method)): // sipgo writes the method large
 		return 400, fmt.Sprintf("method %s with CSeq of %s", req.Method, cseq.MethodName)
 	case twice(req, "call-id", "i"), twice(req, "cseq", ""), twice(req, "from", "f"), twice(req, "to", "t"), twice(req, "content-length", "l"):
 		return 400, "a header that must stand alone is there twice"
@@ -295,18 +301,35 @@ func unsupportedOptions(req *sip.Request) []string {
 	return unknown
 }
 
+// acceptsSDP reports whether Accept, if there is one, leaves room for SDP.
+func acceptsSDP(req *sip.Request) bool {
+	types := headerTokens(req, "accept")
+	if len(req.GetHeaders("accept")) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(types, func(t string) bool {
+		t, _, _ = strings.Cut(t, ";")
+		t = strings.TrimSpace(t)
+		return t == "application/sdp" || t == "application/*" || t == "*/*"
+	})
+}
+
 // rejection makes a 400 for a request that could not be parsed at all, from
 // whatever of its lines can be repeated. It returns nil when the text is no
 // request, is an ACK, or has nothing to send an answer by.
 func rejection(data []byte) []byte {
 	head, _, _ := strings.Cut(string(data), "\r\n\r\n")
 	lines := strings.Split(head, "\r\n")
-	method, _, _ := strings.Cut(lines[0], " ")
+	method, uri, _ := strings.Cut(lines[0], " ")
 	if strings.HasPrefix(lines[0], "SIP/") || method == "ACK" || !strings.Contains(lines[0], "SIP/2.0") {
 		return nil
 	}
+	status := 400
+	if scheme, _, ok := strings.Cut(strings.ToLower(uri), "://"); ok && !strings.ContainsAny(scheme, " <:") {
+		status = 416
+	}
 	var b strings.Builder
-	b.WriteString("SIP/2.0 400 Bad Request\r\n")
+	fmt.Fprintf(&b, "SIP/2.0 %d %s\r\n", status, phrase(status))
 	seen := map[string]bool{}
 	for _, l := range lines[1:] {
 		name, value, ok := strings.Cut(l, ":")

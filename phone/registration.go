@@ -160,7 +160,7 @@ func (u *UA) register(ctx context.Context, f *flow, expires time.Duration) (gran
 			return granted, others, nil
 		}
 		least, ok := seconds(res, "min-expires")
-		if res.StatusCode != 423 || !ok || time.Duration(least)*time.Second <= expires {
+		if res.StatusCode != sip.StatusIntervalToBrief || !ok || time.Duration(least)*time.Second <= expires {
 			e := &regError{status: res.StatusCode, phrase: res.Reason}
 			if s, ok := seconds(res, "retry-after"); ok {
 				e.after = time.Duration(s) * time.Second
@@ -226,7 +226,7 @@ func (u *UA) exchange(ctx context.Context, f *flow, build func() *sip.Request) (
 			return nil, err
 		}
 		switch res.StatusCode {
-		case 401, 403, 407:
+		case sip.StatusUnauthorized, sip.StatusForbidden, sip.StatusProxyAuthRequired:
 			if err := u.creds.retry(req.Method, res, &try); err != nil {
 				return nil, &regError{status: res.StatusCode, phrase: res.Reason, err: authFault(res, err)}
 			}
@@ -238,7 +238,7 @@ func (u *UA) exchange(ctx context.Context, f *flow, build func() *sip.Request) (
 
 // authFault leaves out what only repeats the status line.
 func authFault(res *sip.Response, err error) error {
-	if res.StatusCode == 403 {
+	if res.StatusCode == sip.StatusForbidden {
 		return nil
 	}
 	return err

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -230,10 +232,10 @@ type fakeSession struct {
 	closed  bool
 }
 
-type noCodec struct{}
+type noCodecError struct{}
 
-func (noCodec) Error() string       { return "no codec in common" }
-func (noCodec) NoCommonCodec() bool { return true }
+func (noCodecError) Error() string       { return "no codec in common" }
+func (noCodecError) NoCommonCodec() bool { return true }
 
 func (s *fakeSession) Offer() ([]byte, error) {
 	s.mu.Lock()
@@ -248,7 +250,7 @@ func (s *fakeSession) take(sdp string) error {
 	}
 	switch {
 	case strings.Contains(sdp, "nocodec"):
-		return noCodec{}
+		return noCodecError{}
 	case strings.Contains(sdp, "broken"):
 		return errors.New("broken SDP")
 	case strings.Contains(sdp, "panic"):
@@ -307,3 +309,37 @@ func (s *fakeSession) isClosed() bool {
 }
 
 const sdp = "\r\nv=0 fs\r\n"
+
+// twoServers runs a story with a phone that knows "first" and "second", which are
+// the same scripted server behind two names.
+func twoServers(t *testing.T, story func(s *stage, down, up func(i int), conn func() *siptest.Conn)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		srv := siptest.New(t, siptest.Options{Pipe: true})
+		names := []string{"127.0.0.1", "127.0.0.2"}
+		var mu sync.Mutex
+		dead := map[string]bool{}
+		set := func(v bool) func(int) {
+			return func(i int) {
+				mu.Lock()
+				defer mu.Unlock()
+				dead[names[i]] = v
+			}
+		}
+		s := begin(t, srv, func(c *Config) {
+			c.Servers = []string{"ws://127.0.0.1:7443/first", "ws://127.0.0.2:7443/second"}
+			c.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				for name, d := range dead {
+					if d && strings.HasPrefix(addr, name+":") {
+						return nil, syscall.ECONNREFUSED
+					}
+				}
+				return srv.NetDial(ctx, network, addr)
+			}
+		})
+		story(s, set(true), set(false), srv.Conn)
+		s.quit()
+	})
+}

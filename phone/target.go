@@ -56,6 +56,17 @@ func partyOf(value string) Party {
 	return Party{URI: uri.Addr(), User: uri.User, Name: unquote(`"` + oneLine(name) + `"`)}
 }
 
+// callerOf is who a request comes from: P-Asserted-Identity, which the registered
+// flow makes trustworthy (RFC 3325), else From.
+func callerOf(req *sip.Request) Party {
+	if id := header(req, "p-asserted-identity"); id != "" {
+		if p := partyOf(splitOutsideQuotes(id, ',')[0]); p.User != "" {
+			return p
+		}
+	}
+	return partyOf(fromValue(req))
+}
+
 func partyOfURI(uri sip.Uri) Party {
 	return Party{URI: uri.Addr(), User: uri.User}
 }

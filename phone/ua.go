@@ -39,6 +39,7 @@ type UA struct {
 	faultAt           time.Time
 
 	incoming chan *Call
+	texts    chan Text
 	regs     chan Registration // the latest that nobody has read yet
 	reg      atomic.Pointer[Registration]
 	flow     atomic.Pointer[flow] // while registered
@@ -62,7 +63,7 @@ func New(cfg Config) (*UA, error) {
 		cfg: cfg, servers: servers, log: cfg.Log,
 		creds: newCredentials(cfg.AuthUser, cfg.Password),
 		host:  randomHex(6) + ".invalid", regCallID: randomHex(12), regTag: randomHex(6),
-		incoming: make(chan *Call, incomingLen), regs: make(chan Registration, 1),
+		incoming: make(chan *Call, incomingLen), regs: make(chan Registration, 1), texts: make(chan Text, textsLen),
 		calls: map[callKey]*Call{},
 	}
 	u.reg.Store(&Registration{State: Offline})
@@ -439,7 +440,11 @@ func (u *UA) onRequest(f *flow, tx *serverTx) {
 		u.onNotify(tx)
 	case sip.BYE, sip.INFO, sip.PRACK, sip.UPDATE:
 		tx.reply(481)
-	case sip.MESSAGE, sip.REFER, sip.REGISTER, sip.SUBSCRIBE, sip.PUBLISH:
+	case sip.MESSAGE:
+		u.onText(tx, "")
+	case sip.REFER:
+		tx.reply(403) // only the partner of a call may pass it on
+	case sip.REGISTER, sip.SUBSCRIBE, sip.PUBLISH:
 		tx.reply(405, sip.NewHeader("Allow", allow))
 	default:
 		tx.reply(501, sip.NewHeader("Allow", allow))
@@ -466,8 +471,8 @@ func (u *UA) onInvite(f *flow, tx *serverTx) {
 	case u.merged(req):
 		tx.reply(482)
 		return
-	case req.Contact() == nil:
-		tx.reply(400)
+	case !acceptsSDP(req):
+		tx.reply(406)
 		return
 	case len(req.Body()) > 0 && sdpBody(req) == nil:
 		tx.reply(415, sip.NewHeader("Accept", "application/sdp"))

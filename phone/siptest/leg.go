@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync/atomic"
 )
 
 // Leg is the server's side of one call.
@@ -20,8 +19,6 @@ type Leg struct {
 	Contact  string
 	branches int
 }
-
-var legs atomic.Int64
 
 // ExpectInvite takes a call of the device, asking for the password first if there
 // is one.
@@ -44,7 +41,7 @@ func (c *Conn) ExpectInvite() *Leg {
 
 // Leg makes the server's side of a call from its INVITE.
 func (c *Conn) Leg(m *Msg) *Leg {
-	tag := fmt.Sprintf("fs%d", legs.Add(1))
+	tag := c.s.tag()
 	return &Leg{
 		c: c, Invite: m, Tag: tag, remote: m.Get("From"), local: m.Get("To") + ";tag=" + tag, target: URIOf(m.Get("Contact")),
 		seq: 123109504, Contact: "<" + strings.TrimPrefix(m.URI(), "x") + ":5060;transport=udp>",
@@ -77,7 +74,7 @@ func (c *Conn) Call(extra ...string) *Leg {
 		}
 	}
 	l := &Leg{
-		c: c, Tag: fmt.Sprintf("fs%d", legs.Add(1)), fromUs: true, target: contact, seq: 123109908,
+		c: c, Tag: c.s.tag(), fromUs: true, target: contact, seq: 123109908,
 		Contact: "<sip:mod_sofia@127.0.0.1:5060>", remote: "<" + contact + ">",
 	}
 	l.local = `"Resident" <sip:9999@pbx.test>;tag=` + l.Tag

@@ -51,6 +51,7 @@ type Server struct {
 	mu     sync.Mutex
 	open   map[net.Conn]struct{}
 	nonce  int
+	tags   int
 	closed bool
 	uses   map[string]int // highest nc of each nonce
 
@@ -69,7 +70,7 @@ func New(tb testing.TB, o Options) *Server {
 	}
 	s := &Server{tb: tb, o: o, conns: make(chan *Conn, 64), open: map[net.Conn]struct{}{}, uses: map[string]int{}}
 	if !o.Pipe {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -92,6 +93,14 @@ func (s *Server) Close() {
 		_ = s.ln.Close()
 	}
 	s.wg.Wait()
+}
+
+// tag makes the next tag of this server's side of a call.
+func (s *Server) tag() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tags++
+	return fmt.Sprintf("fs%d", s.tags)
 }
 
 // URL is the server's address.
@@ -443,4 +452,14 @@ func (m *Msg) apply(extra []string) {
 // Respond answers a request outside of a call.
 func (c *Conn) Respond(req *Msg, status int, phrase string, extra ...string) {
 	c.Send(Response(req, status, phrase, "srv"+strconv.Itoa(req.Seq()), extra...).String())
+}
+
+// Poll returns a message that is there already, or nil.
+func (c *Conn) Poll() *Msg {
+	select {
+	case m := <-c.in:
+		return m
+	default:
+		return nil
+	}
 }

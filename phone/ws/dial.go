@@ -124,7 +124,8 @@ func Dial(ctx context.Context, server string, o Options) (*Conn, error) {
 	br, err := upgrade(ctx, nc, u, o)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", errUpgrade, err)
-		return nil, explain(server, errors.Join(err, context.Cause(ctx), closeQuietly(nc)), o.Now())
+		_ = nc.Close()
+		return nil, explain(server, errors.Join(err, context.Cause(ctx)), o.Now())
 	}
 	return newConn(nc, br, o), nil
 }
@@ -148,7 +149,8 @@ func connect(ctx context.Context, u *url.URL, o Options) (net.Conn, error) {
 	tlsCtx, cancel := context.WithTimeout(ctx, o.HandshakeTimeout)
 	defer cancel()
 	if err := tc.HandshakeContext(tlsCtx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", errHandshake, err), closeQuietly(nc))
+		_ = nc.Close()
+		return nil, fmt.Errorf("%w: %w", errHandshake, err)
 	}
 	return tc, nil
 }
@@ -162,7 +164,7 @@ func tlsConfig(host string, o Options) *tls.Config {
 		NextProtos: []string{"http/1.1"},
 	}
 	if len(o.Pins) > 0 {
-		cfg.InsecureSkipVerify = true //nolint:gosec // VerifyConnection checks the pinned key, the name and the dates instead
+		cfg.InsecureSkipVerify = true // VerifyConnection checks the pinned key, the name and the dates instead
 		cfg.VerifyConnection = func(s tls.ConnectionState) error { return verifyPin(s, host, o) }
 	}
 	return cfg
@@ -207,9 +209,4 @@ func upgrade(ctx context.Context, nc net.Conn, u *url.URL, o Options) (*bufio.Re
 		return nil, err
 	}
 	return br, nc.SetDeadline(time.Time{})
-}
-
-func closeQuietly(c net.Conn) error {
-	_ = c.Close() // the first error is the one that matters
-	return nil
 }

@@ -35,11 +35,11 @@ type frame struct {
 }
 
 // pair runs a story in fake time with both ends of a connection.
-func pair(t *testing.T, o Options, story func(p *peer)) {
+func pair(t *testing.T, story func(p *peer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		a, b := net.Pipe()
-		p := &peer{t: t, nc: b, c: newConn(a, nil, o.withDefaults())}
+		p := &peer{t: t, nc: b, c: newConn(a, nil, Options{}.withDefaults())}
 		done := make(chan struct{})
 		go func() { defer close(done); p.read() }()
 		story(p)
@@ -106,7 +106,7 @@ func TestMessages(t *testing.T) {
 		"masked, which is forbidden": {[][]byte{ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte("a"))))}, []string{"a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pair(t, Options{}, func(p *peer) {
+			pair(t, func(p *peer) {
 				go p.send(tc.in...)
 				for _, want := range tc.want {
 					got, err := p.c.Read()
@@ -134,7 +134,7 @@ func TestBrokenFrames(t *testing.T) {
 		"huge length":              {[]byte{0x81, 127, 0xff, 0, 0, 0, 0, 0, 0, 0}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pair(t, Options{}, func(p *peer) {
+			pair(t, func(p *peer) {
 				go p.send(tc.in)
 				_, err := p.c.Read()
 				if err == nil || tc.want != nil && !errors.Is(err, tc.want) {
@@ -154,7 +154,7 @@ func TestBrokenFrames(t *testing.T) {
 }
 
 func TestPongs(t *testing.T) {
-	pair(t, Options{}, func(p *peer) {
+	pair(t, func(p *peer) {
 		go func() { _, _ = p.c.Read() }()
 		p.send(piece(ws.OpPing, true, "abcd"), piece(ws.OpPing, true, ""), piece(ws.OpPong, true, "unasked"))
 		want := []frame{{ws.OpPong, "abcd", true}, {ws.OpPong, "", true}}
@@ -165,7 +165,7 @@ func TestPongs(t *testing.T) {
 }
 
 func TestKeepAlive(t *testing.T) {
-	pair(t, Options{}, func(p *peer) {
+	pair(t, func(p *peer) {
 		go func() { _, _ = p.c.Read() }()
 		for range 3 {
 			time.Sleep(18 * time.Second)
@@ -190,7 +190,7 @@ func TestKeepAlive(t *testing.T) {
 
 // A message that arrives instead of the PONG is a sign of life too.
 func TestBusyIsAlive(t *testing.T) {
-	pair(t, Options{}, func(p *peer) {
+	pair(t, func(p *peer) {
 		go func() {
 			for {
 				if _, err := p.c.Read(); err != nil {
@@ -232,7 +232,7 @@ func TestWriteNeverBlocks(t *testing.T) {
 }
 
 func TestCloseSaysGoodbye(t *testing.T) {
-	pair(t, Options{}, func(p *peer) {
+	pair(t, func(p *peer) {
 		got := make(chan error, 1)
 		go func() { _, err := p.c.Read(); got <- err }()
 		for range 3 {

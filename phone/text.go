@@ -1,0 +1,72 @@
+package phone
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+const (
+	textsLen = 16
+	textSize = 8 << 10 // bytes of one text
+)
+
+// Text is a text message (RFC 3428).
+type Text struct {
+	From Party
+	Body string
+	Call string // the ID of the call that it came in, or ""
+}
+
+// Texts delivers text messages. When nobody reads them, senders are told so.
+func (u *UA) Texts() <-chan Text { return u.texts }
+
+// SendText sends a text to a user or SIP URI and waits until the server has taken
+// it, or ctx ends.
+func (u *UA) SendText(ctx context.Context, target, text string) error {
+	uri, err := parseTarget(target, u.servers[0].domain)
+	if err != nil {
+		return fmt.Errorf("text message: %w", err)
+	}
+	f := u.flow.Load()
+	if f == nil {
+		return fmt.Errorf("text message to %s: not registered with the server", uri.String())
+	}
+	from := nameAddr(u.cfg.DisplayName, "sip:"+u.cfg.User+"@"+f.server.domain) + ";tag=" + randomHex(6)
+	callID, seq := randomHex(12), uint32(0)
+	res, err := u.exchange(ctx, f, func() *sip.Request {
+		seq++
+		req := f.newRequest(sip.MESSAGE, uri, from, "<"+uri.String()+">", callID, seq)
+		setBody(req, "text/plain; charset=utf-8", []byte(text))
+		return req
+	})
+	if err == nil && !res.IsSuccess() {
+		err = fmt.Errorf("the server said %d %s", res.StatusCode, oneLine(res.Reason))
+	}
+	if err != nil {
+		return fmt.Errorf("text message to %s: %w", uri.String(), err)
+	}
+	return nil
+}
+
+// onText takes a text in, from outside of a call or within one.
+func (u *UA) onText(tx *serverTx, call string) {
+	req := tx.req
+	kind, _, _ := strings.Cut(header(req, "content-type", "c"), ";")
+	switch {
+	case !strings.EqualFold(strings.TrimSpace(kind), "text/plain"):
+		tx.reply(415, sip.NewHeader("Accept", "text/plain"))
+		return
+	case len(req.Body()) > textSize:
+		tx.reply(513)
+		return
+	}
+	select {
+	case u.texts <- Text{From: callerOf(req), Body: string(req.Body()), Call: call}:
+		tx.reply(200)
+	default:
+		tx.reply(480)
+	}
+}

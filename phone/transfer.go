@@ -1,0 +1,123 @@
+package phone
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// transfer is a call that is being made because the far end of another one asked
+// for it (RFC 3515).
+type transfer struct {
+	by       *Call  // who is told how it goes
+	referred string // Referred-By
+	replaces string // Replaces (RFC 3891), of an attended transfer
+}
+
+// onRefer passes the call on to where the far end sends it. Only the partner of an
+// established call can ask for that: a REFER outside of calls never gets here. The
+// new call is told by the [Transferred] event; the old one lives until the far end
+// hangs it up.
+func (c *Call) onRefer(tx *serverTx) {
+	to := tx.req.GetHeaders("refer-to")
+	if len(to) == 0 {
+		to = tx.req.GetHeaders("r")
+	}
+	switch {
+	case !c.ua.cfg.Transfers || c.phase != up || c.referring != nil:
+		tx.reply(603)
+		return
+	case len(to) != 1:
+		tx.reply(400)
+		return
+	}
+	uri, replaces, err := referTo(to[0].Value())
+	if err != nil {
+		c.log.Warn("transfer to nowhere", "err", err)
+		tx.reply(400)
+		return
+	}
+	c.log.Info("call", "state", Transferred.String(), "to", uri.String(), "attended", replaces != "")
+	res := newResponse(tx.req, 202, phrase(202), "")
+	add(res, "Contact", c.ua.contact(tx.f))
+	tx.respond(res)
+	next := newCall(c.ua, randomHex(12), false)
+	next.remote = partyOfURI(uri)
+	next.transfer = &transfer{by: c, referred: header(tx.req, "referred-by", "b"), replaces: replaces}
+	if !c.ua.adopt(next) {
+		return
+	}
+	c.referring = next
+	c.notify("SIP/2.0 100 Trying", false)
+	c.emit(Event{Kind: Transferred, Call: next})
+	next.do(func() { next.dial(uri, nil) })
+}
+
+// referTo reads a Refer-To value: the URI to call and, from its headers, Replaces.
+// Other headers are left out: nobody else writes our INVITE.
+func referTo(value string) (uri sip.Uri, replaces string, err error) {
+	var params sip.HeaderParams
+	if _, err := sip.ParseAddressValue(value, &uri, &params); err != nil {
+		return uri, "", fmt.Errorf("Refer-To %q: %w", oneLine(value), err)
+	}
+	for _, kv := range uri.Headers {
+		if !strings.EqualFold(kv.K, "replaces") {
+			continue
+		}
+		if replaces, err = url.PathUnescape(kv.V); err != nil || oneLine(replaces) != replaces {
+			return uri, "", fmt.Errorf("Refer-To with a malformed Replaces %q", oneLine(kv.V))
+		}
+	}
+	uri.Headers = nil
+	uri, err = parseTarget(uri.String(), "")
+	return uri, replaces, err
+}
+
+// progress tells the one who asked for a transfer how it goes.
+func (c *Call) progress(status int, reason string) {
+	t := c.transfer
+	if t == nil {
+		return
+	}
+	final := status >= 200
+	if final {
+		c.transfer = nil
+	}
+	line := fmt.Sprintf("SIP/2.0 %d %s", status, oneLine(reason))
+	t.by.do(func() {
+		if t.by.referring == c {
+			t.by.notify(line, final)
+			if final {
+				t.by.referring = nil
+			}
+		}
+	})
+}
+
+// progressEnded tells that a transfer failed, if it was not told before.
+func (c *Call) progressEnded(e Ending) {
+	status := e.Status
+	if status < 300 {
+		status = 503
+	}
+	c.progress(status, e.Reason)
+}
+
+// notify sends a line of progress to the far end (RFC 3515, 2.4.4).
+func (c *Call) notify(line string, final bool) {
+	if c.phase != up {
+		return
+	}
+	c.request(sip.NOTIFY, func(req *sip.Request) {
+		add(req, "Contact", c.ua.contact(c.ua.flow.Load()))
+		add(req, "Event", "refer")
+		state := "active;expires=60"
+		if final {
+			state = "terminated;reason=noresource"
+		}
+		add(req, "Subscription-State", state)
+		setBody(req, "message/sipfrag;version=2.0", []byte(line+"\r\n"))
+	}, func(*sip.Response, error) {})
+}

@@ -1,0 +1,176 @@
+package phone
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"intercomd/phone/siptest"
+)
+
+func allowTransfers(c *Config) { c.Transfers = true }
+
+// sipfrag takes the next NOTIFY of a transfer.
+func (s *stage) sipfrag(leg *siptest.Leg, line, state string) {
+	s.t.Helper()
+	m := s.conn.Expect("NOTIFY")
+	if siptest.Tag(m.Get("To")) != leg.Tag || m.Get("Event") != "refer" || !strings.HasPrefix(m.Get("Content-Type"), "message/sipfrag") ||
+		strings.TrimSpace(m.Body) != line || !strings.HasPrefix(m.Get("Subscription-State"), state) {
+		s.t.Errorf("want %q %s:\n%s", line, state, m)
+	}
+	s.conn.Respond(m, 200, "OK")
+}
+
+func TestTransfer(t *testing.T) {
+	for name, tc := range map[string]struct{ to, uri, replaces string }{
+		"blind":    {"<sip:9664@127.0.0.1>", "sip:9664@127.0.0.1", ""},
+		"attended": {"<sip:9197@127.0.0.1?Replaces=88b5%3Bto-tag%3DXH%3Bfrom-tag%3D9d&Evil=%0d%0aX%3A%20y>", "sip:9197@127.0.0.1", "88b5;to-tag=XH;from-tag=9d"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, siptest.Options{}, func(s *stage) {
+				c, leg := s.talk()
+				leg.Request("REFER", "Refer-To: "+tc.to, "Referred-By: <sip:1001@pbx.test>")
+				s.conn.ExpectStatus("REFER", 202)
+				next := s.event(c, Transferred).Call
+				var second *siptest.Leg
+				for range 2 { // NOTIFY and INVITE, in any order
+					switch m := s.conn.Next(); m.Method() {
+					case "INVITE":
+						second = s.conn.Leg(m)
+						if m.URI() != tc.uri || m.Get("Replaces") != tc.replaces || m.Get("Referred-By") != "<sip:1001@pbx.test>" || m.Get("Evil") != "" || m.Get("X") != "" {
+							t.Errorf("INVITE:\n%s", m)
+						}
+					case "NOTIFY":
+						if strings.TrimSpace(m.Body) != "SIP/2.0 100 Trying" {
+							t.Errorf("NOTIFY:\n%s", m)
+						}
+						s.conn.Respond(m, 200, "OK")
+					}
+				}
+				second.Respond(180, "Ringing")
+				s.sipfrag(leg, "SIP/2.0 180 Ringing", "active")
+				second.Respond(200, "OK", sdp)
+				s.conn.Expect("ACK")
+				s.sipfrag(leg, "SIP/2.0 200 OK", "terminated")
+				s.events(next, Sent, Ringing, Answered)
+				leg.Request("BYE")
+				s.conn.ExpectStatus("BYE", 200)
+				s.ended(c, RemoteHangup, 0)
+				<-c.gone
+				s.hangUp(next)
+			}, allowTransfers)
+		})
+	}
+}
+
+func TestTransferFails(t *testing.T) {
+	play(t, siptest.Options{}, func(s *stage) {
+		c, leg := s.talk()
+		for _, bad := range [][]string{{}, {"Refer-To: <mailto:a@b>"}, {"Refer-To: <sip:a@b>", "Refer-To: <sip:c@d>"}, {"Refer-To: <sip:a@b?Replaces=%zz>"}} {
+			leg.Request("REFER", bad...)
+			s.conn.ExpectStatus("REFER", 400)
+		}
+		leg.Request("REFER", "r: <sip:1009@pbx.test>")
+		s.conn.ExpectStatus("REFER", 202)
+		leg.Request("REFER", "Refer-To: <sip:1008@pbx.test>") // one at a time
+		var second *siptest.Leg
+		for range 3 {
+			m := s.conn.Next()
+			switch {
+			case m.Method() == "INVITE":
+				second = s.conn.Leg(m)
+			case m.Method() == "NOTIFY":
+				s.conn.Respond(m, 200, "OK")
+			case m.Status() != 603:
+				t.Errorf("unexpected:\n%s", m)
+			}
+		}
+		second.Respond(486, "Busy Here")
+		s.conn.Expect("ACK")
+		s.sipfrag(leg, "SIP/2.0 486 Busy Here", "terminated")
+		next := s.event(c, Transferred).Call
+		s.event(next, Sent)
+		s.ended(next, Busy, 486)
+		<-next.gone
+		s.hangUp(c) // the first call still stands
+	}, allowTransfers)
+}
+
+func TestTexts(t *testing.T) {
+	play(t, siptest.Options{Password: "secret"}, func(s *stage) {
+		c, leg := s.talk()
+		leg.Request("MESSAGE", "Content-Type: text/plain", "\r\nhello")
+		s.conn.ExpectStatus("MESSAGE", 200)
+		if m := <-s.ua.Texts(); m.Body != "hello" || m.Call != c.ID() {
+			t.Errorf("%+v", m)
+		}
+		m := leg.Make("MESSAGE", "Content-Type: text/plain;charset=utf-8", "\r\nGrüße")
+		s.conn.Send(m.Set("To", "<sip:1000@pbx.test>").String())
+		s.conn.ExpectStatus("MESSAGE", 200)
+		if m := <-s.ua.Texts(); m.Body != "Grüße" || m.Call != "" || m.From.User != "1001" {
+			t.Errorf("%+v", m)
+		}
+		for i := range textsLen + 1 {
+			leg.Request("MESSAGE", "Content-Type: text/plain", "\r\nflood")
+			if got := s.conn.Next(); got.Status() != 200 && i < textsLen || i == textsLen && got.Status() != 480 {
+				t.Errorf("%d:\n%s", i, got)
+			}
+		}
+		leg.Request("MESSAGE", "Content-Type: text/plain", "\r\n"+strings.Repeat("x", textSize+1))
+		s.conn.ExpectStatus("MESSAGE", 513)
+
+		sent := make(chan error, 1)
+		go func() { sent <- s.ua.SendText(s.t.Context(), "1002", "the door is open") }()
+		first := s.conn.Expect("MESSAGE")
+		s.conn.Challenge(first, 407)
+		second := s.conn.Expect("MESSAGE")
+		if second.Body != "the door is open" || second.URI() != "sip:1002@pbx.test" || second.Get("Proxy-Authorization") == "" || second.Seq() != 2 {
+			t.Errorf("MESSAGE:\n%s", second)
+		}
+		s.conn.Respond(second, 202, "Accepted")
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		go func() { sent <- s.ua.SendText(s.t.Context(), "1002", "x") }()
+		s.conn.Respond(s.conn.Expect("MESSAGE"), 404, "Not Found")
+		if err := <-sent; err == nil || !strings.Contains(err.Error(), "404") {
+			t.Error(err)
+		}
+		if err := s.ua.SendText(s.t.Context(), "a b", "x"); err == nil {
+			t.Error("sent to nowhere")
+		}
+		s.hangUp(c)
+	})
+}
+
+// Two servers: the second stands in within seconds, and the first one is taken
+// again when it is back and no call is up.
+func TestFailover(t *testing.T) {
+	twoServers(t, func(s *stage, down, up func(i int), conn func() *siptest.Conn) {
+		s.conn = conn()
+		s.state(Registered)
+		down(0)
+		s.conn.Kill()
+		start := time.Now()
+		s.conn = conn()
+		r := s.state(Registered)
+		if d := time.Since(start); d > 5*time.Second || !strings.Contains(r.Server, "second") {
+			t.Errorf("%s after %v", r.Server, d)
+		}
+		c := s.ua.Dial("1001")
+		leg := s.conn.ExpectInvite()
+		leg.Respond(200, "OK", sdp)
+		s.conn.Expect("ACK")
+		s.events(c, Sent, Answered)
+		up(0)
+		time.Sleep(5 * time.Minute) // not while a call is up
+		if r := s.ua.Registration(); !strings.Contains(r.Server, "second") {
+			t.Errorf("left the server in a call: %s", r.Server)
+		}
+		s.hangUp(c)
+		r = s.state(Registered)
+		for !strings.Contains(r.Server, "first") {
+			r = s.state(Registered)
+		}
+	})
+}
