@@ -62,17 +62,26 @@ type capture struct {
 	wake func() // called after each callback
 
 	rs     *resampler
+	ratio  float64 // nominal step of rs
 	raw    []int16
 	pcm    []float32
 	extra  int // samples added to the margin by gaps
 	primed bool
 	splice bool // the next frame follows a cut
+
+	drift drift
+	ref   time.Duration // how much should wait, averaged when reading began
+	refN  int           // frames in it
 }
+
+// refFrames is how long the level of the ring is averaged before it is held.
+const refFrames = 100
 
 func (c *capture) start(rate int) {
 	c.rate = rate
 	most := rate / 20
 	c.rs = newResampler(float64(rate), SampleRate, most)
+	c.ratio, c.drift = c.rs.step, cardDrift()
 	c.raw, c.pcm = make([]int16, most), make([]float32, most)
 }
 
@@ -112,11 +121,14 @@ func (c *capture) margin() int {
 
 // read fills frame. What is missing is silence; what waits too long, because the
 // machine stood still, is thrown away.
-func (c *capture) read(frame []float32) {
+//
+// now is the engine's clock for this frame. The microphone is resampled to the
+// pace of the reads, so that what waits stays the same whatever the two clocks.
+func (c *capture) read(frame []float32, now time.Duration) {
 	need, level := c.rs.need(Frame), c.ring.Len()
 	chunk, margin := int(c.chunk.Load()), c.margin()
 	if !c.primed && level >= need+margin {
-		c.primed, c.splice = true, true
+		c.primed, c.splice, c.refN = true, true, 0
 	}
 	if level < need && c.primed {
 		c.primed = false
@@ -129,9 +141,12 @@ func (c *capture) read(frame []float32) {
 	}
 	if level > need+margin+chunk+c.samples(backlog) {
 		c.ring.Discard(level - need - margin)
+		level = need + margin
 		c.xruns.Add(1)
-		c.splice = true
+		c.splice, c.refN = true, 0
 	}
+	// Between callbacks the microphone goes on: what it has heard since counts.
+	c.hold(c.time(level) + now - time.Duration(c.last.Load()))
 	n := c.ring.Read(c.raw[:need])
 	toFloat(c.pcm[:n], c.raw[:n])
 	c.rs.feed(c.pcm[:n])
@@ -140,6 +155,17 @@ func (c *capture) read(frame []float32) {
 		fadeIn(frame[:seam])
 		c.splice = false
 	}
+}
+
+// hold steers the resampler so that the level of the ring, in time, stays where it
+// was when reading began.
+func (c *capture) hold(level time.Duration) {
+	if c.refN < refFrames {
+		c.refN++
+		c.ref += (level - c.ref) / time.Duration(c.refN)
+		return
+	}
+	c.rs.step = c.ratio * (1 + 1e-6*c.drift.ppm(level-c.ref))
 }
 
 // playback is an open loudspeaker.
@@ -152,6 +178,10 @@ type playback struct {
 	raw     []int16
 	pcm     []float32
 	started atomic.Bool // enough has waited once: from now on a gap is a fault
+	gaps    atomic.Int64
+	seen    int64 // gaps that extra knows of
+	extra   int   // samples added to what waits, after gaps
+	calm    int   // frames since the last one
 }
 
 func (p *playback) start(rate int) {
@@ -175,14 +205,36 @@ func (p *playback) publish(on bool) {
 func (p *playback) callback(pcm []int16, xrun bool) {
 	n := p.ring.Read(pcm)
 	clear(pcm[n:])
-	p.called(len(pcm), p.started.Load() && (xrun || n < len(pcm)))
+	gap := p.started.Load() && n < len(pcm)
+	if gap {
+		p.gaps.Add(1)
+	}
+	p.called(len(pcm), gap || xrun && p.started.Load())
 	p.wake()
 }
 
 // enough is how much should wait, in samples: the next callback and the slack
-// after it.
+// after it, more after gaps.
 func (p *playback) enough() int {
-	return max(int(p.chunk.Load()), p.samples(FrameTime)) + p.samples(slack)
+	return max(int(p.chunk.Load()), p.samples(FrameTime)) + p.samples(slack) + p.extra
+}
+
+const (
+	// patience is how many frames without a gap make what waits smaller again.
+	patience = 3000
+	// mostExtra bounds what gaps add.
+	mostExtra = 40 * time.Millisecond
+)
+
+// learn makes more wait after a gap, less after half a minute without one.
+func (p *playback) learn() {
+	step := p.samples(slack) / 2
+	if n := p.gaps.Load(); n != p.seen {
+		p.seen, p.calm = n, 0
+		p.extra = min(p.extra+step, p.samples(mostExtra))
+	} else if p.calm++; p.calm >= patience {
+		p.calm, p.extra = 0, max(p.extra-step, 0)
+	}
 }
 
 // hungry tells whether a frame is due.
@@ -195,7 +247,8 @@ func (p *playback) ahead() time.Duration {
 
 // write appends a frame, unless the device has stopped taking any.
 func (p *playback) write(frame []float32) {
-	if p.ring.Len() > int(p.chunk.Load())+p.samples(slack+backlog) {
+	p.learn()
+	if p.ring.Len() > p.enough()+p.samples(backlog) {
 		return
 	}
 	if p.rs != nil {

@@ -4,14 +4,14 @@ package audio
 // at 3.7 kHz in its two polyphase forms.
 const (
 	narrowFactor = 6
-	narrowTaps   = 24 // per phase: 3 ms, so 1.5 ms of delay
+	narrowTaps   = 36 // per phase: 4.5 ms, so 2.25 ms of delay
 )
 
 // narrowTable holds narrowFactor phases of narrowTaps, for unit gain when
 // interpolating.
 func narrowTable() []float32 {
 	const n = narrowFactor * narrowTaps
-	const cutoff = 3650. / (SampleRate / 2)
+	const cutoff = 3700. / (SampleRate / 2)
 	t := make([]float32, n)
 	var sum float64
 	h := make([]float64, n)

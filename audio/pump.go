@@ -206,7 +206,7 @@ func (p *pump) report(l Level) {
 // makeRec makes what the microphone says.
 func (p *pump) makeRec() {
 	if p.in != nil {
-		p.in.read(p.rec[:])
+		p.in.read(p.rec[:], p.smooth)
 	} else {
 		clear(p.rec[:])
 	}

@@ -90,26 +90,22 @@ func (r *resampler) feed(in []float32) { r.hist = append(r.hist, in...) }
 
 // ready is how many samples pull can make.
 func (r *resampler) ready() int {
-	room := float64(len(r.hist)-rateTaps) - r.pos
-	if room < 0 {
-		return 0
-	}
-	return int(room/r.step) + 1
+	room := float64(len(r.hist)-rateTaps+1) - r.pos
+	return max(0, int(math.Ceil(room/r.step)))
 }
 
 // pull makes len(out) samples, at most ready.
 func (r *resampler) pull(out []float32) {
 	if r.step == 1 && r.pos == math.Trunc(r.pos) {
-		k := int(r.pos) + rateTaps/2 - 1
-		copy(out, r.hist[k:])
-		r.pos += float64(len(out))
+		copy(out, r.hist[int(r.pos)+rateTaps/2-1:])
 	} else {
 		for i := range out {
-			k := int(r.pos)
-			out[i] = r.at(k, r.pos-float64(k))
-			r.pos += r.step
+			pos := r.pos + float64(i)*r.step
+			k := int(pos)
+			out[i] = r.at(k, pos-float64(k))
 		}
 	}
+	r.pos += float64(len(out)) * r.step
 	done := min(int(r.pos), len(r.hist))
 	r.hist = r.hist[:copy(r.hist, r.hist[done:])]
 	r.pos -= float64(done)

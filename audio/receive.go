@@ -29,7 +29,7 @@ func newReceiver() *receiver {
 		jb:   jitter.New(jitter.Config{}),
 		pcm:  make([]float32, maxDecoded),
 		fifo: fifo{buf: make([]float32, fifoRoom, fifoRoom+2*maxDecoded)},
-		rate: newResampler(SampleRate, SampleRate, 2*Frame),
+		rate: newResampler(SampleRate, SampleRate, 2*Frame), drift: farDrift(),
 	}
 	r.fifo.clear()
 	return r
@@ -40,7 +40,7 @@ func (r *receiver) reset() {
 	r.jb = jitter.New(jitter.Config{})
 	r.dec, r.codec, r.concealed, r.began = nil, codecNone, 0, false
 	r.fifo.clear()
-	r.pause, r.shift, r.drift = 0, 0, drift{}
+	r.pause, r.shift, r.drift = 0, 0, farDrift()
 	r.rate.clear()
 }
 

@@ -123,37 +123,3 @@ const (
 	pauseSlow = 8
 	pauseFast = 3
 )
-
-// drift is a slow loop that keeps the delay of playback at its target by
-// resampling, against clocks that differ: the sender's, and that of the card.
-// With the delay's error e in ms and the correction u in ppm, e' = (d-u)/1000 and
-// u = Kp·e + Ki·∫e: critically damped, with a time constant of 100 s.
-type drift struct {
-	integral float64 // ppm
-	smooth   float64 // ms
-}
-
-const (
-	driftKp       = 20.  // ppm per ms
-	driftKi       = 0.1  // ppm per ms and second
-	driftMost     = 300. // ppm, of each part
-	driftSmooth   = 0.02 // per frame: half a second
-	driftDeadband = 1.5  // ms
-)
-
-// ppm takes the error of the delay in this frame and returns how much faster to
-// play.
-func (d *drift) ppm(err time.Duration) float64 {
-	e := float64(err) / float64(time.Millisecond)
-	if e > 20 || e < -20 {
-		return d.integral // not drift; periods are being cut or repeated
-	}
-	d.smooth += (e - d.smooth) * driftSmooth
-	if d.smooth < driftDeadband && d.smooth > -driftDeadband {
-		return d.integral
-	}
-	d.integral = clamp(d.integral+driftKi*d.smooth*FrameTime.Seconds(), driftMost)
-	return d.integral + clamp(driftKp*d.smooth, driftMost)
-}
-
-func clamp(v, most float64) float64 { return max(-most, min(most, v)) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 )
 
 // Sound is mono audio.
@@ -144,7 +145,7 @@ func (s Sound) at48k() []float32 {
 	r := newResampler(float64(s.Rate), SampleRate, piece)
 	out := make([]float32, 0, len(s.Samples)*SampleRate/s.Rate+piece)
 	// Silence behind the end pushes the last samples through the filter.
-	in := append(s.Samples[:len(s.Samples):len(s.Samples)], make([]float32, rateTaps)...)
+	in := slices.Concat(s.Samples, make([]float32, rateTaps))
 	for len(in) > 0 {
 		n := min(piece, len(in))
 		r.feed(in[:n])
