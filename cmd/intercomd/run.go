@@ -28,6 +28,7 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 	}
 	cfg, err := configs.Load(path)
 	log := newLogger(io.err, cfg.Log)
+	slog.SetDefault(log) // for libraries that write to the standard logger
 	log.Info("starting", "version", buildVersion(), "config", path)
 	d := &daemon{cfg: cfg, faults: faultsOf(path, err), log: log}
 	if err := d.run(ctx); err != nil {
