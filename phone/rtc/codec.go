@@ -3,6 +3,7 @@ package rtc
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,6 +76,22 @@ func ourFormats(codecs []string) ([]sdpfix.Format, error) {
 
 func eventFormat(pt uint8, rate int) sdpfix.Format {
 	return sdpfix.Format{PT: pt, Name: eventName, ClockRate: rate, Channels: 1, Fmtp: "0-15"}
+}
+
+// offerAgain is what a further offer says: our formats with the payload types that
+// the far end has given them, and without those whose number it uses for something
+// else (RFC 3264 §8.3.2: a payload type keeps its meaning for the whole call).
+func offerAgain(ours, theirs []sdpfix.Format) []sdpfix.Format {
+	var out []sdpfix.Format
+	for _, f := range ours {
+		if known, ok := find(theirs, f); ok {
+			f.PT = known.PT
+		} else if slices.ContainsFunc(theirs, func(t sdpfix.Format) bool { return t.PT == f.PT }) {
+			continue
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 // noCodecError tells that two sides have no audio coding in common.

@@ -71,9 +71,11 @@ type Session struct {
 	text   description // our last description
 	local  sdpfix.ICE
 	remote *sdpfix.Description
-	answer string       // the far end's last answer, word for word
-	role   sdpfix.Setup // ours in DTLS, once it is settled
-	open   bool         // an offer of ours is unanswered in pion
+	shape  *sdpfix.Description // the last offer that we answered: further ones have its streams
+	ours   []sdpfix.Format     // what our last offer said
+	answer string              // the far end's last answer, word for word
+	role   sdpfix.Setup        // ours in DTLS, once it is settled
+	open   bool                // an offer of ours is unanswered in pion
 }
 
 // description numbers our session descriptions (RFC 3264 §5, §8).
@@ -171,7 +173,8 @@ func (s *Session) CanSendDigits() bool {
 
 // Offer returns a complete description with all candidates: the first offer of a
 // call, or a further one (session refresh, end of hold) that repeats what is
-// established. It takes less than a millisecond.
+// established: the same streams and payload types, whoever has offered them first.
+// It takes less than a millisecond.
 func (s *Session) Offer() ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,7 +192,11 @@ func (s *Session) Offer() ([]byte, error) {
 	if s.role != "" {
 		setup = s.role // RFC 8842 §5.3: the same role keeps the DTLS association
 	}
-	return s.render(sdpfix.SendRecv, setup, s.f.formats, nil), nil
+	s.ours = s.f.formats
+	if s.shape != nil {
+		s.ours = offerAgain(s.f.formats, s.shape.Formats)
+	}
+	return s.render(sdpfix.SendRecv, setup, s.ours, s.shape), nil
 }
 
 // begin makes pion offer: at the start of a call, or to restart ICE.
@@ -260,7 +267,7 @@ func (s *Session) Answer(offer []byte) ([]byte, error) {
 	if s.role == "" {
 		s.role = answerRole(d.DTLS.Setup)
 	}
-	s.remote = d
+	s.remote, s.shape = d, d
 	s.agree(a)
 	return s.render(a.direction, s.role, a.formats, d), nil
 }
@@ -332,7 +339,7 @@ func (s *Session) Accept(answer []byte) error {
 	if err != nil {
 		return err
 	}
-	a, err := fromAnswer(s.f.formats, d)
+	a, err := fromAnswer(s.ours, d)
 	if err != nil {
 		return err
 	}
@@ -445,11 +452,11 @@ func (s *Session) agree(a *agreement) {
 
 // render writes our description; its version grows only when it differs from the
 // one before (RFC 3264 §8).
-func (s *Session) render(dir sdpfix.Direction, setup sdpfix.Setup, formats []sdpfix.Format, offer *sdpfix.Description) []byte {
+func (s *Session) render(dir sdpfix.Direction, setup sdpfix.Setup, formats []sdpfix.Format, shape *sdpfix.Description) []byte {
 	l := sdpfix.Local{
 		SessionID: s.text.id, Direction: dir, Formats: formats, Ptime: int(defaultPtime / time.Millisecond),
 		ICE: s.local, DTLS: sdpfix.DTLS{Hash: "sha-256", Fingerprint: s.current.Load().fingerprint, Setup: setup},
-		SSRC: s.ssrc, CNAME: s.cname, Offer: offer,
+		SSRC: s.ssrc, CNAME: s.cname, Shape: shape,
 	}
 	if plain := string(sdpfix.Render(l)); plain != s.text.last {
 		s.text.last = plain

@@ -550,3 +550,31 @@ func TestAddressGoes(t *testing.T) {
 	heard(t, a, b, 1)
 	heard(t, b, a, 2)
 }
+
+// A further offer has the streams and payload types of the call, even if they were
+// the far end's (RFC 3264 §8): a browser refuses one that forgets its video.
+func TestOfferAfterAnswer(t *testing.T) {
+	f := testFactory(t, Config{})
+	a, b := testSession(t, f), testSession(t, f)
+	offer, err := a.Offer()
+	must(t, err)
+	// 110 and 126 mean something else here.
+	offer = edit(t, offer,
+		"SAVPF 111 0 8 110 126", "SAVPF 96 126 0 101", "rtpmap:111", "rtpmap:96", "fmtp:111", "fmtp:96",
+		"rtpmap:126 telephone-event/8000", "rtpmap:126 CN/48000", "rtpmap:110", "rtpmap:101",
+		"a=group:BUNDLE 0", "a=group:BUNDLE x y", "a=mid:0", "a=mid:x",
+		"a=end-of-candidates\r\n", "a=end-of-candidates\r\nm=video 9 UDP/TLS/RTP/SAVPF 97\r\nc=IN IP4 0.0.0.0\r\na=mid:y\r\n")
+	_, err = b.Answer(offer)
+	must(t, err)
+	again, err := b.Offer()
+	must(t, err)
+	text := string(again)
+	for _, want := range []string{
+		"SAVPF 96 0 8 101\r\n", "a=rtpmap:96 opus/48000/2\r\n", "a=rtpmap:101 telephone-event/48000\r\n",
+		"a=group:BUNDLE x\r\n", "a=mid:x\r\n", "m=video 0 UDP/TLS/RTP/SAVPF 97\r\n", "a=mid:y\r\n", "a=setup:active\r\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}

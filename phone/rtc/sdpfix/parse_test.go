@@ -307,7 +307,7 @@ func FuzzParse(f *testing.F) {
 		}
 		answer := Render(Local{
 			Direction: d.Direction.Mirror(), Formats: d.Formats, ICE: d.ICE,
-			DTLS: d.DTLS, SSRC: 1, CNAME: "x", Offer: d,
+			DTLS: d.DTLS, SSRC: 1, CNAME: "x", Shape: d,
 		})
 		back, err := Parse(answer)
 		if err != nil || len(back.Sections) != len(d.Sections) || len(back.Formats) != len(d.Formats) {

@@ -19,15 +19,17 @@ type Local struct {
 	DTLS      DTLS
 	SSRC      uint32
 	CNAME     string // RFC 7022: random, says nothing about us
-	// Offer is the description that this one answers, nil if this one is an offer.
-	Offer *Description
+	// Shape is the offer that this description answers, or the last one that was
+	// answered if this is a further offer: it has the same streams in the same order
+	// (RFC 3264 §8). nil for the first offer of a call.
+	Shape *Description
 }
 
 // Render writes a description: complete, with all candidates, with a real address
 // and port in c= and m= (FreeSWITCH reads 0.0.0.0 as hold). The default
-// destination is the first candidate. An answer repeats the m= lines of the offer
-// in their order, with port 0 for all but the audio stream, and says BUNDLE, mid
-// and rtcp-mux only if the offer did.
+// destination is the first candidate. With a Shape its m= lines are repeated in
+// their order, with port 0 for all but the audio stream, and BUNDLE, mid and
+// rtcp-mux are said only if it did.
 func Render(l Local) []byte {
 	var b strings.Builder
 	b.Grow(1500)
@@ -39,19 +41,19 @@ func Render(l Local) []byte {
 
 	mid := "0"
 	bundle := true
-	if l.Offer != nil {
-		mid, bundle = l.Offer.Sections[l.Offer.Audio].Mid, l.Offer.Bundle
+	if l.Shape != nil {
+		mid, bundle = l.Shape.Sections[l.Shape.Audio].Mid, l.Shape.Bundle
 	}
 	if bundle {
 		fmt.Fprintf(&b, "a=group:BUNDLE %s\r\n", mid)
 	}
 	b.WriteString("a=msid-semantic:WMS *\r\n")
-	if l.Offer == nil {
+	if l.Shape == nil {
 		audio(&b, l, Section{Kind: "audio", Proto: "UDP/TLS/RTP/SAVPF", Port: port, Mid: mid}, addr)
 		return []byte(b.String())
 	}
-	for i, s := range l.Offer.Sections {
-		if i == l.Offer.Audio {
+	for i, s := range l.Shape.Sections {
+		if i == l.Shape.Audio {
 			s.Port = port
 			audio(&b, l, s, addr)
 			continue
@@ -87,10 +89,10 @@ func audio(b *strings.Builder, l Local, s Section, addr netip.Addr) {
 	}
 	fmt.Fprintf(b, "a=fingerprint:%s %s\r\na=setup:%s\r\n", l.DTLS.Hash, l.DTLS.Fingerprint, l.DTLS.Setup)
 	fmt.Fprintf(b, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", l.ICE.Ufrag, l.ICE.Pwd)
-	if l.Offer == nil || l.Offer.Mux {
+	if l.Shape == nil || l.Shape.Mux {
 		b.WriteString("a=rtcp-mux\r\n")
 	}
-	if l.Offer == nil || l.Offer.RSize {
+	if l.Shape == nil || l.Shape.RSize {
 		b.WriteString("a=rtcp-rsize\r\n")
 	}
 	fmt.Fprintf(b, "a=ssrc:%d cname:%s\r\na=msid:%s audio\r\n", l.SSRC, l.CNAME, l.CNAME)

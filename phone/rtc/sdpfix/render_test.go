@@ -81,7 +81,7 @@ func TestRenderAnswer(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.file, func(t *testing.T) {
 			l := testLocal()
-			l.Offer, l.Direction, l.DTLS.Setup = parsed(t, tt.file), RecvOnly, Active
+			l.Shape, l.Direction, l.DTLS.Setup = parsed(t, tt.file), RecvOnly, Active
 			got := string(Render(l))
 			for _, s := range tt.has {
 				if !strings.Contains(got, s) {
