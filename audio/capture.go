@@ -65,7 +65,7 @@ type capture struct {
 	ratio  float64 // nominal step of rs
 	raw    []int16
 	pcm    []float32
-	extra  int // samples added to the margin by gaps
+	extra  int // samples that wait in addition, after gaps
 	primed bool
 	splice bool // the next frame follows a cut
 
@@ -100,23 +100,24 @@ func (c *capture) callback(pcm []int16, xrun bool) {
 	c.wake()
 }
 
+// wanted is how much should wait before a read, in samples: the read itself, a
+// callback, because the next may be that far away, and what jitter eats. Callbacks
+// of more than a frame come between whole bursts of reads.
+func (c *capture) wanted(need int) int {
+	chunk, frame := int(c.chunk.Load()), c.samples(FrameTime)
+	if chunk <= frame {
+		return need + chunk + frame/2 + c.extra
+	}
+	return need + 3*chunk + c.extra
+}
+
 // ready tells whether a read would take a frame from the ring.
 func (c *capture) ready() bool {
 	n := c.rs.need(Frame)
 	if !c.primed {
-		n += c.margin()
+		n = c.wanted(n)
 	}
 	return c.ring.Len() >= n
-}
-
-// margin is how much should be left after a read, in samples. Callbacks of 10 ms
-// or less keep their phase to the pump; larger ones come between bursts of reads.
-func (c *capture) margin() int {
-	n, frame := int(c.chunk.Load()), c.samples(FrameTime)
-	if n <= frame {
-		return frame/2 + c.extra
-	}
-	return 2*n + c.extra
 }
 
 // read fills frame. What is missing is silence; what waits too long, because the
@@ -126,35 +127,41 @@ func (c *capture) margin() int {
 // pace of the reads, so that what waits stays the same whatever the two clocks.
 func (c *capture) read(frame []float32, now time.Duration) {
 	need, level := c.rs.need(Frame), c.ring.Len()
-	chunk, margin := int(c.chunk.Load()), c.margin()
-	if !c.primed && level >= need+margin {
-		c.primed, c.splice, c.refN = true, true, 0
-	}
-	if level < need && c.primed {
+	// Between callbacks the microphone goes on: what it has heard since counts.
+	since := max(0, now-time.Duration(c.last.Load()))
+	excess := level + c.samples(since) - c.wanted(need)
+	switch {
+	case c.primed && level < need:
 		c.primed = false
 		c.extra = min(c.extra+c.samples(slack)/2, 4*c.samples(slack))
 		c.xruns.Add(1)
+	case c.primed && excess > c.samples(backlog):
+		c.xruns.Add(1)
+		c.begin(excess)
+	case !c.primed && excess >= 0 && level > 0:
+		c.primed = true
+		c.begin(excess)
 	}
 	if !c.primed {
 		clear(frame)
 		return
 	}
-	if level > need+margin+chunk+c.samples(backlog) {
-		c.ring.Discard(level - need - margin)
-		level = need + margin
-		c.xruns.Add(1)
-		c.splice, c.refN = true, 0
-	}
-	// Between callbacks the microphone goes on: what it has heard since counts.
-	c.hold(c.time(level) + now - time.Duration(c.last.Load()))
+	c.hold(c.time(c.ring.Len()) + since)
 	n := c.ring.Read(c.raw[:need])
 	toFloat(c.pcm[:n], c.raw[:n])
-	c.rs.feed(c.pcm[:n])
+	clear(c.pcm[n:need])
+	c.rs.feed(c.pcm[:need])
 	c.rs.pull(frame)
 	if c.splice {
 		fadeIn(frame[:seam])
 		c.splice = false
 	}
+}
+
+// begin starts to read anew, with what is in excess thrown away.
+func (c *capture) begin(excess int) {
+	c.ring.Discard(excess)
+	c.splice, c.refN = true, 0
 }
 
 // hold steers the resampler so that the level of the ring, in time, stays where it

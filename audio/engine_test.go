@@ -434,33 +434,6 @@ func (h *house) clickDelay(l *fakeLink) time.Duration {
 	return 0
 }
 
-// Two cards with clocks of their own: for minutes nothing is lost, invented or
-// piled up.
-func TestTwoClocks(t *testing.T) {
-	for _, ppm := range []float64{200, -200} {
-		d := newFakeDriver()
-		d.inPPM = ppm
-		d.mic = sine(700, 0.25, 48000)
-		inHouse(t, audio.Config{}, d, func(h *house) {
-			l := newFakeLink("PCMU", 8000)
-			defer close(l.quit)
-			h.Connect(l, true)
-			before := h.Status().Xruns
-			time.Sleep(90 * time.Second)
-			if n := h.Status().Xruns - before; n != 0 {
-				t.Errorf("%+.0f ppm: %d gaps in 90 s", ppm, n)
-			}
-			said, _ := l.said(t)
-			c := 2 * math.Cos(2*math.Pi*700/8000)
-			for i := 8000; i < len(said); i++ { // µ-law alone is rough to 0.03
-				if r := math.Abs(float64(said[i]) - c*float64(said[i-1]) + float64(said[i-2])); r > 0.06 {
-					t.Fatalf("%+.0f ppm: a glitch of %.3f after %.3f s", ppm, r, float64(i)/8000)
-				}
-			}
-		})
-	}
-}
-
 func TestNewRefuses(t *testing.T) {
 	for name, cfg := range map[string]audio.Config{
 		"region": {Region: "atlantis"}, "complexity": {Complexity: 11}, "bitrate": {Bitrate: -5},
