@@ -35,6 +35,13 @@ func (l *loopLink) Write(p []byte, samples uint32, _ bool) error {
 	return nil
 }
 
+// offlineDriver is for an engine that never runs.
+type offlineDriver struct{}
+
+func (offlineDriver) Devices() ([]DeviceInfo, error)                   { return nil, nil }
+func (offlineDriver) Open(Direction, string, Callback) (Stream, error) { return nil, ErrNoDevice }
+func (offlineDriver) Stale() bool                                      { return false }
+
 // atWork returns a pump in a call with lost packets, a tone and devices, and a
 // function that makes 10 ms of it.
 func atWork(t testing.TB, codec string, rate int) func() {

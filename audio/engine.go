@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,17 @@ type Config struct {
 	Bitrate       int     // of Opus, bit/s; default 32000
 	Complexity    int     // of Opus, 1 to 10; default 5
 	Region        string  // of the tones, see [tone.Regions]; default "eu"
+
+	// AGC brings the visitor's speech to one level.
+	AGC bool
+	// AmbientBoost is how much louder the street may make the loudspeaker, dB; 0 = off.
+	AmbientBoost float64
+	// SilentAfter is how long an open microphone may hear nothing at all in a
+	// call before [MicSilent] is told; 0 = never.
+	SilentAfter time.Duration
+	// Prompts holds recordings as WAV files. One that is named like a tone
+	// replaces it; others are played by their names without ".wav".
+	Prompts fs.FS
 
 	// NewEcho and NewSuppressor make the parts of the microphone's path that are
 	// chosen elsewhere; nil leaves them out.
@@ -50,6 +62,9 @@ const (
 	// DeviceHung: the sound system does not answer. The engine goes on without
 	// devices; only a new process can use them again.
 	DeviceHung
+	// MicSilent: the microphone is open but has heard nothing at all for
+	// Config.SilentAfter; told once in a call.
+	MicSilent
 )
 
 // Engine carries the sound of the door. Its methods may be called from any
@@ -60,6 +75,7 @@ type Engine struct {
 	epoch   time.Time
 	g       *gauges
 	tones   map[string]tone.Tone
+	prompts map[string]prompt
 	request atomic.Pointer[playRequest]
 	token   chan struct{} // wakes the pump
 
@@ -81,8 +97,9 @@ type Engine struct {
 
 // playRequest is a wish of Play or Silence; each is a new value.
 type playRequest struct {
-	name string
-	tone tone.Tone // without steps: silence
+	name   string
+	tone   tone.Tone // without steps, and no prompt: silence
+	prompt prompt
 }
 
 // New returns an engine that opens devices through drv. Nothing happens before
@@ -109,8 +126,12 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audio: %w", err)
 	}
+	prompts, err := loadPrompts(cfg.Prompts)
+	if err != nil {
+		return nil, err
+	}
 	e := &Engine{
-		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(), tones: tones,
+		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(), tones: tones, prompts: prompts,
 		token: make(chan struct{}, 1),
 	}
 	e.in = newEndpoint(In, cfg.Input, func() opened {
@@ -250,15 +271,17 @@ func (e *Engine) connOf(l Link) *conn {
 	return c
 }
 
-// Play starts a tone, one of the names in package tone, in place of the one
-// before. It is mixed with the call. An unknown name is silence.
+// Play starts a sound in place of the one before: a prompt, or one of the tones
+// of package tone. It is mixed with the call. Tones that repeat do so as prompts,
+// too. An unknown name is silence.
 func (e *Engine) Play(name string) {
-	t, ok := e.tones[name]
-	if !ok {
-		e.log.Warn("there is no such tone", "tone", name)
+	t, isTone := e.tones[name]
+	p, isPrompt := e.prompts[name]
+	if !isTone && !isPrompt {
+		e.log.Warn("there is no such tone or prompt", "name", name)
 	}
-	e.request.Store(&playRequest{name, t})
+	e.request.Store(&playRequest{name, t, p})
 }
 
-// Silence stops the tone.
+// Silence stops the sound that Play started.
 func (e *Engine) Silence() { e.request.Store(&playRequest{}) }

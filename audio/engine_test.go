@@ -1,6 +1,7 @@
 package audio_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
@@ -402,7 +404,7 @@ func TestBacklogIsDrained(t *testing.T) {
 		d.flood(30)
 		time.Sleep(200 * time.Millisecond)
 		after := h.clickDelay(l)
-		if d := after - before; d > 30*time.Millisecond || d < -30*time.Millisecond {
+		if d := after - before; d > 15*time.Millisecond || d < -15*time.Millisecond {
 			t.Errorf("a click took %v before and %v after the flood", before, after)
 		}
 		if s := h.Status(); s.Xruns == 0 {
@@ -411,8 +413,18 @@ func TestBacklogIsDrained(t *testing.T) {
 	})
 }
 
-// clickDelay is how long the next click of the microphone takes to the link.
+// clickDelay is how long clicks of the microphone take to the link at least.
 func (h *house) clickDelay(l *fakeLink) time.Duration {
+	h.t.Helper()
+	least := time.Second
+	for range 8 {
+		least = min(least, h.oneClick(l))
+		time.Sleep(95 * time.Millisecond)
+	}
+	return least
+}
+
+func (h *house) oneClick(l *fakeLink) time.Duration {
 	h.t.Helper()
 	n := l.count()
 	h.dev.click()
@@ -434,9 +446,54 @@ func (h *house) clickDelay(l *fakeLink) time.Duration {
 	return 0
 }
 
+// A prompt replaces a tone, another plays by its name, and a microphone that is
+// dead is told of, once.
+func TestPromptsAndDeadMicrophone(t *testing.T) {
+	var b bytes.Buffer
+	s := audio.Sound{Rate: 16000}
+	for i := range 16000 {
+		s.Samples = append(s.Samples, float32(sine(900, 0.4, 16000)(i)))
+	}
+	if err := audio.WriteWAV(&b, s); err != nil {
+		t.Fatal(err)
+	}
+	d := newFakeDriver()
+	cfg := audio.Config{
+		Prompts:     fstest.MapFS{"busy.wav": {Data: b.Bytes()}, "nobody.wav": {Data: b.Bytes()}},
+		SilentAfter: 5 * time.Second,
+	}
+	inHouse(t, cfg, d, func(h *house) {
+		for _, name := range []string{"busy", "nobody"} {
+			d.heard()
+			h.Play(name)
+			time.Sleep(500 * time.Millisecond)
+			if a := amplitude(d.heard()[9600:], 900, 48000); a < 0.3 || h.Status().Tone != name {
+				t.Errorf("%s: %.2f, %q", name, a, h.Status().Tone)
+			}
+		}
+		time.Sleep(time.Second)
+		if h.Status().Tone != "" {
+			t.Error("the prompt does not end")
+		}
+		l := newFakeLink("opus", 48000)
+		defer close(l.quit)
+		time.Sleep(10 * time.Second) // not in a call: nobody cares
+		h.Connect(l, true)
+		time.Sleep(20 * time.Second)
+		var kinds []audio.EventKind
+		for _, e := range h.told() {
+			kinds = append(kinds, e.Kind)
+		}
+		if !slices.Equal(kinds, []audio.EventKind{audio.FirstSpoken, audio.MicSilent}) {
+			t.Errorf("events %v", kinds)
+		}
+	})
+}
+
 func TestNewRefuses(t *testing.T) {
 	for name, cfg := range map[string]audio.Config{
 		"region": {Region: "atlantis"}, "complexity": {Complexity: 11}, "bitrate": {Bitrate: -5},
+		"prompt": {Prompts: fstest.MapFS{"x.wav": {Data: []byte("?")}}},
 	} {
 		cfg.Log = newLog(t)
 		if _, err := audio.New(cfg, newFakeDriver()); err == nil {

@@ -111,15 +111,13 @@ func finite(frame []float32) {
 
 // toInt16 converts samples of full scale ±1; what exceeds it is clipped.
 func toInt16(d []int16, s []float32) {
-	d = d[:len(s)]
 	for i, v := range s {
-		d[i] = int16(max(-32768, min(32767, math.RoundToEven(float64(v)*32768))))
+		d[i] = int16(max(-32768, min(32767, math.RoundToEven(float64(v)*32768)))) //nolint:gosec // d is as long as s
 	}
 }
 
 // toFloat converts samples to full scale ±1.
 func toFloat(d []float32, s []int16) {
-	d = d[:len(s)]
 	for i, v := range s {
 		d[i] = float32(v) * (1. / 32768)
 	}

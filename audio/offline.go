@@ -1,7 +1,6 @@
 package audio
 
 import (
-	"errors"
 	"fmt"
 	"io"
 )
@@ -10,7 +9,7 @@ import (
 // loudspeaker played, mic what the microphone heard meanwhile, and out receives
 // what would be encoded. All are WAV files; out is 16-bit mono at 48 kHz, as long
 // as mic. Nothing is waited for: it is faster than real time. cfg chooses the
-// parts of the path as for [New]; devices are not used.
+// parts of the microphone's path as for [New]; the rest of it does not matter.
 //
 // It returns what the echo canceller said at the end.
 func Offline(cfg Config, far, mic io.Reader, out io.Writer) (EchoStats, error) {
@@ -22,24 +21,20 @@ func Offline(cfg Config, far, mic io.Reader, out io.Writer) (EchoStats, error) {
 	if err != nil {
 		return EchoStats{}, fmt.Errorf("microphone: %w", err)
 	}
-	e, err := New(cfg, offlineDriver{})
-	if err != nil {
-		return EchoStats{}, err
-	}
-	p := newPump(e)
-	defer p.close()
-	p.cur = &conn{} // the path works as in a call
+	path := newMicPath(cfg)
+	defer path.close()
+	var far10, mic10 [Frame]float32
 	played, heard := f.at48k(), m.at48k()
 	said := make([]float32, 0, len(heard)+Frame)
 	for i := 0; i < len(heard); i += Frame {
-		fill(p.play[:], played, i)
-		fill(p.rec[:], heard, i)
-		p.process()
-		said = append(said, p.rec[:]...)
+		fill(far10[:], played, i)
+		fill(mic10[:], heard, i)
+		path.process(mic10[:], far10[:], loudness(far10[:]), true, true)
+		said = append(said, mic10[:]...)
 	}
 	var stats EchoStats
-	if p.echo != nil {
-		stats = p.echo.Stats()
+	if path.echo != nil {
+		stats = path.echo.Stats()
 	}
 	return stats, WriteWAV(out, Sound{SampleRate, said[:len(heard)]})
 }
@@ -52,12 +47,3 @@ func fill(frame, x []float32, i int) {
 	}
 	clear(frame[n:])
 }
-
-// offlineDriver is for an engine that never runs.
-type offlineDriver struct{}
-
-var errOffline = errors.New("no devices offline")
-
-func (offlineDriver) Devices() ([]DeviceInfo, error)                   { return nil, errOffline }
-func (offlineDriver) Open(Direction, string, Callback) (Stream, error) { return nil, errOffline }
-func (offlineDriver) Stale() bool                                      { return false }

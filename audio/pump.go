@@ -19,50 +19,46 @@ const (
 
 // pump owns everything between the rings and the link. Its run is one goroutine.
 type pump struct {
-	e       *Engine
-	cur     *conn // whose audio is in rcv and snd
-	rcv     *receiver
-	snd     *sender
-	echo    EchoCanceller
-	denoise Suppressor
-	player  tone.Player
-	request *playRequest // that player plays
-	out     *playback    // devices during a call of work; nil = none
-	in      *capture
+	e   *Engine
+	cur *conn // whose audio is in rcv and snd
+	rcv *receiver
+	snd *sender
+	mic micPath
 
-	play, rec       [Frame]float32
-	playGain        float32
-	recGain         float32
-	playLim, recLim limiter
-	playMtr, recMtr meter
-	smooth          time.Duration // clock of the frame being made
-	due             time.Duration // when the next frame is due by the clock
-	heard, spoken   bool          // events of cur that were told
-	sendErr         bool          // an error of cur was logged
-	sent            uint64
+	player  tone.Player
+	prompt  announcer
+	request *playRequest // that player or prompt plays
+
+	out       *playback // devices during a call of work; nil = none
+	in        *capture
+	play, rec [Frame]float32
+	gain      float32 // of the loudspeaker
+	limiter   limiter
+	playMeter meter
+	recMeter  meter
+	playLevel float64 // of the frame played last, dBFS
+	silence   silence
+
+	smooth time.Duration // clock of the frame being made
+	due    time.Duration // when the next frame is due by the clock
+	told   told
+	sent   uint64
 }
+
+// told is what was already said about the present call.
+type told struct{ heard, spoken, silent, failed bool }
 
 func newPump(e *Engine) *pump {
-	p := &pump{
-		e: e, rcv: newReceiver(), playLim: newLimiter(), recLim: newLimiter(),
-		snd:      &sender{bitrate: e.cfg.Bitrate, complexity: e.cfg.Complexity},
-		playGain: gainOf(e.cfg.OutputGain), recGain: gainOf(e.cfg.InputGain),
-		smooth: e.clock(), due: e.clock(),
+	return &pump{
+		e: e, rcv: newReceiver(), mic: newMicPath(e.cfg),
+		snd:  &sender{bitrate: e.cfg.Bitrate, complexity: e.cfg.Complexity},
+		gain: gainOf(e.cfg.OutputGain), limiter: newLimiter(), playLevel: silenceDB,
+		silence: silence{after: int(e.cfg.SilentAfter / FrameTime)},
+		smooth:  e.clock(), due: e.clock(),
 	}
-	if e.cfg.NewEcho != nil {
-		p.echo = e.cfg.NewEcho()
-	}
-	if e.cfg.NewSuppressor != nil {
-		p.denoise = e.cfg.NewSuppressor()
-	}
-	return p
 }
 
-func (p *pump) close() {
-	if p.echo != nil {
-		p.echo.Close()
-	}
-}
+func (p *pump) close() { p.mic.close() }
 
 // run makes frames until ctx ends.
 func (p *pump) run(ctx context.Context) {
@@ -133,7 +129,7 @@ func (p *pump) tick(now time.Duration) {
 
 // adopt changes to another link, or to none.
 func (p *pump) adopt(c *conn) {
-	p.cur, p.heard, p.spoken, p.sendErr = c, false, false, false
+	p.cur, p.told, p.silence.frames = c, told{}, 0
 	p.snd.pause()
 	if c == nil {
 		p.e.g.codec.Store(codecNone)
@@ -157,40 +153,55 @@ func (p *pump) makePlay() {
 	} else {
 		clear(out)
 	}
-	p.mixTone(out)
-	p.playLim.process(out, p.playGain)
+	p.mixSound(out)
+	p.limiter.process(out, p.gain*gainOf(p.mic.ambient.gain))
 
 	if p.out == nil {
 		clear(out) // nobody hears it, so nothing can come back
 	} else {
 		p.out.write(out)
-		if began && !p.heard {
-			p.heard = true
+		if began && !p.told.heard {
+			p.told.heard = true
 			p.e.cfg.Notify(Event{FirstHeard, time.Now(), p.cur.link})
 		}
 	}
-	if l, ok := p.playMtr.add(out); ok {
+	p.playLevel = loudness(out)
+	if l, ok := p.playMeter.add(out); ok {
 		p.report(l)
 	}
 }
 
-func (p *pump) mixTone(out []float32) {
+// mixSound adds the tone or prompt that was asked for.
+func (p *pump) mixSound(out []float32) {
 	if r := p.e.request.Load(); r != p.request {
 		p.request = r
-		if len(r.tone.Steps) > 0 {
-			p.player.Start(r.tone)
-			p.e.g.tone.Store(&r.name)
-		} else {
-			p.player.Stop()
-		}
+		p.startSound(r)
 	}
-	if p.player.Active() {
-		p.player.Mix(out)
-		if !p.player.Active() {
-			p.e.g.tone.Store(nil)
-		}
+	if !p.sounding() {
+		return
+	}
+	p.player.Mix(out)
+	p.prompt.mix(out)
+	if !p.sounding() {
+		p.e.g.tone.Store(nil)
 	}
 }
+
+func (p *pump) startSound(r *playRequest) {
+	p.player.Stop()
+	p.prompt.end()
+	switch {
+	case len(r.prompt.pcm) > 0:
+		p.prompt.start(r.prompt, len(r.tone.Steps) > 0 && r.tone.Times == 0)
+	case len(r.tone.Steps) > 0:
+		p.player.Start(r.tone)
+	default:
+		return
+	}
+	p.e.g.tone.Store(&r.name)
+}
+
+func (p *pump) sounding() bool { return p.player.Active() || p.prompt.active() }
 
 // report shows what changes slowly, with each reading of the loudspeaker's meter.
 func (p *pump) report(l Level) {
@@ -198,8 +209,8 @@ func (p *pump) report(l Level) {
 	if p.cur != nil {
 		p.e.g.call(p.rcv)
 	}
-	if p.echo != nil {
-		p.e.g.echo(p.echo.Stats())
+	if p.mic.echo != nil {
+		p.e.g.echo(p.mic.echo.Stats())
 	}
 }
 
@@ -207,28 +218,24 @@ func (p *pump) report(l Level) {
 func (p *pump) makeRec() {
 	if p.in != nil {
 		p.in.read(p.rec[:], p.smooth)
+		p.listen()
 	} else {
 		clear(p.rec[:])
 	}
-	p.process()
-	if l, ok := p.recMtr.add(p.rec[:]); ok {
+	p.mic.process(p.rec[:], p.play[:], p.playLevel, p.cur != nil, p.sounding())
+	if l, ok := p.recMeter.add(p.rec[:]); ok {
 		p.e.g.mic.store(l)
 	}
 }
 
-// process makes of what the microphone heard in p.rec, while the loudspeaker
-// played p.play, what the far end is to hear.
-func (p *pump) process() {
-	rec := p.rec[:]
-	// Between calls the canceller would learn nothing but silence.
-	if p.echo != nil && (p.cur != nil || p.player.Active()) {
-		p.echo.Process(rec, rec, p.play[:])
+// listen notices a microphone that is dead.
+func (p *pump) listen() {
+	if p.cur == nil || !p.silence.add(p.rec[:]) || p.told.silent {
+		return
 	}
-	if p.denoise != nil && p.cur != nil {
-		p.denoise.Process(rec)
-	}
-	finite(rec)
-	p.recLim.process(rec, p.recGain)
+	p.told.silent = true
+	p.e.log.Warn("the microphone hears nothing at all", "for", p.e.cfg.SilentAfter)
+	p.e.cfg.Notify(Event{MicSilent, time.Now(), p.cur.link})
 }
 
 // send sends the microphone's frame, if it may leave.
@@ -247,8 +254,8 @@ func (p *pump) send() {
 	if err == nil && payload != nil {
 		err = p.write(c, payload, samples)
 	}
-	if err != nil && !p.sendErr {
-		p.sendErr = true
+	if err != nil && !p.told.failed {
+		p.told.failed = true
 		p.e.log.Warn("the microphone's audio cannot be sent", "error", err)
 	}
 	p.showCodec()
@@ -268,8 +275,8 @@ func (p *pump) write(c *conn, payload []byte, samples uint32) error {
 	p.snd.marker = false
 	p.sent++
 	p.e.g.sent.Store(p.sent)
-	if !p.spoken {
-		p.spoken = true
+	if !p.told.spoken {
+		p.told.spoken = true
 		p.e.cfg.Notify(Event{FirstSpoken, time.Now(), c.link})
 	}
 	return nil

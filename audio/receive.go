@@ -17,6 +17,7 @@ type receiver struct {
 	concealed uint64    // frames made up
 	began     bool      // audio of this call has been decoded
 
+	comfort comfort
 	stretch stretcher
 	pause   int           // frames until the next stretch
 	shift   time.Duration // how much the delay was changed since the last packet
@@ -40,7 +41,7 @@ func (r *receiver) reset() {
 	r.jb = jitter.New(jitter.Config{})
 	r.dec, r.codec, r.concealed, r.began = nil, codecNone, 0, false
 	r.fifo.clear()
-	r.pause, r.shift, r.drift = 0, 0, farDrift()
+	r.pause, r.shift, r.drift, r.comfort = 0, 0, farDrift(), comfort{}
 	r.rate.clear()
 }
 
@@ -114,7 +115,7 @@ func (r *receiver) more(now time.Duration) {
 	}
 	want := min(samplesOf(a.Duration), len(r.pcm))
 	if r.dec == nil {
-		r.fifo.silence(want)
+		r.comfort.fill(r.fifo.grow(want))
 		return
 	}
 	switch a.Kind {
@@ -126,7 +127,7 @@ func (r *receiver) more(now time.Duration) {
 	case jitter.Conceal:
 		r.repaired(r.dec.conceal(r.pcm[:want]), want)
 	default:
-		r.fifo.silence(want)
+		r.comfort.fill(r.fifo.grow(want))
 	}
 }
 
@@ -144,6 +145,7 @@ func (r *receiver) play(a jitter.Action) {
 		r.fifo.fadeOut(seam)
 		fadeIn(r.pcm[:min(n, seam)])
 	}
+	r.comfort.hear(r.pcm[:n])
 	r.fifo.write(r.pcm[:n])
 	r.began, r.shift = true, 0
 }

@@ -1,0 +1,53 @@
+package audio
+
+// micPath is what happens to the microphone between its ring and the encoder.
+type micPath struct {
+	echo    EchoCanceller // nil: none
+	denoise Suppressor    // nil: none
+	gain    float32
+	agc     *agc // nil: off
+	ambient ambient
+	limiter limiter
+}
+
+func newMicPath(cfg Config) micPath {
+	m := micPath{
+		gain: gainOf(cfg.InputGain), limiter: newLimiter(),
+		ambient: ambient{most: cfg.AmbientBoost},
+	}
+	if cfg.NewEcho != nil {
+		m.echo = cfg.NewEcho()
+	}
+	if cfg.NewSuppressor != nil {
+		m.denoise = cfg.NewSuppressor()
+	}
+	if cfg.AGC {
+		m.agc = &agc{}
+	}
+	return m
+}
+
+func (m *micPath) close() {
+	if m.echo != nil {
+		m.echo.Close()
+	}
+}
+
+// process makes of what the microphone heard in rec, while the loudspeaker played
+// far at farLevel dBFS, what is to be sent. Between calls, while nothing plays,
+// the canceller would learn nothing but silence and is left out.
+func (m *micPath) process(rec, far []float32, farLevel float64, call, playing bool) {
+	if m.echo != nil && (call || playing) {
+		m.echo.Process(rec, rec, far)
+	}
+	if m.denoise != nil && call {
+		m.denoise.Process(rec)
+	}
+	finite(rec)
+	m.ambient.adapt(rec, farLevel)
+	gain := m.gain
+	if m.agc != nil && call {
+		gain *= gainOf(m.agc.adapt(rec, farLevel))
+	}
+	m.limiter.process(rec, gain)
+}

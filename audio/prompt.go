@@ -1,0 +1,110 @@
+package audio
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// prompt is a recorded sound, kept at its own rate and as it was to save memory.
+type prompt struct {
+	rate int
+	pcm  []int16
+}
+
+// loadPrompts reads all WAV files at the top of a folder, by name without ".wav".
+func loadPrompts(files fs.FS) (map[string]prompt, error) {
+	if files == nil {
+		return nil, nil
+	}
+	names, err := fs.Glob(files, "*.wav")
+	if err != nil {
+		return nil, fmt.Errorf("audio: prompts: %w", err)
+	}
+	m := make(map[string]prompt, len(names))
+	for _, name := range names {
+		p, err := loadPrompt(files, name)
+		if err != nil {
+			return nil, fmt.Errorf("prompt %s: %w", name, err)
+		}
+		m[strings.TrimSuffix(path.Base(name), ".wav")] = p
+	}
+	return m, nil
+}
+
+func loadPrompt(files fs.FS, name string) (prompt, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return prompt{}, err
+	}
+	s, err := ReadWAV(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return prompt{}, err
+	}
+	p := prompt{s.Rate, make([]int16, len(s.Samples))}
+	toInt16(p.pcm, s.Samples)
+	return p, nil
+}
+
+// announcer plays a prompt, repeating it or not.
+type announcer struct {
+	prompt prompt
+	pos    int
+	loop   bool
+	rs     *resampler // nil: nothing plays
+	stop   bool       // fade out in the next frame
+	in     []float32
+	out    [Frame]float32
+}
+
+// start plays p in place of what was playing.
+func (a *announcer) start(p prompt, loop bool) {
+	*a = announcer{prompt: p, loop: loop, in: a.in}
+	if len(p.pcm) > 0 {
+		a.rs = newResampler(float64(p.rate), SampleRate, p.rate/10)
+		a.in = make([]float32, p.rate/10)
+	}
+}
+
+// end fades out.
+func (a *announcer) end() { a.stop = true }
+
+func (a *announcer) active() bool { return a.rs != nil }
+
+// mix adds 10 ms to frame.
+func (a *announcer) mix(frame []float32) {
+	if a.rs == nil {
+		return
+	}
+	in := a.in[:a.rs.need(Frame)]
+	n := 0
+	for n < len(in) {
+		k := min(len(in)-n, len(a.prompt.pcm)-a.pos)
+		toFloat(in[n:n+k], a.prompt.pcm[a.pos:a.pos+k])
+		n, a.pos = n+k, a.pos+k
+		if a.pos < len(a.prompt.pcm) {
+			continue
+		}
+		if !a.loop {
+			break
+		}
+		a.pos = 0
+	}
+	clear(in[n:])
+	a.rs.feed(in)
+	a.rs.pull(a.out[:])
+	last := a.stop || n == 0 // n == 0: what was left in the filter has been heard
+	for i, v := range a.out {
+		if last {
+			v *= float32(len(a.out)-i) / float32(len(a.out))
+		}
+		frame[i] += v
+	}
+	if last {
+		a.rs = nil
+	}
+}
