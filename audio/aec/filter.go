@@ -12,6 +12,7 @@ import "intercomd/audio/fft"
 // partitioned-block-based acoustic echo controller", ICASSP 2014).
 type filter struct {
 	parts int
+	turn  int // which partitions are constrained next
 	f     *fft.Real
 	w     []complex64 // the path, parts × bins
 	p     []float32   // its uncertainty
@@ -35,6 +36,9 @@ const (
 	// two values were chosen for the fastest start without a worse end.
 	caution = 1.2
 	trust   = 0.3
+	// constrainEvery is how many frames pass until a partition is constrained
+	// again.
+	constrainEvery = 3
 )
 
 func newFilter(parts int) *filter {
@@ -112,6 +116,7 @@ func (k *filter) observe(e []float32, h *history, learn bool) {
 	if !learn {
 		return
 	}
+	k.turn = (k.turn + 1) % constrainEvery
 	for q := range k.parts {
 		k.learn(q, h)
 	}
@@ -154,13 +159,17 @@ func (k *filter) learn(q int, h *history) {
 		v := a2*(1-trust*mu*x2[i])*p[i] + (1-a2)*(wr*wr+wi*wi+1e-7)
 		p[i] = max(v, 1e-9)
 	}
-	// A partition must stay shorter than a frame: linear convolution.
-	k.f.Inverse(k.time[:], g[:])
-	clear(k.time[lowFrame:])
-	k.f.Forward(g[:], k.time[:])
 	for i, v := range g {
 		w[i] = complex(real(w[i])+real(v), imag(w[i])+imag(v))
 	}
+	if (q+k.turn)%constrainEvery != 0 {
+		return
+	}
+	// A partition must stay shorter than a frame, or the convolution is not
+	// a linear one. It is enough to see to that in turn.
+	k.f.Inverse(k.time[:], w)
+	clear(k.time[lowFrame:])
+	k.f.Forward(w, k.time[:])
 }
 
 // shift moves the path by n samples, to later times if n is positive.

@@ -27,6 +27,7 @@ type Kalman struct {
 	mon   monitor
 
 	restarts int
+	turn     bool
 
 	full [2][Frame]float32
 	late [Frame]float32
@@ -159,7 +160,8 @@ func (k *Kalman) cancel() {
 			k.clock.settle()
 		}
 	}
-	if k.level.far > 1e-5 && k.level.lin < 0.25*k.level.mic {
+	// Every other frame is enough for a curve that hardly changes.
+	if k.turn = !k.turn; k.turn && k.level.far > 1e-5 && k.level.lin < 0.25*k.level.mic {
 		k.shp.learn(k.flt, k.hist, k.lin[:], k.level.lin)
 	}
 	usable := k.level.far > 1e-5 && k.level.lin < 0.25*k.level.mic
