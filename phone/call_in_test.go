@@ -226,6 +226,7 @@ func TestHangUpBeforeACK(t *testing.T) {
 		c.End(LocalHangup)
 		s.events(c, Answered)
 		s.ended(c, LocalHangup, 0)
+		s.conn.Quiet(400 * time.Millisecond)
 		leg.ACK(200)
 		s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
 		s.conn.Quiet(10 * time.Second)

@@ -356,6 +356,13 @@ func TestNothingOvertakes(t *testing.T) {
 			}
 			s.over(c)
 		}
+		time.Sleep(2 * timeoutB) // and nothing of all these calls is left
+		f := s.ua.flow.Load()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if len(f.client) != 0 || len(f.served) != 0 || len(s.ua.calls) != 0 {
+			t.Errorf("left: %d of our transactions, %d of theirs, %d calls", len(f.client), len(f.served), len(s.ua.calls))
+		}
 	})
 }
 

@@ -246,6 +246,17 @@ func TestDowngrade(t *testing.T) {
 	})
 }
 
+func TestClockSet(t *testing.T) {
+	for wall, want := range map[time.Duration]bool{12 * time.Second: false, 50 * 365 * 24 * time.Hour: true, -time.Hour: true} {
+		if clockSet(wall, 10*time.Second) != want {
+			t.Errorf("%v: not %v", wall, want)
+		}
+	}
+	if clockSet(10*time.Second, 10*time.Second) {
+		t.Error("the clock goes as it should")
+	}
+}
+
 func TestBadConfig(t *testing.T) {
 	good := Config{Servers: []string{"wss://pbx.test:7443"}, User: "1000", Media: &fakeMedia{}}
 	for name, change := range map[string]func(*Config){

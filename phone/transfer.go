@@ -70,8 +70,7 @@ func referTo(value string) (uri sip.Uri, replaces string, err error) {
 			return uri, "", fmt.Errorf("Refer-To with a malformed Replaces %q", oneLine(kv.V))
 		}
 	}
-	uri.Headers = nil
-	uri, err = parseTarget(uri.String(), "")
+	uri, err = parseTarget(uri.String(), "") // leaves all headers out
 	return uri, replaces, err
 }
 

@@ -122,21 +122,42 @@ func (u *UA) Run(ctx context.Context) error {
 		gone = 0
 		wait, refused := pace.next(err, time.Since(began))
 		u.fail(s, err, wait, refused)
-		sleep(ctx, wait)
+		sleep(ctx, wait, clockFault(err))
 	}
 	u.endCalls(nil)
 	u.publish(Registration{State: Offline})
 	return nil
 }
 
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
+// clockFault reports whether an error may come from a clock that is wrong.
+func clockFault(err error) bool {
+	var dial *ws.DialError
+	return errors.As(err, &dial) && (dial.Cause == ws.NotYetValid || dial.Cause == ws.Expired)
+}
+
+// sleep waits for d, until ctx ends or, where that is hoped for, until somebody
+// has set the clock.
+func sleep(ctx context.Context, d time.Duration, clock bool) {
+	began, limit := time.Now(), time.NewTimer(d)
+	defer limit.Stop()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-limit.C:
+			return
+		case <-tick.C:
+			if now := time.Now(); clock && clockSet(now.Round(0).Sub(began.Round(0)), now.Sub(began)) {
+				return
+			}
+		}
 	}
 }
+
+// clockSet compares how far the wall clock went with how much time passed.
+func clockSet(wall, passed time.Duration) bool { return (wall - passed).Abs() > 5*time.Second }
 
 // errReturn means that a better server is back.
 var errReturn = errors.New("a server that comes first in the configuration is back")
