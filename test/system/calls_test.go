@@ -63,16 +63,23 @@ func (s *stage) wire(method, from string) {
 	s.must(err)
 }
 
-// talk waits until both sides hear each other's tone, and nothing of their own.
+// talk waits until both sides hear each other's tone, and go on hearing it for
+// half a second.
 func (s *stage) talk() {
 	s.Helper()
 	s.inState("talking")
-	level, err := s.page.Hears(within(s.T, 15*time.Second), doorTone, audible)
-	s.must(err)
 	at, err := s.ear.Heard(within(s.T, 15*time.Second), s.begin, pageTone, audible)
 	s.must(err)
-	back := lab.Level(s.ear.Last(500*time.Millisecond), pageTone)
-	s.Logf("page hears %.1f dBFS, door hears %.1f dBFS from %v after the start", level, back, at.Sub(s.begin).Round(time.Millisecond))
+	level, err := s.page.Hears(within(s.T, 15*time.Second), doorTone, steady)
+	s.must(err)
+	var back float64
+	s.must(lab.Poll(within(s.T, 15*time.Second), func() error {
+		if back = lab.Level(s.ear.Last(500*time.Millisecond), pageTone); back < steady {
+			return fmt.Errorf("the door hears the page at %.1f dBFS only", back)
+		}
+		return nil
+	}))
+	s.Logf("page hears %.1f dBFS, door hears %.1f dBFS, first %v after the start", level, back, at.Sub(s.begin).Round(time.Millisecond))
 }
 
 // calls says how a door and a page can meet and part. Each row plays its story;

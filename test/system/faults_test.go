@@ -43,7 +43,7 @@ func fault(t *testing.T, d *lab.Door, words ...string) lab.Status {
 			t.Errorf("the word %q is in the JSON but not on the page", w)
 		}
 	}
-	t.Log(strings.TrimSpace(text))
+	t.Log(strings.Trim(text, " –\n"))
 	return st
 }
 

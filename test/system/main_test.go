@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 const (
 	pageTone = 1700.0 // Hz, from the web phone's microphone
 	doorTone = 1000.0 // Hz, into the door's microphone
-	audible  = -45.0  // dBFS; the tones are played at -12
+	audible  = -45.0  // dBFS: heard at all; the tones are played at -12
+	steady   = -20.0  // dBFS over half a second: heard without great gaps
 )
 
 // peers are the servers that all tests share; started once, when first asked for.

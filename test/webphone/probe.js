@@ -39,7 +39,7 @@ if (new URLSearchParams(location.search).has('probe')) {
       if (this.n >= ${probe.size}) { this.port.postMessage(this.buf.slice(0)); this.n = 0; }
       return true;
     } });`;
-  let ready, context;
+  let ready, context, source, current;
   const tap = async track => {
     if (!context) {
       context = new AudioContext({ sampleRate: probe.rate });
@@ -49,15 +49,20 @@ if (new URLSearchParams(location.search).has('probe')) {
     await ready;
     const node = new AudioWorkletNode(context, 'tap', { numberOfOutputs: 0 });
     let heard = false;
+    // The tap of the call before would go on delivering silence.
+    if (source) source.disconnect();
+    current = node;
     probe.blocks = [];
     node.port.onmessage = e => {
+      if (current !== node) return;
       const b = e.data; let sum = 0;
       for (const x of b) sum += x * x;
       if (!heard && Math.sqrt(sum / b.length) > 0.005) { heard = true; mark('first-audio'); }
       probe.blocks.push(b);
       if (probe.blocks.length > 10 * probe.rate / probe.size) probe.blocks.shift();
     };
-    context.createMediaStreamSource(new MediaStream([track])).connect(node);
+    source = context.createMediaStreamSource(new MediaStream([track]));
+    source.connect(node);
   };
   // warm prepares the audio context, so that the first call is like the others.
   probe.warm = async () => { context || await tap(new MediaStreamAudioDestinationNode(new AudioContext()).stream.getTracks()[0]); };
