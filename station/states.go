@@ -49,8 +49,9 @@ func (s *Station) calling(ctx context.Context, call Call, t *trip, ring time.Dur
 				s.voice.Close()
 				return s.failed(t, o.event.Ending)
 			case EarlyMedia:
-				s.voice.Silence()
 				s.voice.Open(call, Listen)
+			case FirstHeard:
+				s.voice.Silence() // not before: a 183 may announce a sound that never comes
 			case Answered:
 				return func(ctx context.Context) stateFn { return s.talking(ctx, call, t.button) }
 			}

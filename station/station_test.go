@@ -90,7 +90,9 @@ func TestEarlyMediaReplacesRingback(t *testing.T) {
 		h.forget()
 		c := h.last()
 		c.happens(EarlyMedia)
-		h.expect("silence", "open c1 1", "lamp status slow")
+		h.expect("open c1 1", "lamp status slow")
+		c.happens(FirstHeard)
+		h.expect("silence") // our own ringback lasts until theirs is there
 		time.Sleep(time.Second)
 		c.happens(Answered)
 		h.expect("silence", "open c1 2", "lamp status on")
