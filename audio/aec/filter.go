@@ -89,14 +89,24 @@ func (k *filter) predict(y []float32, h *history) { k.through(y, h, h.x) }
 func (k *filter) through(y []float32, h *history, spectra []complex64) {
 	acc := &k.acc
 	clear(acc[:])
-	for q := range k.parts {
-		x := spectra[h.slot(q):][:bins]
-		w := k.w[q*bins:][:bins]
+	q := 0
+	for ; q+1 < k.parts; q += 2 { // two at a time spare half of the sums' traffic
+		x0 := spectra[h.slot(q):][:bins]
+		x1 := spectra[h.slot(q+1):][:bins]
+		w0 := k.w[q*bins:][:bins]
+		w1 := k.w[(q+1)*bins:][:bins]
 		for i := range acc {
-			a, b := x[i], w[i]
-			ar, ai, br, bi := real(a), imag(a), real(b), imag(b)
-			c := acc[i]
-			acc[i] = complex(real(c)+ar*br-ai*bi, imag(c)+ar*bi+ai*br)
+			a, b, c, d := x0[i], w0[i], x1[i], w1[i]
+			s := acc[i]
+			acc[i] = complex(
+				real(s)+real(a)*real(b)-imag(a)*imag(b)+real(c)*real(d)-imag(c)*imag(d),
+				imag(s)+real(a)*imag(b)+imag(a)*real(b)+real(c)*imag(d)+imag(c)*real(d))
+		}
+	}
+	for ; q < k.parts; q++ {
+		x := spectra[h.slot(q):][:bins]
+		for i, b := range k.w[q*bins:][:bins] {
+			acc[i] += x[i] * b
 		}
 	}
 	k.f.Inverse(k.time[:], acc[:])

@@ -1,26 +1,21 @@
 package aec
 
-import "intercomd/audio/fft"
-
 const (
 	fftLen = 2 * lowFrame
 	bins   = lowFrame + 1
 )
 
-// history holds the spectra of the last blocks of a signal, each two frames
-// long and one frame apart, for the partitions of a filter.
+// history holds the spectra of the last blocks of the shaped far end, each
+// two frames long and one frame apart, for the partitions of a filter.
 type history struct {
-	f     *fft.Real
 	parts int
 	head  int         // slot of the newest block
 	x     []complex64 // spectra, parts × bins
 	x2    []float32   // their squared magnitudes
-	block [fftLen]float32
 }
 
 func newHistory(parts int) *history {
 	return &history{
-		f:     fft.MustReal(fftLen),
 		parts: parts,
 		x:     make([]complex64, parts*bins),
 		x2:    make([]float32, parts*bins),
@@ -30,7 +25,6 @@ func newHistory(parts int) *history {
 func (h *history) reset() {
 	clear(h.x)
 	clear(h.x2)
-	clear(h.block[:])
 }
 
 // slot is the index into x of the block q frames old.
@@ -42,21 +36,19 @@ func (h *history) slot(q int) int {
 	return s * bins
 }
 
-// push takes the next frame.
-func (h *history) push(x []float32) {
-	copy(h.block[:], h.block[lowFrame:])
-	copy(h.block[lowFrame:], x[:lowFrame])
+// advance makes room for the next block and returns its slot.
+func (h *history) advance() int {
 	if h.head--; h.head < 0 {
 		h.head = h.parts - 1
 	}
-	h.transform(h.slot(0))
+	return h.slot(0)
 }
 
-func (h *history) transform(o int) {
-	spec := h.x[o:][:bins]
+// measure computes the powers of the newest block.
+func (h *history) measure() {
+	o := h.slot(0)
 	pow := h.x2[o:][:bins]
-	h.f.Forward(spec, h.block[:])
-	for i, v := range spec {
+	for i, v := range h.x[o:][:bins] {
 		pow[i] = real(v)*real(v) + imag(v)*imag(v)
 	}
 }

@@ -20,14 +20,14 @@ type Kalman struct {
 	clock  *drift
 	sup    *suppressor
 
-	mic, far, aligned, shaped, predicted, echo, lin, clean [lowFrame]float32
+	mic, far, aligned, predicted, echo, lin, clean [lowFrame]float32
 
 	track tracker
 	level levels
 	mon   monitor
 
 	restarts int
-	turn     bool
+	turn     int
 
 	full [2][Frame]float32
 	late [Frame]float32
@@ -144,8 +144,7 @@ func (k *Kalman) cancel() {
 		k.retune()
 	}
 	k.ref.read(k.aligned[:], 0)
-	k.shp.push(k.shaped[:], k.aligned[:], k.hist)
-	k.hist.push(k.shaped[:])
+	k.shp.push(k.aligned[:], k.hist)
 	k.flt.predict(k.echo[:], k.hist)
 	copy(k.predicted[:], k.echo[:])
 	for i, v := range k.mic {
@@ -160,8 +159,8 @@ func (k *Kalman) cancel() {
 			k.clock.settle()
 		}
 	}
-	// Every other frame is enough for a curve that hardly changes.
-	if k.turn = !k.turn; k.turn && k.level.far > 1e-5 && k.level.lin < 0.25*k.level.mic {
+	// A third of the frames is enough for a curve that hardly changes.
+	if k.turn = (k.turn + 1) % 3; k.turn == 0 && k.level.far > 1e-5 && k.level.lin < 0.25*k.level.mic {
 		k.shp.learn(k.flt, k.hist, k.lin[:], k.level.lin)
 	}
 	usable := k.level.far > 1e-5 && k.level.lin < 0.25*k.level.mic
@@ -255,11 +254,9 @@ func (k *Kalman) retune() {
 // rebuild computes the history of the far end anew after its delay changed.
 func (k *Kalman) rebuild() {
 	k.ref.read(k.aligned[:], k.hist.parts*lowFrame)
-	k.shp.push(k.shaped[:], k.aligned[:], k.hist)
-	k.hist.push(k.shaped[:])
+	k.shp.push(k.aligned[:], k.hist)
 	for q := k.hist.parts - 1; q >= 0; q-- {
 		k.ref.read(k.aligned[:], q*lowFrame)
-		k.shp.push(k.shaped[:], k.aligned[:], k.hist)
-		k.hist.push(k.shaped[:])
+		k.shp.push(k.aligned[:], k.hist)
 	}
 }

@@ -82,20 +82,28 @@ func (s *shape) forget() {
 	s.b = [curves]float32{}
 }
 
-// push takes the next frame of the far end in and writes the shaped one to y.
-func (s *shape) push(y, x []float32, h *history) {
-	slot := h.slot(h.parts - 1) // where h will put its next block
-	clear(y)
+// push takes the next frame of the far end and adds the shaped one to h.
+func (s *shape) push(x []float32, h *history) {
+	slot := h.advance()
+	sum := h.x[slot:][:bins]
 	for j := range s.part {
 		p := &s.part[j]
 		copy(p.block[:], p.block[lowFrame:])
 		curve(j, p.block[lowFrame:], x)
-		s.f.Forward(p.x[slot:][:bins], p.block[:])
+		spec := p.x[slot:][:bins]
+		s.f.Forward(spec, p.block[:])
 		c := s.c[j]
-		for i, v := range p.block[lowFrame:] {
-			y[i] += c * v
+		if j == 0 {
+			for i, v := range spec {
+				sum[i] = complex(c*real(v), c*imag(v))
+			}
+			continue
+		}
+		for i, v := range spec {
+			sum[i] += complex(c*real(v), c*imag(v))
 		}
 	}
+	h.measure()
 }
 
 // learn looks for what the curve could explain of the error e of a path.
