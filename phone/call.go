@@ -19,6 +19,8 @@ const (
 	byeTime      = 4 * time.Second  // for the answer to a BYE
 	ackTime      = 2 * time.Second  // for an ACK before we hang up all the same
 	mediaTime    = 2 * time.Second  // to make a media session
+	doubtTime    = 2 * time.Second  // without any answer to an INVITE before we doubt the connection
+	retryTime    = 15 * time.Second // for a new connection, when an INVITE was lost with the old one
 	sameDigit    = 1 * time.Second  // RTP and INFO tell the same key within this
 	flowPatience = 90 * time.Second // an established call waits so long for a new connection
 )
@@ -227,6 +229,10 @@ func (c *Call) tell(e Ending) {
 		return
 	}
 	e.Reason = oneLine(e.Reason)
+	switch e.Cause {
+	case NetworkLost, MediaFault, NotRegistered:
+		e.Local = false
+	}
 	c.progressEnded(e)
 	c.log.Info("call", "state", "ended", "cause", string(e.Cause), "status", e.Status, "reason", e.Reason, "local", e.Local, "peer", c.remote.URI)
 	c.emit(Event{Kind: Ended, Ending: e})
@@ -436,6 +442,8 @@ func (c *Call) onFlowLost() {
 	switch c.phase {
 	case rings, accepted:
 		c.finish(Ending{Cause: NetworkLost, Reason: errFlowLost.Error(), Local: true})
+	case calling:
+		c.onInviteLost()
 	case up:
 		// The media does not need the connection. Whoever comes back in time goes on.
 		c.away = true
@@ -452,7 +460,12 @@ func (c *Call) onFlowLost() {
 
 // onFlow is told when a connection is registered. A call that goes on tells the
 // far end where it is reached now; FreeSWITCH would hang up otherwise.
-func (c *Call) onFlow(*flow) {
+func (c *Call) onFlow(f *flow) {
+	if c.phase == calling && c.out.lost {
+		c.out.lost, c.out.f, c.out.try = false, f, authTry{}
+		c.log.Info("call", "state", "repeated", "to", c.remote.URI)
+		c.invite()
+	}
 	if c.phase == up && c.away {
 		c.away = false
 		c.reinvite("new connection")

@@ -19,6 +19,8 @@ type out struct {
 	stop        func()        // gives the INVITE transaction up
 	expires     time.Duration // Session-Expires asked for
 	minSE       time.Duration
+	heard       bool // something was answered: the INVITE has arrived
+	lost        bool // it was lost with its connection, and will be repeated on the next
 	provisional bool // a 1xx came: CANCEL may go out
 	cancelled   bool // CANCEL is out
 	rang, early bool // told
@@ -94,6 +96,11 @@ func (c *Call) invite() bool {
 		return false
 	}
 	c.out.stop = stop
+	c.after(doubtTime, func() {
+		if req == c.out.invite && !c.out.heard {
+			f.conn.Probe(doubtTime)
+		}
+	})
 	return true
 }
 
@@ -107,12 +114,16 @@ func (c *Call) dressInvite(req *sip.Request, f *flow) {
 func secondsText(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 
 func (c *Call) onInviteResponse(req *sip.Request, res *sip.Response, err error) {
+	c.out.heard = c.out.heard || err == nil
 	switch {
 	case req != c.out.invite || c.over:
 		if res != nil && res.IsSuccess() {
 			c.ua.byeTo(c.out.f, res)
 		}
 	case err != nil:
+		if errors.Is(err, errFlowLost) && c.onInviteLost() {
+			return
+		}
 		e := Ending{Cause: NetworkLost, Reason: err.Error()}
 		if errors.Is(err, errTimeout) {
 			e = Ending{Cause: Unavailable, Status: 408, Reason: err.Error()}
@@ -125,6 +136,24 @@ func (c *Call) onInviteResponse(req *sip.Request, res *sip.Response, err error) 
 	default:
 		c.onRefusal(res)
 	}
+}
+
+// onInviteLost waits for the next connection when the last one died before anybody
+// answered the INVITE: a socket that looks alive may have been dead for long.
+func (c *Call) onInviteLost() bool {
+	if c.ended || c.out.heard {
+		return false
+	}
+	if !c.out.lost {
+		c.out.lost = true
+		c.log.Warn("connection lost before the call was answered; waiting for the next")
+		c.after(retryTime, func() {
+			if c.out.lost {
+				c.finish(Ending{Cause: NetworkLost, Reason: errFlowLost.Error()})
+			}
+		})
+	}
+	return true
 }
 
 func (c *Call) onProvisional(res *sip.Response) {
@@ -311,6 +340,10 @@ func refusalText(res *sip.Response, err error) string {
 // provisional response (RFC 3261, 9.1); the INVITE has its final answer then, or 32 s.
 func (c *Call) cancel(e Ending) {
 	c.after(timeoutB, c.die)
+	if c.out.lost {
+		c.die()
+		return
+	}
 	if c.out.provisional {
 		c.sendCancelWith(reasonHeader(e))
 	}

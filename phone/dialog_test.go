@@ -347,6 +347,44 @@ func TestConnectionLostInCall(t *testing.T) {
 	})
 }
 
+// The button is pressed while the socket is dead without knowing it: the call is
+// made on a new one, seconds later.
+func TestInviteOnDeadConnection(t *testing.T) {
+	play(t, siptest.Options{Mute: true}, func(s *stage) {
+		start := time.Now()
+		c := s.ua.Dial("1001")
+		s.conn.ExpectInvite() // swallowed
+		s.event(c, Sent)
+		s.conn = s.srv.Conn()
+		leg := s.conn.ExpectInvite()
+		if d := time.Since(start); d > 9*time.Second {
+			t.Errorf("repeated after %v", d)
+		}
+		leg.Respond(486, "Busy Here")
+		s.conn.Expect("ACK")
+		s.ended(c, Busy, 486)
+		s.over(c)
+
+		c = s.ua.Dial("1001") // given up while there is no connection
+		s.conn.ExpectInvite()
+		s.event(c, Sent)
+		s.conn.Kill()
+		time.Sleep(100 * time.Millisecond)
+		c.End(LocalHangup)
+		s.ended(c, LocalHangup, 0)
+		s.over(c)
+		s.conn = s.srv.Conn()
+		s.state(Registered)
+
+		c = s.ua.Dial("1001") // and no connection comes
+		s.conn.ExpectInvite()
+		s.event(c, Sent)
+		s.srv.Close()
+		s.ended(c, NetworkLost, 0)
+		s.over(c)
+	})
+}
+
 func TestConnectionLostForGood(t *testing.T) {
 	for name, end := range map[string]func(s *stage){
 		"the server has forgotten the call": func(s *stage) {

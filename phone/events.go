@@ -68,7 +68,7 @@ type Ending struct {
 	Cause  Cause
 	Status int    // SIP status of the final response, 0 if there was none
 	Reason string // text of the Reason header (RFC 3326), the status phrase, or an error
-	Local  bool   // this side ended the call
+	Local  bool   // this side wanted the end; neither side did when the network failed
 }
 
 // causeOf maps a final status to a cause. q850 is the cause number of a Reason

@@ -136,9 +136,7 @@ func TestRegisterRefused(t *testing.T) {
 				if d := time.Since(start); d < tc.within/4 {
 					t.Errorf("hammering: next try after %v", d)
 				}
-				if st := s.ua.Dial("1001"); s.ended(st, NotRegistered, 0).Local != true {
-					t.Error("dialling without registration is our failure")
-				}
+				s.ended(s.ua.Dial("1001"), NotRegistered, 0)
 				s.quit()
 			})
 		})

@@ -33,6 +33,7 @@ type Conn struct {
 	log *slog.Logger
 
 	out     chan outFrame
+	probes  chan time.Duration
 	stop    chan struct{} // closed by Close: write what waits, then end
 	stopped chan struct{} // closed when the writer has ended and the socket is closed
 	once    sync.Once
@@ -57,7 +58,7 @@ func newConn(nc net.Conn, br *bufio.Reader, o Options) *Conn {
 	}
 	c := &Conn{
 		nc: nc, br: br, o: o, log: o.Log,
-		out:  make(chan outFrame, queueLen),
+		out: make(chan outFrame, queueLen), probes: make(chan time.Duration, 1),
 		stop: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
 	}
 	c.heard.Store(time.Now().UnixNano())
@@ -122,11 +123,23 @@ func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 // RemoteAddr is the address of the server.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
+// Probe asks now whether the server is still there. Without any sign of life
+// within about wait (and 2 s more), the connection fails.
+func (c *Conn) Probe(wait time.Duration) {
+	select {
+	case c.probes <- wait:
+	default:
+	}
+}
+
 // Close writes what is still queued and a CLOSE frame, for 300 ms at the most,
 // then closes the socket and ends the connection's goroutine. A Read that waits
 // returns [ErrClosed].
 func (c *Conn) Close() error {
-	c.once.Do(func() { close(c.stop) })
+	c.once.Do(func() {
+		close(c.stop)
+		_ = c.nc.SetWriteDeadline(time.Now().Add(closeTimeout)) // for a frame that is stuck
+	})
 	<-c.stopped
 	return nil
 }
@@ -137,22 +150,27 @@ func (c *Conn) run() {
 	defer func() { _ = c.nc.Close() }()
 	ticks, stopTicks := c.ticker()
 	defer stopTicks()
-	for {
+	wait := c.o.PongWait
+	for c.Err() == nil {
 		select {
+		case d := <-c.probes:
+			wait = min(wait, d)
+			c.ping()
 		case f := <-c.out:
 			if err := c.writeFrame(f, writeTimeout); err != nil {
 				c.fail(fmt.Errorf("writing to the server: %w", err))
 			}
 		case <-ticks:
-			c.keepAlive()
+			if c.keepAlive(wait) {
+				wait = c.o.PongWait
+			}
 		case <-c.failed:
-			<-c.stop
-			return
 		case <-c.stop:
 			c.farewell()
 			return
 		}
 	}
+	<-c.stop
 }
 
 func (c *Conn) ticker() (<-chan time.Time, func()) {
@@ -164,22 +182,32 @@ func (c *Conn) ticker() (<-chan time.Time, func()) {
 }
 
 // keepAlive sends a PING when one is due and gives the connection up when the
-// last one stayed without any answer. Any frame of the server counts as a sign
-// of life: a long message on a thin line may hold its PONG back.
-func (c *Conn) keepAlive() {
+// last one stayed without any answer for so long. Any frame of the server counts
+// as a sign of life: a long message on a thin line may hold its PONG back. It
+// reports whether the connection is known to be alive.
+func (c *Conn) keepAlive(wait time.Duration) bool {
 	now := time.Now()
 	if sent := c.pinged.Load(); sent != 0 {
-		if c.heard.Load() < sent && now.Sub(time.Unix(0, sent)) >= c.o.PongWait {
+		if c.heard.Load() < sent && now.Sub(time.Unix(0, sent)) >= wait {
 			c.fail(ErrSilent)
 		}
 		if c.heard.Load() < sent {
-			return
+			return false
 		}
 		c.pinged.Store(0)
 	}
-	if now.Sub(time.Unix(0, c.heard.Load())) < c.o.PingEvery {
-		return // a busy connection needs no PING
+	if now.Sub(time.Unix(0, c.heard.Load())) >= c.o.PingEvery { // a busy connection needs none
+		c.ping()
 	}
+	return true
+}
+
+// ping sends a PING, unless one is waiting for its answer already.
+func (c *Conn) ping() {
+	if c.pinged.Load() != 0 {
+		return
+	}
+	now := time.Now()
 	payload := make([]byte, pingLen)
 	binary.BigEndian.PutUint64(payload, uint64(now.UnixNano()))
 	c.pinged.Store(now.UnixNano())
@@ -215,6 +243,13 @@ func (c *Conn) writeFrame(f outFrame, within time.Duration) error {
 	}
 	if err := c.nc.SetWriteDeadline(time.Now().Add(within)); err != nil {
 		return err
+	}
+	select {
+	case <-c.stop: // Close may have set its own limit before we set ours
+		if err := c.nc.SetWriteDeadline(time.Now().Add(min(within, closeTimeout))); err != nil {
+			return err
+		}
+	default:
 	}
 	_, err := c.nc.Write(buf.Bytes())
 	return err

@@ -1,0 +1,210 @@
+package phone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"intercomd/phone/ws"
+)
+
+// errReturn means that a better server is back.
+var errReturn = errors.New("a server that comes first in the configuration is back")
+
+// attach holds one connection to a server: connect, register, refresh. It returns
+// when that is over, with the time since which it was registered (zero if never).
+func (u *UA) attach(ctx context.Context, s server, standIn bool) (since time.Time, err error) {
+	if st := u.Registration().State; st != FailedRetrying && st != RefusedRetrying { // else the fault stays in sight
+		u.publish(Registration{State: Connecting, Server: s.url})
+	}
+	conn, err := ws.Dial(ctx, s.url, u.wsOptions())
+	if err != nil {
+		return since, err
+	}
+	f := newFlow(conn, s, u.host, u.cfg.UserAgent, u, &u.ladder, u.log)
+	defer f.close()
+	defer u.detach(f)
+	defer func() {
+		if ctx.Err() != nil {
+			u.endCalls(f)
+			u.goodbye(f)
+		}
+	}()
+	u.publish(Registration{State: Registering, Server: s.url})
+	expires := u.cfg.Expires
+	var until time.Time
+	for {
+		regCtx, cancel := context.WithTimeout(ctx, registerTimeout)
+		granted, others, err := u.register(regCtx, f, expires)
+		cancel()
+		now := time.Now()
+		wait := refreshIn(granted)
+		switch {
+		case err == nil && granted <= 0:
+			return since, &regError{phrase: "registered for no time", status: 200}
+		case err == nil:
+			expires, until = max(expires, granted), now.Add(granted)
+			if since.IsZero() {
+				since = now
+			}
+			u.attached(f, Registration{State: Registered, Server: s.url, Since: since, Expires: until, RTT: f.rtt(), Others: others})
+		case ctx.Err() == nil && retrySoon(err) && time.Until(until) > registerTimeout:
+			wait = jitter(registerTimeout / 2)
+			u.log.Warn("registration not refreshed; trying again", "err", err, "in", wait.Round(time.Second))
+		case ctx.Err() == nil:
+			return since, err
+		}
+		if err := u.hold(ctx, f, wait, standIn); err != nil {
+			return since, err
+		}
+	}
+}
+
+// retrySoon tells a server's trouble from a refusal and from a dead connection.
+func retrySoon(err error) bool {
+	var reg *regError
+	return errors.As(err, &reg) && !reg.refused()
+}
+
+// hold waits until the registration must be refreshed (nil), the connection is
+// lost, or the phone is to go.
+func (u *UA) hold(ctx context.Context, f *flow, wait time.Duration, standIn bool) error {
+	refresh := time.NewTimer(wait)
+	defer refresh.Stop()
+	var better <-chan time.Time
+	if standIn {
+		t := time.NewTicker(returnEvery)
+		defer t.Stop()
+		better = t.C
+	}
+	for {
+		select {
+		case <-refresh.C:
+			return nil
+		case <-f.lost():
+			return fmt.Errorf("connection to %s lost: %w", f.server.url, f.conn.Err())
+		case <-better:
+			if u.firstIsBack(ctx) {
+				u.goodbye(f)
+				return errReturn
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// firstIsBack tries the first server while no call is up.
+func (u *UA) firstIsBack(ctx context.Context) bool {
+	if u.callCount() > 0 {
+		return false
+	}
+	conn, err := ws.Dial(ctx, u.servers[0].url, u.wsOptions())
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return u.callCount() == 0
+}
+
+func (u *UA) wsOptions() ws.Options {
+	return ws.Options{
+		RootCAs: u.cfg.RootCAs, Pins: u.cfg.Pins, Now: u.cfg.now, UserAgent: u.cfg.UserAgent,
+		NetDial: u.cfg.NetDial, Log: u.log,
+	}
+}
+
+// goodbye takes the registration back. Some servers never answer it.
+func (u *UA) goodbye(f *flow) {
+	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTime)
+	defer cancel()
+	if _, _, err := u.register(ctx, f, 0); err != nil {
+		u.log.Debug("no answer to the last REGISTER", "err", err)
+	}
+}
+
+// attached makes f the flow of all calls.
+func (u *UA) attached(f *flow, r Registration) {
+	fresh := u.flow.Swap(f) != f
+	u.publish(r)
+	if fresh {
+		u.each(func(c *Call) { c.do(func() { c.onFlow(f) }) })
+	}
+}
+
+// detach takes f away from the calls, if it was theirs.
+func (u *UA) detach(f *flow) {
+	if u.flow.CompareAndSwap(f, nil) {
+		u.each(func(c *Call) { c.do(c.onFlowLost) })
+	}
+}
+
+func (u *UA) fail(s server, err error, wait time.Duration, refused bool) {
+	r := Registration{State: FailedRetrying, Server: s.url, Err: err, Retry: time.Now().Add(wait)}
+	if refused {
+		r.State = RefusedRetrying
+	}
+	var (
+		dial *ws.DialError
+		reg  *regError
+	)
+	switch {
+	case errors.As(err, &dial):
+		r.Remedy = dial.Remedy()
+	case errors.As(err, &reg):
+		r.Remedy = reg.remedy()
+	default:
+		r.Remedy = "Check network and server; this device keeps trying."
+	}
+	u.publish(r)
+}
+
+// publish tells a change, and logs it unless it is the same trouble as before.
+func (u *UA) publish(r Registration) {
+	r.User = u.cfg.User
+	if s := u.servers[0]; s.domain != "" {
+		r.User += "@" + s.domain
+	}
+	if r.Since.IsZero() {
+		r.Since = time.Now()
+	}
+	before := u.reg.Swap(&r)
+	u.logRegistration(*before, r)
+	for {
+		select {
+		case u.regs <- r:
+			return
+		default:
+		}
+		select {
+		case <-u.regs:
+		default:
+		}
+	}
+}
+
+func (u *UA) logRegistration(before, r Registration) {
+	attrs := []any{"state", string(r.State), "server", r.Server, "user", r.User}
+	switch r.State {
+	case FailedRetrying, RefusedRetrying:
+		fault := string(r.State) + r.Server + fmt.Sprint(r.Err)
+		if fault == u.fault && time.Since(u.faultAt) < sameFault {
+			return
+		}
+		u.fault, u.faultAt = fault, time.Now()
+		u.log.Warn("registration", append(attrs, "err", r.Err, "remedy", r.Remedy, "retry_in", time.Until(r.Retry).Round(time.Second))...)
+	case Registered:
+		if before.State == Registered {
+			u.log.Debug("registration refreshed", "expires_in", time.Until(r.Expires).Round(time.Second))
+			return
+		}
+		u.fault = ""
+		u.log.Info("registration", append(attrs, "expires_in", time.Until(r.Expires).Round(time.Second))...)
+		if r.Others > 0 {
+			u.log.Warn("other devices are registered as the same user", "user", r.User, "others", r.Others)
+		}
+	default:
+		u.log.Debug("registration", attrs...)
+	}
+}
