@@ -85,6 +85,9 @@ func (r *receiver) adapt(now time.Duration) {
 		for r.fifo.len() < 2*maxLag && r.jb.Ready() {
 			r.more(now)
 		}
+		if r.fifo.len() < 2*maxLag {
+			return // nothing is here that could be cut: the far end is slow
+		}
 		n := r.stretch.shorten(r.fifo.data(), samplesOf(late), fast)
 		r.fifo.skip(n)
 		r.stretched(-n, fast)

@@ -160,6 +160,19 @@ func TestLatencyShrinksBack(t *testing.T) {
 	}
 }
 
+// A far end on a machine that is too busy makes less audio than time passes. What
+// it makes is played; nothing is thrown away to catch up with it.
+func TestSlowSender(t *testing.T) {
+	n := network{x: speechlike(), codec: codecPCMU, ppm: -50000}
+	o := n.run(t, 20*time.Second)
+	s := o.rcv.jb.Stats()
+	share := float64(o.rcv.concealed) / 2000
+	t.Logf("%.1f %% concealed, delay %v, %+v", 100*share, o.delays[len(o.delays)-1], s)
+	if s.Discarded > 0 || share > 0.15 {
+		t.Errorf("%d packets thrown away, %.1f %% of the time concealed, delay %v", s.Discarded, 100*share, s.Delay)
+	}
+}
+
 // Random loss: concealed audio keeps the level and what is around is not torn.
 func TestLossIsConcealed(t *testing.T) {
 	for _, c := range []struct {

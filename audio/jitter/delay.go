@@ -14,9 +14,10 @@ const (
 	// memory is the number of packets after which the past counts 1/e: 10 s of
 	// 20 ms packets, enough for 15 packets to stand behind the quantile.
 	memory = 500
-	// window is how often the base forgets. It lives one to two windows, so
-	// that 200 ppm of drift bends it by no more than 2 ms.
-	window = 5 * time.Second
+	// window is how often the base forgets. It lives one to two windows: a sender
+	// that stood still for a moment is late for ever after, and must not count as
+	// jitter for long.
+	window = time.Second
 	// bunch is the gap below which packets arrived together: what queued behind a
 	// stall. Only the first of them tells of it; counting them all would make one
 	// stall look like a habit.

@@ -49,7 +49,7 @@ const (
 type Config struct {
 	Floor time.Duration // least target delay; default 20 ms
 	Ceil  time.Duration // greatest target delay; default 200 ms
-	// Excess is how far the delay may lie above the target before packets are
+	// Excess is how much more audio than the target may wait before packets are
 	// thrown away; less is for time-scale modification to mend. Default 150 ms.
 	Excess time.Duration
 }
@@ -227,7 +227,7 @@ func (b *Buffer) Next(now, ahead time.Duration) Action {
 			return Action{Kind: Idle, Codec: b.codec, Duration: concealStep}
 		}
 		b.running = true
-		return b.play(b.catchUp(s, t), t)
+		return b.play(b.catchUp(s), t)
 	case s == nil:
 		b.extra += concealStep
 		if b.extra > dryAfter {
@@ -235,8 +235,8 @@ func (b *Buffer) Next(now, ahead time.Duration) Action {
 		}
 		return Action{Kind: Conceal, Codec: b.codec, Duration: concealStep}
 	}
-	if b.delayOf(s, t) > b.target()+b.cfg.Excess {
-		return b.play(b.catchUp(s, t), t)
+	if b.queued(s) > b.target()+b.cfg.Excess {
+		return b.play(b.catchUp(s), t)
 	}
 	gap := (s.at - b.next - b.extra).Truncate(finest)
 	if gap <= 0 {
@@ -276,9 +276,13 @@ func (b *Buffer) skip(seq uint16) {
 	b.nextSeq = seq
 }
 
-// catchUp throws packets away until s is no later than the target.
-func (b *Buffer) catchUp(s *slot, t time.Duration) *slot {
-	for b.waiting > 1 && b.delayOf(s, t) > b.target()+early {
+// queued is how far what is here reaches beyond the start of s. Unlike the delay,
+// it does not take a slow sender for a late one.
+func (b *Buffer) queued(s *slot) time.Duration { return b.at - s.at }
+
+// catchUp throws packets away until no more than the target waits.
+func (b *Buffer) catchUp(s *slot) *slot {
+	for b.waiting > 1 && b.queued(s) > b.target()+early {
 		b.take(s)
 		b.stats.Discarded++
 		b.jump = true
