@@ -25,6 +25,10 @@ type Board interface {
 	// PulseRelay energises a relay for d and then releases it, whatever becomes of the
 	// caller. A running pulse is extended, never shortened; d = 0 releases at once.
 	PulseRelay(name string, d time.Duration) error
+	// SwitchRelay switches a relay on until further notice, or off. Only a relay that is
+	// configured as latching, such as that of a light, can be switched on so; Close
+	// releases it like any other.
+	SwitchRelay(name string, on bool) error
 	// Dim scales the level of all lamps, 0 to 1: for the night.
 	Dim(scale float64)
 	// State reports inputs, lamps and relays as they are.
@@ -49,6 +53,9 @@ var ErrClosed = errors.New("the board is closed")
 
 // ErrNoSuch is returned for a name that the board does not have.
 var ErrNoSuch = errors.New("the board has no such lamp or relay")
+
+// ErrNotLatching is returned for a relay that may only give pulses.
+var ErrNotLatching = errors.New("the relay gives pulses only and cannot be switched on")
 
 // FaultError is something wrong with a line or a chip that a person can mend.
 type FaultError struct {

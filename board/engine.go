@@ -67,8 +67,10 @@ type LampConfig struct {
 // RelayConfig describes a relay.
 type RelayConfig struct {
 	Name string
-	Max  time.Duration          // longest pulse; 0: 24 h, for gates and lights; a door needs seconds
-	Open func() (Output, error) // like that of an input
+	Max  time.Duration // longest pulse; 0: 24 h, for gates and lights; a door needs seconds
+	// Latching allows SwitchRelay: for a light, never for a door.
+	Latching bool
+	Open     func() (Output, error) // like that of an input
 }
 
 const (
@@ -185,11 +187,21 @@ func (e *Engine) SetLamp(name string, p Pattern) error {
 
 // PulseRelay implements [Board].
 func (e *Engine) PulseRelay(name string, d time.Duration) error {
+	return e.relay(name, func(r *relay, now time.Time) error { return r.pulse(d, now) })
+}
+
+// SwitchRelay implements [Board].
+func (e *Engine) SwitchRelay(name string, on bool) error {
+	return e.relay(name, func(r *relay, now time.Time) error { return r.latch(on, now) })
+}
+
+// relay runs f with a relay in the engine's goroutine.
+func (e *Engine) relay(name string, f func(*relay, time.Time) error) error {
 	return e.call(func() error {
 		for _, r := range e.relays {
 			if r.name == name {
 				e.dirty = true
-				return r.pulse(d, time.Now())
+				return f(r, time.Now())
 			}
 		}
 		return fmt.Errorf("relay %q: %w", name, ErrNoSuch)
@@ -305,7 +317,7 @@ func (e *Engine) next() time.Time {
 // inert releases the relays, then puts out the lamps and gives all lines back.
 func (e *Engine) inert() {
 	for _, r := range e.relays {
-		r.on, r.until = false, time.Time{}
+		r.on, r.latched, r.until = false, false, time.Time{}
 		r.detach()
 	}
 	for _, l := range e.lamps {

@@ -447,6 +447,79 @@ func TestRelayPulse(t *testing.T) {
 	})
 }
 
+// A relay of a light stays on until further notice, and no longer than the board lives.
+func TestLatchingRelay(t *testing.T) {
+	light := func(c *Config) { c.Relays[0].Latching = true }
+	story(t, light, func(t *testing.T, d *door) {
+		check := func(what string, on bool, until time.Duration) {
+			t.Helper()
+			synctest.Wait()
+			var end time.Time
+			if until > 0 {
+				end = time.Now().Add(until)
+			}
+			r := d.State().Relays[0]
+			if r.On != on || !r.Until.Equal(end) || d.relay.level() > 0 != on {
+				t.Errorf("%s: %+v, level %v", what, r, d.relay.level())
+			}
+		}
+		do := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		do(d.SwitchRelay("door", true))
+		check("on", true, 0)
+		time.Sleep(100 * time.Hour)
+		check("days later", true, 0)
+		do(d.PulseRelay("door", time.Second))
+		time.Sleep(2 * time.Second)
+		check("a pulse changes nothing", true, 0)
+		do(d.SwitchRelay("door", false))
+		check("off", false, 0)
+		do(d.PulseRelay("door", 3*time.Second))
+		check("pulse", true, 3*time.Second)
+		do(d.SwitchRelay("door", true))
+		time.Sleep(5 * time.Second)
+		check("switched on in a pulse", true, 0)
+		do(d.PulseRelay("door", 0))
+		check("released", false, 0)
+
+		do(d.SwitchRelay("door", true))
+		d.relay.fail(errors.New("no"))
+		if err := d.SwitchRelay("door", false); err == nil {
+			t.Error("no error")
+		}
+		d.relay.fail(nil)
+		time.Sleep(retryRelease)
+		check("released when the line works again", false, 0)
+		d.relay.fail(errors.New("no"))
+		if err := d.SwitchRelay("door", true); err == nil {
+			t.Error("no error")
+		}
+		d.relay.fail(nil)
+		time.Sleep(retryRelease)
+		check("not on by a line that failed", false, 0)
+
+		if err := d.SwitchRelay("gate", true); !errors.Is(err, ErrNoSuch) {
+			t.Errorf("unknown relay: %v", err)
+		}
+		do(d.SwitchRelay("door", true)) // Close must release it
+	})
+	story(t, nil, func(t *testing.T, d *door) {
+		if err := d.SwitchRelay("door", true); !errors.Is(err, ErrNotLatching) {
+			t.Errorf("a door: %v", err)
+		}
+		if d.State().Relays[0].On {
+			t.Error("a door is on")
+		}
+		if err := d.SwitchRelay("door", false); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A relay that cannot be released is tried again, and says so meanwhile.
 func TestRelayReleaseFails(t *testing.T) {
 	story(t, nil, func(t *testing.T, d *door) {

@@ -84,12 +84,13 @@ func (l *line) reattach(now time.Time) bool {
 	return true
 }
 
-// relay is an output that falls back by itself.
+// relay is an output that falls back by itself, unless it was latched.
 type relay struct {
 	line
-	cfg   RelayConfig
-	on    bool
-	until time.Time // end of the pulse, or the next attempt to release
+	cfg     RelayConfig
+	on      bool
+	latched bool      // on until further notice
+	until   time.Time // end of the pulse, or the next attempt to release; zero while latched
 }
 
 func (r *relay) pulse(d time.Duration, now time.Time) error {
@@ -102,6 +103,8 @@ func (r *relay) pulse(d time.Duration, now time.Time) error {
 		return fmt.Errorf("relay %q: a pulse of %v was asked for; 0 to %v is allowed", r.name, d, limit)
 	case d == 0:
 		return r.release(now)
+	case r.latched:
+		return nil // longer than any pulse
 	}
 	until := now.Add(d)
 	if r.on && r.until.After(until) {
@@ -121,7 +124,27 @@ func (r *relay) pulse(d time.Duration, now time.Time) error {
 	return nil
 }
 
+// latch switches the relay until further notice.
+func (r *relay) latch(on bool, now time.Time) error {
+	switch {
+	case !on:
+		return r.release(now)
+	case !r.cfg.Latching:
+		return fmt.Errorf("relay %q: %w", r.name, ErrNotLatching)
+	}
+	if err := r.set(1); err != nil {
+		_ = r.release(now) // the line may have changed though the write failed
+		return err
+	}
+	if !r.latched {
+		r.log.Info("relay on", "relay", r.name, "for", "further notice")
+	}
+	r.on, r.latched, r.until = true, true, time.Time{}
+	return nil
+}
+
 func (r *relay) release(now time.Time) error {
+	r.latched = false
 	if r.out == nil {
 		r.on, r.until = false, time.Time{}
 		return nil
@@ -138,7 +161,7 @@ func (r *relay) release(now time.Time) error {
 }
 
 func (r *relay) tick(now time.Time) bool {
-	if r.on && !now.Before(r.until) {
+	if r.on && !r.latched && !now.Before(r.until) {
 		_ = r.release(now) // kept in the state, tried again
 		return true
 	}

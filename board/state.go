@@ -41,7 +41,7 @@ type Lamp struct {
 type Relay struct {
 	Name   string
 	On     bool
-	Until  time.Time // end of the running pulse, zero when off
+	Until  time.Time // end of the running pulse; zero when off, or on until further notice
 	Error  string
 	Remedy string
 }

@@ -71,6 +71,7 @@ type Relay struct {
 	ActiveLow bool
 	OpenDrain bool
 	Max       time.Duration // longest pulse, see [board.RelayConfig]
+	Latching  bool          // see [board.RelayConfig]
 }
 
 // Open takes the lines and returns the running board. Each line that cannot be had is
@@ -107,7 +108,7 @@ func open(ctx context.Context, cfg Config, h host) *board.Engine {
 			}})
 	}
 	for _, r := range cfg.Relays {
-		c.Relays = append(c.Relays, board.RelayConfig{Name: r.Name, Max: r.Max,
+		c.Relays = append(c.Relays, board.RelayConfig{Name: r.Name, Max: r.Max, Latching: r.Latching,
 			Open: func() (board.Output, error) {
 				return openOutput(h, r.Line, cfg.Chips, r.ActiveLow, r.OpenDrain)
 			}})
