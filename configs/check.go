@@ -51,13 +51,21 @@ func (c *checker) faulty(key string) bool {
 }
 
 func (c *checker) check() {
+	c.names()
 	c.account()
 	c.calls()
+	c.zone()
+	c.schedules()
+	c.targets()
 	c.incoming()
 	c.sound()
-	c.names()
 	c.buttons()
+	c.contacts()
+	c.relays()
 	c.door()
+	c.codes()
+	c.notify()
+	c.unused()
 	c.profile()
 	c.sharedLines()
 	c.page()
@@ -167,24 +175,20 @@ func (c *checker) calls() {
 	if call.TalkWarning >= call.TalkTime {
 		c.bad("call.talk_warning", "is not shorter than talk_time", `shorten it, or write "0s" for no warning`)
 	}
-	c.target("call.target", call.Target)
-}
-
-func (c *checker) target(key, t string) {
-	if t == "" {
-		return
+	if k := call.ExtendKey; k != "" && (!isDigits(k) || len(k) > 1) {
+		c.bad("call.extend_key", fmt.Sprintf("%q is not one telephone key", k), `write one of 0-9 * # A-D, or "" for none`)
 	}
-	user := strings.TrimPrefix(strings.TrimPrefix(t, "sips:"), "sip:")
-	user, domain, hasDomain := strings.Cut(user, "@")
-	if !isUser(user) || hasDomain && (domain == "" || strings.ContainsAny(domain, " <>\"@")) {
-		c.bad(key, fmt.Sprintf("%q cannot be called", t), `write a user such as "1001" or a SIP URI such as "sip:1001@example.lan"`)
-	}
+	c.callee("call.target", call.Target)
 }
 
 func (c *checker) incoming() {
-	for _, u := range c.cfg.Incoming.AutoAnswer {
+	c.users("incoming.auto_answer", c.cfg.Incoming.AutoAnswer)
+}
+
+func (c *checker) users(key string, list []string) {
+	for _, u := range list {
 		if !isUser(u) {
-			c.bad("incoming.auto_answer", fmt.Sprintf("%q is not a SIP user", u), `write users such as "1001"`)
+			c.bad(key, fmt.Sprintf("%q is not a SIP user", u), `write users such as "1001"`)
 		}
 	}
 }
@@ -202,13 +206,30 @@ func (c *checker) sound() {
 	}
 }
 
-// names checks that every button, lamp and relay can be told from its like.
+// names checks that everything with a name can be told from its like.
 func (c *checker) names() {
-	check := func(section string, list []string) {
-		seen := make(map[string]int)
-		for i, name := range list {
-			key := fmt.Sprintf("%s[%d].name", section, i)
-			line, taken := seen[name]
+	for _, kind := range []struct {
+		section string
+		names   []string
+		others  string // section whose names are of the same kind
+	}{
+		{section: "target", names: namesOf(c.cfg.Targets, func(t Target) string { return t.Name })},
+		{section: "schedule", names: namesOf(c.cfg.Schedules, func(s Schedule) string { return s.Name })},
+		{section: "code", names: namesOf(c.cfg.Codes, func(d Code) string { return d.Name })},
+		{section: "button", names: namesOf(c.cfg.Buttons, func(b Button) string { return b.Name })},
+		{section: "contact", names: namesOf(c.cfg.Contacts, func(k Contact) string { return k.Name }), others: "button"},
+		{section: "lamp", names: namesOf(c.cfg.Lamps, func(l Lamp) string { return l.Name })},
+		{section: "relay", names: namesOf(c.cfg.Relays, func(r Relay) string { return r.Name })},
+	} {
+		seen := make(map[string]string) // names and where they are given
+		if kind.others == "button" {
+			for i, b := range c.cfg.Buttons {
+				seen[b.Name] = c.place(fmt.Sprintf("button[%d].name", i))
+			}
+		}
+		for i, name := range kind.names {
+			key := fmt.Sprintf("%s[%d].name", kind.section, i)
+			place, taken := seen[name]
 			switch {
 			case name == "":
 				c.missing(key, `give it a name: name = "..."`)
@@ -216,24 +237,26 @@ func (c *checker) names() {
 			case !isName(name):
 				c.bad(key, fmt.Sprintf("%q is not a name", name), `use up to 32 of a-z, 0-9, "-" and "_"`)
 			case taken:
-				c.bad(key, fmt.Sprintf("%q is the name of the one in line %d too", name, line), "choose another one")
+				c.bad(key, fmt.Sprintf("%q is the name of the one %s too", name, place), "choose another one")
 			}
-			seen[name] = c.lineOf(key)
+			seen[name] = c.place(key)
 		}
 	}
-	var buttons, lamps, relays []string
-	for _, b := range c.cfg.Buttons {
-		buttons = append(buttons, b.Name)
+}
+
+func namesOf[T any](list []T, name func(T) string) (names []string) {
+	for _, one := range list {
+		names = append(names, name(one))
 	}
-	for _, l := range c.cfg.Lamps {
-		lamps = append(lamps, l.Name)
+	return names
+}
+
+// place says where a key is given.
+func (c *checker) place(key string) string {
+	if n := c.lineOf(key); n > 0 {
+		return fmt.Sprintf("in line %d", n)
 	}
-	for _, r := range c.cfg.Relays {
-		relays = append(relays, r.Name)
-	}
-	check("button", buttons)
-	check("lamp", lamps)
-	check("relay", relays)
+	return "of the defaults"
 }
 
 func isName(s string) bool {
@@ -242,52 +265,8 @@ func isName(s string) bool {
 	})
 }
 
-func (c *checker) buttons() {
-	needed := false
-	for i := range c.cfg.Buttons {
-		b := &c.cfg.Buttons[i]
-		key := fmt.Sprintf("button[%d]", i)
-		c.target(key+".target", b.Target)
-		needed = needed || b.Target == ""
-		if b.Target == "" {
-			b.Target = c.cfg.Call.Target
-		}
-		if b.Label == "" {
-			b.Label = b.Name
-		}
-		if digits, ok := strings.CutPrefix(b.InCall, "dtmf:"); ok {
-			if !isDigits(digits) {
-				c.bad(key+".in_call", fmt.Sprintf("%q are not telephone keys", digits), `write one to 16 of 0-9 * # A-D, such as "dtmf:5"`)
-			}
-		} else if b.InCall != "hangup" && b.InCall != "none" {
-			c.bad(key+".in_call", fmt.Sprintf("%q is not known", b.InCall), choices(b.InCall, []string{"hangup", "none", "dtmf:5"}))
-		}
-	}
-	if needed && c.cfg.Call.Target == "" && c.cfg.Board.Driver != "none" {
-		c.missing("call.target", `say whom the button calls: target = "1001"`)
-	}
-}
-
 func isDigits(s string) bool {
 	return s != "" && len(s) <= 16 && strings.Trim(s, "0123456789*#ABCD") == ""
-}
-
-func (c *checker) door() {
-	d := &c.cfg.Door
-	if d.Key == "" {
-		return
-	}
-	if !isDigits(d.Key) {
-		c.bad("door.key", fmt.Sprintf("%q are not telephone keys", d.Key), "write one to 16 of 0-9 * # A-D")
-	}
-	var names []string
-	for _, r := range c.cfg.Relays {
-		if r.Name == d.Relay {
-			return
-		}
-		names = append(names, r.Name)
-	}
-	c.bad("door.relay", fmt.Sprintf("there is no relay %q", d.Relay), choices(d.Relay, names))
 }
 
 // sharedLines finds lines that are used twice, as far as the file tells: on the board
@@ -322,6 +301,9 @@ func (c *checker) sharedLines() {
 	}
 	for i, b := range c.cfg.Buttons {
 		check("button", i, b.Name, b.Chip, b.Line)
+	}
+	for i, k := range c.cfg.Contacts {
+		check("contact", i, k.Name, k.Chip, k.Line)
 	}
 	for i, l := range c.cfg.Lamps {
 		check("lamp", i, l.Name, l.Chip, l.Line)

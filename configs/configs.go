@@ -23,18 +23,24 @@ var DefaultFile string
 // Tags: toml is the key; range is the allowed values, both ends included; oneof is the
 // allowed words.
 type Config struct {
-	SIP      SIP      `toml:"sip"`
-	Call     Call     `toml:"call"`
-	Incoming Incoming `toml:"incoming"`
-	Door     Door     `toml:"door"`
-	Audio    Audio    `toml:"audio"`
-	Board    Board    `toml:"board"`
-	Buttons  []Button `toml:"button"`
-	Lamps    []Lamp   `toml:"lamp"`
-	Relays   []Relay  `toml:"relay"`
-	Web      Web      `toml:"web"`
-	Log      Log      `toml:"log"`
-	State    State    `toml:"state"`
+	SIP       SIP        `toml:"sip"`
+	Call      Call       `toml:"call"`
+	Targets   []Target   `toml:"target"`
+	Time      Time       `toml:"time"`
+	Schedules []Schedule `toml:"schedule"`
+	Incoming  Incoming   `toml:"incoming"`
+	Door      Door       `toml:"door"`
+	Codes     []Code     `toml:"code"`
+	Notify    []Notify   `toml:"notify"`
+	Audio     Audio      `toml:"audio"`
+	Board     Board      `toml:"board"`
+	Buttons   []Button   `toml:"button"`
+	Contacts  []Contact  `toml:"contact"`
+	Lamps     []Lamp     `toml:"lamp"`
+	Relays    []Relay    `toml:"relay"`
+	Web       Web        `toml:"web"`
+	Log       Log        `toml:"log"`
+	State     State      `toml:"state"`
 }
 
 // SIP is the account of the door.
@@ -56,6 +62,8 @@ type Call struct {
 	RingTime    time.Duration `toml:"ring_time" range:"5s..3m"`
 	TalkTime    time.Duration `toml:"talk_time" range:"10s..1h"`
 	TalkWarning time.Duration `toml:"talk_warning" range:"0s..1m"`
+	ExtendKey   string        `toml:"extend_key"` // one DTMF digit; "" is off
+	HoldPress   time.Duration `toml:"hold_press" range:"0s..2m"`
 }
 
 // Incoming is what becomes of calls to the door.
@@ -63,12 +71,7 @@ type Incoming struct {
 	Answer          string        `toml:"answer" oneof:"button auto reject"`
 	AutoAnswer      []string      `toml:"auto_answer"` // users
 	AutoAnswerDelay time.Duration `toml:"auto_answer_delay" range:"0s..30s"`
-}
-
-// Door is how the door is opened.
-type Door struct {
-	Key   string `toml:"key"`   // DTMF digits; "" is off
-	Relay string `toml:"relay"` // name of a relay
+	Second          string        `toml:"second" oneof:"busy"`
 }
 
 // Audio is the sound.
@@ -100,8 +103,13 @@ type Button struct {
 	Pull     string        `toml:"pull" oneof:"up down none"`
 	Active   string        `toml:"active" oneof:"low high"`
 	Debounce time.Duration `toml:"debounce" range:"5ms..500ms"`
-	Target   string        `toml:"target"`  // that of Call if the file gives none
-	InCall   string        `toml:"in_call"` // "hangup", "none", "dtmf:" and digits
+	// Whom the actions call that name nobody themselves; that of Call if the file gives none.
+	Target    string        `toml:"target"`
+	Press     Action        `toml:"press"` // after Parse, actions that call say whom
+	Long      Action        `toml:"long"`
+	LongAfter time.Duration `toml:"long_after" range:"300ms..10s"`
+	InCall    Action        `toml:"in_call"`
+	Pause     time.Duration `toml:"pause" range:"0s..10m"`
 }
 
 // Lamp is an indicator.
@@ -111,7 +119,7 @@ type Lamp struct {
 	Line      Line   `toml:"line"`
 	Active    string `toml:"active" oneof:"low high"`
 	OpenDrain bool   `toml:"open_drain"`
-	Shows     string `toml:"shows" oneof:"status ready call talk mic door fault"`
+	Shows     string `toml:"shows" oneof:"status ready call talk mic door fault alarm dnd"`
 	Dim       bool   `toml:"dim"`
 }
 
@@ -122,7 +130,8 @@ type Relay struct {
 	Line      Line          `toml:"line"`
 	Active    string        `toml:"active" oneof:"low high"`
 	OpenDrain bool          `toml:"open_drain"`
-	Pulse     time.Duration `toml:"pulse" range:"100ms..1m"`
+	Pulse     time.Duration `toml:"pulse" range:"100ms..1h"` // more than 1 min only if Latching
+	Latching  bool          `toml:"latching"`
 }
 
 // Web is the status page.
@@ -162,7 +171,7 @@ func (h Hours) Contain(t time.Time) bool {
 	return m >= h.From || m < h.To
 }
 
-// Secret is a password. It does not show itself to formatting, logs or JSON; convert
+// Secret is a password, a code or an address with a token in it. It does not show itself to formatting, logs or JSON; convert
 // it to a string to use it.
 type Secret string
 
@@ -189,10 +198,12 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // have no default.
 func Default() Config {
 	return Config{
-		SIP:      SIP{DisplayName: "Door", Expires: 10 * time.Minute},
-		Call:     Call{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second},
-		Incoming: Incoming{Answer: "button"},
-		Door:     Door{Relay: "door"},
+		SIP: SIP{DisplayName: "Door", Expires: 10 * time.Minute},
+		Call: Call{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second,
+			ExtendKey: "#", HoldPress: 10 * time.Second},
+		Incoming: Incoming{Answer: "button", Second: "busy"},
+		Door: Door{Relay: "door", WrongPerCall: 3, WrongPerHour: 10, Lock: 30 * time.Minute,
+			TamperBlock: 30 * time.Minute},
 		Audio: Audio{Input: "default", Output: "default", Codecs: []string{"opus", "pcmu", "pcma"},
 			EchoCanceller: "kalman", ToneRegion: "eu"},
 		Board: Board{Driver: "auto", Profile: "auto",
@@ -208,8 +219,15 @@ func Default() Config {
 // bell is the button of a file without [[button]]; name and line of it are not
 // defaults for the buttons of a file.
 func bell() Button {
-	return Button{Name: "bell", Label: "bell", Line: Line{Offset: 17}, Pull: "up", Active: "low",
-		Debounce: 25 * time.Millisecond, InCall: "hangup"}
+	b := newButton()
+	b.Name, b.Label, b.Line = "bell", "bell", Line{Offset: 17}
+	return b
+}
+
+// newButton is what every [[button]] begins with.
+func newButton() Button {
+	return Button{Pull: "up", Active: "low", Debounce: 25 * time.Millisecond,
+		Press: Action{Do: DoCall}, Long: Action{Do: DoNothing}, LongAfter: time.Second, InCall: Action{Do: DoHangup}}
 }
 
 func statusLamp() Lamp {

@@ -42,7 +42,15 @@ func TestDefaultFile(t *testing.T) {
 	if got := strings.Join(missing, ", "); got != "sip.server is missing, sip.user is missing, sip.password is missing, call.target is missing" {
 		t.Errorf("faults of the defaults: %s", got)
 	}
-	p := parse("", []byte(DefaultFile))
+	full := exampleFile()
+	p := parse("", []byte(full))
+	if len(p.faults) > 0 {
+		t.Errorf("with the examples: %v", p.faults)
+	}
+	given := make(map[string]bool)
+	for key := range p.lines {
+		given[plain(key)] = true
+	}
 	var walk func(t reflect.Type, path string)
 	walk = func(typ reflect.Type, path string) {
 		for f := range typ.Fields() {
@@ -50,31 +58,38 @@ func TestDefaultFile(t *testing.T) {
 			elem := f.Type
 			if elem.Kind() == reflect.Slice {
 				elem = elem.Elem()
-				if elem.Kind() == reflect.Struct {
-					key += "[0]"
-				}
 			}
-			if _, ok := p.lines[key]; !ok {
+			if !given[key] {
 				t.Errorf("%s is not in intercom.toml", key)
 			}
-			if elem.Kind() == reflect.Struct && elem != reflect.TypeFor[Line]() && elem != reflect.TypeFor[Hours]() {
+			if elem.Kind() == reflect.Struct && elem.Field(0).Tag.Get("toml") != "" {
 				walk(elem, key)
 			}
 		}
 	}
 	walk(reflect.TypeFor[Config](), "")
-	for i, line := range strings.Split(DefaultFile, "\n") {
-		above := ""
-		if i > 0 {
-			above = strings.Split(DefaultFile, "\n")[i-1]
-		}
-		if line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(above, "#") {
+	above := ""
+	for i, line := range strings.Split(full, "\n") {
+		bare := line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(above, "#")
+		above = line
+		if bare {
 			t.Errorf("line %d has no comment: %s", i+1, line)
 		}
 		if len(line) > 100 {
 			t.Errorf("line %d is longer than 100 characters", i+1)
 		}
 	}
+}
+
+// exampleFile is the default file with its examples in force and nothing missing.
+func exampleFile() string {
+	var lines []string
+	for line := range strings.SplitSeq(DefaultFile, "\n") {
+		text, _ := setting(line)
+		lines = append(lines, text)
+	}
+	return strings.NewReplacer(`server = ""`, `server = "wss://a"`, "\nuser = \"\"", "\nuser = \"1\"", `password = ""`, `password = "p"`,
+		"\ntarget = \"\"\n# How", "\ntarget = \"home\"\n# How").Replace(strings.Join(lines, "\n"))
 }
 
 func TestMinimal(t *testing.T) {
@@ -92,7 +107,7 @@ func TestMinimal(t *testing.T) {
 		want.SIP.Servers = []string{"wss://pbx.example.lan:7443"}
 		want.SIP.User, want.SIP.AuthUser, want.SIP.Password = "1000", "1000", "secret"
 		want.SIP.Domain = "pbx.example.lan"
-		want.Call.Target, want.Buttons[0].Target = "1001", "1001"
+		want.Call.Target, want.Buttons[0].Target, want.Buttons[0].Press.Target = "1001", "1001", "1001"
 		if !reflect.DeepEqual(cfg, want) {
 			t.Errorf("%s gives\n%+v\nwant\n%+v", name, cfg, want)
 		}
@@ -143,15 +158,17 @@ pulse = "0.1s"
 	want.SIP = SIP{Servers: []string{"wss://a.lan:7443/ws", "ws://127.0.0.1:5066"}, User: "door", AuthUser: "d",
 		Password: `p#"=\`, Domain: "example.lan", DisplayName: "Door", Expires: 10 * time.Minute}
 	want.Call.Target, want.Call.RingTime = "sip:1001@example.lan", 90*time.Second
-	want.Incoming = Incoming{"auto", []string{"1001"}, 500 * time.Millisecond}
-	want.Door = Door{"*5", "gate"}
+	want.Incoming = Incoming{"auto", []string{"1001"}, 500 * time.Millisecond, "busy"}
+	want.Door.Key, want.Door.Relay = "*5", "gate"
 	want.Audio.InputGain, want.Audio.OutputGain, want.Audio.Codecs = -6, 1.5, []string{"pcma"}
 	want.Board.Driver = "gpio"
-	want.Buttons = []Button{
-		{"left", "left", "gpiochip1", Line{Name: "BELL"}, "up", "low", 25 * time.Millisecond, "sip:1001@example.lan", "dtmf:5#"},
-		{"right", "Müller & Söhne", "", Line{Offset: 17}, "none", "high", 25 * time.Millisecond, "1002", "hangup"},
-	}
-	want.Relays = []Relay{{"gate", "", Line{Offset: 4}, "high", false, 100 * time.Millisecond}}
+	left, right := newButton(), newButton()
+	left.Name, left.Label, left.Chip, left.Line = "left", "left", "gpiochip1", Line{Name: "BELL"}
+	left.Target, left.Press.Target, left.InCall = "sip:1001@example.lan", "sip:1001@example.lan", Action{Do: DoDTMF, Digits: "5#"}
+	right.Name, right.Label, right.Line, right.Pull, right.Active = "right", "Müller & Söhne", Line{Offset: 17}, "none", "high"
+	right.Target, right.Press.Target = "1002", "1002"
+	want.Buttons = []Button{left, right}
+	want.Relays = []Relay{{"gate", "", Line{Offset: 4}, "high", false, 100 * time.Millisecond, false}}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", cfg, want)
 	}
@@ -194,7 +211,7 @@ func TestFaults(t *testing.T) {
 		{"[audio]\ninput = \"a\\u0007b\"", []string{"audio.input: has a control character"}},
 		{"[incoming]\nauto_answer = [\"10 01\", \"\"]", []string{"incoming.auto_answer: has an empty text"}},
 		{"[incoming]\nauto_answer = [\"10 01\"]", []string{`"10 01" is not a SIP user`}},
-		{"[door]\nkey = \"5x\"", []string{`x:8: door.key: "5x" are not telephone keys`}},
+		{"[door]\nkey = \"5x\"", []string{`x:8: door.key: are not telephone keys`}},
 		{"[door]\nkey = \"5\"\nrelay = \"dor\"", []string{`x:9: door.relay: there is no relay "dor"; did you mean "door"?`}},
 		{"[button]\nname = \"a\"\nline = 5", []string{"x:7: button: can be given several times; write [[button]]"}},
 		{"button = 5", []string{"call.button: unknown setting"}},
@@ -232,7 +249,7 @@ func TestFaults(t *testing.T) {
 			`x:10: button.in_call: "hang up" is not known; did you mean "hangup"?`, `x:11: button.target: "two words" cannot be called`}},
 		{"[[button]]\nname = \"a\"\nline = 5\nin_call = \"dtmf:\"", []string{"are not telephone keys"}},
 		{"[[lamp]]\nname = \"a\"\nline = 5\nshows = \"calls\"", []string{`"calls" is not known; did you mean "call"?`}},
-		{"[[relay]]\nname = \"a\"\nline = 5\npulse = \"2m\"", []string{"relay.pulse: \"2m\" is out of range; allowed: 100ms to 1m"}},
+		{"[[relay]]\nname = \"a\"\nline = 5\npulse = \"2m\"", []string{"x:10: relay.pulse: is longer than a door should be open; allowed: 100ms to 1m"}},
 		{"[web]\nlisten = \"0.0.0.0:8080\"", []string{"web.listen: the page has no password yet"}},
 		{"[web]\nlisten = \"8080\"", []string{"is not an address with a port"}},
 		{"[web]\nlisten = \"127.0.0.1:http\"", []string{"is not an address with a port"}},

@@ -103,7 +103,19 @@ func sectionsWith(name, not string) (found []string) {
 func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, key string) {
 	switch p := dst.Addr().Interface().(type) {
 	case *[]Button:
-		sections(d, p, v, key, Button{Pull: "up", Active: "low", Debounce: bell().Debounce, InCall: "hangup"})
+		sections(d, p, v, key, newButton())
+	case *[]Contact:
+		sections(d, p, v, key, newContact())
+	case *[]Target:
+		sections(d, p, v, key, Target{})
+	case *[]Step:
+		sections(d, p, v, key, Step{})
+	case *[]Schedule:
+		sections(d, p, v, key, Schedule{})
+	case *[]Code:
+		sections(d, p, v, key, Code{})
+	case *[]Notify:
+		sections(d, p, v, key, newNotify())
 	case *[]Lamp:
 		sections(d, p, v, key, Lamp{Active: "high", Shows: "status"})
 	case *[]Relay:
@@ -114,8 +126,18 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 		d.duration(p, field, v, key)
 	case *float64:
 		d.number(p, field, v, key)
+	case *int:
+		d.whole(p, field, v, key)
 	case *Hours:
 		d.hours(p, v, key)
+	case *Action:
+		d.action(p, v, key)
+	case *Moment:
+		d.moment(p, field, v, key)
+	case *[]Window:
+		parsed(d, p, v, key, "a part of the week", windowForm, parseWindow)
+	case *[]Day:
+		parsed(d, p, v, key, "a day", dayForm, parseDay)
 	case *bool:
 		if v.kind != boolKind {
 			d.fault(v.line, key, "is "+v.kind.String(), "write true or false without quotes")
@@ -128,7 +150,7 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 		switch dst.Kind() {
 		case reflect.Struct:
 			if v.kind != tableKind {
-				d.fault(v.line, key, "is "+v.kind.String(), fmt.Sprintf("it is a section: write [%s]", key))
+				d.fault(v.line, key, "is "+v.kind.String(), fmt.Sprintf("it is a section: write [%s]", plain(key)))
 				return
 			}
 			d.table(dst, v, key)
@@ -143,12 +165,12 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 // sections fills a list of sections; start is what each of them begins with.
 func sections[T any](d *decoder, dst *[]T, v *value, key string, start T) {
 	if v.kind == tableKind {
-		d.fault(v.line, key, "can be given several times", fmt.Sprintf("write [[%s]]", key))
+		d.fault(v.line, key, "can be given several times", fmt.Sprintf("write [[%s]]", plain(key)))
 		v = &value{kind: listKind, items: []*value{v}, each: true}
 	}
 	notTable := func(item *value) bool { return item.kind != tableKind }
 	if v.kind != listKind || slices.ContainsFunc(v.items, notTable) {
-		d.fault(v.line, key, "is "+v.kind.String(), fmt.Sprintf("it is a section: write [[%s]]", key))
+		d.fault(v.line, key, "is "+v.kind.String(), fmt.Sprintf("it is a section: write [[%s]]", plain(key)))
 		return
 	}
 	*dst = nil // also for "relay = []": none at all
@@ -167,7 +189,7 @@ func (d *decoder) text(v *value, key string, field reflect.StructField) (string,
 		remedy := "write a text between quotes"
 		if v.kind == numberKind || v.kind == boolKind {
 			remedy = fmt.Sprintf("put it between quotes: %q", v.text)
-			if strings.Contains(key, "password") {
+			if field.Type == reflect.TypeFor[Secret]() {
 				remedy = "put it between quotes"
 			}
 		}
@@ -265,6 +287,23 @@ func (d *decoder) number(dst *float64, field reflect.StructField, v *value, key 
 		return
 	}
 	*dst = f
+}
+
+// whole takes a whole number.
+func (d *decoder) whole(dst *int, field reflect.StructField, v *value, key string) {
+	if v.kind != numberKind {
+		d.fault(v.line, key, "is "+v.kind.String(), "write a whole number without quotes")
+		return
+	}
+	low, high, _ := strings.Cut(field.Tag.Get("range"), "..")
+	from, err1 := strconv.Atoi(low)
+	to, err2 := strconv.Atoi(high)
+	n, err := strconv.ParseInt(strings.ReplaceAll(v.text, "_", ""), 0, 32)
+	if err != nil || err1 == nil && err2 == nil && (int(n) < from || int(n) > to) {
+		d.fault(v.line, key, v.text+" is out of range", fmt.Sprintf("allowed: %s to %s", low, high))
+		return
+	}
+	*dst = int(n)
 }
 
 // hours takes a part of the day, "22:00-06:00", or nothing.

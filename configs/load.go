@@ -28,7 +28,10 @@ func Load(file string) (*Config, error) {
 	c := parse(file, data)
 	dir := filepath.Dir(file)
 	c.passwordFile(dir)
-	c.certificates(dir)
+	c.certificates(dir, "sip.ca_file", &c.cfg.SIP.CAFile)
+	for i := range c.cfg.Notify {
+		c.certificates(dir, fmt.Sprintf("notify[%d].ca_file", i), &c.cfg.Notify[i].CAFile)
+	}
 	c.faults.sort()
 	if len(c.faults) > 0 {
 		return &c.cfg, c.faults
@@ -55,33 +58,33 @@ func (c *checker) passwordFile(dir string) {
 	}
 }
 
-func (c *checker) certificates(dir string) {
-	s := &c.cfg.SIP
-	if s.CAFile == "" {
+// certificates looks at a file of certificates and makes its path one that can be opened.
+func (c *checker) certificates(dir, key string, file *string) {
+	if *file == "" {
 		return
 	}
-	s.CAFile = under(dir, s.CAFile)
-	data, err := read(s.CAFile)
+	*file = under(dir, *file)
+	data, err := read(*file)
 	if err != nil {
 		problem, remedy := explain(err)
-		c.bad("sip.ca_file", s.CAFile+": "+problem, remedy)
+		c.bad(key, *file+": "+problem, remedy)
 		return
 	}
 	n := 0
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
-			c.bad("sip.ca_file", fmt.Sprintf("%s: has %s in it", s.CAFile, strings.ToLower(block.Type)),
+			c.bad(key, fmt.Sprintf("%s: has %s in it", *file, strings.ToLower(block.Type)),
 				"only certificates (BEGIN CERTIFICATE) belong there")
 			return
 		}
 		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			c.bad("sip.ca_file", fmt.Sprintf("%s: certificate %d cannot be read: %v", s.CAFile, n+1, err), "copy it again from the server")
+			c.bad(key, fmt.Sprintf("%s: certificate %d cannot be read: %v", *file, n+1, err), "copy it again from the server")
 			return
 		}
 		n++
 	}
 	if n == 0 {
-		c.bad("sip.ca_file", s.CAFile+": there is no certificate in it", "it must hold PEM text: -----BEGIN CERTIFICATE-----")
+		c.bad(key, *file+": there is no certificate in it", "it must hold PEM text: -----BEGIN CERTIFICATE-----")
 	}
 }
 

@@ -7,8 +7,9 @@ import "reflect"
 // can start far enough to show the faults.
 //
 // After Parse, defaults that depend on other settings are filled in: SIP.Domain,
-// SIP.AuthUser, and the Label and Target of buttons. Files that the configuration
-// names are not looked at; Load does that.
+// SIP.AuthUser, labels, whom the actions of buttons call, the steps of targets with
+// users, and the relays of codes. Files that the configuration names are not looked at;
+// Load does that.
 func Parse(name string, data []byte) (Config, Faults) {
 	c := parse(name, data)
 	c.faults.sort()

@@ -123,6 +123,9 @@ func (c *checker) profile() {
 	for i := range c.cfg.Buttons {
 		resolve("button", i, c.cfg.Buttons[i].Chip, &c.cfg.Buttons[i].Line)
 	}
+	for i := range c.cfg.Contacts {
+		resolve("contact", i, c.cfg.Contacts[i].Chip, &c.cfg.Contacts[i].Line)
+	}
 	for i := range c.cfg.Lamps {
 		resolve("lamp", i, c.cfg.Lamps[i].Chip, &c.cfg.Lamps[i].Line)
 	}

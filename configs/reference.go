@@ -15,21 +15,23 @@ func Reference() string {
 	var section reflect.Type
 	for line := range strings.Lines(DefaultFile) {
 		line = strings.TrimSpace(line)
+		line, example := setting(line)
 		switch {
 		case strings.HasPrefix(line, "#"):
 			comment = append(comment, strings.TrimSpace(strings.TrimPrefix(line, "#")))
 			continue
 		case strings.HasPrefix(line, "["):
-			name := strings.Trim(line, "[]")
-			f, ok := fieldOf(reflect.TypeFor[Config](), name)
+			s, ok := sectionOf(strings.Trim(line, "[]"))
 			if !ok {
 				break
 			}
-			if section = f.Type; section.Kind() == reflect.Slice {
-				section = section.Elem()
+			if s == section { // one more example of the same
+				section = nil
+				break
 			}
-			fmt.Fprintf(&b, "\n## `%s`\n\n%s\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n",
-				line, strings.Join(comment, " "))
+			section = s
+			fmt.Fprintf(&b, "\n## `%s`\n\n%s\n\n| key | %s | allowed | meaning |\n|---|---|---|---|\n",
+				line, strings.Join(comment, " "), map[bool]string{false: "default", true: "example"}[example])
 		case section != nil && strings.Contains(line, "="):
 			key, val, _ := strings.Cut(line, "=")
 			key, val = strings.TrimSpace(key), strings.TrimSpace(val)
@@ -40,6 +42,30 @@ func Reference() string {
 		comment = nil
 	}
 	return b.String()
+}
+
+// setting is a line of [DefaultFile] without the mark of an example: settings that are
+// not there by default stand behind a # without a space.
+func setting(line string) (text string, example bool) {
+	if rest, ok := strings.CutPrefix(line, "#"); ok && rest != "" && !strings.HasPrefix(rest, " ") {
+		return rest, true
+	}
+	return line, false
+}
+
+// sectionOf finds the type of a section, such as "call" or "target.step".
+func sectionOf(name string) (reflect.Type, bool) {
+	t := reflect.TypeFor[Config]()
+	for part := range strings.SplitSeq(name, ".") {
+		f, ok := fieldOf(t, part)
+		if !ok {
+			return nil, false
+		}
+		if t = f.Type; t.Kind() == reflect.Slice {
+			t = t.Elem()
+		}
+	}
+	return t, t.Kind() == reflect.Struct
 }
 
 const referenceHead = `# Configuration
@@ -62,6 +88,9 @@ touching network or devices. An unknown key or a value out of range is a fault, 
 then starts far enough to show the faults on its page. Windows line ends and a byte order mark are fine.
 Whole examples are in ` + "[configs/examples](../configs/examples)" + `, wiring is in [wiring.md](wiring.md).
 
+Sections with double brackets may be there several times. Those whose tables show examples instead of defaults
+are not there unless the file has them; a key that is left out of them is empty, or as its text says.
+
 Times are text with units: ` + "`\"500ms\"`, `\"30s\"`, `\"2m\"`, `\"1m30s\"`" + `. A list may be one text alone.
 `
 
@@ -83,6 +112,10 @@ func allowed(f reflect.StructField) string {
 	}
 	low, high, ranged := strings.Cut(f.Tag.Get("range"), "..")
 	switch {
+	case f.Type == reflect.TypeFor[Action]():
+		return "an action"
+	case f.Type == reflect.TypeFor[Moment]():
+		return "a date, or date and time"
 	case ranged && f.Type.Kind() == reflect.Float64:
 		unit := ""
 		if strings.HasSuffix(f.Tag.Get("toml"), "gain") {

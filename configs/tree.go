@@ -366,7 +366,7 @@ func syntaxFault(file string, number int, line string, err error) Fault {
 		word, _, _ := strings.Cut(rest, "#")
 		f.Remedy = fmt.Sprintf(`put text between quotes: %s = "%s"`, key, strings.TrimSpace(word))
 	}
-	if strings.Contains(strings.ToLower(line), "pass") {
+	if mayHoldSecret(line) {
 		// Not even a letter of a password may be in a fault.
 		f.Problem = "this line is not TOML"
 		if strings.Contains(f.Remedy, "put text") {
@@ -374,4 +374,15 @@ func syntaxFault(file string, number int, line string, err error) Fault {
 		}
 	}
 	return f
+}
+
+// mayHoldSecret tells lines that may have a password, a code or a token in them.
+func mayHoldSecret(line string) bool {
+	line = strings.ToLower(line)
+	for _, word := range []string{"pass", "key", "digits", "code", "webhook"} {
+		if strings.Contains(line, word) {
+			return true
+		}
+	}
+	return false
 }

@@ -80,9 +80,9 @@ func (c *ButtonConfig) meaning(long bool, s State) Action {
 	switch {
 	case long:
 		return c.Long
-	case s == Idle, s == Ringing && c.Press.Do == Dial:
+	case s == Idle, s == Ringing && (c.Press.Do == Dial || c.Press.Do == Answer):
 		return c.Press
-	case c.Press.Do == Release, c.Press.Do == Toggle:
+	case c.Press.Do == Release, c.Press.Do == Toggle, c.Press.Do == Disturb:
 		return c.Press // an exit button opens, call or no call
 	default:
 		return c.InCall

@@ -57,7 +57,8 @@ type Deed int
 // The deeds.
 const (
 	Nothing  Deed = iota
-	Dial          // call Target
+	Dial          // call Target; answers a call that rings at the door
+	Answer        // answer a call that rings at the door, and nothing else
 	HangUp        // cancel, refuse or hang up
 	Extend        // the talk time begins anew
 	SendDTMF      // send Digits to the far end, once the call is answered
@@ -121,7 +122,7 @@ type ContactConfig struct {
 	Input string
 	Label string
 	Kind  ContactKind
-	After time.Duration // active for longer raises the alarm; of a DoorContact: held open
+	After time.Duration // active for longer raises the alarm; of a DoorContact: held open, 0: never; of an AlarmContact 0: at once
 	Grace time.Duration // of a DoorContact: an opening later than this after a release is forced; 0: never
 }
 
@@ -130,9 +131,10 @@ type ContactKind int
 
 // What inputs watch. Active means: open, tampered with, alarm.
 const (
-	GenericContact ContactKind = iota
-	DoorContact
-	TamperContact
+	PlainContact  ContactKind = iota // nothing: it is shown
+	DoorContact                      // held open and forced open
+	TamperContact                    // the housing of the door station: blocks relays
+	AlarmContact                     // anything else that is an alarm
 )
 
 // Audit is one attempt to open something. It never holds the digits.

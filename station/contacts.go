@@ -67,6 +67,8 @@ func (cs *contacts) edge(e Edge, released time.Time) (out []alarmChange) {
 		return c.begin("forced", fmt.Sprintf("%s was opened without a release", c.cfg.Label), "see who opened it, and whether the latch holds")
 	case c.cfg.Kind == TamperContact:
 		return c.begin("tamper", fmt.Sprintf("%s: the door station is open", c.cfg.Label), "inspect the door station and close it")
+	case c.cfg.Kind == AlarmContact && c.cfg.After <= 0:
+		return c.begin("active", fmt.Sprintf("%s is active", c.cfg.Label), "see what it is connected to")
 	default:
 		return nil
 	}
@@ -99,7 +101,7 @@ func (cs *contacts) next() (t time.Time) {
 // dueAt is when this contact will have been active for too long; zero if that
 // is not in question.
 func (c *contact) dueAt() time.Time {
-	if !c.active || c.cfg.After <= 0 || c.cfg.Kind == TamperContact || (c.alarm != "" && c.alarm != "forced") {
+	if watched := c.cfg.Kind == DoorContact || c.cfg.Kind == AlarmContact; !watched || !c.active || c.cfg.After <= 0 || (c.alarm != "" && c.alarm != "forced") {
 		return time.Time{}
 	}
 	return c.since.Add(c.cfg.After)

@@ -108,7 +108,7 @@ func (s *Station) ringing(ctx context.Context, call Call, auto bool) stateFn {
 			call.Answer()
 		case pressed:
 			switch o.press.action.Do {
-			case Dial:
+			case Dial, Answer:
 				call.Answer()
 			case HangUp:
 				return s.end(call, CauseRefused)

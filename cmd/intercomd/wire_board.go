@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"intercomd/board"
 	"intercomd/station"
 )
@@ -71,14 +69,6 @@ func (d *doorBoard) RelayOn(name string) bool {
 		}
 	}
 	return false
-}
-
-// SwitchRelay switches a relay until further notice.
-func (d *doorBoard) SwitchRelay(name string, on bool) error {
-	if !on {
-		return d.PulseRelay(name, 0)
-	}
-	return d.PulseRelay(name, 24*time.Hour)
 }
 
 var _ station.Board = (*doorBoard)(nil)

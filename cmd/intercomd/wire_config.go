@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"intercomd/audio"
@@ -18,60 +17,14 @@ import (
 	"intercomd/configs"
 	"intercomd/phone"
 	"intercomd/phone/rtc"
-	"intercomd/station"
 )
 
 // This file maps the configuration onto the rooms, one function a room.
 
-// stuckAfter is how long a button is pressed before that is a fault.
-const stuckAfter = 30 * time.Second
-
-func stationConfig(c *configs.Config, log *slog.Logger) station.Config {
-	out := station.Config{
-		Name: c.SIP.DisplayName, Version: buildVersion(), Log: log,
-		Call: station.CallConfig{RingTime: c.Call.RingTime, TalkTime: c.Call.TalkTime, TalkWarning: c.Call.TalkWarning,
-			ExtendKey: '#', Hold: pressHold},
-		Incoming: station.IncomingConfig{Auto: c.Incoming.AutoAnswer, Delay: c.Incoming.AutoAnswerDelay},
-		Door: station.DoorConfig{
-			Access: station.AccessConfig{Key: c.Door.Key, Relay: c.Door.Relay, Callers: c.Incoming.AutoAnswer},
-			Pulses: map[string]time.Duration{},
-		},
-	}
-	switch c.Incoming.Answer {
-	case "auto":
-		out.Incoming.Mode = station.AnswerAuto
-	case "reject":
-		out.Incoming.Mode = station.AnswerReject
-	}
-	for _, b := range c.Buttons {
-		target := b.Target
-		if target == "" {
-			target = c.Call.Target
-		}
-		out.Buttons = append(out.Buttons, station.ButtonConfig{Input: b.Name, Label: b.Label,
-			Press: station.Action{Do: station.Dial, Target: target}, InCall: inCall(b.InCall)})
-	}
-	for _, l := range c.Lamps {
-		out.Lamps = append(out.Lamps, station.LampConfig{Name: l.Name, Shows: station.LampRole(l.Shows)})
-	}
-	for _, r := range c.Relays {
-		out.Door.Pulses[r.Name] = r.Pulse
-	}
-	return out
-}
-
-// pressHold is how long a press is kept while there is no registration.
-const pressHold = 10 * time.Second
-
-func inCall(s string) station.Action {
-	if digits, ok := strings.CutPrefix(s, "dtmf:"); ok {
-		return station.Action{Do: station.SendDTMF, Digits: digits}
-	}
-	if s == "none" {
-		return station.Action{}
-	}
-	return station.Action{Do: station.HangUp}
-}
+const (
+	stuckAfter  = 30 * time.Second // that a button is pressed before it is a fault
+	longestDoor = time.Minute      // that a relay of a door may be on, whatever asks for it
+)
 
 // openBoard makes the board that the configuration asks for. panel is nil unless
 // it can be pressed from the page. A board always comes back: without hardware
@@ -106,6 +59,10 @@ func gpioConfig(c *configs.Config, log *slog.Logger) gpio.Config {
 		out.Inputs = append(out.Inputs, gpio.Input{Name: b.Name, Line: gpioLine(b.Chip, b.Line), Pull: pulls[b.Pull],
 			ActiveLow: b.Active == "low", Debounce: b.Debounce, Stuck: stuckAfter})
 	}
+	for _, k := range c.Contacts {
+		out.Inputs = append(out.Inputs, gpio.Input{Name: k.Name, Line: gpioLine(k.Chip, k.Line), Pull: pulls[k.Pull],
+			ActiveLow: k.Active == "low", Debounce: k.Debounce})
+	}
 	for _, l := range c.Lamps {
 		out.Lamps = append(out.Lamps, gpio.Lamp{Name: l.Name, Line: gpioLine(l.Chip, l.Line), ActiveLow: l.Active == "low",
 			OpenDrain: l.OpenDrain, SoftPWM: l.Dim})
@@ -115,9 +72,18 @@ func gpioConfig(c *configs.Config, log *slog.Logger) gpio.Config {
 
 func gpioRelays(c *configs.Config) (out []gpio.Relay) {
 	for _, r := range c.Relays {
-		out = append(out, gpio.Relay{Name: r.Name, Line: gpioLine(r.Chip, r.Line), ActiveLow: r.Active == "low", OpenDrain: r.OpenDrain})
+		out = append(out, gpio.Relay{Name: r.Name, Line: gpioLine(r.Chip, r.Line), ActiveLow: r.Active == "low", OpenDrain: r.OpenDrain,
+			Max: longestPulse(r), Latching: r.Latching})
 	}
 	return out
+}
+
+// longestPulse is the limit that the board holds a relay to; 0 for that of the board.
+func longestPulse(r configs.Relay) time.Duration {
+	if r.Latching {
+		return 0
+	}
+	return longestDoor
 }
 
 func gpioLine(chip string, l configs.Line) gpio.Line {
@@ -133,11 +99,14 @@ func simConfig(c *configs.Config, log *slog.Logger) board.Config {
 	for _, b := range c.Buttons {
 		out.Inputs = append(out.Inputs, board.InputConfig{Name: b.Name, Debounce: b.Debounce, Stuck: stuckAfter})
 	}
+	for _, k := range c.Contacts {
+		out.Inputs = append(out.Inputs, board.InputConfig{Name: k.Name, Debounce: k.Debounce})
+	}
 	for _, l := range c.Lamps {
 		out.Lamps = append(out.Lamps, board.LampConfig{Name: l.Name})
 	}
 	for _, r := range c.Relays {
-		out.Relays = append(out.Relays, board.RelayConfig{Name: r.Name})
+		out.Relays = append(out.Relays, board.RelayConfig{Name: r.Name, Max: longestPulse(r), Latching: r.Latching})
 	}
 	return out
 }

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"log/slog"
+	"slices"
+	"time"
+	_ "time/tzdata" // small systems have no zones of their own
+
+	"intercomd/configs"
+	"intercomd/station"
+)
+
+// This file maps the configuration onto the station.
+
+func stationConfig(c *configs.Config, log *slog.Logger) station.Config {
+	out := station.Config{
+		Name: c.SIP.DisplayName, Version: buildVersion(), Log: log,
+		Call: station.CallConfig{RingTime: c.Call.RingTime, TalkTime: c.Call.TalkTime, TalkWarning: c.Call.TalkWarning,
+			Hold: c.Call.HoldPress},
+		Incoming: station.IncomingConfig{Auto: c.Incoming.AutoAnswer, Delay: c.Incoming.AutoAnswerDelay},
+		Door:     doorConfig(c),
+	}
+	if k := c.Call.ExtendKey; k != "" {
+		out.Call.ExtendKey = rune(k[0]) // one key of a telephone, all of which are ASCII
+	}
+	switch c.Incoming.Answer {
+	case "auto":
+		out.Incoming.Mode = station.AnswerAuto
+	case "reject":
+		out.Incoming.Mode = station.AnswerReject
+	}
+	for _, b := range c.Buttons {
+		out.Buttons = append(out.Buttons, station.ButtonConfig{Input: b.Name, Label: b.Label, Press: action(b.Press),
+			Long: action(b.Long), LongAfter: b.LongAfter, InCall: action(b.InCall), Pause: b.Pause})
+	}
+	for _, k := range c.Contacts {
+		out.Contacts = append(out.Contacts, station.ContactConfig{Input: k.Name, Label: k.Label, Kind: contactKinds[k.Watches],
+			After: k.After, Grace: k.Grace})
+	}
+	for _, t := range c.Targets {
+		out.Targets = append(out.Targets, target(c, t))
+	}
+	for _, l := range c.Lamps {
+		out.Lamps = append(out.Lamps, station.LampConfig{Name: l.Name, Shows: station.LampRole(l.Shows)})
+	}
+	return out
+}
+
+func doorConfig(c *configs.Config) station.DoorConfig {
+	d := c.Door
+	out := station.DoorConfig{
+		Access: station.AccessConfig{Key: string(d.Key), KeyParties: d.KeyUsers, Relay: d.Relay, Callers: d.Callers,
+			PerCall: d.WrongPerCall, PerHour: d.WrongPerHour, Lock: d.Lock},
+		Pulses:      map[string]time.Duration{},
+		HangupAfter: d.HangupAfter, TamperBlock: d.TamperBlock,
+	}
+	zone := c.Time.Location()
+	for _, k := range c.Codes {
+		out.Access.Codes = append(out.Access.Codes, station.CodeConfig{Name: k.Name, Digits: string(k.Digits), Relay: k.Relay,
+			Parties: k.Users, From: k.From.In(zone), Until: k.Until.In(zone), When: schedule(c, k.When), Once: k.Once})
+	}
+	for _, r := range c.Relays {
+		out.Pulses[r.Name] = r.Pulse
+	}
+	return out
+}
+
+func target(c *configs.Config, t configs.Target) station.TargetConfig {
+	out := station.TargetConfig{Name: t.Name, Label: t.Label, Fallback: t.Fallback}
+	for _, s := range t.Steps {
+		out.Steps = append(out.Steps, station.StepConfig{User: s.User, Ring: s.RingTime, When: schedule(c, s.When)})
+	}
+	return out
+}
+
+// schedule finds a schedule by its name; nil is always.
+func schedule(c *configs.Config, name string) *station.Schedule {
+	i := slices.IndexFunc(c.Schedules, func(s configs.Schedule) bool { return s.Name == name })
+	if name == "" || i < 0 {
+		return nil
+	}
+	out := &station.Schedule{Zone: c.Time.Location()}
+	for _, w := range c.Schedules[i].Windows {
+		out.Windows = append(out.Windows, station.Window(w))
+	}
+	for _, d := range c.Time.Holidays {
+		out.Holidays = append(out.Holidays, station.Day(d))
+	}
+	return out
+}
+
+var contactKinds = map[string]station.ContactKind{
+	"door": station.DoorContact, "tamper": station.TamperContact, "alarm": station.AlarmContact, "nothing": station.PlainContact,
+}
+
+var deeds = map[string]station.Deed{
+	configs.DoNothing: station.Nothing, configs.DoCall: station.Dial, configs.DoAnswer: station.Answer, configs.DoHangup: station.HangUp,
+	configs.DoExtend: station.Extend, configs.DoDTMF: station.SendDTMF, configs.DoOpen: station.Release,
+	configs.DoToggle: station.Toggle, configs.DoDisturb: station.Disturb,
+}
+
+func action(a configs.Action) station.Action {
+	return station.Action{Do: deeds[a.Do], Target: a.Target, Relay: a.Relay, Digits: a.Digits}
+}

@@ -1,0 +1,197 @@
+package configs
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// This file reads the settings that are small languages: actions, parts of the week,
+// days and moments.
+
+// Action is what a press brings about.
+type Action struct {
+	Do     string // one of the words below
+	Target string // of DoCall: name of a [Target], a user or a SIP URI
+	Relay  string // of DoOpen and DoToggle
+	Digits string // of DoDTMF
+}
+
+// The words of actions.
+const (
+	DoNothing = "none"
+	DoCall    = "call"
+	DoAnswer  = "answer"
+	DoHangup  = "hangup"
+	DoExtend  = "extend"
+	DoDTMF    = "dtmf"
+	DoOpen    = "open"
+	DoToggle  = "toggle"
+	DoDisturb = "dnd"
+)
+
+// String is the action as the file gives it.
+func (a Action) String() string {
+	if arg := a.Target + a.Relay + a.Digits; arg != "" {
+		return a.Do + ":" + arg
+	}
+	return a.Do
+}
+
+func (d *decoder) action(dst *Action, v *value, key string) {
+	text, ok := d.text(v, key, reflect.StructField{})
+	if !ok {
+		return
+	}
+	word, arg, has := strings.Cut(text, ":")
+	a := Action{Do: word}
+	needs := ""
+	switch word {
+	case DoNothing, DoAnswer, DoHangup, DoExtend, DoDisturb:
+		if has {
+			d.fault(v.line, key, fmt.Sprintf("%q takes nothing after the word", word), fmt.Sprintf("write %q", word))
+			return
+		}
+	case DoCall:
+		if a.Target = arg; has && arg == "" {
+			needs = `"call:1001", or "call" for the target of the button`
+		}
+	case DoOpen, DoToggle:
+		if a.Relay = arg; arg == "" {
+			needs = fmt.Sprintf(`the name of a relay, such as "%s:door"`, word)
+		}
+	case DoDTMF:
+		if a.Digits = arg; !isDigits(arg) {
+			d.fault(v.line, key, fmt.Sprintf("%q are not telephone keys", arg), `write one to 16 of 0-9 * # A-D, such as "dtmf:5"`)
+			return
+		}
+	default:
+		d.fault(v.line, key, fmt.Sprintf("%q is not known", text), choices(text, []string{DoCall, "call:1001", DoAnswer, DoHangup,
+			DoExtend, "dtmf:5", "open:door", "toggle:light", DoDisturb, DoNothing}))
+		return
+	}
+	if needs != "" {
+		d.fault(v.line, key, fmt.Sprintf("%q says not what", text), "write "+needs)
+		return
+	}
+	*dst = a
+}
+
+// parsed takes a list of texts, or one, each of which is read by parse.
+func parsed[T comparable](d *decoder, dst *[]T, v *value, key, what, form string, parse func(string) (T, bool)) {
+	var words []string
+	before := len(d.faults)
+	d.words(&words, reflect.StructField{}, v, key)
+	if len(d.faults) > before {
+		return
+	}
+	var list []T
+	for _, w := range words {
+		one, ok := parse(w)
+		if !ok {
+			d.fault(v.line, key, fmt.Sprintf("%q is not %s", w, what), form)
+			return
+		}
+		list = append(list, one)
+	}
+	*dst = list
+}
+
+const windowForm = `write it like "mon-fri 08:00-18:00", "sat,sun 22:00-06:00", "daily 00:00-24:00" or "holidays 10:00-12:00"`
+
+// parseWindow reads days and hours: "mon-fri 08:00-18:00". Days alone are whole days.
+func parseWindow(text string) (w Window, ok bool) {
+	days, hours, has := strings.Cut(strings.ToLower(strings.Join(strings.Fields(text), " ")), " ")
+	w.To = 24 * 60
+	if has {
+		from, to, _ := strings.Cut(hours, "-")
+		a, ok1 := parseClock(from)
+		b, ok2 := parseClock(to)
+		if !ok1 || !ok2 || a == b || a == 24*60 {
+			return w, false
+		}
+		w.From, w.To = a, b
+	}
+	for _, part := range strings.Split(days, ",") {
+		if !w.addDays(part) {
+			return w, false
+		}
+	}
+	return w, true
+}
+
+func (w *Window) addDays(part string) bool {
+	names := []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"} // as time.Weekday counts
+	switch part {
+	case "daily":
+		w.Days = [7]bool{true, true, true, true, true, true, true}
+		return true
+	case "holidays":
+		w.Holidays = true
+		return true
+	}
+	first, last, isRange := strings.Cut(part, "-")
+	if !isRange {
+		last = first
+	}
+	a, b := slices.Index(names, first), slices.Index(names, last)
+	if a < 0 || b < 0 {
+		return false
+	}
+	for i := a; ; i = (i + 1) % 7 { // "fri-mon" goes over the end of the week
+		w.Days[i] = true
+		if i == b {
+			return true
+		}
+	}
+}
+
+// parseClock reads a time of day, 00:00 to 24:00, in minutes since midnight.
+func parseClock(s string) (minutes int, ok bool) {
+	s = strings.TrimSpace(s)
+	if s == "24:00" {
+		return 24 * 60, true
+	}
+	t, err := time.Parse("15:04", s)
+	return t.Hour()*60 + t.Minute(), err == nil
+}
+
+const dayForm = `write it like "12-25" for every year, or "2026-04-06"`
+
+func parseDay(text string) (Day, bool) {
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		return Day{t.Year(), t.Month(), t.Day()}, true
+	}
+	t, err := time.Parse("2006-01-02", "2024-"+text) // a leap year: 02-29 is a day
+	return Day{0, t.Month(), t.Day()}, err == nil
+}
+
+func (d *decoder) moment(dst *Moment, field reflect.StructField, v *value, key string) {
+	text, ok := d.text(v, key, reflect.StructField{})
+	if !ok {
+		return
+	}
+	if text == "" {
+		*dst = Moment{}
+		return
+	}
+	date, clock, has := strings.Cut(strings.Join(strings.Fields(text), " "), " ")
+	day, err := time.Parse(time.DateOnly, date)
+	m := Moment{Year: day.Year(), Month: day.Month(), Day: day.Day()}
+	ok = err == nil
+	switch {
+	case has:
+		var good bool
+		m.Minute, good = parseClock(clock)
+		ok = ok && good
+	case field.Tag.Get("day") == "end":
+		m.Minute = 24 * 60
+	}
+	if !ok {
+		d.fault(v.line, key, fmt.Sprintf("%q is not a date", text), `write it like "2026-04-06" or "2026-04-06 18:00"`)
+		return
+	}
+	*dst = m
+}
