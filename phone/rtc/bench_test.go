@@ -155,3 +155,21 @@ func BenchmarkHeap(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// BenchmarkClose measures hanging up a connected session.
+func BenchmarkClose(b *testing.B) {
+	f := testFactory(b, Config{})
+	for b.Loop() {
+		b.StopTimer()
+		x, err := f.NewSession(b.Context())
+		must(b, err)
+		y, err := f.NewSession(b.Context())
+		must(b, err)
+		connect(b, x, y)
+		b.StartTimer()
+		must(b, x.Close())
+		b.StopTimer()
+		must(b, y.Close())
+		b.StartTimer()
+	}
+}

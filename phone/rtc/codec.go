@@ -225,7 +225,7 @@ func names(list []sdpfix.Format) string {
 			out = append(out, "...")
 			break
 		}
-		out = append(out, f.Name)
+		out = append(out, f.Name[:min(len(f.Name), 20)])
 	}
 	return strings.Join(out, ", ")
 }

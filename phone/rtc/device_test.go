@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -149,7 +150,7 @@ func TestUnknownCodec(t *testing.T) {
 
 // ICE passwords stay out of the log, even of the most talkative one.
 func TestLogHasNoSecrets(t *testing.T) {
-	var text bytes.Buffer
+	var text lockedBuffer
 	log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug - 100}))
 	f := testFactory(t, Config{Log: log})
 	a, b := testSession(t, f), testSession(t, f)
@@ -161,7 +162,24 @@ func TestLogHasNoSecrets(t *testing.T) {
 			t.Errorf("the log has a password")
 		}
 	}
-	if text.Len() == 0 || strings.Contains(text.String(), "level=WARN") {
+	if text.String() == "" || strings.Contains(text.String(), "level=WARN") {
 		t.Errorf("the log of a normal call:\n%s", text.String())
 	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

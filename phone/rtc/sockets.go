@@ -12,28 +12,28 @@ import (
 	pionnet "github.com/pion/transport/v4"
 )
 
-// sockets opens the UDP sockets of a transport. It can keep them open when pion
-// closes them, and give them to the transport that comes after: when another fork
-// of a call answers, the far end will send to the ports that we have offered.
+// sockets opens the UDP sockets of a transport and lends them to pion. It can take
+// them back, to lend them to the transport that comes after: when another fork of a
+// call answers, the far end will send to the ports that we have offered.
 type sockets struct {
 	pionnet.Net // what is not about UDP sockets
 
-	mu      sync.Mutex
-	keeping bool
-	kept    []pionnet.UDPConn
+	mu   sync.Mutex
+	lent map[*socket]bool
+	back []pionnet.UDPConn // taken back, open
 }
 
-// ListenUDP implements pionnet.Net.
+// ListenUDP implements transport.Net of pion.
 func (s *sockets) ListenUDP(network string, laddr *net.UDPAddr) (pionnet.UDPConn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, c := range s.kept {
+	for i, c := range s.back {
 		if have, ok := c.LocalAddr().(*net.UDPAddr); ok && laddr != nil && have.IP.Equal(laddr.IP) {
-			s.kept = append(s.kept[:i], s.kept[i+1:]...)
 			if err := c.SetDeadline(time.Time{}); err != nil {
 				return nil, err
 			}
-			return newSocket(s, c), nil
+			s.back = append(s.back[:i], s.back[i+1:]...)
+			return s.lend(c), nil
 		}
 	}
 	c, err := s.Net.ListenUDP(network, laddr)
@@ -43,39 +43,50 @@ func (s *sockets) ListenUDP(network string, laddr *net.UDPAddr) (pionnet.UDPConn
 	if udp, ok := c.(*net.UDPConn); ok {
 		markVoice(udp)
 	}
-	return newSocket(s, c), nil
+	return s.lend(c), nil
 }
 
-// keep makes sockets that are closed from now on stay open for the next transport.
-func (s *sockets) keep() {
+func (s *sockets) lend(c pionnet.UDPConn) *socket {
+	udp, _ := c.(*net.UDPConn)
+	k := &socket{UDPConn: c, udp: udp, owner: s}
+	if s.lent == nil {
+		s.lent = map[*socket]bool{}
+	}
+	s.lent[k] = true
+	return k
+}
+
+// takeBack takes all sockets from pion, which sees them as closed.
+func (s *sockets) takeBack() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keeping = true
+	for k := range s.lent {
+		if !k.gone.Swap(true) {
+			_ = k.UDPConn.SetDeadline(time.Now()) // wakes the reader
+			s.back = append(s.back, k.UDPConn)
+		}
+	}
+	clear(s.lent)
 }
 
-// release ends keeping, and closes what nobody took.
+// release closes the sockets that were taken back and that nobody wanted.
 func (s *sockets) release() {
 	s.mu.Lock()
-	kept := s.kept
-	s.kept, s.keeping = nil, false
-	s.mu.Unlock()
-	for _, c := range kept {
+	defer s.mu.Unlock()
+	for _, c := range s.back {
 		_ = c.Close()
 	}
+	s.back = nil
 }
 
-// closed takes back a socket and reports whether it shall stay open.
-func (s *sockets) closed(c pionnet.UDPConn) bool {
+func (s *sockets) closed(k *socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.keeping {
-		s.kept = append(s.kept, c)
-	}
-	return s.keeping
+	delete(s.lent, k)
 }
 
-// socket is a UDP socket on loan to pion. After Close, or after another has taken
-// over the real socket, it can do nothing more.
+// socket is a UDP socket on loan to pion. After Close, and after it was taken back,
+// it can do nothing more.
 type socket struct {
 	pionnet.UDPConn
 	udp   *net.UDPConn // the same, if it is a real one: spares allocations
@@ -83,19 +94,12 @@ type socket struct {
 	gone  atomic.Bool
 }
 
-func newSocket(owner *sockets, c pionnet.UDPConn) *socket {
-	udp, _ := c.(*net.UDPConn)
-	return &socket{UDPConn: c, udp: udp, owner: owner}
-}
-
 // Close implements net.PacketConn.
 func (s *socket) Close() error {
 	if s.gone.Swap(true) {
 		return nil
 	}
-	if s.owner.closed(s.UDPConn) {
-		return nil
-	}
+	s.owner.closed(s)
 	return s.UDPConn.Close()
 }
 
@@ -111,11 +115,12 @@ func (s *socket) SetDeadline(t time.Time) error {
 func (s *socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 	for {
 		n, from, err := s.read(b)
+		if s.gone.Load() {
+			// A datagram that came in between is lost, as others on the way may be.
+			return 0, netip.AddrPort{}, net.ErrClosed
+		}
 		if err == nil {
 			return n, from, nil
-		}
-		if s.gone.Load() {
-			return 0, netip.AddrPort{}, net.ErrClosed
 		}
 		// The far end's host may tell that a port is closed (ICMP). That is for one
 		// datagram only; pion would stop listening for good.

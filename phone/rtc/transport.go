@@ -182,14 +182,22 @@ func (t *transport) move(n network) {
 	t.where.Store(&n)
 }
 
-// gathered waits until all candidates are there.
+// gathered waits until all candidates are there. pion's promise misses the end when
+// that comes just as it is made, so the state is looked at as well.
 func (t *transport) gathered(ctx context.Context) error {
-	select {
-	case <-webrtc.GatheringCompletePromise(t.pc):
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("gathering ICE candidates: %w", ctx.Err())
+	done := webrtc.GatheringCompletePromise(t.pc)
+	look := time.NewTicker(2 * time.Millisecond)
+	defer look.Stop()
+	for t.pc.ICEGatheringState() != webrtc.ICEGatheringStateComplete {
+		select {
+		case <-done:
+			return nil
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("gathering ICE candidates: %w", ctx.Err())
+		}
 	}
+	return nil
 }
 
 // local is our part of ICE, after offer or answer.
