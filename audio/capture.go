@@ -8,8 +8,9 @@ import (
 const (
 	// ringSize is what a ring can hold, in samples: a third of a second at 48 kHz.
 	ringSize = 1 << 14
-	// slack is how much the pump may be late without a gap, beyond a callback.
-	slack = FrameTime
+	// Of the cushions between callbacks and pump.
+	cushionStep = FrameTime / 2
+	cushionMost = 4 * FrameTime
 	// backlog is how much more than needed may wait before it is thrown away.
 	backlog = 30 * time.Millisecond
 )
@@ -65,7 +66,7 @@ type capture struct {
 	ratio  float64 // nominal step of rs
 	raw    []int16
 	pcm    []float32
-	extra  int // samples that wait in addition, after gaps
+	extra  cushion
 	primed bool
 	splice bool // the next frame follows a cut
 
@@ -82,6 +83,7 @@ func (c *capture) start(rate int) {
 	most := rate / 20
 	c.rs = newResampler(float64(rate), SampleRate, most)
 	c.ratio, c.drift = c.rs.step, cardDrift()
+	c.extra = newCushion(c.samples(cushionStep), c.samples(cushionMost))
 	c.raw, c.pcm = make([]int16, most), make([]float32, most)
 }
 
@@ -106,9 +108,9 @@ func (c *capture) callback(pcm []int16, xrun bool) {
 func (c *capture) wanted(need int) int {
 	chunk, frame := int(c.chunk.Load()), c.samples(FrameTime)
 	if chunk <= frame {
-		return need + chunk + frame/2 + c.extra
+		return need + chunk + frame/2 + c.extra.size
 	}
-	return need + 3*chunk + c.extra
+	return need + 3*chunk + c.extra.size
 }
 
 // ready tells whether a read would take a frame from the ring.
@@ -133,7 +135,7 @@ func (c *capture) read(frame []float32, now time.Duration) {
 	switch {
 	case c.primed && level < need:
 		c.primed = false
-		c.extra = min(c.extra+c.samples(slack)/2, 4*c.samples(slack))
+		c.extra.gap()
 		c.xruns.Add(1)
 	case c.primed && excess > c.samples(backlog):
 		c.xruns.Add(1)
@@ -145,6 +147,9 @@ func (c *capture) read(frame []float32, now time.Duration) {
 	if !c.primed {
 		clear(frame)
 		return
+	}
+	if c.extra.frame() {
+		c.ref -= cushionStep // the drift loop takes it out, unheard
 	}
 	c.hold(c.time(c.ring.Len()) + since)
 	n := c.ring.Read(c.raw[:need])
@@ -187,8 +192,7 @@ type playback struct {
 	started atomic.Bool // enough has waited once: from now on a gap is a fault
 	gaps    atomic.Int64
 	seen    int64 // gaps that extra knows of
-	extra   int   // samples added to what waits, after gaps
-	calm    int   // frames since the last one
+	extra   cushion
 }
 
 func (p *playback) start(rate int) {
@@ -196,6 +200,7 @@ func (p *playback) start(rate int) {
 	if rate != SampleRate {
 		p.rs = newResampler(SampleRate, float64(rate), 2*Frame)
 	}
+	p.extra = newCushion(p.samples(cushionStep), p.samples(cushionMost))
 	n := rate/50 + 64
 	p.raw, p.pcm = make([]int16, n), make([]float32, n)
 }
@@ -220,28 +225,10 @@ func (p *playback) callback(pcm []int16, xrun bool) {
 	p.wake()
 }
 
-// enough is how much should wait, in samples: the next callback and the slack
-// after it, more after gaps.
+// enough is how much should wait, in samples: the next callback, and what gaps
+// have taught. The pump has the time between two callbacks to see to it.
 func (p *playback) enough() int {
-	return max(int(p.chunk.Load()), p.samples(FrameTime)) + p.samples(slack) + p.extra
-}
-
-const (
-	// patience is how many frames without a gap make what waits smaller again.
-	patience = 3000
-	// mostExtra bounds what gaps add.
-	mostExtra = 40 * time.Millisecond
-)
-
-// learn makes more wait after a gap, less after half a minute without one.
-func (p *playback) learn() {
-	step := p.samples(slack) / 2
-	if n := p.gaps.Load(); n != p.seen {
-		p.seen, p.calm = n, 0
-		p.extra = min(p.extra+step, p.samples(mostExtra))
-	} else if p.calm++; p.calm >= patience {
-		p.calm, p.extra = 0, max(p.extra-step, 0)
-	}
+	return max(int(p.chunk.Load()), p.samples(FrameTime)) + p.extra.size
 }
 
 // hungry tells whether a frame is due.
@@ -254,7 +241,12 @@ func (p *playback) ahead() time.Duration {
 
 // write appends a frame, unless the device has stopped taking any.
 func (p *playback) write(frame []float32) {
-	p.learn()
+	if n := p.gaps.Load(); n != p.seen {
+		p.seen = n
+		p.extra.gap()
+	} else {
+		p.extra.frame()
+	}
 	if p.ring.Len() > p.enough()+p.samples(backlog) {
 		return
 	}

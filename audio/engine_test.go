@@ -490,6 +490,37 @@ func TestPromptsAndDeadMicrophone(t *testing.T) {
 	})
 }
 
+// What the engine adds to the way from mouth to ear: from the microphone's
+// callback to the packet that it completes, and from a packet to the
+// loudspeaker's callback.
+func TestLatency(t *testing.T) {
+	d := newFakeDriver()
+	inHouse(t, audio.Config{}, d, func(h *house) {
+		l := newFakeLink("PCMU", 8000)
+		defer close(l.quit)
+		h.Connect(l, true)
+		time.Sleep(time.Second)
+		if ms := h.clickDelay(l); ms > 25*time.Millisecond {
+			t.Errorf("microphone: %v", ms)
+		}
+		d.heard()
+		t0 := time.Now()
+		h.talk(l, "PCMU", 1000, 20*time.Millisecond)
+		for time.Since(t0) < time.Second {
+			time.Sleep(time.Millisecond)
+			for _, v := range d.heard() {
+				if v > 0.1 {
+					if ms := time.Since(t0); ms > 35*time.Millisecond {
+						t.Errorf("loudspeaker: %v", ms)
+					}
+					return
+				}
+			}
+		}
+		t.Error("nothing was heard")
+	})
+}
+
 func TestNewRefuses(t *testing.T) {
 	for name, cfg := range map[string]audio.Config{
 		"region": {Region: "atlantis"}, "complexity": {Complexity: 11}, "bitrate": {Bitrate: -5},

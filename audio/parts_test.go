@@ -240,3 +240,41 @@ func TestPitchConcealer(t *testing.T) {
 		}
 	}
 }
+
+// Gaps make the cushion larger, calm makes it smaller, and a trial of less that
+// failed is not repeated soon.
+func TestCushion(t *testing.T) {
+	c := newCushion(240, 960)
+	calm := func() (n int) {
+		for ; !c.frame(); n++ {
+			if n > 10*calmMost {
+				t.Fatal("never smaller")
+			}
+		}
+		return n
+	}
+	for range 10 {
+		c.gap()
+	}
+	if c.size != 960 {
+		t.Errorf("%d samples after ten gaps", c.size)
+	}
+	if n := calm(); c.size != 720 || n > calmLeast {
+		t.Errorf("%d samples after %d calm frames", c.size, n)
+	}
+	c.gap()
+	if n := calm(); n < 2*calmLeast-2 {
+		t.Errorf("tried again after %d frames", n)
+	}
+	for c.size > 0 {
+		calm()
+	}
+	for range 3 * calmMost {
+		if c.frame() {
+			t.Fatal("smaller than nothing")
+		}
+	}
+	if c.after != calmLeast {
+		t.Errorf("waits for %d frames after long calm", c.after)
+	}
+}
