@@ -43,7 +43,7 @@ func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out []float3
 // testLength shortens a simulation where the race detector makes it slow.
 func testLength(d time.Duration) time.Duration {
 	if raceDetector {
-		return d / 4
+		return d / 8
 	}
 	return d
 }

@@ -43,7 +43,7 @@ func TestAGC(t *testing.T) {
 	} {
 		a, s := agc{}, scene{rng: rand.New(rand.NewPCG(1, 1)), noise: c.noise, voice: c.voice}
 		var g, last float64
-		for range 3000 {
+		for range 2000 {
 			g = a.adapt(s.frame(), c.far)
 			if d := math.Abs(g - last); d > 0.1 {
 				t.Fatalf("%s: the gain jumps by %.2f dB", c.name, d)

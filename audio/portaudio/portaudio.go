@@ -207,16 +207,14 @@ func match(name string, names []string) (int, error) {
 	if i := slices.Index(names, name); i >= 0 {
 		return i, nil
 	}
-	found := -1
+	found, full := -1, ""
 	for i, n := range names {
-		if !strings.Contains(strings.ToLower(n), strings.ToLower(name)) {
-			continue
-		}
-		if found >= 0 && names[found] != n {
-			return 0, fmt.Errorf("%q could be %q or %q; write more of the name: %w", name, names[found], n, audio.ErrNoDevice)
-		}
-		if found < 0 {
-			found = i
+		switch {
+		case !strings.Contains(strings.ToLower(n), strings.ToLower(name)):
+		case found < 0:
+			found, full = i, n
+		case n != full:
+			return 0, fmt.Errorf("%q could be %q or %q; write more of the name: %w", name, full, n, audio.ErrNoDevice)
 		}
 	}
 	if found >= 0 {

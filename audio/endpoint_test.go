@@ -1,0 +1,94 @@
+package audio
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// cardDriver is a sound system that sees new cards only when nothing is open.
+type cardDriver struct {
+	mic     bool // plugged in
+	seen    bool // when the system looked
+	open    int
+	history []string
+}
+
+type cardStream struct {
+	d    *cardDriver
+	dir  Direction
+	quit chan struct{}
+}
+
+func (d *cardDriver) Devices() ([]DeviceInfo, error) { return nil, nil }
+func (d *cardDriver) Stale() bool                    { return d.open > 0 && d.mic != d.seen }
+
+func (d *cardDriver) Open(dir Direction, _ string, cb Callback) (Stream, error) {
+	if d.open == 0 {
+		d.seen = d.mic
+	}
+	if dir == In && !d.seen {
+		return nil, fmt.Errorf("microphone: %w", ErrNoDevice)
+	}
+	d.open++
+	d.history = append(d.history, "open "+dir.String())
+	s := &cardStream{d, dir, make(chan struct{})}
+	go func() {
+		pcm := make([]int16, Frame)
+		for {
+			select {
+			case <-s.quit:
+				return
+			case <-time.After(FrameTime):
+				cb(pcm, false)
+			}
+		}
+	}()
+	return s, nil
+}
+
+func (s *cardStream) Info() StreamInfo { return StreamInfo{Device: s.dir.String(), Rate: SampleRate} }
+
+func (s *cardStream) Close() error {
+	close(s.quit)
+	s.d.open--
+	s.d.history = append(s.d.history, "close "+s.dir.String())
+	return nil
+}
+
+// A microphone that is plugged in later, as another card, is seen only when the
+// loudspeaker is closed for a moment; and only then is it closed.
+func TestNewCardIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &cardDriver{}
+		e, err := New(Config{Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go e.keep.run(ctx)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if !slices.Equal(d.history, []string{"open output"}) || e.Status().Input.OK {
+			t.Errorf("without a microphone: %v, %+v", d.history, e.Status().Input)
+		}
+		d.mic = true
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		want := []string{"open output", "close output", "open output", "open input"}
+		if !slices.Equal(d.history, want) || !e.Status().Input.OK || !e.Status().Output.OK {
+			t.Errorf("with a microphone: %v", d.history)
+		}
+		time.Sleep(10 * time.Second)
+		cancel()
+		synctest.Wait()
+		if want = append(want, "close output", "close input"); !slices.Equal(d.history, want) {
+			t.Errorf("at the end: %v", d.history)
+		}
+		time.Sleep(time.Second) // the fake's callbacks end
+	})
+}
