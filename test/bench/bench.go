@@ -242,7 +242,8 @@ func (p *parties) cost(ctx context.Context, length time.Duration) ([]result, err
 		{what: "memory in a call (RSS)", unit: "MB", ours: ours.rss, ref: ref.rss, limit: 40},
 		{what: "memory in a call (PSS)", unit: "MB", ours: ours.pss, ref: ref.pss},
 		{what: "CPU in a call", unit: "% of a core", ours: ours.cpu, ref: ref.cpu, ratioLimit: 2},
-		{what: "the same without echo canceller", unit: "% of a core", ours: plain.cpu, ref: ref.cpu},
+		{what: "wake-ups in a call", unit: "per second", ours: ours.wakes, ref: ref.wakes},
+		{what: "CPU without echo canceller", unit: "% of a core", ours: plain.cpu, ref: ref.cpu},
 	}, nil
 }
 
@@ -271,7 +272,7 @@ func (p *parties) startDoor(ctx context.Context, keys map[string]string) error {
 	return err
 }
 
-type load struct{ rss, pss, cpu float64 } // MB, MB, percent of a core
+type load struct{ rss, pss, cpu, wakes float64 } // MB, MB, percent of a core, per second
 
 // measure waits until the callee talks and then watches a process.
 func (p *parties) measure(ctx context.Context, pid int, length time.Duration) (load, error) {
@@ -291,7 +292,8 @@ func (p *parties) measure(ctx context.Context, pid int, length time.Duration) (l
 		return load{}, ctx.Err()
 	}
 	to, err := lab.UsageOf(pid)
-	return load{rss: float64(to.RSS) / 1000, pss: float64(to.PSS) / 1000, cpu: lab.Load(from, to)}, err
+	return load{rss: float64(to.RSS) / 1000, pss: float64(to.PSS) / 1000, cpu: lab.Load(from, to),
+		wakes: float64(to.Wakes-from.Wakes) / to.At.Sub(from.At).Seconds()}, err
 }
 
 // report prints the table. A goal that is missed is marked, not an error: a busy

@@ -17,6 +17,7 @@ type Usage struct {
 	PSS     int           // kB; shared pages by share
 	Files   int           // open descriptors
 	Threads int
+	Wakes   int // voluntary context switches of all threads that live
 }
 
 // UsageOf reads the usage of a process from /proc.
@@ -56,10 +57,32 @@ func UsageOf(pid int) (Usage, error) {
 		return u, fmt.Errorf("usage of process %d: %w", pid, err)
 	}
 	u.Files = len(fds)
+	u.Wakes = wakes(dir)
 	return u, nil
 }
 
 // Load is the share of one core that was used between two readings, in percent.
 func Load(from, to Usage) float64 {
 	return 100 * float64(to.CPU-from.CPU) / float64(to.At.Sub(from.At))
+}
+
+// wakes sums up how often the threads of a process went to sleep by themselves.
+func wakes(dir string) int {
+	tasks, err := filepath.Glob(filepath.Join(dir, "task", "*", "status"))
+	if err != nil {
+		return 0
+	}
+	sum := 0
+	for _, task := range tasks {
+		status, err := os.ReadFile(task)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		for line := range strings.Lines(string(status)) {
+			if n, ok := strings.CutPrefix(line, "voluntary_ctxt_switches:"); ok {
+				sum += number(strings.TrimSpace(n))
+			}
+		}
+	}
+	return sum
 }
