@@ -14,11 +14,18 @@ type press struct {
 // edge itself, so that the visitor's lamp is on before the finger is off.
 type buttons struct {
 	cfg  []ButtonConfig
-	down map[string]time.Time // waiting to become short or long
+	down map[string]held // waiting to become short or long
+}
+
+// held is a button that is down. How long it is held counts from when the door
+// heard of it: edges that come late come one right after the other, and a short
+// press must not become a long one between them.
+type held struct {
+	at, heard time.Time
 }
 
 func newButtons(cfg []ButtonConfig) buttons {
-	return buttons{cfg: cfg, down: map[string]time.Time{}}
+	return buttons{cfg: cfg, down: map[string]held{}}
 }
 
 func (b *buttons) find(input string) (ButtonConfig, bool) {
@@ -30,21 +37,21 @@ func (b *buttons) find(input string) (ButtonConfig, bool) {
 	return ButtonConfig{}, false
 }
 
-func (b *buttons) edge(e Edge) (press, bool) {
+func (b *buttons) edge(e Edge, now time.Time) (press, bool) {
 	c, ok := b.find(e.Input)
 	if !ok {
 		return press{}, false
 	}
-	since, held := b.down[e.Input]
+	was, down := b.down[e.Input]
 	delete(b.down, e.Input)
 	switch {
 	case e.Active && c.Long.Do == Nothing:
 		return press{button: c, at: e.At}, true
 	case e.Active:
-		b.down[e.Input] = e.At
+		b.down[e.Input] = held{at: e.At, heard: now}
 		return press{}, false
-	case held:
-		return press{button: c, at: since}, true
+	case down:
+		return press{button: c, at: was.at, long: e.At.Sub(was.at) >= c.LongAfter}, true
 	default:
 		return press{}, false
 	}
@@ -53,9 +60,9 @@ func (b *buttons) edge(e Edge) (press, bool) {
 // due returns a press that has become long.
 func (b *buttons) due(now time.Time) (press, bool) {
 	for _, c := range b.cfg {
-		if since, ok := b.down[c.Input]; ok && now.Sub(since) >= c.LongAfter {
+		if h, ok := b.down[c.Input]; ok && now.Sub(h.heard) >= c.LongAfter {
 			delete(b.down, c.Input)
-			return press{button: c, at: since, long: true}, true
+			return press{button: c, at: h.at, long: true}, true
 		}
 	}
 	return press{}, false
@@ -64,13 +71,21 @@ func (b *buttons) due(now time.Time) (press, bool) {
 // next is when due has something to do; zero if nothing is held.
 func (b *buttons) next() (t time.Time) {
 	for _, c := range b.cfg {
-		if since, ok := b.down[c.Input]; ok {
-			if at := since.Add(c.LongAfter); t.IsZero() || at.Before(t) {
+		if h, ok := b.down[c.Input]; ok {
+			if at := h.heard.Add(c.LongAfter); t.IsZero() || at.Before(t) {
 				t = at
 			}
 		}
 	}
 	return t
+}
+
+// title is what people call the button.
+func (c *ButtonConfig) title() string {
+	if c.Label != "" {
+		return c.Label
+	}
+	return c.Input
 }
 
 // meaning is what a press brings about in a state. While the door is called, a

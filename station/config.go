@@ -67,6 +67,30 @@ const (
 	Disturb       // switch do-not-disturb over
 )
 
+// word names a deed in the snapshot.
+func (d Deed) word() string {
+	switch d {
+	case Dial:
+		return "call"
+	case Answer:
+		return "answer"
+	case HangUp:
+		return "hangup"
+	case Extend:
+		return "extend"
+	case SendDTMF:
+		return "dtmf"
+	case Release:
+		return "open"
+	case Toggle:
+		return "toggle"
+	case Disturb:
+		return "dnd"
+	default:
+		return "none"
+	}
+}
+
 // TargetConfig is somebody to call: a person, a group that the server knows, or
 // a list that is tried in order.
 type TargetConfig struct {
@@ -113,6 +137,7 @@ const (
 type DoorConfig struct {
 	Access      AccessConfig
 	Pulses      map[string]time.Duration // how long each relay stays energised
+	Lights      []string                 // relays that open nothing: neither blocked nor audited
 	HangupAfter time.Duration            // hang up so long after the door was opened in a call; 0: do not
 	TamperBlock time.Duration            // how long relays are blocked after tampering; 0 means 30 min
 }
@@ -136,6 +161,20 @@ const (
 	TamperContact                    // the housing of the door station: blocks relays
 	AlarmContact                     // anything else that is an alarm
 )
+
+// word names what a contact watches in the snapshot.
+func (k ContactKind) word() string {
+	switch k {
+	case DoorContact:
+		return "door"
+	case TamperContact:
+		return "tamper"
+	case AlarmContact:
+		return "alarm"
+	default:
+		return "nothing"
+	}
+}
 
 // Audit is one attempt to open something. It never holds the digits.
 type Audit struct {

@@ -122,6 +122,14 @@ func (c *contact) end() []alarmChange {
 	return []alarmChange{{key: "alarm." + c.cfg.Input, kind: kind, text: c.cfg.Label + ": over", over: true}}
 }
 
+// show is the contacts for a snapshot.
+func (cs *contacts) show() (out []Contact) {
+	for _, c := range cs.list {
+		out = append(out, Contact{Input: c.cfg.Input, Label: c.cfg.Label, Watches: c.cfg.Kind.word(), Active: c.active, Since: c.since, Alarm: c.alarm})
+	}
+	return out
+}
+
 // raise shows, logs and tells an alarm, or its end.
 func (s *Station) raise(a alarmChange) {
 	s.log.Warn("alarm", "key", a.key, "kind", a.kind, "text", a.text, "over", a.over)

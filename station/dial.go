@@ -30,6 +30,9 @@ func (s *Station) plan(target string, now time.Time) (out []attempt) {
 		seen = append(seen, name)
 		i := slices.IndexFunc(s.cfg.Targets, func(t TargetConfig) bool { return t.Name == name })
 		if i < 0 {
+			if s.access.mem.DoNotDisturb && name == target {
+				return out
+			}
 			return append(out, attempt{user: name, ring: s.cfg.Call.RingTime})
 		}
 		t := s.cfg.Targets[i]
@@ -125,7 +128,7 @@ func (s *Station) failed(t *trip, e Ending) stateFn {
 // nobody ends a trip without a conversation.
 func (s *Station) nobody(t *trip, e Ending) stateFn {
 	if e.Cause != CauseShutdown && e.Cause != CauseCancelled {
-		s.notify(NoticeMissed, s.rec.ID, "a visitor pressed "+t.button.Input+" and reached nobody: "+string(e.Cause), false)
+		s.notify(NoticeMissed, s.rec.ID, "a visitor pressed "+t.button.title()+" and reached nobody: "+string(e.Cause), false)
 	}
 	s.rest(t.button)
 	return s.finish(e)

@@ -2,6 +2,7 @@ package station
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -40,6 +41,12 @@ func (s *Station) digit(d rune) Cause {
 func (s *Station) release(relay string, a Audit) {
 	a.Relay = relay
 	pulse := s.cfg.Door.Pulses[relay]
+	if slices.Contains(s.cfg.Door.Lights, relay) {
+		if err := s.board.PulseRelay(relay, pulse); err != nil {
+			s.log.Error("relay could not be switched", "relay", relay, "by", a.User, "error", err)
+		}
+		return
+	}
 	err := s.blocked(time.Now())
 	if err == nil {
 		err = s.board.PulseRelay(relay, pulse)

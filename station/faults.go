@@ -13,6 +13,7 @@ const (
 	codeSound        = 3 // no microphone or loudspeaker
 	codeBoard        = 4 // a button, lamp or relay cannot be used
 	codeAlarm        = 5 // a contact, or too many wrong codes
+	// 6 is a notice that could not be delivered, reported through SetFault.
 )
 
 type faultChange struct {
@@ -103,6 +104,11 @@ func (fs *faultSet) list() []Fault {
 		return a.Since.Compare(b.Since)
 	})
 	return all
+}
+
+// alarm reports whether anything is an alarm.
+func (fs *faultSet) alarm() bool {
+	return slices.ContainsFunc(slices.Concat(fs.reported, fs.derived), func(f Fault) bool { return f.Code == codeAlarm })
 }
 
 // code is the blink code of the gravest fault; 0 if all is well.

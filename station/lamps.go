@@ -20,6 +20,8 @@ const (
 	ShowMic    LampRole = "mic"    // the microphone is live
 	ShowDoor   LampRole = "door"   // the door is released
 	ShowFault  LampRole = "fault"  // code of the gravest fault
+	ShowAlarm  LampRole = "alarm"  // fast: a contact, tampering, too many wrong codes
+	ShowDND    LampRole = "dnd"    // do-not-disturb is on
 )
 
 // facts is what lamps are decided by.
@@ -30,6 +32,8 @@ type facts struct {
 	micLive    bool
 	open       bool
 	code       int // blink code of the gravest fault, 0 for none
+	alarm      bool
+	dnd        bool
 }
 
 // pattern decides what a lamp shows.
@@ -51,6 +55,12 @@ func (r LampRole) pattern(f facts) Pattern {
 		if f.code > 0 {
 			return Blink(f.code)
 		}
+	case ShowAlarm:
+		if f.alarm {
+			return LampFast
+		}
+	case ShowDND:
+		return onIf(f.dnd)
 	}
 	return LampOff
 }
@@ -104,6 +114,8 @@ func (s *Station) showLamps() {
 		micLive:    s.state == Talking,
 		open:       time.Now().Before(s.doorOpenUntil()),
 		code:       s.faults.code(),
+		alarm:      s.faults.alarm(),
+		dnd:        s.access.mem.DoNotDisturb,
 	}
 	for _, l := range s.cfg.Lamps {
 		p := l.Shows.pattern(f)

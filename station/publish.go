@@ -44,13 +44,25 @@ func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
 		snap.Call = &rec
 	}
 	snap.Door, snap.Runtime = s.doorState(now), cost()
-	for _, b := range s.cfg.Buttons {
-		snap.Buttons = append(snap.Buttons, Button{Input: b.Input, Label: b.Label, Target: b.Press.Target})
-	}
+	snap.Buttons, snap.Contacts = s.meanings, s.contacts.show()
 	next := &publication{snap: snap, changed: make(chan struct{})}
 	if old := s.pub.Swap(next); old != nil {
 		close(old.changed)
 	}
+}
+
+// meanings says what every button does.
+func meanings(cfg *Config) (out []Button) {
+	for _, b := range cfg.Buttons {
+		v := Button{Input: b.Input, Label: b.Label, Does: b.Press.Do.word(), Target: b.Press.Target, Relay: b.Press.Relay}
+		for _, t := range cfg.Targets {
+			if t.Name == v.Target {
+				v.TargetLabel = t.Label
+			}
+		}
+		out = append(out, v)
+	}
+	return out
 }
 
 func (s *Station) doorState(now time.Time) DoorState {

@@ -19,6 +19,7 @@ type Snapshot struct {
 	Board        BoardState   `json:"board"`
 	Door         DoorState    `json:"door"`
 	Buttons      []Button     `json:"buttons"`
+	Contacts     []Contact    `json:"contacts"`
 	Runtime      Runtime      `json:"runtime"`
 	Faults       []Fault      `json:"faults"` // what is wrong now, oldest first
 }
@@ -158,9 +159,22 @@ type DoorState struct {
 
 // Button is what pressing an input means.
 type Button struct {
-	Input  string `json:"input"`
-	Label  string `json:"label"`
-	Target string `json:"target"`
+	Input       string `json:"input"`
+	Label       string `json:"label"`
+	Does        string `json:"does"`             // a short press without a call: "call", "open", "toggle", "answer", "dnd", "none"
+	Target      string `json:"target,omitempty"` // whom it calls
+	TargetLabel string `json:"targetLabel,omitempty"`
+	Relay       string `json:"relay,omitempty"` // what it opens or toggles
+}
+
+// Contact is an input that is watched.
+type Contact struct {
+	Input   string    `json:"input"`
+	Label   string    `json:"label"`
+	Watches string    `json:"watches"` // "door", "tamper", "alarm", "nothing"
+	Active  bool      `json:"active"`  // open, tampered with, alarm
+	Since   time.Time `json:"since,omitzero"`
+	Alarm   string    `json:"alarm,omitempty"` // "held", "forced", "tamper", "active"; "" for none
 }
 
 // Fault is something that is wrong now and that somebody can mend.

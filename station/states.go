@@ -183,7 +183,7 @@ func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateF
 				}
 			}
 		}
-		if after := s.cfg.Door.HangupAfter; after > 0 && limits.opened.at.IsZero() && !s.rec.Opened.IsZero() {
+		if after := s.cfg.Door.HangupAfter; after > 0 && !s.rec.Opened.IsZero() {
 			limits.opened.at = s.rec.Opened.Add(after)
 		}
 	}

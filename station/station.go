@@ -33,6 +33,7 @@ type Station struct {
 	calls    []Record
 	faults   faultSet
 	buttons  buttons
+	meanings []Button // of the buttons, for every snapshot
 	contacts contacts
 	access   *access
 	rested   map[string]time.Time // when each button may call again
@@ -65,6 +66,7 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		state:    Idle,
 		reg:      Registration{State: RegOff, Since: now},
 		buttons:  newButtons(cfg.Buttons),
+		meanings: meanings(&cfg),
 		contacts: newContacts(cfg.Contacts),
 		access:   newAccess(cfg.Door.Access, cfg.Memory, cfg.Ports.ClockKnown),
 		rested:   map[string]time.Time{},

@@ -122,12 +122,22 @@ func (s *Station) edge(e Edge) (occurrence, bool) {
 		}
 		return occurrence{}, false
 	}
-	p, ok := s.buttons.edge(e)
+	now := time.Now()
+	if late := now.Sub(e.At); e.Active && late > max(s.cfg.Call.Hold, leastLate) {
+		s.log.Warn("press ignored: it was delivered too late", "button", e.Input, "late", late.Round(time.Millisecond))
+		return occurrence{}, false
+	}
+	p, ok := s.buttons.edge(e, now)
 	if !ok {
 		return occurrence{}, false
 	}
 	return s.act(p)
 }
+
+// leastLate is how late a press may come in any case: debouncing and a busy
+// machine take their time. Whoever pressed longer ago than a press is kept has
+// gone, and nobody must be rung, and no door opened, for them.
+const leastLate = 2 * time.Second
 
 // act carries a press out, or hands it to the state if that must decide.
 func (s *Station) act(p press) (occurrence, bool) {

@@ -61,6 +61,9 @@ func doorConfig(c *configs.Config) station.DoorConfig {
 	}
 	for _, r := range c.Relays {
 		out.Pulses[r.Name] = r.Pulse
+		if r.Latching {
+			out.Lights = append(out.Lights, r.Name)
+		}
 	}
 	return out
 }
