@@ -54,6 +54,26 @@ func (s *Server) postPress(w http.ResponseWriter, r *http.Request) {
 	done(w, r)
 }
 
+// postSet makes an input of the simulated board active or inactive until further
+// notice: a contact, such as that of a door.
+func (s *Server) postSet(w http.ResponseWriter, r *http.Request) {
+	name, ok := s.pressable(w, r)
+	if !ok {
+		return
+	}
+	active := r.PostForm.Get("active")
+	if active != "true" && active != "false" {
+		s.refuse(w, r, http.StatusBadRequest, "The form field active is true or false.")
+		return
+	}
+	s.cfg.Log.Info("status page: contact", "input", name, "active", active, "from", r.RemoteAddr)
+	if err := s.panel.Set(name, active == "true"); err != nil {
+		s.refuse(w, r, http.StatusServiceUnavailable, sentence("the contact could not be moved: "+err.Error()))
+		return
+	}
+	done(w, r)
+}
+
 // postHold keeps a button of the simulated board pressed for as long as the
 // request lives: a dead man's handle. However the browser goes away, the button
 // comes up again, at the latest after maxHold.

@@ -145,6 +145,8 @@ func full(st station.State, reg station.RegState) *station.Snapshot {
 	s.Runtime = station.Runtime{Goroutines: 20, HeapBytes: 7 << 20}
 	s.Board.Inputs[0].Glitches = 900
 	s.Board.Inputs = append(s.Board.Inputs, station.Input{Name: "contact", Active: true, Error: "taken"})
+	s.Board.Inputs = append(s.Board.Inputs, station.Input{Name: "leaf", Active: true})
+	s.Contacts = []station.Contact{{Input: "leaf", Label: "Main entrance", Watches: "door", Active: true, Since: s.Time, Alarm: "held"}}
 	s.Board.Relays[0] = station.Relay{Name: "door", On: true, Until: s.Time.Add(time.Second), Error: "x"}
 	s.Faults = []station.Fault{{Key: "sound.input", Text: "no microphone", Remedy: "plug it in", Since: s.Time}}
 	return s
@@ -167,7 +169,8 @@ func poison(s *station.Snapshot) {
 	s.Board.Inputs[0].Name = `"><img src=x onerror=alert(1)>` // sent back as it is: only escaped
 	s.Board.Lamps[0] = station.Lamp{Name: evil, Pattern: evil}
 	s.Board.Relays[0].Name = evil
-	s.Buttons[0] = station.Button{Input: evil, Label: evil, Target: evil}
+	s.Buttons[0] = station.Button{Input: evil, Label: evil, Target: evil, TargetLabel: evil, Does: evil, Relay: evil}
+	s.Contacts[0] = station.Contact{Input: "leaf", Label: evil, Watches: evil, Alarm: evil}
 	s.Faults[0] = station.Fault{Key: evil, Text: evil, Remedy: evil}
 }
 
@@ -210,7 +213,7 @@ func TestThePageTells(t *testing.T) {
 		"USB: does not work", "Unplugged.", // sound
 		"wss://pbx.example.lan", "1000", // registration
 		"refused by the far end (603 Decline)", "Answer → heard", // ledger
-		"Miller", "900", "check cable and contact", "Taken.", // inputs
+		"Miller", "Main entrance", "held open", "900", "check cable and contact", "Taken.", // inputs
 		"intercomd 0.1.0", "up 1 h", "7 MB heap", "21 %",
 	} {
 		if !strings.Contains(d.text, want) {

@@ -130,9 +130,9 @@ func TestCrossSiteCommandsAreRefused(t *testing.T) {
 		{"another port of this machine", []string{"Origin", "http://127.0.0.1:9999"}, 403},
 		{"a page without origin", []string{"Origin", "null"}, 403},
 	} {
-		for _, path := range []string{"/call/hangup", "/panel/press"} {
+		for _, path := range []string{"/call/hangup", "/panel/press", "/panel/set"} {
 			st, panel := newStation(sample()), newPanel()
-			w := ask(newServer(st, panel), "POST", path, strings.NewReader("input=bell"),
+			w := ask(newServer(st, panel), "POST", path, strings.NewReader("input=bell&active=true"),
 				append(tc.header, "Content-Type", form, "Accept", asHTML)...)
 			if w.Code != tc.want {
 				t.Errorf("%s, %s: %d, want %d", path, tc.name, w.Code, tc.want)
@@ -218,9 +218,41 @@ func TestPress(t *testing.T) {
 	}
 }
 
+func TestContactsStay(t *testing.T) {
+	for _, tc := range []struct {
+		body string
+		want int
+		move move
+	}{
+		{"input=bell&active=true", 204, move{input: "bell", down: true}},
+		{"input=bell&active=false", 204, move{input: "bell"}},
+		{"input=bell", 400, move{}},
+		{"input=bell&active=1", 400, move{}},
+		{"input=leaf&active=true", 404, move{}},
+	} {
+		panel := newPanel()
+		w := ask(newServer(newStation(sample()), panel), "POST", "/panel/set", strings.NewReader(tc.body),
+			"Content-Type", form, "Accept", "application/json")
+		var got move
+		if len(panel.moves) > 0 {
+			got = <-panel.moves
+		}
+		if w.Code != tc.want || got != tc.move {
+			t.Errorf("%s: %d, %+v", tc.body, w.Code, got)
+		}
+	}
+	panel := newPanel()
+	panel.err = errors.New("too many changes")
+	w := ask(newServer(newStation(sample()), panel), "POST", "/panel/set", strings.NewReader("input=bell&active=true"),
+		"Content-Type", form, "Accept", "application/json")
+	if w.Code != 503 || !strings.Contains(w.Body.String(), "could not be moved") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestWithoutPanelNothingCanBePressed(t *testing.T) {
 	s := newServer(newStation(sample()), nil)
-	for _, path := range []string{"/panel/press", "/panel/hold"} {
+	for _, path := range []string{"/panel/press", "/panel/hold", "/panel/set"} {
 		if w := ask(s, "POST", path, strings.NewReader("input=bell"), "Content-Type", form); w.Code != 404 {
 			t.Errorf("%s: %d, want 404", path, w.Code)
 		}

@@ -169,6 +169,7 @@ func (s *Server) Handler() http.Handler {
 	if s.panel != nil {
 		mux.HandleFunc("POST /panel/press", s.postPress)
 		mux.HandleFunc("POST /panel/hold", s.postHold)
+		mux.HandleFunc("POST /panel/set", s.postSet)
 	}
 	return s.guard(mux)
 }

@@ -13,13 +13,19 @@ type panelView struct {
 	Press   bool // the buttons can be pressed from here
 	Driver  string
 	Buttons []buttonView
+	Contact []contactView // can be moved from here
 	Lamps   []lampView
 	Relays  []relayView
 }
 
 type buttonView struct {
-	Input, Label, Target string
-	Active               bool
+	Input, Label, Does string
+	Active             bool
+}
+
+type contactView struct {
+	Input, Label, State, Move string
+	Active                    bool
 }
 
 type lampView struct {
@@ -32,8 +38,8 @@ type relayView struct {
 }
 
 type inputView struct {
-	Name, Label, Target, State, Presses, Glitches, Error string
-	Active, Noisy                                        bool
+	Name, Label, Does, State, Presses, Glitches, Error string
+	Active, Noisy, Alarm                               bool
 }
 
 func newPanelView(snap *station.Snapshot, now time.Time, press bool) panelView {
@@ -44,12 +50,18 @@ func newPanelView(snap *station.Snapshot, now time.Time, press bool) panelView {
 		Driver: clean(b.Driver, maxName),
 	}
 	for _, in := range b.Inputs {
-		label, target := meaning(snap.Buttons, in.Name)
-		if label+target == "" && !v.Press {
-			continue // a contact: the table has it
+		if c, ok := contactOf(snap, in.Name); ok {
+			if v.Press {
+				v.Contact = append(v.Contact, newContactView(c, in.Active))
+			}
+			continue // the table has it
+		}
+		label, does := meaning(snap.Buttons, in.Name)
+		if label+does == "" && !v.Press {
+			continue
 		}
 		v.Buttons = append(v.Buttons, buttonView{
-			Input: in.Name, Label: orElse(label, clean(in.Name, maxName)), Target: target, Active: in.Active,
+			Input: in.Name, Label: orElse(label, clean(in.Name, maxName)), Does: does, Active: in.Active,
 		})
 	}
 	for _, l := range b.Lamps {
@@ -76,12 +88,16 @@ func newPanelView(snap *station.Snapshot, now time.Time, press bool) panelView {
 func newInputViews(snap *station.Snapshot) []inputView {
 	views := make([]inputView, 0, len(snap.Board.Inputs))
 	for _, in := range snap.Board.Inputs {
-		label, target := meaning(snap.Buttons, in.Name)
+		label, does := meaning(snap.Buttons, in.Name)
+		c, watched := contactOf(snap, in.Name)
+		if watched {
+			label, does = clean(c.Label, maxName), watchWords(c.Watches)
+		}
 		if label == in.Name {
 			label = ""
 		}
 		v := inputView{
-			Name: clean(in.Name, maxName), Label: label, Target: orElse(target, none),
+			Name: clean(in.Name, maxName), Label: label, Does: orElse(does, none),
 			State: "at rest", Active: in.Active,
 			Presses: count(in.Presses), Glitches: count(in.Glitches), Error: sentence(in.Error),
 			// More rejected edges than presses: cable, contact or debounce time want a look.
@@ -90,7 +106,9 @@ func newInputViews(snap *station.Snapshot) []inputView {
 		switch {
 		case in.Stuck:
 			v.State = "stuck"
-		case in.Active && label+target != "":
+		case watched:
+			v.State, v.Alarm = contactState(c, in.Active), c.Alarm != ""
+		case in.Active && label+does != "":
 			v.State = "pressed"
 		case in.Active:
 			v.State = "active"
@@ -101,13 +119,84 @@ func newInputViews(snap *station.Snapshot) []inputView {
 }
 
 // meaning finds what pressing an input does.
-func meaning(buttons []station.Button, input string) (label, target string) {
+func meaning(buttons []station.Button, input string) (label, does string) {
 	for _, b := range buttons {
-		if b.Input == input {
-			return clean(b.Label, maxName), clean(b.Target, maxName)
+		if b.Input != input {
+			continue
 		}
+		target, relay := clean(orElse(b.TargetLabel, b.Target), maxName), clean(b.Relay, maxName)
+		switch {
+		case b.Does == "open" && relay != "":
+			does = "opens " + relay
+		case b.Does == "toggle" && relay != "":
+			does = "switches " + relay
+		case b.Does == "answer":
+			does = "answers"
+		case b.Does == "dnd":
+			does = "do not disturb"
+		case target != "":
+			does = "calls " + target
+		}
+		return clean(b.Label, maxName), does
 	}
 	return "", ""
+}
+
+// contactOf finds the contact that an input is.
+func contactOf(snap *station.Snapshot, input string) (station.Contact, bool) {
+	for _, c := range snap.Contacts {
+		if c.Input == input {
+			return c, true
+		}
+	}
+	return station.Contact{}, false
+}
+
+func newContactView(c station.Contact, active bool) contactView {
+	v := contactView{Input: c.Input, Label: orElse(clean(c.Label, maxName), clean(c.Input, maxName)),
+		State: contactState(c, active), Active: active}
+	switch {
+	case c.Watches == "door" && active:
+		v.Move = "Close"
+	case c.Watches == "door":
+		v.Move = "Open"
+	case active:
+		v.Move = "Let go"
+	default:
+		v.Move = "Make contact"
+	}
+	return v
+}
+
+// contactState is how a contact is, and what is wrong about it.
+func contactState(c station.Contact, active bool) string {
+	switch {
+	case c.Alarm == "held":
+		return "held open"
+	case c.Alarm == "forced":
+		return "forced open"
+	case c.Alarm != "":
+		return "alarm"
+	case c.Watches == "door" && active:
+		return "open"
+	case c.Watches == "door":
+		return "closed"
+	case active:
+		return "active"
+	}
+	return "at rest"
+}
+
+func watchWords(watches string) string {
+	switch watches {
+	case "door":
+		return "watches the door"
+	case "tamper":
+		return "watches the housing"
+	case "alarm":
+		return "raises an alarm"
+	}
+	return "is shown"
 }
 
 // patternWords gives the class that animates a lamp and says the same in words.

@@ -284,6 +284,59 @@ func TestInputStates(t *testing.T) {
 	}
 }
 
+func TestContacts(t *testing.T) {
+	for _, tc := range []struct {
+		c                 station.Contact
+		active            bool
+		state, does, move string
+		alarm             bool
+	}{
+		{station.Contact{Watches: "door"}, false, "closed", "watches the door", "Open", false},
+		{station.Contact{Watches: "door"}, true, "open", "watches the door", "Close", false},
+		{station.Contact{Watches: "door", Alarm: "held"}, true, "held open", "watches the door", "Close", true},
+		{station.Contact{Watches: "door", Alarm: "forced"}, true, "forced open", "watches the door", "Close", true},
+		{station.Contact{Watches: "tamper", Alarm: "tamper"}, true, "alarm", "watches the housing", "Let go", true},
+		{station.Contact{Watches: "alarm"}, false, "at rest", "raises an alarm", "Make contact", false},
+		{station.Contact{Watches: "nothing"}, true, "active", "is shown", "Let go", false},
+	} {
+		s := with(func(s *station.Snapshot) {
+			tc.c.Input, tc.c.Label = "leaf", "Main entrance"
+			s.Board.Inputs, s.Contacts = []station.Input{{Name: "leaf", Active: tc.active}}, []station.Contact{tc.c}
+		})
+		in := newInputViews(s)[0]
+		if in.State != tc.state || in.Does != tc.does || in.Alarm != tc.alarm || in.Label != "Main entrance" {
+			t.Errorf("%+v: %+v", tc.c, in)
+		}
+		p := newPanelView(s, s.Time, true)
+		if len(p.Buttons) != 0 || len(p.Contact) != 1 || p.Contact[0].Move != tc.move || p.Contact[0].State != tc.state {
+			t.Errorf("%+v: panel %+v", tc.c, p)
+		}
+		if p := newPanelView(s, s.Time, false); len(p.Contact) != 0 {
+			t.Errorf("%+v: can be moved on a real board", tc.c)
+		}
+	}
+}
+
+func TestWhatButtonsDo(t *testing.T) {
+	for _, tc := range []struct {
+		b    station.Button
+		want string
+	}{
+		{station.Button{Does: "call", Target: "1001"}, "calls 1001"},
+		{station.Button{Does: "call", Target: "home", TargetLabel: "Family Mill"}, "calls Family Mill"},
+		{station.Button{Does: "open", Relay: "door"}, "opens door"},
+		{station.Button{Does: "toggle", Relay: "light"}, "switches light"},
+		{station.Button{Does: "dnd"}, "do not disturb"},
+		{station.Button{Does: "answer"}, "answers"},
+		{station.Button{Does: "none"}, ""},
+	} {
+		tc.b.Input = "a"
+		if _, got := meaning([]station.Button{tc.b}, "a"); got != tc.want {
+			t.Errorf("%+v: %q", tc.b, got)
+		}
+	}
+}
+
 func TestPatterns(t *testing.T) {
 	css, err := staticFiles.ReadFile("static/page.css")
 	if err != nil {
