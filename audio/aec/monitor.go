@@ -8,7 +8,7 @@ type monitor struct {
 	mic, lin, clean float32 // powers while the far end talks alone
 	far, echo       float32
 	cross, self     float32 // of prediction and microphone, and of the prediction
-	cross1, self1   float32 // the same over a fifth of a second
+	cross1, self1   float32 // the same over an eighth of a second
 	mic1            float32
 	astray          int // active frames in which the two had nothing in common
 	double          float32
@@ -68,11 +68,11 @@ func (m *monitor) unlike() float32 {
 	if m.self1 < 1e-4 || m.self1 < 0.4*m.mic1 {
 		return 0
 	}
-	return min(1, max(0, 2-m.cross1/(0.3*m.self1)))
+	return min(1, max(0, 2-m.cross1/(0.35*m.self1)))
 }
 
 func (m *monitor) lost(f frame) bool {
-	const keep, keep1 = 0.99, 0.95
+	const keep, keep1 = 0.99, 0.92
 	c, p := dot(f.echo, f.mic), dot(f.echo, f.echo)
 	m.cross = keep*m.cross + (1-keep)*c
 	m.self = keep*m.self + (1-keep)*p
