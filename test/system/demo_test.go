@@ -57,7 +57,7 @@ func TestDemoWithAPersonInTheBrowser(t *testing.T) {
 		phone+` && `+phone+`.registered && document.querySelectorAll("#buttons button").length === 2`)
 	shoot(t, page, "ringing")
 	step(button+`("answer").click()`, `!`+button+`("answer").hidden`)
-	step(button+`("open").click()`, `!`+button+`("open").hidden && document.getElementById("state").textContent === "Talking"`)
+	step(button+`("open").click()`, `!`+button+`("open").hidden && document.getElementById("state").textContent === "Talking" && `+phone+`.canDial()`)
 	step("", `document.getElementById("relay").textContent === "open"`)
 	shoot(t, page, "talking")
 	step(button+`("hangup").click()`, "true")

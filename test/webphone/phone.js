@@ -77,12 +77,17 @@ const phone = window.phone = { events: [], session: null, registered: false };
   phone.answer = () => { note('answer'); phone.ringing = false; phone.session.accept(); };
   phone.hangup = () => { note('hangup'); if (phone.session) phone.session.terminate(); };
   phone.dtmf = digits => phone.session.dtmf(digits);
+  // canDial tells whether digits can be sent: the media of the call must be up.
+  phone.canDial = () => {
+    const pc = phone.session && phone.session.sessionDescriptionHandler && phone.session.sessionDescriptionHandler.peerConnection;
+    return !!pc && pc.getSenders().some(s => s.dtmf && s.dtmf.canInsertDTMF);
+  };
   phone.stop = () => phone.ua.stop();
 
   el('answer').onclick = phone.answer;
   el('hangup').onclick = phone.hangup;
   el('call').onclick = () => phone.call(phone.options.door);
-  el('open').onclick = () => phone.dtmf(phone.options.openDigits);
+  el('open').onclick = () => phone.canDial() && phone.dtmf(phone.options.openDigits);
   window.addEventListener('pagehide', () => { if (phone.ua) phone.ua.stop(); });
 
   if (!new URLSearchParams(location.search).has('probe')) {
