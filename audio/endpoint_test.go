@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 // cardDriver is a sound system that sees new cards only when nothing is open.
 type cardDriver struct {
+	mu      sync.Mutex
 	mic     bool // plugged in
 	seen    bool // when the system looked
 	open    int
@@ -25,9 +27,29 @@ type cardStream struct {
 }
 
 func (d *cardDriver) Devices() ([]DeviceInfo, error) { return nil, nil }
-func (d *cardDriver) Stale() bool                    { return d.open > 0 && d.mic != d.seen }
+
+func (d *cardDriver) Stale() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.open > 0 && d.mic != d.seen
+}
+
+func (d *cardDriver) plugIn() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mic = true
+}
+
+// did is what was opened and closed so far.
+func (d *cardDriver) did() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.history)
+}
 
 func (d *cardDriver) Open(dir Direction, _ string, cb Callback) (Stream, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.open == 0 {
 		d.seen = d.mic
 	}
@@ -55,6 +77,8 @@ func (s *cardStream) Info() StreamInfo { return StreamInfo{Device: s.dir.String(
 
 func (s *cardStream) Close() error {
 	close(s.quit)
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
 	s.d.open--
 	s.d.history = append(s.d.history, "close "+s.dir.String())
 	return nil
@@ -73,21 +97,21 @@ func TestNewCardIsSeen(t *testing.T) {
 		go e.keep.run(ctx)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if !slices.Equal(d.history, []string{"open output"}) || e.Status().Input.OK {
-			t.Errorf("without a microphone: %v, %+v", d.history, e.Status().Input)
+		if !slices.Equal(d.did(), []string{"open output"}) || e.Status().Input.OK {
+			t.Errorf("without a microphone: %v, %+v", d.did(), e.Status().Input)
 		}
-		d.mic = true
+		d.plugIn()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		want := []string{"open output", "close output", "open output", "open input"}
-		if !slices.Equal(d.history, want) || !e.Status().Input.OK || !e.Status().Output.OK {
-			t.Errorf("with a microphone: %v", d.history)
+		if !slices.Equal(d.did(), want) || !e.Status().Input.OK || !e.Status().Output.OK {
+			t.Errorf("with a microphone: %v", d.did())
 		}
 		time.Sleep(10 * time.Second)
 		cancel()
 		synctest.Wait()
-		if want = append(want, "close output", "close input"); !slices.Equal(d.history, want) {
-			t.Errorf("at the end: %v", d.history)
+		if want = append(want, "close output", "close input"); !slices.Equal(d.did(), want) {
+			t.Errorf("at the end: %v", d.did())
 		}
 		time.Sleep(time.Second) // the fake's callbacks end
 	})

@@ -197,7 +197,7 @@ func TestLossIsConcealed(t *testing.T) {
 		}
 		level := 10 * math.Log10(e/float64(len(o.out)-SampleRate)/0.045)
 		t.Logf("codec %d: %d frames concealed, level %.2f dB, roughness %.3f at %v", c.codec, o.rcv.concealed, level, r, timeOf(at))
-		if o.rcv.concealed < 10 || math.Abs(level) > 0.7 || r > c.most {
+		if o.rcv.concealed < 5 || math.Abs(level) > 0.7 || r > c.most {
 			t.Errorf("codec %d: %d frames concealed, level %.2f dB, roughness %.3f", c.codec, o.rcv.concealed, level, r)
 		}
 	}
