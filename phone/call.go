@@ -182,6 +182,9 @@ func (c *Call) leave() {
 	if c.out.stop != nil {
 		c.out.stop()
 	}
+	if c.in.tx != nil {
+		c.in.tx.onCancel.Store(nil)
+	}
 	c.ua.release(c)
 	close(c.gone)
 }

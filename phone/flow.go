@@ -187,12 +187,25 @@ func clientKey(via *sip.ViaHeader, method sip.RequestMethod) string {
 type clientTx struct {
 	tx  *sip.ClientTx
 	req *sip.Request
-	on  func(*sip.Response, error)
-	end sync.Once // on has been told the final response or an error
 
 	mu   sync.Mutex
-	busy bool // a response is being delivered
-	dead bool // the transaction is over
+	on   func(*sip.Response, error) // nil once it was told the final response or an error
+	busy bool                       // a response is being delivered
+	dead bool                       // the transaction is over
+}
+
+// tell passes a response or an error on. The last one lets go of whoever waits: a
+// transaction outlives its call by half a minute.
+func (t *clientTx) tell(res *sip.Response, err error) {
+	t.mu.Lock()
+	on := t.on
+	if err != nil || !res.IsProvisional() {
+		t.on = nil
+	}
+	t.mu.Unlock()
+	if on != nil {
+		on(res, err)
+	}
 }
 
 // over tells the error of a transaction that ended without a final response; one
@@ -205,13 +218,11 @@ func (t *clientTx) over(f *flow, dead, busy bool) {
 	if !tell {
 		return
 	}
-	t.end.Do(func() {
-		err := errTimeout
-		if f.conn.Err() != nil {
-			err = errFlowLost
-		}
-		t.on(nil, err)
-	})
+	err := errTimeout
+	if f.conn.Err() != nil {
+		err = errFlowLost
+	}
+	t.tell(nil, err)
 }
 
 // start begins a client transaction. on is called for each response in order, the
@@ -244,11 +255,12 @@ func (f *flow) start(req *sip.Request, on func(*sip.Response, error)) (cancel fu
 	}
 	f.mu.Unlock()
 	if closed {
-		t.end.Do(func() {})
 		return nil, errFlowLost
 	}
 	if err := t.tx.Init(); err != nil {
-		t.end.Do(func() {})
+		t.mu.Lock()
+		t.on = nil
+		t.mu.Unlock()
 		t.tx.Terminate()
 		return nil, fmt.Errorf("%w: %w", errFlowLost, err)
 	}
@@ -279,14 +291,10 @@ func (f *flow) deliver(t *clientTx, res *sip.Response) {
 }
 
 func (f *flow) pass(t *clientTx, res *sip.Response) {
-	if res.IsProvisional() {
-		t.on(res, nil)
-		return
-	}
 	if t.req.Method == sip.INVITE && res.IsSuccess() {
 		f.acknowledge(t.req, res)
 	}
-	t.end.Do(func() { t.on(res, nil) })
+	t.tell(res, nil)
 }
 
 func (f *flow) acknowledge(req *sip.Request, res *sip.Response) bool {
@@ -347,8 +355,9 @@ type serverTx struct {
 	req   *sip.Request
 	tx    *sip.ServerTx
 	final atomic.Int32 // status of the final response
-	// onCancel is set by the receiver of an INVITE while it handles onRequest.
-	onCancel func(cancel *sip.Request)
+	// onCancel is told a CANCEL of this INVITE. The receiver sets it while it
+	// handles onRequest, and takes it away when it does not care any more.
+	onCancel atomic.Pointer[func(cancel *sip.Request)]
 }
 
 // respond sends a response; errors are those of a lost flow, which the flow's
@@ -460,8 +469,8 @@ func (f *flow) cancel(req *sip.Request) {
 		tx.reply(481)
 	default:
 		tx.reply(200)
-		if invite.onCancel != nil && invite.final.Load() == 0 {
-			invite.onCancel(req)
+		if tell := invite.onCancel.Load(); tell != nil && invite.final.Load() == 0 {
+			(*tell)(req)
 		}
 	}
 }

@@ -71,7 +71,8 @@ func (u *UA) onInvite(f *flow, tx *serverTx) {
 	}
 	c := newCall(u, callIDOf(req), true)
 	c.invited(tx)
-	tx.onCancel = func(cancel *sip.Request) { c.do(func() { c.onCancel(cancel) }) }
+	onCancel := func(cancel *sip.Request) { c.do(func() { c.onCancel(cancel) }) }
+	tx.onCancel.Store(&onCancel)
 	if !u.adopt(c) {
 		tx.reply(480)
 		return
