@@ -30,6 +30,7 @@ func subcommands() []subcommand {
 		{"run", "[FILE]", "be the door station until a signal ends it", runCommand},
 		{"check", "FILE", "report every fault of a configuration file, offline", checkCommand},
 		{"devices", "", "list sound devices and GPIO lines by the names to configure", devicesCommand},
+		{"audio", "offline …", "run the microphone's path on recordings", audioCommand},
 		{"lock", "[FILE]", "drive the relays to rest (ExecStopPost of the service)", lockCommand},
 		{"version", "", "print the version", versionCommand},
 	}

@@ -1,33 +1,79 @@
 package main
 
 import (
-	"time"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
 
-	"intercomd/station"
+	"intercomd/audio"
 )
 
-// noPhone is the phone of a door whose configuration cannot be used: every call
-// fails at once.
-type noPhone struct{}
-
-func (noPhone) Dial(target string) station.Call {
-	c := deadCall{target: target, events: make(chan station.CallEvent, 1)}
-	c.events <- station.CallEvent{Kind: station.Ended, At: time.Now(),
-		Ending: station.Ending{Cause: station.CauseOffline, By: station.ByNet, Reason: "the configuration cannot be used"}}
-	close(c.events)
-	return c
+// audioCommand runs the microphone's path on recordings: what an engineer hears
+// of a site, and what the bench judges.
+func audioCommand(_ context.Context, args []string, io streams) int {
+	if len(args) == 0 || args[0] != "offline" {
+		fmt.Fprintln(io.err, "usage: intercomd audio offline -far FILE -mic FILE -out FILE")
+		return exitUsage
+	}
+	var (
+		fs    = flag.NewFlagSet("intercomd audio offline", flag.ContinueOnError)
+		far   = fs.String("far", "", "WAV `file`: what the loudspeaker played")
+		mic   = fs.String("mic", "", "WAV `file`: what the microphone heard meanwhile")
+		out   = fs.String("out", "", "WAV `file` to write: what would be sent")
+		echo  = fs.String("echo", "kalman", "echo canceller: kalman, speexdsp, off")
+		noise = fs.String("noise", "high", "noise suppression: off, low, high")
+		agc   = fs.Bool("agc", false, "level the voice, as in a call")
+	)
+	fs.SetOutput(io.err)
+	switch err := fs.Parse(args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil || fs.NArg() > 0 || *far == "" || *mic == "" || *out == "":
+		fs.Usage()
+		return exitUsage
+	}
+	log := slog.New(slog.NewTextHandler(io.err, nil))
+	suppressor, err := newSuppressor(*noise, log)
+	if err != nil {
+		fmt.Fprintln(io.err, "intercomd audio offline:", err)
+		return exitUsage
+	}
+	cfg := audio.Config{NewEcho: newEcho(*echo, log), NewSuppressor: suppressor, AGC: *agc, Log: log}
+	stats, err := offline(cfg, *far, *mic, *out)
+	if err != nil {
+		fmt.Fprintln(io.err, "intercomd audio offline:", err)
+		return exitFailed
+	}
+	fmt.Fprintf(io.out, "ERLE %.1f dB, echo %d ms late, noise %.0f dBFS\n", stats.ERLE, stats.Delay.Milliseconds(), stats.Noise)
+	return exitOK
 }
 
-// deadCall never lived.
-type deadCall struct {
-	target string
-	events chan station.CallEvent
+// offline opens the files and runs the pipeline.
+func offline(cfg audio.Config, far, mic, out string) (stats audio.EchoStats, err error) {
+	var closers []io.Closer
+	defer func() {
+		for _, c := range closers {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	f, err := os.Open(far) //nolint:gosec // the caller names the file
+	if err != nil {
+		return stats, err
+	}
+	closers = append(closers, f)
+	m, err := os.Open(mic) //nolint:gosec // likewise
+	if err != nil {
+		return stats, err
+	}
+	closers = append(closers, m)
+	o, err := os.Create(out) //nolint:gosec // likewise
+	if err != nil {
+		return stats, err
+	}
+	closers = append(closers, o)
+	return audio.Offline(cfg, f, m, o)
 }
-
-func (deadCall) ID() string                         { return "" }
-func (c deadCall) Peer() station.Peer               { return station.Peer{User: c.target} }
-func (c deadCall) Events() <-chan station.CallEvent { return c.events }
-func (deadCall) Ring()                              {}
-func (deadCall) Answer()                            {}
-func (deadCall) End(station.Cause)                  {}
-func (deadCall) SendDigits(string)                  {}

@@ -54,6 +54,7 @@ type daemon struct {
 	phone   *phone.UA // nil: the configuration cannot be used
 	media   *rtc.Factory
 	web     *web.Server // nil: none is wanted
+	notices []*courier  // ways to tell people who are not at the door
 
 	stop context.CancelCauseFunc // ends the daemon
 }
@@ -109,9 +110,13 @@ func (d *daemon) build(services context.Context) error {
 			d.fault(station.Fault{Key: "phone", Code: 1, Text: err.Error(), Remedy: "correct it in the configuration file and restart intercomd"})
 		}
 	}
+	d.buildNotices()
 	sc := stationConfig(d.cfg, d.log.With("part", "door"))
 	sc.Memory, sc.Ports = memory, d.ports()
 	d.station = station.New(sc, d.dialer(), d.voice, d.board)
+	for _, c := range d.notices {
+		c.fault, c.clear = d.station.SetFault, d.station.ClearFault
+	}
 	for _, f := range d.faults {
 		d.station.SetFault(f)
 	}
@@ -172,6 +177,14 @@ func (d *daemon) buildPhone() error {
 	return err
 }
 
+// buildNotices makes the ways out for notices; without them the door works on.
+func (d *daemon) buildNotices() {
+	var err error
+	if d.notices, err = newCouriers(d.cfg, d.phone, d.log.With("part", "notices")); err != nil {
+		d.fault(station.Fault{Key: "notify", Code: codeUntold, Text: err.Error(), Remedy: "correct it in the configuration file and restart intercomd"})
+	}
+}
+
 // dialer is the phone as the station uses it; without a usable configuration it
 // is one that cannot call.
 func (d *daemon) dialer() station.Phone {
@@ -187,6 +200,9 @@ func (d *daemon) ports() station.Ports {
 		ClockKnown: func() bool { return time.Now().After(built()) },
 		Notify: func(n station.Notice) {
 			d.log.Warn("notice", "kind", n.Kind, "key", n.Key, "text", n.Text, "over", n.Over)
+			for _, c := range d.notices {
+				c.tell(n)
+			}
 		},
 	}
 	if d.keep != nil {
@@ -205,6 +221,9 @@ func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup) {
 	})
 	running.Go(func() { tellSystemd(ctx, d.station, d.log) })
 	running.Go(func() { d.dimAtNight(ctx) })
+	for _, c := range d.notices {
+		running.Go(func() { c.run(ctx) })
+	}
 	if d.keep != nil {
 		running.Go(func() { d.keep.run(ctx, d.log) })
 		running.Go(func() { d.keepClock(ctx) })
@@ -296,7 +315,7 @@ func (d *daemon) dimAtNight(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		level := 1.0
-		if b.Night.Contain(time.Now()) {
+		if b.Night.Contain(time.Now().In(d.cfg.Time.Location())) {
 			level = b.NightLevel
 		}
 		d.board.Dim(level)

@@ -29,6 +29,7 @@ const (
 	memoryFile   = "memory.json"
 	instanceFile = "instance"
 	auditFile    = "audit.log"
+	oldAudit     = "audit.log.1"
 	clockFile    = "clock"
 )
 
@@ -129,6 +130,10 @@ func (s *store) instance() (string, error) {
 	return id.URN(), s.replace(instanceFile, []byte(id.String()+"\n"))
 }
 
+// maxAudit is the size of the audit log in bytes at which it becomes the old one
+// and the one before is dropped: at some 150 bytes a line, thousands of openings.
+const maxAudit = 1 << 20
+
 // audit appends one attempt to open something.
 func (s *store) audit(a station.Audit) error {
 	line, err := json.Marshal(a)
@@ -140,7 +145,12 @@ func (s *store) audit(a station.Audit) error {
 		return fmt.Errorf("audit: %w", err)
 	}
 	_, err = f.Write(append(line, '\n'))
-	return errors.Join(err, f.Close())
+	info, serr := f.Stat()
+	err = errors.Join(err, serr, f.Close())
+	if err == nil && info.Size() >= maxAudit {
+		err = os.Rename(s.path(auditFile), s.path(oldAudit))
+	}
+	return err
 }
 
 // replace writes a file whole, or not at all.

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
 
 	"intercomd/audio"
 	"intercomd/audio/aec"
+	"intercomd/audio/denoise"
 	"intercomd/audio/speexdsp"
 )
 
@@ -43,3 +45,32 @@ func newEcho(name string, log *slog.Logger) func() audio.EchoCanceller {
 // door station and its wall give back. aec.Aligned takes the delay of the sound
 // card out before.
 const speexTail = 128
+
+// newSuppressor makes the noise suppressor that the configuration names; nil for
+// none.
+func newSuppressor(level string, log *slog.Logger) (func() audio.Suppressor, error) {
+	var l denoise.Level
+	switch level {
+	case "off", "":
+		return nil, nil
+	case "low":
+		l = denoise.Low
+	case "high":
+		l = denoise.High
+	default:
+		return nil, fmt.Errorf("noise suppression %q is not one of off, low, high", level)
+	}
+	return func() audio.Suppressor {
+		s, err := denoise.New(l)
+		if err != nil {
+			log.Error("noise suppression cannot be used", "error", err)
+			return passThrough{}
+		}
+		return s
+	}, nil
+}
+
+// passThrough suppresses nothing.
+type passThrough struct{}
+
+func (passThrough) Process([]float32) {}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"intercomd/configs"
+	"intercomd/phone"
+	"intercomd/station"
+)
+
+// This file tells people who are not at the door. The door never waits for that:
+// each way out has a bounded queue and a goroutine of its own.
+
+const (
+	noticesKept  = 32 // that wait for one way out; beyond that the oldest go
+	noticeTries  = 3
+	noticeLimit  = 5 * time.Second // of one try
+	noticePause  = 2 * time.Second // before the second try; five times that before the third
+	codeUntold   = 6               // blink code of a notice that could not be delivered
+	noticeRemedy = "check the address, and that whoever it belongs to is on; the log has every attempt"
+)
+
+// courier delivers notices by one way.
+type courier struct {
+	key   string   // of its fault, such as "notify.1"
+	to    string   // in words, without secrets
+	kinds []string // that it takes
+	send  func(ctx context.Context, n station.Notice) error
+	log   *slog.Logger
+	queue chan station.Notice
+
+	limit time.Duration // of one try
+	pause time.Duration // before the second try
+
+	fault func(station.Fault) // the notice was not delivered
+	clear func(key string)    // it works again
+}
+
+// permanentError is a failure that another try would not mend.
+type permanentError struct{ error }
+
+func (e permanentError) Unwrap() error { return e.error }
+
+// newCouriers makes the couriers that the configuration asks for, without fault
+// and clear. ua may be nil: then nothing goes by SIP.
+func newCouriers(c *configs.Config, ua *phone.UA, log *slog.Logger) ([]*courier, error) {
+	var out []*courier
+	add := func(i int, to string, send func(context.Context, station.Notice) error) {
+		out = append(out, &courier{key: fmt.Sprintf("notify.%d", i+1), to: to, kinds: c.Notify[i].Kinds, send: send,
+			log: log.With("to", to), queue: make(chan station.Notice, noticesKept), limit: noticeLimit, pause: noticePause})
+	}
+	for i, n := range c.Notify {
+		if n.Webhook != "" {
+			hook, err := newWebhook(string(n.Webhook), n.CAFile, c.SIP.DisplayName)
+			if err != nil {
+				return out, fmt.Errorf("notify %d: %w", i+1, err)
+			}
+			add(i, "the web service at "+hook.host, hook.post)
+		}
+		for _, user := range n.Message {
+			if ua != nil {
+				add(i, "user "+user, func(ctx context.Context, n station.Notice) error {
+					return ua.SendText(ctx, user, c.SIP.DisplayName+": "+n.Text)
+				})
+			}
+		}
+	}
+	return out, nil
+}
+
+// tell queues a notice if the courier takes its kind. It never blocks, and has
+// one caller at a time.
+func (c *courier) tell(n station.Notice) {
+	if !slices.Contains(c.kinds, string(n.Kind)) {
+		return
+	}
+	for {
+		select {
+		case c.queue <- n:
+			return
+		default:
+		}
+		select {
+		case old := <-c.queue:
+			c.log.Error("notice dropped: too many are waiting", "kind", old.Kind, "key", old.Key)
+		default:
+		}
+	}
+}
+
+// run delivers until ctx ends.
+func (c *courier) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case n := <-c.queue:
+			c.deliver(ctx, n)
+		}
+	}
+}
+
+// deliver tries to deliver one notice, and shows how that went.
+func (c *courier) deliver(ctx context.Context, n station.Notice) {
+	pause := c.pause
+	for try := 1; ; try++ {
+		err := c.once(ctx, n)
+		switch {
+		case err == nil:
+			c.log.Info("notice delivered", "kind", n.Kind, "key", n.Key, "try", try)
+			c.clear(c.key)
+			return
+		case ctx.Err() != nil:
+			c.log.Warn("notice not delivered: shutting down", "kind", n.Kind, "key", n.Key)
+			return
+		}
+		c.log.Warn("notice not delivered", "kind", n.Kind, "key", n.Key, "try", try, "error", err)
+		if try == noticeTries || errors.As(err, new(permanentError)) {
+			c.fault(station.Fault{Key: c.key, Code: codeUntold, Text: "a notice could not be delivered to " + c.to + ": " + err.Error(),
+				Remedy: noticeRemedy})
+			return
+		}
+		wait := time.NewTimer(pause)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+		}
+		pause *= 5
+	}
+}
+
+// once is one try. A way out that breaks must not take the door along.
+func (c *courier) once(ctx context.Context, n station.Notice) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("internal error: %v", p)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, c.limit)
+	defer cancel()
+	return c.send(ctx, n)
+}
