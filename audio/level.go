@@ -100,11 +100,20 @@ func (l *limiter) process(frame []float32, gain float32) {
 	}
 }
 
-// finite replaces NaN and infinities, which no arithmetic would ever get rid of.
+// loudest is what may occur inside: twice full scale, the overshoot of a decoder.
+const loudest = 2
+
+// finite bounds what foreign data made a decoder produce. NaN and infinities,
+// which no arithmetic would ever get rid of, become silence.
 func finite(frame []float32) {
 	for i, v := range frame {
-		if v-v != 0 {
+		switch {
+		case v-v != 0:
 			frame[i] = 0
+		case v > loudest:
+			frame[i] = loudest
+		case v < -loudest:
+			frame[i] = -loudest
 		}
 	}
 }

@@ -264,7 +264,7 @@ func FuzzReceiver(f *testing.F) {
 			for range data[1] % 8 {
 				r.frame(out, now)
 				for _, v := range out {
-					if !(v > -8 && v < 8) {
+					if !(v > -2*loudest && v < 2*loudest) {
 						t.Fatal(v)
 					}
 				}
