@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -20,7 +22,13 @@ type Browser struct {
 // StartBrowser starts Chromium with its profile in dir and its microphone fed
 // from the WAV file tone.
 func StartBrowser(ctx context.Context, dir, tone string) (*Browser, error) {
+	// It leaves things behind in the folder for temporary files.
+	tmp := filepath.Join(dir, "tmp")
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
+		return nil, fmt.Errorf("start chromium: %w", err)
+	}
 	opts := []chromedp.ExecAllocatorOption{
+		chromedp.Env("TMPDIR=" + tmp),
 		chromedp.ExecPath(Tool("chromium")), chromedp.UserDataDir(dir), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("headless", "new"), chromedp.WSURLReadTimeout(60 * time.Second),
 		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
