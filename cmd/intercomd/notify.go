@@ -27,7 +27,7 @@ const (
 
 // courier delivers notices by one way.
 type courier struct {
-	key   string   // of its fault, such as "notify.1"
+	key   string   // of its fault, such as "notify.1.webhook"
 	to    string   // in words, without secrets
 	kinds []string // that it takes
 	send  func(ctx context.Context, n station.Notice) error
@@ -50,8 +50,8 @@ func (e permanentError) Unwrap() error { return e.error }
 // and clear. ua may be nil: then nothing goes by SIP.
 func newCouriers(c *configs.Config, ua *phone.UA, log *slog.Logger) ([]*courier, error) {
 	var out []*courier
-	add := func(i int, to string, send func(context.Context, station.Notice) error) {
-		out = append(out, &courier{key: fmt.Sprintf("notify.%d", i+1), to: to, kinds: c.Notify[i].Kinds, send: send,
+	add := func(i int, way, to string, send func(context.Context, station.Notice) error) {
+		out = append(out, &courier{key: fmt.Sprintf("notify.%d.%s", i+1, way), to: to, kinds: c.Notify[i].Kinds, send: send,
 			log: log.With("to", to), queue: make(chan station.Notice, noticesKept), limit: noticeLimit, pause: noticePause})
 	}
 	for i, n := range c.Notify {
@@ -60,11 +60,11 @@ func newCouriers(c *configs.Config, ua *phone.UA, log *slog.Logger) ([]*courier,
 			if err != nil {
 				return out, fmt.Errorf("notify %d: %w", i+1, err)
 			}
-			add(i, "the web service at "+hook.host, hook.post)
+			add(i, "webhook", "the web service at "+hook.host, hook.post)
 		}
 		for _, user := range n.Message {
 			if ua != nil {
-				add(i, "user "+user, func(ctx context.Context, n station.Notice) error {
+				add(i, user, "user "+user, func(ctx context.Context, n station.Notice) error {
 					return ua.SendText(ctx, user, c.SIP.DisplayName+": "+n.Text)
 				})
 			}

@@ -146,7 +146,7 @@ func (s *store) audit(a station.Audit) error {
 	}
 	_, err = f.Write(append(line, '\n'))
 	info, serr := f.Stat()
-	err = errors.Join(err, serr, f.Close())
+	err = errors.Join(err, serr, f.Sync(), f.Close())
 	if err == nil && info.Size() >= maxAudit {
 		err = os.Rename(s.path(auditFile), s.path(oldAudit))
 	}

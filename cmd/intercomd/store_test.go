@@ -89,6 +89,28 @@ func TestAuditAppends(t *testing.T) {
 	}
 }
 
+func TestAuditIsBounded(t *testing.T) {
+	s, err := openStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := station.Audit{User: strings.Repeat("1", 100_000), How: "code"}
+	for range 40 {
+		if err := s.audit(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := os.ReadDir(s.dir)
+	if err != nil || len(files) != 2 {
+		t.Errorf("files %v, %v", files, err)
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err != nil || info.Size() > maxAudit+200_000 {
+			t.Errorf("%s: %v, %v", f.Name(), info, err)
+		}
+	}
+}
+
 func TestStoreWithoutADirectory(t *testing.T) {
 	if _, err := openStore(""); err == nil {
 		t.Error("no error")
