@@ -38,9 +38,9 @@ func (l *loopLink) Write(p []byte, samples uint32, _ bool) error {
 // offlineDriver is for an engine that never runs.
 type offlineDriver struct{}
 
-func (offlineDriver) Devices() ([]DeviceInfo, error)                   { return nil, nil }
-func (offlineDriver) Open(Direction, string, Callback) (Stream, error) { return nil, ErrNoDevice }
-func (offlineDriver) Stale() bool                                      { return false }
+func (offlineDriver) Devices() ([]DeviceInfo, error)                    { return nil, nil }
+func (offlineDriver) Open(Direction, string, *Exchange) (Stream, error) { return nil, ErrNoDevice }
+func (offlineDriver) Stale() bool                                       { return false }
 
 // atWork returns a pump in a call with lost packets, a tone and devices, and a
 // function that makes 10 ms of it.
@@ -69,8 +69,8 @@ func atWork(t testing.TB, codec string, rate int) func() {
 	return func() {
 		now += FrameTime
 		e.epoch = e.epoch.Add(-FrameTime)
-		p.in.callback(mic, false)
-		p.out.callback(spk, false)
+		p.in.x.Deliver(mic, false)
+		p.out.x.Fetch(spk, false)
 		p.frame(now)
 	}
 }

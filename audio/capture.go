@@ -6,8 +6,6 @@ import (
 )
 
 const (
-	// ringSize is what a ring can hold, in samples: a third of a second at 48 kHz.
-	ringSize = 1 << 14
 	// Of the cushions between callbacks and pump.
 	cushionStep = FrameTime / 2
 	cushionMost = 4 * FrameTime
@@ -15,38 +13,27 @@ const (
 	backlog = 30 * time.Millisecond
 )
 
-// tap is what a device's callback shares with the pump.
+// tap is the engine's end of an open device.
 type tap struct {
-	ring  *ring
-	rate  int // samples per second of the device
-	clock func() time.Duration
-	xruns *atomic.Uint64
-
-	last  atomic.Int64 // engine's clock at the last callback; 0 = none yet
-	chunk atomic.Int64 // samples of the largest callback
+	x    *Exchange
+	mem  *Memory // of x
+	rate int     // samples per second of the device
 }
 
-func newTap(clock func() time.Duration, xruns *atomic.Uint64) tap {
-	return tap{ring: newRing(ringSize), clock: clock, xruns: xruns}
-}
+func newTap(x *Exchange) tap { return tap{x: x, mem: x.mem} }
 
-func (t *tap) shared() *tap { return t }
+func (t *tap) exchange() *Exchange { return t.x }
 
-// called notes a callback of n samples.
-func (t *tap) called(n int, xrun bool) {
-	t.last.Store(int64(max(t.clock(), 1)))
-	if int64(n) > t.chunk.Load() {
-		t.chunk.Store(int64(n))
-	}
-	if xrun {
-		t.xruns.Add(1)
-	}
-}
+// last is when the last callback was; 0 = none yet.
+func (t *tap) last() time.Duration { return time.Duration(t.mem.Last.Load()) }
+
+// chunk is the size of the largest callback, in samples.
+func (t *tap) chunk() int { return int(t.mem.Chunk.Load()) }
 
 // alive tells whether callbacks come.
 func (t *tap) alive(now time.Duration) bool {
-	last := t.last.Load()
-	return last != 0 && now-time.Duration(last) < stalled+t.time(int(t.chunk.Load()))
+	last := t.last()
+	return last != 0 && now-last < stalled+t.time(t.chunk())
 }
 
 // samples converts a duration to samples of the device, time the reverse.
@@ -60,7 +47,6 @@ func (t *tap) time(n int) time.Duration {
 type capture struct {
 	tap
 	live *atomic.Pointer[capture]
-	wake func() // called after each callback
 
 	rs     *resampler
 	ratio  float64 // nominal step of rs
@@ -95,18 +81,23 @@ func (c *capture) publish(on bool) {
 	}
 }
 
-// callback takes what the microphone gave.
-func (c *capture) callback(pcm []int16, xrun bool) {
-	n := c.ring.Write(pcm)
-	c.called(len(pcm), xrun || n < len(pcm))
-	c.wake()
+// wake asks for the pump to be woken by the microphone, or not: with a loudspeaker
+// that would only cost.
+func (c *capture) wake(on bool) {
+	var v uint32
+	if on {
+		v = 1
+	}
+	if c.mem.Wanted.Load() != v {
+		c.mem.Wanted.Store(v)
+	}
 }
 
 // wanted is how much should wait before a read, in samples: the read itself, a
 // callback, because the next may be that far away, and what jitter eats. Callbacks
 // of more than a frame come between whole bursts of reads.
 func (c *capture) wanted(need int) int {
-	chunk, frame := int(c.chunk.Load()), c.samples(FrameTime)
+	chunk, frame := c.chunk(), c.samples(FrameTime)
 	if chunk <= frame {
 		return need + chunk + frame/2 + c.extra.size
 	}
@@ -119,7 +110,7 @@ func (c *capture) ready() bool {
 	if !c.primed {
 		n = c.wanted(n)
 	}
-	return c.ring.Len() >= n
+	return c.mem.waiting() >= n
 }
 
 // read fills frame. What is missing is silence; what waits too long, because the
@@ -128,17 +119,17 @@ func (c *capture) ready() bool {
 // now is the engine's clock for this frame. The microphone is resampled to the
 // pace of the reads, so that what waits stays the same whatever the two clocks.
 func (c *capture) read(frame []float32, now time.Duration) {
-	need, level := c.rs.need(Frame), c.ring.Len()
+	need, level := c.rs.need(Frame), c.mem.waiting()
 	// Between callbacks the microphone goes on: what it has heard since counts.
-	since := max(0, now-time.Duration(c.last.Load()))
+	since := max(0, now-c.last())
 	excess := level + c.samples(since) - c.wanted(need)
 	switch {
 	case c.primed && level < need:
 		c.primed = false
 		c.extra.gap()
-		c.xruns.Add(1)
+		c.mem.Xruns.Add(1)
 	case c.primed && excess > c.samples(backlog):
-		c.xruns.Add(1)
+		c.mem.Xruns.Add(1)
 		c.begin(excess)
 	case !c.primed && excess >= 0 && level > 0:
 		c.primed = true
@@ -151,8 +142,8 @@ func (c *capture) read(frame []float32, now time.Duration) {
 	if c.extra.frame() {
 		c.ref -= cushionStep // the drift loop takes it out, unheard
 	}
-	c.hold(c.time(c.ring.Len()) + since)
-	n := c.ring.Read(c.raw[:need])
+	c.hold(c.time(c.mem.waiting()) + since)
+	n := c.mem.read(c.raw[:need])
 	toFloat(c.pcm[:n], c.raw[:n])
 	clear(c.pcm[n:need])
 	c.rs.feed(c.pcm[:need])
@@ -165,7 +156,7 @@ func (c *capture) read(frame []float32, now time.Duration) {
 
 // begin starts to read anew, with what is in excess thrown away.
 func (c *capture) begin(excess int) {
-	c.ring.Discard(excess)
+	c.mem.discard(excess)
 	c.splice, c.refN = true, 0
 }
 
@@ -184,15 +175,12 @@ func (c *capture) hold(level time.Duration) {
 type playback struct {
 	tap
 	live *atomic.Pointer[playback]
-	wake func()
 
-	rs      *resampler // nil at 48 kHz
-	raw     []int16
-	pcm     []float32
-	started atomic.Bool // enough has waited once: from now on a gap is a fault
-	gaps    atomic.Int64
-	seen    int64 // gaps that extra knows of
-	extra   cushion
+	rs    *resampler // nil at 48 kHz
+	raw   []int16
+	pcm   []float32
+	seen  uint64 // gaps that extra knows of
+	extra cushion
 }
 
 func (p *playback) start(rate int) {
@@ -213,41 +201,29 @@ func (p *playback) publish(on bool) {
 	}
 }
 
-// callback fills what the loudspeaker wants.
-func (p *playback) callback(pcm []int16, xrun bool) {
-	n := p.ring.Read(pcm)
-	clear(pcm[n:])
-	gap := p.started.Load() && n < len(pcm)
-	if gap {
-		p.gaps.Add(1)
-	}
-	p.called(len(pcm), gap || xrun && p.started.Load())
-	p.wake()
-}
-
 // enough is how much should wait, in samples: the next callback, and what gaps
 // have taught. The pump has the time between two callbacks to see to it.
 func (p *playback) enough() int {
-	return max(int(p.chunk.Load()), p.samples(FrameTime)) + p.extra.size
+	return max(p.chunk(), p.samples(FrameTime)) + p.extra.size
 }
 
 // hungry tells whether a frame is due.
-func (p *playback) hungry() bool { return p.ring.Len() < p.enough() }
+func (p *playback) hungry() bool { return p.mem.waiting() < p.enough() }
 
 // ahead is how much later than in the rest of a burst the next frame is heard.
 func (p *playback) ahead() time.Duration {
-	return p.time(p.ring.Len()-p.enough()) + FrameTime
+	return p.time(p.mem.waiting()-p.enough()) + FrameTime
 }
 
 // write appends a frame, unless the device has stopped taking any.
 func (p *playback) write(frame []float32) {
-	if n := p.gaps.Load(); n != p.seen {
+	if n := p.mem.Gaps.Load(); n != p.seen {
 		p.seen = n
 		p.extra.gap()
 	} else {
 		p.extra.frame()
 	}
-	if p.ring.Len() > p.enough()+p.samples(backlog) {
+	if p.mem.waiting() > p.enough()+p.samples(backlog) {
 		return
 	}
 	if p.rs != nil {
@@ -256,8 +232,8 @@ func (p *playback) write(frame []float32) {
 		p.rs.pull(frame)
 	}
 	toInt16(p.raw[:len(frame)], frame)
-	p.ring.Write(p.raw[:len(frame)])
-	if !p.hungry() && p.last.Load() != 0 {
-		p.started.Store(true)
+	p.mem.write(p.raw[:len(frame)])
+	if !p.hungry() && p.last() != 0 {
+		p.mem.Started.Store(1)
 	}
 }

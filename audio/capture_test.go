@@ -11,11 +11,8 @@ import (
 // returns what was read and the ring's levels after each read, in ms.
 func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out []float32, levels []float64, c *capture) {
 	var now time.Duration
-	var xruns atomic.Uint64
-	c = &capture{
-		tap:  newTap(func() time.Duration { return now }, &xruns),
-		live: &atomic.Pointer[capture]{}, wake: func() {},
-	}
+	x := NewExchange(func() time.Duration { return now }, func() {})
+	c = &capture{tap: newTap(x), live: &atomic.Pointer[capture]{}}
 	c.start(rate)
 	pcm, frame := make([]int16, chunk), make([]float32, Frame)
 	period := float64(chunk) / float64(rate) / (1 + ppm*1e-6) * 1e9
@@ -30,13 +27,13 @@ func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out []float3
 				pcm[i] = int16(8000 * math.Sin(2*math.Pi*700*float64(heard*chunk+i)/float64(rate)))
 			}
 			heard++
-			c.callback(pcm, false)
+			x.Deliver(pcm, false)
 			continue
 		}
 		reads++
 		c.read(frame, now)
 		out = append(out, frame...)
-		levels = append(levels, float64(c.ring.Len())*1000/float64(rate))
+		levels = append(levels, float64(c.mem.waiting())*1000/float64(rate))
 	}
 }
 
@@ -54,7 +51,7 @@ func TestTwoClocks(t *testing.T) {
 		rate, chunk int
 	}{{200, 48000, 480}, {-200, 48000, 480}, {-80, 44100, 441}, {150, 16000, 256}} {
 		out, levels, c := twoClocks(k.ppm, k.rate, k.chunk, testLength(100*time.Second))
-		if n := c.xruns.Load(); n > 0 {
+		if n := c.mem.Xruns.Load(); n > 0 {
 			t.Errorf("%+v: %d gaps", k, n)
 		}
 		lo, hi := 1e9, 0.

@@ -52,22 +52,16 @@ type StreamInfo struct {
 	Latency time.Duration // between the callback and the air, as the driver tells it
 }
 
-// Callback exchanges samples with an open stream: full-scale 16-bit mono, to be
-// filled for [Out], to be taken for [In]. xrun is set when the sound system lost
-// or invented samples since the last call. It runs on a thread of the sound
-// system and must neither block nor keep pcm.
-type Callback func(pcm []int16, xrun bool)
-
 // Driver opens sound devices. Its methods are called from one goroutine at a
 // time; each returns within a few seconds, with [ErrDeviceHung] if the sound
 // system does not.
 type Driver interface {
 	// Devices lists what there is.
 	Devices() ([]DeviceInfo, error)
-	// Open starts a stream, and callbacks. name is the full name of a device, a
+	// Open starts a stream that exchanges samples through x. name is the full name of a device, a
 	// part that only one device has, or "default". An unknown name is
 	// [ErrNoDevice]; the text of the error lists what there is.
-	Open(d Direction, name string, cb Callback) (Stream, error)
+	Open(d Direction, name string, x *Exchange) (Stream, error)
 	// Stale tells that devices came or went since the driver last looked. It
 	// looks again in the next Open or Devices if no stream is open then.
 	Stale() bool

@@ -17,8 +17,7 @@ const (
 
 // opened is an open device, from both its sides: capture or playback.
 type opened interface {
-	callback(pcm []int16, xrun bool)
-	shared() *tap
+	exchange() *Exchange
 	// start is called when the rate of the device is known, before publish.
 	start(rate int)
 	// publish gives the device to the pump, or takes it away.
@@ -30,7 +29,7 @@ type opened interface {
 type endpoint struct {
 	dir    Direction
 	wanted string
-	xruns  atomic.Uint64 // since start
+	xruns  atomic.Uint64 // of streams that were closed
 	state  atomic.Pointer[DeviceStatus]
 	make   func() opened
 
@@ -101,7 +100,7 @@ func (k *keeper) watch(d *endpoint) {
 	if d.dev == nil {
 		return
 	}
-	now, last := k.clock(), time.Duration(d.dev.shared().last.Load())
+	now, last := k.clock(), time.Duration(d.dev.exchange().mem.Last.Load())
 	if last == 0 && now-d.since < firstCall || last != 0 && now-last < lostAfter {
 		return
 	}
@@ -132,7 +131,7 @@ func (k *keeper) open(d *endpoint) {
 		return
 	}
 	dev := d.make()
-	s, err := k.drv.Open(d.dir, d.wanted, dev.callback)
+	s, err := k.drv.Open(d.dir, d.wanted, dev.exchange())
 	now := k.clock()
 	d.retryAt = now + retryEvery
 	if err != nil {
@@ -157,6 +156,7 @@ func (k *keeper) close(d *endpoint) {
 		return
 	}
 	d.dev.publish(false)
+	d.xruns.Add(d.dev.exchange().mem.Xruns.Load())
 	err := d.stream.Close()
 	d.dev, d.stream = nil, nil
 	d.set(DeviceStatus{Error: "closed"})

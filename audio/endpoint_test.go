@@ -47,7 +47,7 @@ func (d *cardDriver) did() []string {
 	return slices.Clone(d.history)
 }
 
-func (d *cardDriver) Open(dir Direction, _ string, cb Callback) (Stream, error) {
+func (d *cardDriver) Open(dir Direction, _ string, x *Exchange) (Stream, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.open == 0 {
@@ -66,7 +66,11 @@ func (d *cardDriver) Open(dir Direction, _ string, cb Callback) (Stream, error) 
 			case <-s.quit:
 				return
 			case <-time.After(FrameTime):
-				cb(pcm, false)
+				if dir == In {
+					x.Deliver(pcm, false)
+				} else {
+					x.Fetch(pcm, false)
+				}
 			}
 		}
 	}()

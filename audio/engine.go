@@ -135,10 +135,10 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 		token: make(chan struct{}, 1),
 	}
 	e.in = newEndpoint(In, cfg.Input, func() opened {
-		return &capture{tap: newTap(e.clock, &e.in.xruns), live: &e.mic, wake: e.captured}
+		return &capture{tap: newTap(NewExchange(e.clock, e.nudge)), live: &e.mic}
 	})
 	e.out = newEndpoint(Out, cfg.Output, func() opened {
-		return &playback{tap: newTap(e.clock, &e.out.xruns), live: &e.loudspeaker, wake: e.nudge}
+		return &playback{tap: newTap(NewExchange(e.clock, e.nudge)), live: &e.loudspeaker}
 	})
 	e.keep = &keeper{
 		drv: drv, log: cfg.Log, clock: e.clock, ends: [2]*endpoint{e.out, e.in},
@@ -158,13 +158,6 @@ func (e *Engine) nudge() {
 	select {
 	case e.token <- struct{}{}:
 	default:
-	}
-}
-
-// captured wakes the pump if nothing else does.
-func (e *Engine) captured() {
-	if e.loudspeaker.Load() == nil {
-		e.nudge()
 	}
 }
 

@@ -37,7 +37,7 @@ func newFakeDriver() *fakeDriver {
 func (d *fakeDriver) Devices() ([]audio.DeviceInfo, error) { return nil, nil }
 func (d *fakeDriver) Stale() bool                          { return false }
 
-func (d *fakeDriver) Open(dir audio.Direction, name string, cb audio.Callback) (audio.Stream, error) {
+func (d *fakeDriver) Open(dir audio.Direction, name string, x *audio.Exchange) (audio.Stream, error) {
 	d.wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -47,7 +47,7 @@ func (d *fakeDriver) Open(dir audio.Direction, name string, cb audio.Callback) (
 	if !d.present {
 		return nil, fmt.Errorf("%q: %w", name, audio.ErrNoDevice)
 	}
-	s := &fakeStream{d: d, dir: dir, cb: cb, quit: make(chan struct{}), done: make(chan struct{})}
+	s := &fakeStream{d: d, dir: dir, x: x, quit: make(chan struct{}), done: make(chan struct{})}
 	d.streams[s] = true
 	go s.run()
 	return s, nil
@@ -109,7 +109,7 @@ func (d *fakeDriver) heard() []float32 {
 type fakeStream struct {
 	d          *fakeDriver
 	dir        audio.Direction
-	cb         audio.Callback
+	x          *audio.Exchange
 	dead       bool
 	quit, done chan struct{}
 }
@@ -162,11 +162,11 @@ func (s *fakeStream) run() {
 				pcm[i] = 25000
 			}
 			for range extra + 1 {
-				s.cb(pcm, false)
+				s.x.Deliver(pcm, false)
 			}
 			continue
 		}
-		s.cb(pcm, false)
+		s.x.Fetch(pcm, false)
 		s.d.mu.Lock()
 		for _, v := range pcm {
 			s.d.played = append(s.d.played, float32(v)/32768)

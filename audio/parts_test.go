@@ -9,25 +9,22 @@ import (
 )
 
 // One writer and one reader at full speed: every sample arrives once, in order.
-func TestRing(t *testing.T) {
-	r := newRing(1000)
-	if len(r.buf) != 1024 {
-		t.Fatalf("%d samples of room", len(r.buf))
-	}
-	const total = 300000
+func TestExchange(t *testing.T) {
+	m := &Memory{}
+	const total = 500000
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for n := 0; n < total; {
-			s := make([]int16, min(1+n%700, total-n))
+			s := make([]int16, min(1+n%7000, total-n))
 			for i := range s {
 				s[i] = int16(n + i)
 			}
-			n += r.Write(s)
+			n += m.write(s)
 		}
 	})
-	d := make([]int16, 600)
+	d := make([]int16, 6000)
 	for n := 0; n < total; {
-		k := r.Read(d[:1+n%600])
+		k := m.read(d[:1+n%6000])
 		for i, v := range d[:k] {
 			if v != int16(n+i) {
 				t.Fatalf("sample %d is %d", n+i, v)
@@ -36,15 +33,14 @@ func TestRing(t *testing.T) {
 		n += k
 	}
 	wg.Wait()
-	r.Write(make([]int16, 2000))
-	if r.Len() != 1024 {
-		t.Errorf("%d samples in a full ring", r.Len())
+	if n := m.write(make([]int16, 2*RingSize)); n != RingSize || m.waiting() != RingSize {
+		t.Errorf("%d samples in a full queue", m.waiting())
 	}
-	if r.Discard(24); r.Len() != 1000 {
-		t.Errorf("%d samples after Discard", r.Len())
+	if m.discard(24); m.waiting() != RingSize-24 {
+		t.Errorf("%d samples after discard", m.waiting())
 	}
-	if r.Discard(5000); r.Len() != 0 {
-		t.Errorf("%d samples after Discard", r.Len())
+	if m.discard(1 << 20); m.waiting() != 0 {
+		t.Errorf("%d samples after discard", m.waiting())
 	}
 }
 

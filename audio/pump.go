@@ -82,8 +82,12 @@ func (p *pump) work() time.Duration {
 	now := p.e.clock()
 	out, in := p.e.loudspeaker.Load(), p.e.mic.Load()
 	p.out, p.in = out, in
+	paced := out != nil && out.alive(now)
+	if in != nil {
+		in.wake(!paced)
+	}
 	switch {
-	case out != nil && out.alive(now):
+	case paced:
 		for out.hungry() {
 			p.frame(now + out.ahead())
 		}

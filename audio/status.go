@@ -117,7 +117,7 @@ func (e *Engine) Status() Status {
 		Input: e.in.status(), Output: e.out.status(), Hung: g.hung.Load(),
 		Mic: g.mic.load(), Speaker: g.speaker.load(),
 		MicLive: g.live.Load(), Tone: str(&g.tone), Codec: codecName(int(g.codec.Load())),
-		Xruns: e.in.xruns.Load() + e.out.xruns.Load(),
+		Xruns: e.xruns(),
 		Call: CallStats{
 			Received: g.received.Load(), Lost: g.lost.Load(), Late: g.late.Load(),
 			Discarded: g.discarded.Load(), Concealed: g.concealed.Load(), Sent: g.sent.Load(),
@@ -131,4 +131,16 @@ func (e *Engine) Status() Status {
 			Diverged:   g.diverged.Load(), Howling: g.howling.Load(),
 		},
 	}
+}
+
+// xruns counts those of the open devices and of the ones before.
+func (e *Engine) xruns() uint64 {
+	n := e.in.xruns.Load() + e.out.xruns.Load()
+	if c := e.mic.Load(); c != nil {
+		n += c.mem.Xruns.Load()
+	}
+	if p := e.loudspeaker.Load(); p != nil {
+		n += p.mem.Xruns.Load()
+	}
+	return n
 }

@@ -7,8 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	pa "github.com/gordonklaus/portaudio"
+	"unsafe"
 
 	"intercomd/audio"
 )
@@ -57,31 +56,74 @@ func TestHung(t *testing.T) {
 	})
 }
 
-// Cards with two channels: the microphone's are mixed, the loudspeaker's alike.
-func TestStereo(t *testing.T) {
-	var got []int16
-	var xruns int
-	s := &stream{channels: 2, mono: make([]int16, maxCallback), cb: func(pcm []int16, xrun bool) {
-		if xrun {
-			xruns++
-		}
-		got = slices.Clone(pcm)
-		for i := range pcm {
-			pcm[i] = int16(i + 1)
-		}
-	}}
-	s.capture([]int16{10, 30, -32768, -32768, 32767, 32767}, pa.StreamCallbackTimeInfo{}, pa.InputOverflow)
-	if !slices.Equal(got, []int16{20, -32768, 32767}) || xruns != 1 {
-		t.Errorf("heard %v, %d xruns", got, xruns)
+// What the callbacks in C do, for one and for two channels.
+func TestCallbacks(t *testing.T) {
+	woken := make(chan struct{}, 100)
+	t0 := time.Now()
+	x := audio.NewExchange(func() time.Duration { return time.Hour + time.Since(t0) }, func() { woken <- struct{}{} })
+	m := x.Memory()
+	s, err := newStream(nil, 2, x)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer s.free()
+	await := func() {
+		t.Helper()
+		select {
+		case <-woken:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the engine is not woken")
+		}
+	}
+
+	s.call([]int16{10, 30, -32768, -32768, 32767, 32767}, nil, 0)
+	await()
+	if !slices.Equal(m.Samples[:4], []int16{20, -32768, 32767, 0}) || m.Head.Load() != 3 || m.Chunk.Load() != 3 {
+		t.Errorf("heard %v, %d samples", m.Samples[:4], m.Head.Load())
+	}
+	if l := time.Duration(m.Last.Load()) - x.Now(); l > 0 || l < -10*time.Second {
+		t.Errorf("the callback is noted %v from now", l)
+	}
+	m.Wanted.Store(0)
+	s.call(make([]int16, 2*audio.RingSize), nil, 0)
+	if m.Head.Load() != audio.RingSize || m.Xruns.Load() != 1 {
+		t.Errorf("a full queue: %d samples, %d xruns", m.Head.Load(), m.Xruns.Load())
+	}
+	s.call([]int16{1, 1}, nil, 2) // paInputOverflow
+	if m.Xruns.Load() != 2 {
+		t.Errorf("%d xruns", m.Xruns.Load())
+	}
+
+	m.Head.Store(audio.RingSize + 1)
+	m.Tail.Store(audio.RingSize - 1)
+	m.Samples[audio.RingSize-1], m.Samples[0] = 7, 8
 	out := []int16{9, 9, 9, 9, 9, 9}
-	s.play(out, pa.StreamCallbackTimeInfo{}, pa.OutputUnderflow)
-	if !slices.Equal(out, []int16{1, 1, 2, 2, 3, 3}) || xruns != 2 {
-		t.Errorf("played %v, %d xruns", out, xruns)
+	s.call(nil, out, 4) // paOutputUnderflow
+	if !slices.Equal(out, []int16{7, 7, 8, 8, 0, 0}) || m.Gaps.Load() != 0 || m.Xruns.Load() != 2 {
+		t.Errorf("played %v, %d gaps before the start", out, m.Gaps.Load())
 	}
-	s.cb = func([]int16, bool) { panic("test") }
-	s.capture(out, pa.StreamCallbackTimeInfo{}, 0)
-	if s.play(out, pa.StreamCallbackTimeInfo{}, 0); !slices.Equal(out, make([]int16, 6)) {
-		t.Errorf("noise after a panic: %v", out)
+	m.Started.Store(1)
+	s.call(nil, out, 0)
+	if !slices.Equal(out, make([]int16, 6)) || m.Gaps.Load() != 1 || m.Xruns.Load() != 3 {
+		t.Errorf("played %v, %d gaps", out, m.Gaps.Load())
+	}
+	if len(woken) > 0 {
+		t.Error("woken although not wanted")
+	}
+	m.Wanted.Store(1)
+	s.call(nil, out, 0)
+	await()
+}
+
+// The struct in C and the one in Go are the same memory.
+func TestLayout(t *testing.T) {
+	var m audio.Memory
+	want := []uintptr{
+		unsafe.Offsetof(m.Head), unsafe.Offsetof(m.Tail), unsafe.Offsetof(m.Last), unsafe.Offsetof(m.Chunk),
+		unsafe.Offsetof(m.Xruns), unsafe.Offsetof(m.Gaps), unsafe.Offsetof(m.Started), unsafe.Offsetof(m.Wanted),
+		unsafe.Offsetof(m.Samples), unsafe.Sizeof(m),
+	}
+	if got := layout(); !slices.Equal(got, want) {
+		t.Errorf("C has %v, Go has %v", got, want)
 	}
 }

@@ -234,7 +234,7 @@ func channels(v *pa.DeviceInfo, dir audio.Direction) int {
 }
 
 // Open starts a stream.
-func (d *Driver) Open(dir audio.Direction, name string, cb audio.Callback) (audio.Stream, error) {
+func (d *Driver) Open(dir audio.Direction, name string, x *audio.Exchange) (audio.Stream, error) {
 	var s *stream
 	err := d.do("open "+dir.String(), func() error {
 		if err := d.initialise(); err != nil {
@@ -244,7 +244,7 @@ func (d *Driver) Open(dir audio.Direction, name string, cb audio.Callback) (audi
 		if err != nil {
 			return noDevice(err)
 		}
-		if s, err = d.start(dir, dev, cb); err != nil {
+		if s, err = d.start(dir, dev, x); err != nil {
 			return fmt.Errorf("%q: %w", dev.Name, err)
 		}
 		d.open++
@@ -266,14 +266,14 @@ func noDevice(err error) error {
 
 // start tries the formats that cards have, best first: 48 kHz before others, one
 // channel before two.
-func (d *Driver) start(dir audio.Direction, dev *pa.DeviceInfo, cb audio.Callback) (*stream, error) {
+func (d *Driver) start(dir audio.Direction, dev *pa.DeviceInfo, x *audio.Exchange) (*stream, error) {
 	var first error
-	for _, rate := range []float64{48000, 44100, dev.DefaultSampleRate, 32000, 16000} {
+	for _, rate := range []int{48000, 44100, int(dev.DefaultSampleRate), 32000, 16000} {
 		for _, ch := range []int{1, 2} {
 			if ch > channels(dev, dir) {
 				continue
 			}
-			s, err := d.try(dir, dev, rate, ch, cb)
+			s, err := d.openStream(dir, dev, format{rate, ch}, x)
 			if err == nil {
 				return s, nil
 			}
@@ -286,35 +286,6 @@ func (d *Driver) start(dir audio.Direction, dev *pa.DeviceInfo, cb audio.Callbac
 		}
 	}
 	return nil, first
-}
-
-func (d *Driver) try(dir audio.Direction, dev *pa.DeviceInfo, rate float64, ch int, cb audio.Callback) (*stream, error) {
-	p := pa.StreamParameters{
-		SampleRate:      rate,
-		FramesPerBuffer: int(period * time.Duration(rate) / time.Second),
-		Flags:           pa.DitherOff,
-	}
-	side := pa.StreamDeviceParameters{Device: dev, Channels: ch, Latency: latency(dev, dir)}
-	s := &stream{d: d, cb: cb, channels: ch, mono: make([]int16, maxCallback)}
-	var call any
-	if dir == audio.In {
-		p.Input, call = side, s.capture
-	} else {
-		p.Output, call = side, s.play
-	}
-	ps, err := pa.OpenStream(p, call)
-	if err != nil {
-		return nil, err
-	}
-	if err := ps.Start(); err != nil {
-		return nil, errors.Join(err, ps.Close())
-	}
-	s.ps = ps
-	s.info = audio.StreamInfo{Device: dev.Name, Rate: int(rate)}
-	if i := ps.Info(); i != nil {
-		s.info.Latency = max(i.InputLatency, i.OutputLatency)
-	}
-	return s, nil
 }
 
 // latency is the size of the card's buffer to ask for: two periods beyond what is

@@ -1,0 +1,119 @@
+package audio
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// RingSize is how many samples an [Exchange] can hold: a third of a second at
+// 48 kHz. It is a power of two.
+const RingSize = 1 << 14
+
+// Exchange is where an open device and the engine meet: a queue of samples,
+// full-scale 16-bit mono, between one thread of the sound system and the engine's
+// goroutine. Neither ever waits for the other.
+//
+// A driver whose callbacks are written in Go calls [Exchange.Deliver] or
+// [Exchange.Fetch]. One whose callbacks are written in C works on [Exchange.Memory]
+// itself and wakes the engine with [Exchange.Wake].
+type Exchange struct {
+	mem   *Memory
+	clock func() time.Duration
+	wake  func()
+}
+
+// Memory is the shared part of an Exchange. It holds no pointers, so that it can be
+// handed to C while it is pinned; a C struct of the same fields has the same
+// layout.
+type Memory struct {
+	Head    atomic.Uint64 // samples written since the device was opened, by the writer
+	Tail    atomic.Uint64 // samples read, by the reader
+	Last    atomic.Int64  // engine's clock at the last callback, ns; 0 = none yet
+	Chunk   atomic.Int64  // samples of the largest callback
+	Xruns   atomic.Uint64 // callbacks before or in which samples were lost or invented
+	Gaps    atomic.Uint64 // of these, the ones in which the loudspeaker found too little
+	Started atomic.Uint32 // not 0: what the loudspeaker does not find is missing
+	Wanted  atomic.Uint32 // not 0: wake the engine after each callback
+	Samples [RingSize]int16
+}
+
+// NewExchange returns an empty queue. clock is the time that callbacks are noted
+// by, wake is called after each one that the engine wants to know of and must not
+// block.
+func NewExchange(clock func() time.Duration, wake func()) *Exchange {
+	x := &Exchange{mem: &Memory{}, clock: clock, wake: wake}
+	x.mem.Wanted.Store(1)
+	return x
+}
+
+// Memory is the queue itself.
+func (x *Exchange) Memory() *Memory { return x.mem }
+
+// Now is the engine's clock, the one of Memory.Last.
+func (x *Exchange) Now() time.Duration { return x.clock() }
+
+// Wake tells the engine that a callback took place. It never blocks.
+func (x *Exchange) Wake() { x.wake() }
+
+// Deliver is the callback of a microphone: it takes pcm. xrun tells that the sound
+// system lost or invented samples before it.
+func (x *Exchange) Deliver(pcm []int16, xrun bool) {
+	if x.mem.write(pcm) < len(pcm) {
+		xrun = true // the engine has not come for a third of a second
+	}
+	x.called(len(pcm), xrun)
+}
+
+// Fetch is the callback of a loudspeaker: it fills pcm.
+func (x *Exchange) Fetch(pcm []int16, xrun bool) {
+	n := x.mem.read(pcm)
+	clear(pcm[n:])
+	started := x.mem.Started.Load() != 0
+	if started && n < len(pcm) {
+		x.mem.Gaps.Add(1)
+		xrun = true
+	}
+	x.called(len(pcm), xrun && started)
+}
+
+func (x *Exchange) called(n int, xrun bool) {
+	x.mem.Last.Store(int64(max(x.clock(), 1)))
+	if int64(n) > x.mem.Chunk.Load() {
+		x.mem.Chunk.Store(int64(n))
+	}
+	if xrun {
+		x.mem.Xruns.Add(1)
+	}
+	if x.mem.Wanted.Load() != 0 {
+		x.wake()
+	}
+}
+
+// waiting is the number of samples in the queue.
+func (m *Memory) waiting() int { return int(m.Head.Load() - m.Tail.Load()) }
+
+// write appends as much of s as fits and returns how much did.
+func (m *Memory) write(s []int16) int {
+	head := m.Head.Load()
+	n := min(len(s), RingSize-int(head-m.Tail.Load()))
+	k := copy(m.Samples[head%RingSize:], s[:n])
+	copy(m.Samples[:], s[k:n])
+	m.Head.Store(head + uint64(n))
+	return n
+}
+
+// read moves up to len(d) samples to d and returns how many there were.
+func (m *Memory) read(d []int16) int {
+	tail := m.Tail.Load()
+	n := min(len(d), int(m.Head.Load()-tail))
+	k := copy(d[:n], m.Samples[tail%RingSize:])
+	copy(d[k:n], m.Samples[:])
+	m.Tail.Store(tail + uint64(n))
+	return n
+}
+
+// discard drops up to n samples from the reader's end.
+func (m *Memory) discard(n int) {
+	tail := m.Tail.Load()
+	m.Tail.Store(tail + uint64(min(n, int(m.Head.Load()-tail))))
+}

@@ -1,0 +1,64 @@
+#include "callback.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+// The other side of each counter is Go, whose atomics are sequentially consistent.
+#define LOAD(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define ADD(p) __atomic_add_fetch((p), 1, __ATOMIC_SEQ_CST)
+
+// called notes a callback and wakes the engine if it asked for that.
+static void called(device *d, unsigned long frames, int xrun) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - d->epoch;
+	STORE(&d->x->last, now > 0 ? now : 1);
+	if ((int64_t)frames > LOAD(&d->x->chunk)) STORE(&d->x->chunk, (int64_t)frames);
+	if (xrun) ADD(&d->x->xruns);
+	if (LOAD(&d->x->wanted) && d->fd >= 0) {
+		uint64_t one = 1;
+		ssize_t n = write(d->fd, &one, sizeof one); // never blocks; a full counter wakes as well
+		(void)n;
+	}
+}
+
+int capture_callback(const void *in, void *out, unsigned long frames,
+	const PaStreamCallbackTimeInfo *time, PaStreamCallbackFlags flags, void *dev) {
+	(void)out; (void)time;
+	device *d = dev;
+	exchange *x = d->x;
+	const int16_t *pcm = in;
+	uint64_t head = LOAD(&x->head);
+	uint64_t room = RING_SIZE - (head - LOAD(&x->tail));
+	uint64_t n = frames < room ? frames : room;
+	if (pcm == NULL) n = 0;
+	for (uint64_t i = 0; i < n; i++) {
+		int32_t sum = 0;
+		for (int c = 0; c < d->channels; c++) sum += *pcm++;
+		x->samples[(head + i) % RING_SIZE] = (int16_t)(sum / d->channels);
+	}
+	STORE(&x->head, head + n);
+	called(d, frames, n < frames || (flags & (paInputOverflow | paInputUnderflow)));
+	return paContinue;
+}
+
+int playback_callback(const void *in, void *out, unsigned long frames,
+	const PaStreamCallbackTimeInfo *time, PaStreamCallbackFlags flags, void *dev) {
+	(void)in; (void)time;
+	device *d = dev;
+	exchange *x = d->x;
+	int16_t *pcm = out;
+	uint64_t tail = LOAD(&x->tail);
+	uint64_t have = LOAD(&x->head) - tail;
+	uint64_t n = frames < have ? frames : have;
+	for (uint64_t i = 0; i < n; i++)
+		for (int c = 0; c < d->channels; c++) *pcm++ = x->samples[(tail + i) % RING_SIZE];
+	memset(pcm, 0, (frames - n) * d->channels * sizeof *pcm);
+	STORE(&x->tail, tail + n);
+	int started = LOAD(&x->started) != 0;
+	if (started && n < frames) ADD(&x->gaps);
+	called(d, frames, started && (n < frames || (flags & (paOutputUnderflow | paOutputOverflow))));
+	return paContinue;
+}
