@@ -53,6 +53,7 @@ type Call struct {
 	session MediaSession
 	accepts bool // an SDP answer has been applied
 	mediaUp bool
+	wasUp   bool // the media was up before
 	held    bool
 	last    digitSeen
 	timers  []*time.Timer
@@ -66,6 +67,7 @@ type Call struct {
 
 	pending  *pending2xx // our 200 that waits for its ACK
 	timer    sessionTimer
+	silence  silence
 	changing bool // our own re-INVITE or UPDATE is under way
 	update   bool // the far end knows UPDATE
 	away     bool // the connection was lost and the far end does not know the new one yet
@@ -306,7 +308,7 @@ func (c *Call) bye(e Ending) {
 func reasonHeader(e Ending) string {
 	switch e.Cause {
 	case MediaFault:
-		return `Q.850;cause=41;text="media lost"`
+		return `Q.850;cause=41;text=` + quote(e.Reason)
 	case NoCodec:
 		return `SIP;cause=488;text="no common codec"`
 	case NoAnswer:
@@ -404,6 +406,7 @@ func (c *Call) negotiated() {
 			c.event(Resumed)
 		}
 	}
+	c.listenAgain()
 }
 
 func (c *Call) onMedia(state string) {
@@ -415,6 +418,10 @@ func (c *Call) onMedia(state string) {
 		if !c.mediaUp {
 			c.mediaUp = true
 			c.event(MediaUp)
+			if !c.wasUp {
+				c.wasUp = true
+				c.listen()
+			}
 		}
 	case mediaDisconnected:
 		if c.mediaUp {

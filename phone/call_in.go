@@ -236,6 +236,7 @@ func (c *Call) onACK(ack *sip.Request) {
 		c.bye(Ending{Cause: LocalHangup})
 		return
 	}
+	first := c.phase != up
 	c.phase = up
 	if p.offers {
 		sdp := sdpBody(ack)
@@ -248,5 +249,8 @@ func (c *Call) onACK(ack *sip.Request) {
 			return
 		}
 		c.negotiated()
+	}
+	if first {
+		c.listen()
 	}
 }

@@ -234,6 +234,7 @@ func (c *Call) onAnswer(res *sip.Response) {
 		return
 	}
 	c.event(Answered)
+	c.listen()
 	c.progress(200, "OK")
 	c.startTimer(res, false)
 	if c.ua.flow.Load() != c.out.f {

@@ -45,6 +45,9 @@ type Config struct {
 	// SessionExpires is the session timer to ask for in calls (RFC 4028), not under
 	// 90 s; default 2 min; negative: none.
 	SessionExpires time.Duration
+	// MediaTimeout ends a call from which no audio came for so long, unless it is on
+	// hold; default 20 s; negative: never.
+	MediaTimeout time.Duration
 	// Transfers lets the partner of a call pass it on (REFER). Whoever sets it must
 	// take over the call of each [Transferred] event.
 	Transfers bool
@@ -63,6 +66,7 @@ type Config struct {
 const (
 	defaultExpires        = 5 * time.Minute
 	defaultSessionExpires = 2 * time.Minute
+	defaultMediaTimeout   = 20 * time.Second
 	minSessionExpires     = 90 * time.Second // RFC 4028, section 4
 )
 
@@ -116,6 +120,9 @@ func (c *Config) defaults() {
 	}
 	if c.Expires <= 0 {
 		c.Expires = defaultExpires
+	}
+	if c.MediaTimeout == 0 {
+		c.MediaTimeout = defaultMediaTimeout
 	}
 	switch {
 	case c.SessionExpires == 0:

@@ -147,6 +147,11 @@ func splitOutsideQuotes(s string, sep byte) []string {
 	return append(parts, s[from:])
 }
 
+// quote writes a quoted string (RFC 3261, 25.1). Line ends have no place in one.
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(oneLine(s)) + `"`
+}
+
 // unquote takes the quotes and escapes off a quoted string; anything else comes
 // back trimmed.
 func unquote(s string) string {

@@ -3,6 +3,7 @@ package phone
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // MediaFactory makes the media of calls.
@@ -39,6 +40,15 @@ type MediaSession interface {
 	OnHold() bool
 	// Close ends the session within a second. It may be called again.
 	Close() error
+}
+
+// Hearer is what a [MediaSession] may implement as well: it can tell whether the far
+// end is heard. A call whose session cannot is never ended for silence. Heard may be
+// called from any goroutine.
+type Hearer interface {
+	// Heard says when the last RTP packet of the far end came, the zero time if none
+	// has, and whether any are due: a far end may have agreed to listen only.
+	Heard() (last time.Time, due bool)
 }
 
 // Words of [MediaSession.States].

@@ -28,7 +28,7 @@ type stage struct {
 	ua    *UA
 	conn  *siptest.Conn
 	media *fakeMedia
-	log   *bytes.Buffer
+	log   *safeBuffer
 	stop  context.CancelFunc
 	done  chan error
 }
@@ -52,11 +52,11 @@ func play(t *testing.T, o siptest.Options, story func(s *stage), opts ...option)
 // begin starts a phone without waiting for anything.
 func begin(t *testing.T, srv *siptest.Server, opts ...option) *stage {
 	t.Helper()
-	s := &stage{t: t, srv: srv, media: &fakeMedia{}, log: &bytes.Buffer{}, done: make(chan error, 1)}
+	s := &stage{t: t, srv: srv, media: &fakeMedia{}, log: &safeBuffer{}, done: make(chan error, 1)}
 	cfg := Config{
 		Servers: []string{srv.URL()}, User: "1000", Domain: "pbx.test", Password: "secret", DisplayName: "Front door",
 		InstanceID: "urn:uuid:00000000-0000-4000-8000-000000001000", UserAgent: "intercomd/test",
-		Media: s.media, NetDial: srv.NetDial, Log: slog.New(slog.NewTextHandler(&lockedWriter{w: s.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Media: s.media, NetDial: srv.NetDial, Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, o := range opts {
 		o(&cfg)
@@ -176,15 +176,21 @@ func (s *stage) over(c *Call) {
 	}
 }
 
-type lockedWriter struct {
+type safeBuffer struct {
 	mu sync.Mutex
-	w  *bytes.Buffer
+	b  bytes.Buffer
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
+func (l *safeBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return l.b.Write(p)
+}
+
+func (l *safeBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // fakeMedia makes sessions whose SDP is a line of text.
@@ -192,6 +198,7 @@ type fakeMedia struct {
 	mu       sync.Mutex
 	sessions []*fakeSession
 	err      error
+	able     bool // sessions know what is optional too
 }
 
 func (f *fakeMedia) NewSession(context.Context) (MediaSession, error) {
@@ -202,6 +209,9 @@ func (f *fakeMedia) NewSession(context.Context) (MediaSession, error) {
 	}
 	s := &fakeSession{states: make(chan string, 8), digits: make(chan rune, 8)}
 	f.sessions = append(f.sessions, s)
+	if f.able {
+		return ableSession{s}, nil
+	}
 	return s, nil
 }
 
@@ -230,6 +240,24 @@ type fakeSession struct {
 	sent    string
 	hold    bool
 	closed  bool
+	last    time.Time // of ableSession
+	deaf    bool      // of ableSession: by SDP
+}
+
+// ableSession is a session that can tell when it was last heard.
+type ableSession struct{ *fakeSession }
+
+func (s ableSession) Heard() (time.Time, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last, !s.deaf
+}
+
+// speak lets a packet arrive now.
+func (s *fakeSession) speak() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = time.Now()
 }
 
 type noCodecError struct{}
@@ -257,6 +285,7 @@ func (s *fakeSession) take(sdp string) error {
 		panic("media stumbled")
 	}
 	s.hold = strings.Contains(sdp, "sendonly")
+	s.deaf = strings.Contains(sdp, "recvonly")
 	return nil
 }
 

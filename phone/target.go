@@ -76,5 +76,5 @@ func nameAddr(name, uri string) string {
 	if name == "" {
 		return "<" + uri + ">"
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `" <` + uri + ">"
+	return quote(name) + " <" + uri + ">"
 }

@@ -236,4 +236,5 @@ var (
 	_ station.Phone = dialer{}
 	_ station.Call  = (*call)(nil)
 	_ audio.Link    = (*link)(nil)
+	_ phone.Hearer  = (*rtc.Session)(nil)
 )

@@ -168,6 +168,15 @@ type Stats struct {
 	Pair         string        // local and remote address in use; empty until connected
 }
 
+// Heard says when the last RTP packet of the far end came (the zero time if none
+// has) and whether the descriptions in force let it send any.
+func (s *Session) Heard() (last time.Time, due bool) {
+	a := s.agreed.Load()
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	return s.in.heard, a != nil && a.direction.Receives()
+}
+
 // Stats reports counters of the session so far.
 func (s *Session) Stats() Stats {
 	var out Stats

@@ -77,12 +77,22 @@ func TestReinvites(t *testing.T) {
 	if !b.OnHold() || a.OnHold() {
 		t.Errorf("b on hold: %t, a: %t", b.OnHold(), a.OnHold())
 	}
+	if _, due := b.Heard(); !due {
+		t.Error("music may come on hold")
+	}
+	if _, due := a.Heard(); due {
+		t.Error("the side that is only listened to waits for sound")
+	}
 	sent := b.Stats().Sent
 	must(t, b.WriteFrame([]byte{1, 2, 3}, 960, false))
 	if b.Stats().Sent != sent {
 		t.Error("b sends although it is on hold")
 	}
+	before := time.Now()
 	heard(t, a, b, 2) // music on hold
+	if last, _ := b.Heard(); last.Before(before) || last.After(time.Now()) {
+		t.Errorf("heard at %v, not after %v", last, before)
+	}
 
 	answer, err = b.Answer(edit(t, refresh, "a=sendrecv", "a=inactive"))
 	must(t, err)
