@@ -171,7 +171,7 @@ func (o opusEncoder) encode(pcm []float32, buf []byte) (int, error) { return o.e
 type g711Encoder struct {
 	law    func(int16) byte
 	narrow *narrower
-	pcm    [int(maxPtime*narrowRate) / int(time.Second)]float32
+	pcm    [int(maxPtime / (time.Second / narrowRate))]float32
 }
 
 func (g *g711Encoder) encode(pcm []float32, buf []byte) (int, error) {
