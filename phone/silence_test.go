@@ -105,7 +105,7 @@ func TestSilenceCountsFromTheAnswer(t *testing.T) {
 			s.media.last().states <- "connected"
 			s.event(c, MediaUp)
 			time.Sleep(30 * time.Second)
-			leg.Respond(200, "OK", sdp)
+			leg.Respond(200, "OK") // the SDP was in the 183
 			s.conn.Expect("ACK")
 			s.event(c, Answered)
 			s.silenced(c, time.Now())
