@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -33,30 +32,31 @@ func install(t *testing.T) *daemon {
 	t.Helper()
 	d := &daemon{t, need(t)}
 	installing.Do(func() {
-		bin := os.Getenv("INTERCOMD_BIN")
-		if bin == "" {
-			bin = "../../bin/intercomd"
-		}
-		for from, to := range map[string]string{
-			bin:                                   "/usr/bin/intercomd",
-			"../../systemd/intercomd.service":     "/usr/lib/systemd/system/intercomd.service",
-			"../../systemd/intercomd.sysusers":    "/usr/lib/sysusers.d/intercomd.conf",
-			"../../systemd/intercomd.tmpfiles":    "/usr/lib/tmpfiles.d/intercomd.conf",
-			"../../systemd/60-intercomd.rules":    "/usr/lib/udev/rules.d/60-intercomd.rules",
-			filepath.Join(box.dir, "ca.crt"):      "/etc/intercomd/ca.crt",
-			"../../configs/examples/minimal.toml": "/etc/intercomd/intercom.toml",
+		for _, f := range []struct{ from, to string }{
+			{"../../systemd/intercomd.sysusers", "/usr/lib/sysusers.d/intercomd.conf"},
+			{"../../systemd/intercomd.tmpfiles", "/usr/lib/tmpfiles.d/intercomd.conf"},
+			{"../../systemd/60-intercomd.rules", "/usr/lib/udev/rules.d/60-intercomd.rules"},
+			{"../../systemd/intercomd.service", "/usr/lib/systemd/system/intercomd.service"},
+			{"../../configs/examples/minimal.toml", "/etc/intercomd/intercom.toml"},
+			{box.ca.CertFile, "/etc/intercomd/ca.crt"},
+			{program(), "/usr/bin/intercomd"},
 		} {
-			data, err := os.ReadFile(from)
+			data, err := os.ReadFile(f.from)
 			if err != nil {
 				t.Fatal("install the daemon (make build makes it): ", err)
 			}
 			mode := os.FileMode(0o644)
-			if strings.HasPrefix(to, "/usr/bin/") {
+			if strings.HasPrefix(f.to, "/usr/bin/") {
 				mode = 0o755
 			}
-			d.put(t, to, mode, data)
+			d.put(t, f.to, mode, data)
+			if strings.HasSuffix(f.from, ".sysusers") {
+				// Before udev sees the rules: it forgets a group that does not exist yet
+				// until the file changes again.
+				d.sh(t, "systemd-sysusers intercomd.conf")
+			}
 		}
-		d.sh(t, "systemd-sysusers && systemd-tmpfiles --create intercomd.conf && udevadm control --reload && systemctl daemon-reload")
+		d.sh(t, "systemd-tmpfiles --create intercomd.conf && udevadm control --reload && systemctl daemon-reload")
 	})
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -64,7 +64,19 @@ func install(t *testing.T) *daemon {
 		}
 	})
 	d.plug(t, pi)
+	d.permit()
 	return d
+}
+
+// permit waits until udev has given the chip to the group of the service.
+func (d *daemon) permit() {
+	d.Helper()
+	d.sh(d.T, `for i in $(seq 50); do
+	[ "$(stat -c %G /dev/gpiochip0)" = gpio ] && exit 0
+	[ $i = 20 ] && udevadm trigger --settle --subsystem-match=gpio
+	sleep 0.2
+done
+ls -l /dev/gpiochip0; getent group gpio; journalctl -q -u systemd-udevd -n 20; exit 1`)
 }
 
 // log returns the last lines of the daemon's journal.
@@ -97,7 +109,7 @@ func (c config) toml() string {
 	}
 	return fmt.Sprintf(`[sip]
 server = "wss://%[1]s:7443"
-user = "1000"
+user = "`+doorUser+`"
 password = %[2]q
 domain = %[3]q
 ca_file = "ca.crt"
@@ -125,7 +137,7 @@ line = 22
 pulse = %[8]q
 [log]
 level = "info"
-%[9]s`, hostAddress, lab.Password("1000"), lab.Domain, or(c.target, "1009"), c.key, or(c.sound, "none"), or(c.lamp, "call"), or(c.pulse, "2s"), c.more)
+%[9]s`, hostAddress, lab.Password(doorUser), lab.Domain, or(c.target, nobody), c.key, or(c.sound, "none"), or(c.lamp, "call"), or(c.pulse, "2s"), c.more)
 }
 
 // run starts the daemon with a configuration and returns when systemd has heard
@@ -134,8 +146,17 @@ func (d *daemon) run(c config) {
 	d.Helper()
 	d.put(d.T, "/etc/intercomd/intercom.toml", 0o640, []byte(c.toml()))
 	d.play(d.T, step{"bell", true, 0})
-	d.sh(d.T, "chgrp intercomd /etc/intercomd/intercom.toml; udevadm settle; systemctl restart intercomd")
+	d.sh(d.T, "chgrp intercomd /etc/intercomd/intercom.toml; systemctl restart intercomd")
 	d.Cleanup(func() { d.sh(d.T, "systemctl stop intercomd; systemctl reset-failed intercomd 2>/dev/null || true") })
+}
+
+// override changes settings of the unit until the test ends.
+func (d *daemon) override(settings ...string) {
+	d.Helper()
+	const dir = "/etc/systemd/system/intercomd.service.d"
+	d.put(d.T, dir+"/test.conf", 0o644, []byte("[Service]\n"+strings.Join(settings, "\n")+"\n"))
+	d.sh(d.T, "systemctl daemon-reload")
+	d.Cleanup(func() { d.sh(d.T, "rm -r "+dir+" && systemctl daemon-reload") })
 }
 
 // status is the part of the daemon's JSON that these tests look at.

@@ -18,8 +18,8 @@ import (
 	"intercomd/test/lab"
 )
 
-// count is how often the tests repeat what must never fail (COUNT of make test-vm).
-var count = flag.Int("count-of", 20, "how often to press and to kill")
+// repeat is how often the tests do what must never fail (COUNT of make test-vm).
+var repeat = flag.Int("repeat", 20, "how often to press and to kill")
 
 func wanted() bool { return os.Getenv("INTERCOMD_VM") == "1" }
 
@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	os.Exit(lab.InNamespace(func() int {
-		defer func() { box.stop() }()
+		defer box.stop()
+		defer stopPeers()
 		if err := box.start(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, "vm:", err)
 			return 1

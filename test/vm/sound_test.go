@@ -1,0 +1,134 @@
+package vm
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"intercomd/test/lab"
+)
+
+// The simulated card is a cable: what is played on one of its two devices is
+// recorded from the other. The daemon has device 0, the air around it is device 1.
+const (
+	card = "Loopback: PCM (hw:0,0)" // as the daemon calls it
+	air  = "hw:Loopback,1,0"
+)
+
+// hum plays a tone into the daemon's microphone until the test ends.
+func (d *daemon) hum() {
+	d.Helper()
+	file := filepath.Join(d.TempDir(), "tone.wav")
+	if err := lab.WriteTone(file, 60, doorTone, -12); err != nil {
+		d.Fatal(err)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		d.Fatal(err)
+	}
+	d.put(d.T, "/tmp/tone.wav", 0o644, data)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(d.Context()))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _, _ = d.script(ctx, "while :; do aplay -q -D plug"+air+" /tmp/tone.wav || sleep 1; done")
+	}()
+	d.Cleanup(func() { cancel(); <-ended })
+}
+
+// hear records what the daemon's loudspeaker plays and returns it.
+func (d *daemon) hear(seconds string) []int16 {
+	d.Helper()
+	resp, err := d.ask(within(d.T, settle), http.MethodPost, "/exec",
+		strings.NewReader("arecord -q -D plug"+air+" -t raw -f S16_LE -r 48000 -c 1 -d "+seconds+" 2>/dev/null"))
+	if err != nil {
+		d.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		d.Fatal(err)
+	}
+	samples := make([]int16, len(raw)/2)
+	if err := binary.Read(bytes.NewReader(raw[:2*len(samples)]), binary.LittleEndian, samples); err != nil {
+		d.Fatal(err)
+	}
+	return samples
+}
+
+// TestCallWithSound rings through to an indoor station on the host: the tone in
+// front of either microphone must come out of the other loudspeaker. How well it
+// sounds is nothing to be judged on an emulated processor.
+func TestCallWithSound(t *testing.T) {
+	d := install(t)
+	server(t)
+	indoorCard := peers.pulse.Card("indoor")
+	in := indoor(t, indoorCard)
+	voice, err := indoorCard.Play(indoorTone, -12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer voice.Stop()
+	ear, err := indoorCard.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ear.Stop()
+	d.run(config{target: indoorUser, sound: card})
+	d.hum()
+	d.until("in possession of the sound card", func(s status) bool { return s.Sound.Input.OK && s.Sound.Output.OK })
+	begin := time.Now()
+	d.call()
+	at, err := ear.Heard(within(t, settle), begin, doorTone, audible)
+	if err != nil {
+		t.Errorf("the indoor station does not hear the door: %v", err)
+	} else {
+		t.Logf("the indoor station heard the door %.1f s after the press", at.Sub(begin).Seconds())
+	}
+	heard := d.hear("3")
+	level := lab.Level(heard, indoorTone)
+	t.Logf("the door plays the indoor station at %.1f dBFS, everything at %.1f dBFS", level, lab.RMS(heard))
+	if level < audible {
+		t.Errorf("the door plays the indoor station at %.1f dBFS", level)
+	}
+	s := d.until("up", func(status) bool { return true })
+	if s.Sound.Codec == "" || !s.Sound.MicLive {
+		t.Errorf("sound of the call: %+v", s.Sound)
+	}
+	d.press(60 * ms)
+	over, err := in.Over(within(t, settle), begin)
+	if err != nil || over.Ending.Cause != "hung up" {
+		t.Errorf("the call ended with %q, %v", over.Ending.Cause, err)
+	}
+	t.Log("cost of the daemon: ", d.sh(t, "systemctl show -p CPUUsageNSec -p MemoryPeak intercomd"))
+}
+
+// TestSoundCardGone takes the sound card away and puts it back while the daemon
+// runs: it says so, goes on ringing, and has sound again by itself.
+func TestSoundCardGone(t *testing.T) {
+	d := install(t)
+	d.run(config{sound: card})
+	d.until("in possession of the sound card", func(s status) bool { return s.Sound.Input.OK && s.Sound.Output.OK })
+	const driver = "/sys/bus/platform/drivers/snd_aloop"
+	back := func() { d.sh(t, "[ -e "+driver+"/snd_aloop.0 ] || echo snd_aloop.0 > "+driver+"/bind") }
+	defer back()
+	d.sh(t, "timeout 30 sh -c 'echo snd_aloop.0 > "+driver+"/unbind'")
+	s := d.until("telling that the card is gone", func(s status) bool { return !s.Sound.Input.OK && !s.Sound.Output.OK })
+	if s.Fault("sound") == "" {
+		t.Errorf("no fault tells of it: %v", s.Faults)
+	}
+	t.Log(s.Sound.Input.Error, " ", s.Fault("sound"))
+	before := s.presses()
+	d.press(60 * ms)
+	d.until("pressed all the same", func(s status) bool { return s.presses() == before+1 })
+	back()
+	d.until("in possession of the card again", func(s status) bool { return s.Sound.Input.OK && s.Sound.Output.OK })
+	t.Log("restarts: ", d.sh(t, "systemctl show -p NRestarts --value intercomd"))
+}
