@@ -27,7 +27,7 @@ type receiver struct {
 
 func newReceiver() *receiver {
 	r := &receiver{
-		jb:   jitter.New(jitter.Config{}),
+		jb:   jitter.New(jitter.Config{Eager: true}),
 		pcm:  make([]float32, maxDecoded),
 		fifo: fifo{buf: make([]float32, fifoRoom, fifoRoom+2*maxDecoded)},
 		rate: newResampler(SampleRate, SampleRate, 2*Frame), drift: farDrift(),
@@ -38,7 +38,7 @@ func newReceiver() *receiver {
 
 // reset begins a new call.
 func (r *receiver) reset() {
-	r.jb = jitter.New(jitter.Config{})
+	r.jb = jitter.New(jitter.Config{Eager: true})
 	r.dec, r.codec, r.concealed, r.began = nil, codecNone, 0, false
 	r.fifo.clear()
 	r.pause, r.shift, r.drift, r.comfort = 0, 0, farDrift(), comfort{}

@@ -111,7 +111,7 @@ func TestDriftIsAbsorbed(t *testing.T) {
 		s := o.rcv.jb.Stats()
 		lo, hi := slices.Min(o.delays[100:]), slices.Max(o.delays[100:])
 		t.Logf("%+.0f ppm over %v: delay %v to %v, %+v, correction %.0f ppm", ppm, length, lo, hi, s, 1e6*(o.rcv.rate.step-1))
-		if lo < 8*ms || hi > 35*ms || s.Lost > 0 || o.rcv.concealed > 0 || o.rcv.pause > 0 {
+		if lo < 8*ms || hi > 35*ms || s.Lost > 0 || o.rcv.concealed > 2 || o.rcv.pause > 0 { // at the very start nothing is in store
 			t.Errorf("%+.0f ppm: delay %v to %v, %d frames concealed", ppm, lo, hi, o.rcv.concealed)
 		}
 		// µ-law noise alone is rough to 0.03.

@@ -117,7 +117,7 @@ const (
 	// relative to the target of the jitter buffer. What is less is for the drift
 	// loop.
 	tooLate  = 15 * time.Millisecond
-	tooEarly = 10 * time.Millisecond
+	tooEarly = 6 * time.Millisecond
 	hurry    = 60 * time.Millisecond // beyond it, faster and less choosy
 	// Frames between two changes.
 	pauseSlow = 8

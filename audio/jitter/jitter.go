@@ -52,6 +52,10 @@ type Config struct {
 	// Excess is how much more audio than the target may wait before packets are
 	// thrown away; less is for time-scale modification to mend. Default 150 ms.
 	Excess time.Duration
+	// Eager plays the first packet of a sender as soon as it comes, instead of
+	// waiting for the target delay: whoever stretches the audio reaches that
+	// soon enough, and the far end is heard earlier.
+	Eager bool
 }
 
 // Packet is an RTP packet as far as it matters here.
@@ -223,7 +227,8 @@ func (b *Buffer) Next(now, ahead time.Duration) Action {
 	t := now + ahead
 	switch {
 	case !b.running:
-		if s == nil || b.delayOf(s, t) < b.target()-early {
+		eager := b.cfg.Eager && b.fresh
+		if s == nil || !eager && b.delayOf(s, t) < b.target()-early {
 			return Action{Kind: Idle, Codec: b.codec, Duration: concealStep}
 		}
 		b.running = true

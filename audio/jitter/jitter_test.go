@@ -212,6 +212,30 @@ func TestSteadyStreamWaitsForTheFloorOnly(t *testing.T) {
 	}
 }
 
+// An eager buffer plays the first packet at once, and waits after pauses only.
+func TestEager(t *testing.T) {
+	tr := trace(100, func(i int, a *arrival) bool {
+		a.at += 3 * ms
+		if i >= 50 {
+			a.at += time.Second
+			a.p.Timestamp += 48000
+		}
+		return true
+	})
+	r := play(jitter.New(jitter.Config{Eager: true}), tr, 3500*ms)
+	for _, e := range r.events {
+		if e.kind == jitter.Play {
+			if e.at != 10*ms {
+				t.Errorf("the first packet is played at %v", e.at)
+			}
+			break
+		}
+	}
+	if s := r.b.Stats(); s.Delay < 15*ms || s.Lost > 0 {
+		t.Errorf("after the pause: %+v", s)
+	}
+}
+
 func TestWrap(t *testing.T) {
 	tr := trace(400, func(i int, a *arrival) bool {
 		a.p.Seq += 65400
