@@ -9,7 +9,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 GO        := env -u GOARCH -u GOARM go
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-native lint unit cross system test demo run bench soak fuzz clean
+.PHONY: help setup build build-native lint unit cross system test demo run bench soak fuzz test-vm clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
@@ -77,6 +77,10 @@ soak: build-native ## 200 calls in a row; memory, goroutines and descriptors bef
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@$(SETUP) build
 	@sh test/tools/fuzz.sh $(or $(FUZZTIME),10s)
+
+test-vm: build-native ## on a real kernel with GPIO and sound, in qemu; COUNT=1000 presses and kills (docs/vm-tests.md)
+	@$(SETUP) build demo vm
+	INTERCOMD_VM=1 $(GO) test -count=1 -v -timeout $(if $(COUNT),12h,30m) ./test/vm $(if $(COUNT),-repeat $(COUNT))
 
 clean: ## remove what was built here; the cache is ~/.cache/intercomd
 	rm -rf bin build
