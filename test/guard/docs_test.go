@@ -63,8 +63,10 @@ func hasHeading(doc, anchor string) bool {
 
 func TestMakeTargetsOfTheDocumentsExist(t *testing.T) {
 	have := map[string]bool{}
-	for _, m := range target.FindAllStringSubmatch(read(t, "Makefile"), -1) {
-		have[m[1]] = true
+	for _, makefile := range append(files(t, ".mk"), "Makefile") {
+		for _, m := range target.FindAllStringSubmatch(read(t, makefile), -1) {
+			have[m[1]] = true
+		}
 	}
 	for _, name := range files(t, ".md") {
 		for _, code := range fence.FindAllString(read(t, name), -1) {
