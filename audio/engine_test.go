@@ -510,7 +510,7 @@ func TestLatency(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			for _, v := range d.heard() {
 				if v > 0.1 {
-					if ms := time.Since(t0); ms > 20*time.Millisecond {
+					if ms := time.Since(t0); ms > 25*time.Millisecond {
 						t.Errorf("loudspeaker: %v", ms)
 					}
 					return
