@@ -58,14 +58,12 @@ func TestPulse(t *testing.T) {
 func TestKilledWithRelayOn(t *testing.T) {
 	const pulse = 15 * time.Second
 	d := install(t)
-	in := indoor(t, nil)
 	d.override("RestartSec=1h") // a new daemon would drive the relay to rest, too
-	d.run(config{target: indoorUser, key: "5", pulse: pulse.String()})
+	d.play(t, step{"contact", false, 0})
+	d.run(config{pulse: pulse.String(), more: exitAndLeaf})
 	var after []time.Duration
 	for i := range *repeat {
-		d.call()
-		n := d.mark(t)
-		on := d.open(in, n)
+		on := d.exit()
 		uptime := d.sh(t, "cut -d' ' -f1 /proc/uptime; systemctl kill --kill-whom=main -s KILL intercomd")
 		off := d.saw(t, on.N, settle, drives("relay", 0))
 		if length := off.At - on.At; length > pulse+500*ms {
@@ -78,13 +76,6 @@ func TestKilledWithRelayOn(t *testing.T) {
 			after = append(after, off.At-killed)
 		}
 		d.sh(t, "systemctl restart intercomd")
-		// Nobody told the indoor station that the call is over.
-		if _, err := in.Press(within(t, settle), "end"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := in.InState(within(t, settle), "idle"); err != nil {
-			t.Fatal(err)
-		}
 	}
 	slices.Sort(after)
 	t.Logf("%d times killed with the relay on: driven to rest %v (median) to %v after the kill", *repeat, after[len(after)/2], after[len(after)-1])
