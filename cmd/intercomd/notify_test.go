@@ -166,6 +166,7 @@ func newService(t *testing.T, answer http.HandlerFunc) *service {
 func TestWebhook(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("another service was asked") }))
 	defer other.Close()
+	stranger := newService(t, func(http.ResponseWriter, *http.Request) { t.Error("another service was asked") })
 	redirect := func(code int, to string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/token" {
@@ -191,6 +192,7 @@ func TestWebhook(t *testing.T) {
 		"leads on within itself":   {redirect(307, "/new"), false, "", false, 2},
 		"leads in circles":         {redirect(308, "/token"), false, "in circles", true, 4},
 		"leads to another service": {redirect(307, other.URL+"/x"), false, "redirects to another service, " + strings.TrimPrefix(other.URL, "http://"), true, 1},
+		"leads to another door":    {redirect(307, stranger.URL+"/x"), false, "redirects to another service", true, 1},
 		"leads to no encryption":   {redirect(308, "http://127.0.0.1/"), false, "redirects to another service", true, 1},
 		"drops the notice":         {redirect(302, "/new"), false, "drops the notice", true, 1},
 		"hangs":                    {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, false, "deadline exceeded", false, -1},
