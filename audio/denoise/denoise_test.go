@@ -30,7 +30,7 @@ func buzz(n int) []int {
 	low := 0
 	for i := range out {
 		seed = seed*1664525 + 1013904223
-		phase += uint32((100 + i/4800%5*13) * (1 << 32) / 48000)
+		phase += uint32(int64(100+i/4800%5*13) * (1 << 32) / 48000)
 		saw := int(phase>>17) - 16384
 		low += (saw - low) >> 3
 		v := (int(seed>>20) - 2048) >> 1

@@ -50,10 +50,26 @@ func (f *fakePin) lines() string {
 // send puts edges into the queue as the kernel does.
 func (f *fakePin) send(t *testing.T, at int64, rising bool) {
 	t.Helper()
+	f.sendAll(t, levelChange{at, rising})
+}
+
+// levelChange is a change at a monotonic time.
+type levelChange struct {
+	at     int64
+	rising bool
+}
+
+// sendAll puts edges into the queue at once: no reader sees some of them only.
+func (f *fakePin) sendAll(t *testing.T, edges ...levelChange) {
+	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.level = rising
-	if _, err := f.events.Write(event(at, rising)); err != nil {
+	var all []byte
+	for _, e := range edges {
+		f.level = e.rising
+		all = append(all, event(e.at, e.rising)...)
+	}
+	if _, err := f.events.Write(all); err != nil {
 		t.Error(err)
 	}
 }
@@ -369,12 +385,11 @@ func TestLateReader(t *testing.T) {
 	brd, p := press(t, Input{Pull: PullDown})
 	base := monotonic(t) - int64(5*time.Second)
 	at := func(d time.Duration) int64 { return base + int64(d) }
+	var late []levelChange
 	for i := range 5 {
-		p.send(t, at(time.Duration(i)*10*ms), true)
-		p.send(t, at(time.Duration(i)*10*ms+5*ms), false)
+		late = append(late, levelChange{at(time.Duration(i) * 10 * ms), true}, levelChange{at(time.Duration(i)*10*ms + 5*ms), false})
 	}
-	p.send(t, at(500*ms), true)
-	p.send(t, at(530*ms), false)
+	p.sendAll(t, append(late, levelChange{at(500 * ms), true}, levelChange{at(530 * ms), false})...)
 	if e := next(t, brd); !e.Active {
 		t.Errorf("edge %+v", e)
 	}
