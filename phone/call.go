@@ -68,9 +68,11 @@ type Call struct {
 	pending  *pending2xx // our 200 that waits for its ACK
 	timer    sessionTimer
 	silence  silence
-	changing bool // our own re-INVITE or UPDATE is under way
-	update   bool // the far end knows UPDATE
-	away     bool // the connection was lost and the far end does not know the new one yet
+	changing bool   // our own re-INVITE or UPDATE is under way
+	update   bool   // the far end knows UPDATE
+	away     bool   // the connection was lost and the far end does not know the new one yet
+	moved    bool   // the address of our media has gone: it needs new paths
+	want     string // why a re-INVITE is due that has to wait
 }
 
 type phase int
@@ -428,6 +430,8 @@ func (c *Call) onMedia(state string) {
 			c.mediaUp = false
 			c.event(MediaLost)
 		}
+	case mediaMoved:
+		c.onMoved()
 	case mediaFailed, mediaClosed:
 		c.end(Ending{Cause: MediaFault, Reason: "the media " + state, Local: true})
 	}

@@ -191,9 +191,22 @@ func dtmfKey(s string) (rune, bool) {
 	return 0, false
 }
 
-// reinvite offers our session anew: as a refresh, or from a new connection.
+// reinvite offers our session anew: as a refresh, from a new connection, or with new
+// addresses. There is one change at a time (RFC 3261, 14.1); what has to wait for
+// another, for the answer to the call or for a connection is made up for by catchUp.
 func (c *Call) reinvite(why string) {
-	if c.phase != up || c.changing {
+	switch {
+	case c.ended:
+		return
+	case c.phase != up, c.changing, c.away, c.pending != nil:
+		c.want = why
+		return
+	}
+	c.want = ""
+	restarts := c.moved
+	if err := c.restart(); err != nil {
+		c.log.Warn("no new paths for the media; trying again", "err", err)
+		c.after(restartRetry, func() { c.reinvite(why) })
 		return
 	}
 	offer, err := c.session.Offer()
@@ -221,7 +234,11 @@ func (c *Call) reinvite(why string) {
 				}
 				c.negotiated()
 			}
+			if restarts {
+				c.listen()
+			}
 			c.startTimer(res, true)
+			c.catchUp()
 			return
 		}
 		c.onChangeRefused(res, err, func() { c.reinvite(why) })
@@ -242,6 +259,7 @@ func (c *Call) onChangeRefused(res *sip.Response, err error, again func()) {
 		c.after(glareWait(c.incoming), again)
 	default:
 		c.log.Warn("the far end refused a change", "status", res.StatusCode)
+		c.catchUp()
 	}
 }
 

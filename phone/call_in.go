@@ -253,4 +253,5 @@ func (c *Call) onACK(ack *sip.Request) {
 	if first {
 		c.listen()
 	}
+	c.catchUp()
 }

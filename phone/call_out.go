@@ -240,6 +240,7 @@ func (c *Call) onAnswer(res *sip.Response) {
 	if c.ua.flow.Load() != c.out.f {
 		c.onFlowLost()
 	}
+	c.catchUp()
 }
 
 // mediaEnding tells a codec that is missing from other faults of an SDP.

@@ -120,6 +120,7 @@ func (c *Call) refresh() {
 		case err == nil && res.IsSuccess():
 			c.d.refresh(res)
 			c.startTimer(res, true)
+			c.catchUp()
 		case err == nil && (res.StatusCode == sip.StatusMethodNotAllowed || res.StatusCode == sip.StatusNotImplemented || res.StatusCode == sip.StatusNotAcceptableHere):
 			c.update = false
 			c.reinvite("session refresh")

@@ -30,7 +30,8 @@ type MediaSession interface {
 	// nothing; a different one replaces it (early media of another fork).
 	Accept(answer []byte) error
 	// States tells "connected" when audio can flow, "disconnected" when it stopped,
-	// "failed" and "closed" when it is over.
+	// "moved" when the local address in use has gone (see [Restarter]), "failed" and
+	// "closed" when it is over.
 	States() <-chan string
 	// Digits tells each DTMF key once.
 	Digits() <-chan rune
@@ -51,10 +52,19 @@ type Hearer interface {
 	Heard() (last time.Time, due bool)
 }
 
+// Restarter is what a [MediaSession] may implement as well: it can find new paths
+// after it has told "moved". Restart is called like Offer, which follows it.
+type Restarter interface {
+	// Restart makes the next Offer one with new candidates and credentials (ICE
+	// restart). It fails while an earlier one is unanswered.
+	Restart() error
+}
+
 // Words of [MediaSession.States].
 const (
 	mediaConnected    = "connected"
 	mediaDisconnected = "disconnected"
+	mediaMoved        = "moved"
 	mediaFailed       = "failed"
 	mediaClosed       = "closed"
 )

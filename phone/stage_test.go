@@ -240,8 +240,12 @@ type fakeSession struct {
 	sent    string
 	hold    bool
 	closed  bool
-	last    time.Time // of ableSession
-	deaf    bool      // of ableSession: by SDP
+
+	// Of ableSession:
+	last     time.Time
+	deaf     bool // by SDP
+	restarts int
+	stuck    int // so many restarts fail
 }
 
 // ableSession is a session that can tell when it was last heard.
@@ -251,6 +255,23 @@ func (s ableSession) Heard() (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last, !s.deaf
+}
+
+func (s ableSession) Restart() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stuck > 0 {
+		s.stuck--
+		return errors.New("no network")
+	}
+	s.restarts++
+	return nil
+}
+
+func (s *fakeSession) restarted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.restarts > 0
 }
 
 // speak lets a packet arrive now.
@@ -269,6 +290,9 @@ func (s *fakeSession) Offer() ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offers++
+	if s.restarts > 0 {
+		return fmt.Appendf(nil, "v=0 restart %d\r\n", s.restarts), nil
+	}
 	return fmt.Appendf(nil, "v=0 offer %d\r\n", s.offers), nil
 }
 

@@ -236,5 +236,7 @@ var (
 	_ station.Phone = dialer{}
 	_ station.Call  = (*call)(nil)
 	_ audio.Link    = (*link)(nil)
-	_ phone.Hearer  = (*rtc.Session)(nil)
+
+	_ phone.Hearer    = (*rtc.Session)(nil)
+	_ phone.Restarter = (*rtc.Session)(nil)
 )
