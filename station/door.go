@@ -85,9 +85,19 @@ func (s *Station) blocked(now time.Time) error {
 	return nil
 }
 
-// tampered blocks the relays: whoever has the door station open can reach them.
+// tampered blocks the relays, and ends what is released: whoever has the door
+// station open can reach them.
 func (s *Station) tampered(e Edge) {
-	s.access.mem.TamperUntil = time.Now().Add(s.cfg.Door.TamperBlock)
+	now := time.Now()
+	s.access.mem.TamperUntil = now.Add(s.cfg.Door.TamperBlock)
+	for relay, until := range s.open {
+		if now.Before(until) {
+			if err := s.board.PulseRelay(relay, 0); err != nil {
+				s.log.Error("relay could not be released", "relay", relay, "error", err)
+			}
+			s.open[relay] = now
+		}
+	}
 	s.log.Warn("tampering: relays blocked", "input", e.Input, "until", s.access.mem.TamperUntil)
 	s.save()
 }

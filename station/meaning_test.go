@@ -142,6 +142,18 @@ func TestLight(t *testing.T) {
 	}, light)
 }
 
+func TestTamperingEndsARelease(t *testing.T) {
+	story(t, func(h *house) {
+		h.press("bell")
+		h.last().happens(Answered)
+		h.last().digits("5")
+		h.forget()
+		time.Sleep(time.Second)
+		h.edge("housing", true, 0)
+		h.expect("relay door 0s", "notify alarm alarm.housing over=false")
+	}, noLamps, func(c *Config) { c.Contacts = []ContactConfig{{Input: "housing", Kind: TamperContact}} })
+}
+
 func TestAlarmContacts(t *testing.T) {
 	alarms := func(c *Config) {
 		c.Lamps = []LampConfig{{Name: "alarm", Shows: ShowAlarm}}
