@@ -76,13 +76,18 @@ type Incoming struct {
 
 // Audio is the sound.
 type Audio struct {
-	Input         string   `toml:"input"`
-	Output        string   `toml:"output"`
-	InputGain     float64  `toml:"input_gain" range:"-30..30"`  // dB
-	OutputGain    float64  `toml:"output_gain" range:"-30..30"` // dB
-	Codecs        []string `toml:"codecs" oneof:"opus pcmu pcma"`
-	EchoCanceller string   `toml:"echo_canceller" oneof:"kalman speexdsp off"`
-	ToneRegion    string   `toml:"tone_region" oneof:"eu de uk us cn"`
+	Input            string        `toml:"input"`
+	Output           string        `toml:"output"`
+	InputGain        float64       `toml:"input_gain" range:"-30..30"`  // dB
+	OutputGain       float64       `toml:"output_gain" range:"-30..30"` // dB
+	Codecs           []string      `toml:"codecs" oneof:"opus pcmu pcma"`
+	EchoCanceller    string        `toml:"echo_canceller" oneof:"kalman speexdsp off"`
+	NoiseSuppression string        `toml:"noise_suppression" oneof:"off low high"`
+	AGC              bool          `toml:"agc"`
+	AmbientBoost     float64       `toml:"ambient_boost" range:"0..20"` // dB
+	SilentAfter      time.Duration `toml:"silent_after" range:"0s..10m"`
+	ToneRegion       string        `toml:"tone_region" oneof:"eu de fr uk us cn"`
+	Prompts          string        `toml:"prompts"` // after Load a path that can be opened
 }
 
 // Board is what buttons, lamps and relays have in common.
@@ -205,7 +210,7 @@ func Default() Config {
 		Door: Door{Relay: "door", WrongPerCall: 3, WrongPerHour: 10, Lock: 30 * time.Minute,
 			TamperBlock: 30 * time.Minute},
 		Audio: Audio{Input: "default", Output: "default", Codecs: []string{"opus", "pcmu", "pcma"},
-			EchoCanceller: "kalman", ToneRegion: "eu"},
+			EchoCanceller: "kalman", NoiseSuppression: "off", SilentAfter: 20 * time.Second, ToneRegion: "eu"},
 		Board: Board{Driver: "auto", Profile: "auto",
 			Chips: []string{"pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"}, NightLevel: 0.3},
 		Buttons: []Button{bell()},

@@ -29,6 +29,7 @@ func Load(file string) (*Config, error) {
 	dir := filepath.Dir(file)
 	c.passwordFile(dir)
 	c.certificates(dir, "sip.ca_file", &c.cfg.SIP.CAFile)
+	c.folder(dir, "audio.prompts", &c.cfg.Audio.Prompts)
 	for i := range c.cfg.Notify {
 		c.certificates(dir, fmt.Sprintf("notify[%d].ca_file", i), &c.cfg.Notify[i].CAFile)
 	}
@@ -85,6 +86,20 @@ func (c *checker) certificates(dir, key string, file *string) {
 	}
 	if n == 0 {
 		c.bad(key, *file+": there is no certificate in it", "it must hold PEM text: -----BEGIN CERTIFICATE-----")
+	}
+}
+
+// folder makes the path of a folder one that can be opened.
+func (c *checker) folder(dir, key string, path *string) {
+	if *path == "" {
+		return
+	}
+	*path = under(dir, *path)
+	if info, err := os.Stat(*path); err != nil {
+		problem, remedy := explain(err)
+		c.bad(key, *path+": "+problem, remedy)
+	} else if !info.IsDir() {
+		c.bad(key, *path+": is not a folder", "name the folder that holds the recordings")
 	}
 }
 

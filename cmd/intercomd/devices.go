@@ -17,7 +17,9 @@ import (
 func devicesCommand(_ context.Context, _ []string, io streams) int {
 	code := exitOK
 	fmt.Fprintln(io.out, "Sound devices (audio.input, audio.output):")
-	if err := listSound(io.out, portaudio.New(slog.New(slog.DiscardHandler))); err != nil {
+	sound := portaudio.New(slog.New(slog.DiscardHandler))
+	defer func() { _ = sound.Close() }() // a list needs no orderly end
+	if err := listSound(io.out, sound); err != nil {
 		fmt.Fprintln(io.out, "  none:", err)
 		code = exitFailed
 	}

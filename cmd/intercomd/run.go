@@ -48,6 +48,7 @@ type daemon struct {
 	log    *slog.Logger
 
 	keep    *store // nil: nothing can be kept
+	sound   *portaudio.Driver
 	voice   *voice
 	board   *doorBoard
 	station *station.Station
@@ -81,6 +82,9 @@ func (d *daemon) run(ctx context.Context) error {
 	<-registered // hung up and unregistered
 	endServices()
 	running.Wait()
+	if err := d.sound.Close(); err != nil {
+		d.log.Warn("the sound system did not close cleanly", "error", err)
+	}
 	if err := d.board.Close(); err != nil {
 		d.log.Warn("the board did not close cleanly", "error", err)
 	}
@@ -96,7 +100,8 @@ func (d *daemon) build(services context.Context) error {
 	d.voice = &voice{}
 	conf := audioConfig(d.cfg, d.log.With("part", "audio"))
 	conf.Notify = d.audioEvent
-	engine, err := audio.New(conf, portaudio.New(d.log.With("part", "audio")))
+	d.sound = portaudio.New(conf.Log)
+	engine, err := audio.New(conf, d.sound)
 	if err != nil {
 		return fmt.Errorf("sound: %w", err)
 	}
@@ -330,7 +335,17 @@ func (d *daemon) dimAtNight(ctx context.Context) {
 // audioEvent passes news of the sound on. A sound system that hangs can only be
 // used again by a new process: the daemon ends as soon as no call is up.
 func (d *daemon) audioEvent(e audio.Event) {
-	if e.Kind != audio.DeviceHung {
+	switch e.Kind {
+	case audio.DeviceHung:
+	case audio.MicSilent:
+		d.station.SetFault(station.Fault{Key: "sound.silent", Code: 3, Text: "the microphone hears nothing at all",
+			Remedy: "see whether it is muted in the mixer, plugged in, and the right one (intercomd devices)"})
+		return
+	case audio.FirstSpoken:
+		d.station.ClearFault("sound.silent") // a new call, a new chance
+		d.voice.notify(e)
+		return
+	default:
 		d.voice.notify(e)
 		return
 	}

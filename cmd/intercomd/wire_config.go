@@ -114,9 +114,15 @@ func simConfig(c *configs.Config, log *slog.Logger) board.Config {
 func audioConfig(c *configs.Config, log *slog.Logger) audio.Config {
 	out := audio.Config{
 		Input: c.Audio.Input, Output: c.Audio.Output, InputGain: c.Audio.InputGain, OutputGain: c.Audio.OutputGain,
-		Region: c.Audio.ToneRegion, Log: log,
+		Region: c.Audio.ToneRegion, AGC: c.Audio.AGC, AmbientBoost: c.Audio.AmbientBoost, SilentAfter: c.Audio.SilentAfter, Log: log,
 	}
 	out.NewEcho = newEcho(c.Audio.EchoCanceller, log)
+	if s, err := newSuppressor(c.Audio.NoiseSuppression, log); err == nil { // the loader knows the same words
+		out.NewSuppressor = s
+	}
+	if c.Audio.Prompts != "" {
+		out.Prompts = os.DirFS(c.Audio.Prompts)
+	}
 	return out
 }
 
