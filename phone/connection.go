@@ -15,9 +15,7 @@ var errReturn = errors.New("a server that comes first in the configuration is ba
 // attach holds one connection to a server: connect, register, refresh. It returns
 // when that is over, with the time since which it was registered (zero if never).
 func (u *UA) attach(ctx context.Context, s server, standIn bool) (since time.Time, err error) {
-	if st := u.Registration().State; st != FailedRetrying && st != RefusedRetrying { // else the fault stays in sight
-		u.publish(Registration{State: Connecting, Server: s.url})
-	}
+	u.step(Connecting, s)
 	conn, err := ws.Dial(ctx, s.url, u.wsOptions())
 	if err != nil {
 		return since, err
@@ -31,7 +29,7 @@ func (u *UA) attach(ctx context.Context, s server, standIn bool) (since time.Tim
 			u.goodbye(f)
 		}
 	}()
-	u.publish(Registration{State: Registering, Server: s.url})
+	u.step(Registering, s)
 	expires := u.cfg.Expires
 	var until time.Time
 	for {
@@ -160,6 +158,14 @@ func (u *UA) fail(s server, err error, wait time.Duration, refused bool) {
 	u.publish(r)
 }
 
+// step tells how far a try is. After a failure it is not told: the fault, and what to
+// do about it, stays in sight until a try succeeds.
+func (u *UA) step(st State, s server) {
+	if !u.Registration().State.failed() {
+		u.publish(Registration{State: st, Server: s.url})
+	}
+}
+
 // publish tells a change, and logs it unless it is the same trouble as before.
 func (u *UA) publish(r Registration) {
 	r.User = u.cfg.User
@@ -168,6 +174,9 @@ func (u *UA) publish(r Registration) {
 	}
 	if r.Since.IsZero() {
 		r.Since = time.Now()
+		if before := u.reg.Load(); r.State.failed() && before.State.failed() {
+			r.Since = before.Since
+		}
 	}
 	before := u.reg.Swap(&r)
 	u.logRegistration(*before, r)
@@ -184,11 +193,21 @@ func (u *UA) publish(r Registration) {
 	}
 }
 
+// faultText is equal for equal trouble. The text of a failed dial may hold a port of
+// ours, which changes from try to try.
+func faultText(err error) string {
+	var dial *ws.DialError
+	if errors.As(err, &dial) && dial.Cause != ws.Other {
+		return string(dial.Cause)
+	}
+	return fmt.Sprint(err)
+}
+
 func (u *UA) logRegistration(before, r Registration) {
 	attrs := []any{"state", string(r.State), "server", r.Server, "user", r.User}
 	switch r.State {
 	case FailedRetrying, RefusedRetrying:
-		fault := string(r.State) + r.Server + fmt.Sprint(r.Err)
+		fault := string(r.State) + r.Server + faultText(r.Err)
 		if fault == u.fault && time.Since(u.faultAt) < sameFault {
 			return
 		}

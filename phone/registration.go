@@ -23,7 +23,8 @@ const (
 	Connecting  State = "connecting"
 	Registering State = "registering"
 	Registered  State = "registered"
-	// FailedRetrying is told between two tries; Retry says when the next one is.
+	// FailedRetrying is told when a try has failed, and stays until one succeeds; Retry
+	// says when the next one is.
 	FailedRetrying State = "failed"
 	// RefusedRetrying is told when the server does not want this user: the next try
 	// is minutes away, because hammering helps nobody.
@@ -32,11 +33,16 @@ const (
 	Offline State = "offline"
 )
 
+// failed reports whether tries fail.
+func (s State) failed() bool { return s == FailedRetrying || s == RefusedRetrying }
+
 // Registration is how the phone stands with its server.
 type Registration struct {
-	State   State
-	Server  string // URL
-	User    string // address of record, "1000@pbx.example.com"
+	State  State
+	Server string // URL
+	User   string // address of record, "1000@pbx.example.com"
+	// Since is when this state began. A registration that is refreshed goes on, and so
+	// does a failure through all the tries that follow it.
 	Since   time.Time
 	Expires time.Time     // of Registered: when it ends unless refreshed
 	Retry   time.Time     // of failed and refused: when the next try begins

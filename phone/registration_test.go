@@ -1,6 +1,9 @@
 package phone
 
 import (
+	"context"
+	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -205,6 +208,87 @@ func TestPace(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if n := s.srv.Dials(); n < 15 || n > 35 {
 			t.Errorf("%d tries in ten minutes", n)
+		}
+		s.quit()
+	})
+}
+
+// How long there has been no registration is told by the first failure, not by the
+// last try, and the fault stays in sight while another try is made.
+func TestFailedSince(t *testing.T) {
+	var status atomic.Int32
+	status.Store(500)
+	o := siptest.Options{Pipe: true, Register: func(c *siptest.Conn, m *siptest.Msg) bool {
+		n := int(status.Load())
+		if n != 200 {
+			time.Sleep(time.Second) // a try takes its time
+			c.Respond(m, n, "No")
+		}
+		return n != 200
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		s := begin(t, siptest.New(t, o))
+		since := s.state(FailedRetrying).Since
+		if d := time.Since(since); d != 0 {
+			t.Errorf("failed since %v", d)
+		}
+		fails := map[State]int{}
+		watch := func(d time.Duration) {
+			for over := time.After(d); ; {
+				select {
+				case r := <-s.ua.Registrations():
+					fails[r.State]++
+					if !r.Since.Equal(since) || r.Err == nil || !r.State.failed() {
+						t.Fatalf("%+v, but no registration since %v", r, since)
+					}
+				case <-over:
+					return
+				}
+			}
+		}
+		watch(10 * time.Minute)
+		status.Store(403)
+		watch(10 * time.Minute)
+		if fails[FailedRetrying] < 10 || fails[RefusedRetrying] < 1 {
+			t.Errorf("told %v", fails)
+		}
+		status.Store(200)
+		r := s.state(Registered)
+		if d := time.Since(r.Since); d != 0 {
+			t.Errorf("registered since %v", d)
+		}
+		time.Sleep(5 * time.Minute)
+		if now := s.ua.Registration(); now.Since != r.Since {
+			t.Errorf("refreshed: since %v, was %v", now.Since, r.Since)
+		}
+		var conn *siptest.Conn // the last of many
+		for c := s.srv.Conn(); ; c = s.srv.Conn() {
+			if conn = c; !conn.IsGone() {
+				break
+			}
+		}
+		conn.Kill()
+		if r := s.state(FailedRetrying); time.Since(r.Since) != 0 {
+			t.Errorf("failed anew since %v", time.Since(r.Since))
+		}
+		s.quit()
+	})
+}
+
+// The same trouble is logged now and then only, though its text may name another port
+// of ours each time.
+func TestSameFaultIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var port atomic.Int32
+		s := begin(t, siptest.New(t, siptest.Options{Pipe: true}), func(c *Config) {
+			c.NetDial = func(context.Context, string, string) (net.Conn, error) {
+				ours := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port.Add(1))}
+				return nil, &net.OpError{Op: "read", Net: "tcp", Source: ours, Err: os.ErrDeadlineExceeded}
+			}
+		})
+		time.Sleep(sameFault * 3 / 2)
+		if n := strings.Count(s.log.String(), "retry_in="); n != 2 || port.Load() < 100 {
+			t.Errorf("logged %d times, tried %d times", n, port.Load())
 		}
 		s.quit()
 	})

@@ -317,6 +317,16 @@ func (c *Conn) Accept(m *Msg) {
 // Gone is closed when the connection has ended.
 func (c *Conn) Gone() <-chan struct{} { return c.gone }
 
+// IsGone reports whether the connection has ended.
+func (c *Conn) IsGone() bool {
+	select {
+	case <-c.gone:
+		return true
+	default:
+		return false
+	}
+}
+
 // Pings counts the PINGs of the client; Pongs are the payloads of its PONGs.
 func (c *Conn) Pings() int {
 	c.mu.Lock()

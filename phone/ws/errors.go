@@ -5,9 +5,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -53,8 +53,26 @@ type DialError struct {
 	Err    error
 }
 
+// Error says each thing once: the cause only where the error below does not tell as
+// much in its own words, the address only where it is not in the URL.
 func (e *DialError) Error() string {
-	return fmt.Sprintf("connecting to %s: %s: %v", e.Server, e.Cause, e.Err)
+	err, at, what := e.Err, "", ""
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		err = op.Err
+		if op.Addr != nil && !strings.Contains(e.Server, op.Addr.String()) {
+			at = " (" + op.Addr.String() + ")"
+		}
+		var call *os.SyscallError
+		if errors.As(err, &call) {
+			err = call.Err
+		}
+	}
+	if e.Certificate() {
+		what = string(e.Cause) + ": "
+	}
+	text := strings.ReplaceAll(err.Error(), "\n", "; ") // of errors that were joined
+	return "connecting to " + e.Server + at + ": " + what + text
 }
 
 func (e *DialError) Unwrap() error { return e.Err }

@@ -10,11 +10,14 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -198,6 +201,26 @@ func TestDialCauses(t *testing.T) {
 				t.Errorf("%v / %s", de, de.Remedy())
 			}
 		})
+	}
+}
+
+// What went wrong is said once, in words for people, and the address that a name led to.
+func TestDialErrorText(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 9), Port: 7443},
+		Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	unknown := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "pbx.lan", Server: "10.0.0.1:53", IsNotFound: true}}
+	for want, e := range map[string]*DialError{
+		"connecting to wss://10.0.0.9:7443: connection refused":                      {"wss://10.0.0.9:7443", ConnRefused, refused},
+		"connecting to wss://pbx.lan:7443 (10.0.0.9:7443): connection refused":       {"wss://pbx.lan:7443", ConnRefused, refused},
+		"connecting to wss://pbx.lan: lookup pbx.lan on 10.0.0.1:53: no such host":   {"wss://pbx.lan", NameUnknown, unknown},
+		"connecting to wss://pbx.lan: self-signed: signed by unknown authority":      {"wss://pbx.lan", SelfSigned, errors.New("signed by unknown authority")},
+		"connecting to wss://pbx.lan: WebSocket handshake: status 404":               {"wss://pbx.lan", NotWebSocket, fmt.Errorf("%w: status 404", errUpgrade)},
+		"connecting to wss://pbx.lan: WebSocket handshake; context canceled":         {"wss://pbx.lan", Cancelled, errors.Join(errUpgrade, context.Canceled)},
+		"connecting to http://pbx.lan: server address \"http://pbx.lan\" must start": {"http://pbx.lan", BadURL, errors.New(`server address "http://pbx.lan" must start`)},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
 	}
 }
 
