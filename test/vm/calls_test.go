@@ -20,8 +20,8 @@ func TestBouncyPressesCallOnce(t *testing.T) {
 	judged, total, calls := 0, d.presses(), 0
 	for range 5 * *repeat { // some presses are spoiled by a busy host
 		d.until("idle", func(s status) bool { return s.State == "idle" })
-		steps := append(bounce(r, "bell", false), step{"bell", false, 60 * ms})
-		steps = append(append(steps, bounce(r, "bell", true)...), step{"bell", true, 60 * ms})
+		steps := append(bounce(r, false), step{"bell", false, 60 * ms})
+		steps = append(append(steps, bounce(r, true)...), step{"bell", true, 60 * ms})
 		if !fair(steps, d.play(t, steps...), debounce) {
 			total, calls = d.presses(), invites(kam, begin)
 			continue

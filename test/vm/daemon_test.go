@@ -231,8 +231,9 @@ func (s status) presses() int {
 	return -1
 }
 
-// press presses the bell for that long, without bouncing.
-func (d *daemon) press(hold time.Duration) time.Duration {
+// press presses the bell for 60 ms, without bouncing, and returns when that was by
+// the guest's clock.
+func (d *daemon) press() time.Duration {
 	d.Helper()
-	return d.play(d.T, step{"bell", false, hold}, step{"bell", true, 60 * ms})[0].At
+	return d.play(d.T, step{"bell", false, 60 * ms}, step{"bell", true, 60 * ms})[0].At
 }

@@ -72,7 +72,7 @@ func TestTakenLine(t *testing.T) {
 	if e := s.Board.Inputs[0].Error + s.Board.Relays[0].Error; e != "" {
 		t.Errorf("other lines have faults too: %s", e)
 	}
-	d.press(60 * ms)
+	d.press()
 	d.until("pressed", func(s status) bool { return s.presses() == 1 })
 	free()
 	d.until("in possession of the lamp", func(s status) bool { return s.Board.Lamps[0].Error == "" })
@@ -97,7 +97,7 @@ func TestMissingChip(t *testing.T) {
 	d.play(t, step{"bell", true, 0})
 	d.permit()
 	d.sh(t, "systemctl restart intercomd")
-	d.press(60 * ms)
+	d.press()
 	d.until("pressed", func(s status) bool { return s.presses() == 1 && s.Board.Error == "" })
 }
 
@@ -133,7 +133,7 @@ func TestWrongLines(t *testing.T) {
 			t.Errorf("a line that is not there: %q, %q", l.Error, l.Remedy)
 		}
 	}
-	d.press(60 * ms)
+	d.press()
 	d.until("pressed", func(s status) bool { return s.presses() == 1 })
 }
 
@@ -147,7 +147,7 @@ func TestRestart(t *testing.T) {
 			t.Errorf("lines are still taken after the end of the service: %s", out)
 		}
 		d.sh(t, "systemctl start intercomd")
-		d.press(60 * ms)
+		d.press()
 		d.until("pressed", func(s status) bool { return s.presses() == 1 })
 	}
 	if out := d.log(500); strings.Contains(out, "panic") {
@@ -172,6 +172,6 @@ func TestWatchdog(t *testing.T) {
 		t.Error("it was not the watchdog")
 	}
 	d.sh(t, "for i in $(seq 60); do systemctl is-active -q intercomd && break; sleep 0.5; done")
-	d.press(60 * ms)
+	d.press()
 	d.until("pressed", func(s status) bool { return s.presses() == 1 })
 }

@@ -14,14 +14,14 @@ const (
 	debounce = 20 * ms // the default of the configuration
 )
 
-// bounce is what a worn contact does before it rests at a level: up to 20 changes
+// bounce is what a worn bell button does before it rests at a level: up to 20 changes
 // of 0.1 to 3 ms.
-func bounce(r *rand.Rand, line string, to bool) []step {
+func bounce(r *rand.Rand, to bool) []step {
 	var steps []step
 	for range r.IntN(10) {
 		steps = append(steps,
-			step{line, to, 100*time.Microsecond + time.Duration(r.Int64N(int64(3*ms)))},
-			step{line, !to, 100*time.Microsecond + time.Duration(r.Int64N(int64(3*ms)))})
+			step{"bell", to, 100*time.Microsecond + time.Duration(r.Int64N(int64(3*ms)))},
+			step{"bell", !to, 100*time.Microsecond + time.Duration(r.Int64N(int64(3*ms)))})
 	}
 	return steps
 }
@@ -44,8 +44,8 @@ func TestPresses(t *testing.T) {
 			return []step{{"bell", false, 5 * ms}, {"bell", true, 5 * ms}, {"bell", false, 3 * ms}, {"bell", true, 2 * ms}, {"bell", false, 5 * ms}, rest}
 		}, 0},
 		{"bouncing", func() []step {
-			steps := append(bounce(r, "bell", false), step{"bell", false, 150 * ms})
-			return append(append(steps, bounce(r, "bell", true)...), rest)
+			steps := append(bounce(r, false), step{"bell", false, 150 * ms})
+			return append(append(steps, bounce(r, true)...), rest)
 		}, 1},
 		{"drop-out of 5 ms in the middle", func() []step {
 			return []step{{"bell", false, 100 * ms}, {"bell", true, 5 * ms}, {"bell", false, 100 * ms}, rest}
@@ -98,9 +98,9 @@ func TestPressToLamp(t *testing.T) {
 	for range 10 {
 		d.until("idle", func(s status) bool { return s.State == "idle" })
 		n := d.mark(t)
-		at := d.press(60 * ms)
+		at := d.press()
 		all = append(all, d.saw(t, n, settle, drives("lamp", 1)).At-at)
-		d.press(60 * ms) // hangs up
+		d.press() // hangs up
 	}
 	slices.Sort(all)
 	t.Logf("press to lamp on: median %v, worst %v of %d, %v of each to debounce", all[len(all)/2], all[len(all)-1], len(all), debounce)

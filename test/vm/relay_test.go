@@ -13,7 +13,7 @@ import (
 func (d *daemon) call() {
 	d.Helper()
 	d.until("ready to call", func(s status) bool { return s.State == "idle" && s.Registration.State == "registered" })
-	d.press(60 * ms)
+	d.press()
 	d.until("talking", func(s status) bool { return s.State == "talking" })
 }
 

@@ -102,7 +102,7 @@ func TestCallWithSound(t *testing.T) {
 	if s.Sound.Codec == "" || !s.Sound.MicLive {
 		t.Errorf("sound of the call: %+v", s.Sound)
 	}
-	d.press(60 * ms)
+	d.press()
 	over, err := in.Over(within(t, settle), begin)
 	if err != nil || over.Ending.Cause != "hung up" {
 		t.Errorf("the call ended with %q, %v", over.Ending.Cause, err)
@@ -126,7 +126,7 @@ func TestSoundCardGone(t *testing.T) {
 	}
 	t.Log(s.Sound.Input.Error, " ", s.Fault("sound"))
 	before := s.presses()
-	d.press(60 * ms)
+	d.press()
 	d.until("pressed all the same", func(s status) bool { return s.presses() == before+1 })
 	back()
 	d.until("in possession of the card again", func(s status) bool { return s.Sound.Input.OK && s.Sound.Output.OK })
