@@ -201,6 +201,42 @@ func TestCallNotAuthorized(t *testing.T) {
 	}, func(c *Config) { c.Password = "other" })
 }
 
+// A nonce that the server has forgotten (FreeSWITCH keeps one for a minute) costs the
+// round trip that it would have saved, no more; the new one is used from then on.
+func TestStaleNonceInInvite(t *testing.T) {
+	for name, stale := range map[string]string{"said to be stale": ", stale=true", "just asked again": ""} {
+		t.Run(name, func(t *testing.T) {
+			play(t, siptest.Options{}, func(s *stage) {
+				// call makes a call of so many INVITEs with these nonces, "" for none.
+				call := func(nonces ...string) {
+					t.Helper()
+					c := s.ua.Dial("1001")
+					for i, nonce := range nonces {
+						m := s.conn.Expect("INVITE")
+						if got := m.Get("Proxy-Authorization"); (got == "") != (nonce == "") || !strings.Contains(got, nonce) || m.Seq() != i+1 {
+							t.Errorf("INVITE %d, want it with nonce %q:\n%s", i+1, nonce, m)
+						}
+						if i+1 < len(nonces) {
+							s.conn.Respond(m, 407, "Proxy Authentication Required",
+								`Proxy-Authenticate: Digest realm="pbx.test", nonce="`+nonces[i+1]+`", algorithm=MD5, qop="auth"`+stale)
+						} else {
+							s.conn.Leg(m).Respond(486, "Busy Here")
+						}
+						s.conn.Expect("ACK")
+					}
+					s.event(c, Sent)
+					s.ended(c, Busy, 486)
+					s.over(c)
+				}
+				call("", "n1")
+				call("n1")
+				call("n1", "n2")
+				call("n2")
+			})
+		})
+	}
+}
+
 // Credentials with an old nonce may be refused where none would be: once more, without.
 func TestOldNonceRefused(t *testing.T) {
 	play(t, siptest.Options{Password: "secret"}, func(s *stage) {
