@@ -3,6 +3,7 @@ package phone
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"intercomd/phone/siptest"
@@ -332,6 +333,7 @@ func TestMergedRequest(t *testing.T) {
 		s.conn.Send(again.Set("Via", "SIP/2.0/WSS 127.0.0.1:7443;branch=z9hG4bK-other").String())
 		s.conn.ExpectStatus("INVITE", 482)
 		s.conn.Send(leg.Invite.String()) // repeated: no second call, no answer yet but a 100
+		synctest.Wait()                  // after the 180 the repetition would get that again
 		c.Ring()
 		leg.ExpectStatus(180)
 		c.End(Busy)
