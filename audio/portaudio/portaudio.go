@@ -235,14 +235,17 @@ func channels(v *pa.DeviceInfo, dir audio.Direction) int {
 
 // Open starts a stream.
 func (d *Driver) Open(dir audio.Direction, name string, x *audio.Exchange) (audio.Stream, error) {
-	var s *stream
+	var (
+		s       *stream
+		missing error // said in the words of whoever wrote the configuration
+	)
 	err := d.do("open "+dir.String(), func() error {
 		if err := d.initialise(); err != nil {
 			return err
 		}
 		dev, err := find(dir, name)
-		if err != nil {
-			return noDevice(err)
+		if missing = noDevice(name, err); missing != nil || err != nil {
+			return err
 		}
 		if s, err = d.start(dir, dev, x); err != nil {
 			return fmt.Errorf("%q: %w", dev.Name, err)
@@ -250,18 +253,25 @@ func (d *Driver) Open(dir audio.Direction, name string, x *audio.Exchange) (audi
 		d.open++
 		return nil
 	})
-	if err != nil {
+	switch {
+	case missing != nil:
+		return nil, missing
+	case err != nil:
 		return nil, err
 	}
 	return s, nil
 }
 
-// noDevice says in our words that there is no default device.
-func noDevice(err error) error {
-	if errors.Is(err, pa.NoDefaultInputDevice) || errors.Is(err, pa.NoDefaultOutputDevice) {
-		return fmt.Errorf("%w: %w", err, audio.ErrNoDevice)
+// noDevice is the error of a device that is not there; nil for any other.
+func noDevice(name string, err error) error {
+	switch {
+	case errors.Is(err, pa.NoDefaultInputDevice), errors.Is(err, pa.NoDefaultOutputDevice):
+		return fmt.Errorf("%q: %w", name, audio.ErrNoDevice)
+	case errors.Is(err, audio.ErrNoDevice):
+		return err
+	default:
+		return nil
 	}
-	return err
 }
 
 // start tries the formats that cards have, best first: 48 kHz before others, one
