@@ -31,22 +31,35 @@ func (u *UA) attach(ctx context.Context, s server, standIn bool) (since time.Tim
 	}()
 	u.step(Registering, s)
 	expires := u.cfg.Expires
-	var until time.Time
+	var (
+		until  time.Time
+		listed bool // this server names our contact in its answers
+	)
 	for {
 		regCtx, cancel := context.WithTimeout(ctx, registerTimeout)
-		granted, others, err := u.register(regCtx, f, expires)
+		b, err := u.register(regCtx, f, expires)
 		cancel()
 		now := time.Now()
-		wait := refreshIn(granted)
+		wait := refreshIn(b.granted)
 		switch {
-		case err == nil && granted <= 0:
+		case err == nil && b.granted <= 0:
 			return since, &regError{phrase: "registered for no time", status: 200}
 		case err == nil:
-			expires, until = max(expires, granted), now.Add(granted)
+			expires, until = max(expires, b.granted), now.Add(b.granted)
 			if since.IsZero() {
 				since = now
 			}
-			u.attached(f, Registration{State: Registered, Server: s.url, Since: since, Expires: until, RTT: f.rtt(), Others: others})
+			r := Registration{State: Registered, Server: s.url, Since: since, Expires: until, RTT: f.rtt(), Others: b.others}
+			switch {
+			case b.ours:
+				listed = true
+			case listed && b.others > 0:
+				wait = takenWait
+				u.taken(&r, now.Add(wait))
+			default: // it rewrites contacts: one of them is ours
+				r.Others = max(0, b.others-1)
+			}
+			u.attached(f, r)
 		case ctx.Err() == nil && retrySoon(err) && time.Until(until) > registerTimeout:
 			wait = jitter(registerTimeout / 2)
 			u.log.Warn("registration not refreshed; trying again", "err", err, "in", wait.Round(time.Second))
@@ -57,6 +70,15 @@ func (u *UA) attach(ctx context.Context, s server, standIn bool) (since time.Tim
 			return since, err
 		}
 	}
+}
+
+// taken describes a registration that the server accepted and gave to somebody else.
+// Calls can still be made; those to this user arrive at the other device. Two devices
+// that take it from each other without a pause would help nobody.
+func (u *UA) taken(r *Registration, retry time.Time) {
+	r.Err = fmt.Errorf("another device registered as %s", u.cfg.User)
+	r.Remedy = "Calls to " + u.cfg.User + " arrive there and not here: give each device a user of its own, or find out whose device that is."
+	r.Retry, r.Expires = retry, time.Time{}
 }
 
 // retrySoon tells a server's trouble from a refusal and from a dead connection.
@@ -117,7 +139,7 @@ func (u *UA) wsOptions() ws.Options {
 func (u *UA) goodbye(f *flow) {
 	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTime)
 	defer cancel()
-	if _, _, err := u.register(ctx, f, 0); err != nil {
+	if _, err := u.register(ctx, f, 0); err != nil {
 		u.log.Debug("no answer to the last REGISTER", "err", err)
 	}
 }
@@ -205,16 +227,16 @@ func faultText(err error) string {
 
 func (u *UA) logRegistration(before, r Registration) {
 	attrs := []any{"state", string(r.State), "server", r.Server, "user", r.User}
-	switch r.State {
-	case FailedRetrying, RefusedRetrying:
+	switch {
+	case r.Err != nil:
 		fault := string(r.State) + r.Server + faultText(r.Err)
 		if fault == u.fault && time.Since(u.faultAt) < sameFault {
 			return
 		}
 		u.fault, u.faultAt = fault, time.Now()
 		u.log.Warn("registration", append(attrs, "err", r.Err, "remedy", r.Remedy, "retry_in", time.Until(r.Retry).Round(time.Second))...)
-	case Registered:
-		if before.State == Registered {
+	case r.State == Registered:
+		if before.State == Registered && before.Err == nil {
 			u.log.Debug("registration refreshed", "expires_in", time.Until(r.Expires).Round(time.Second))
 			return
 		}

@@ -48,7 +48,7 @@ type Registration struct {
 	Retry   time.Time     // of failed and refused: when the next try begins
 	RTT     time.Duration // to the server, as last measured
 	Others  int           // other devices registered as the same user, as far as the server tells
-	Err     error         // why it failed
+	Err     error         // why it failed; of Registered: why calls may not arrive
 	Remedy  string        // what a person can do about it
 }
 
@@ -63,7 +63,15 @@ const (
 	steady          = 30 * time.Second        // a registration that lived so long ends the backoff
 	retryAfterMax   = 5 * time.Minute
 	returnEvery     = time.Minute
+	takenWait       = time.Minute // before we take the registration back from another device
 )
+
+// binding is what a server says about the registration (RFC 3261, 10.3).
+type binding struct {
+	granted time.Duration
+	ours    bool // our contact is listed
+	others  int  // contacts of other devices
+}
 
 // regError is a registration that the server did not accept.
 type regError struct {
@@ -155,15 +163,14 @@ func refreshIn(granted time.Duration) time.Duration {
 
 // register sends REGISTER and returns what the server granted. expires 0 takes
 // the registration back.
-func (u *UA) register(ctx context.Context, f *flow, expires time.Duration) (granted time.Duration, others int, err error) {
+func (u *UA) register(ctx context.Context, f *flow, expires time.Duration) (binding, error) {
 	for range 2 {
 		res, err := u.exchange(ctx, f, func() *sip.Request { return u.registerRequest(f, expires) })
 		if err != nil {
-			return 0, 0, err
+			return binding{}, err
 		}
 		if res.IsSuccess() {
-			granted, others = u.granted(f, res, expires)
-			return granted, others, nil
+			return u.granted(f, res, expires), nil
 		}
 		least, ok := seconds(res, "min-expires")
 		if res.StatusCode != sip.StatusIntervalToBrief || !ok || time.Duration(least)*time.Second <= expires {
@@ -171,11 +178,11 @@ func (u *UA) register(ctx context.Context, f *flow, expires time.Duration) (gran
 			if s, ok := seconds(res, "retry-after"); ok {
 				e.after = time.Duration(s) * time.Second
 			}
-			return 0, 0, e
+			return binding{}, e
 		}
 		expires = time.Duration(least) * time.Second
 	}
-	return 0, 0, &regError{status: 423, phrase: "Interval Too Brief"}
+	return binding{}, &regError{status: 423, phrase: "Interval Too Brief"}
 }
 
 func (u *UA) registerRequest(f *flow, expires time.Duration) *sip.Request {
@@ -194,10 +201,10 @@ func (u *UA) registerRequest(f *flow, expires time.Duration) *sip.Request {
 }
 
 // granted reads the expiry of our contact out of a 200 and counts the others.
-func (u *UA) granted(f *flow, res *sip.Response, asked time.Duration) (time.Duration, int) {
-	granted, others := asked, 0
+func (u *UA) granted(f *flow, res *sip.Response, asked time.Duration) binding {
+	b := binding{granted: asked}
 	if s, ok := seconds(res, "expires"); ok {
-		granted = time.Duration(s) * time.Second
+		b.granted = time.Duration(s) * time.Second
 	}
 	for _, h := range append(res.GetHeaders("contact"), res.GetHeaders("m")...) {
 		c, ok := h.(*sip.ContactHeader)
@@ -207,17 +214,18 @@ func (u *UA) granted(f *flow, res *sip.Response, asked time.Duration) (time.Dura
 		if c.Address.Host != f.host {
 			inst, _ := c.Params.Get("+sip.instance")
 			if !strings.Contains(inst, u.cfg.InstanceID) { // else it is ours, from an earlier start
-				others++
+				b.others++
 			}
 			continue
 		}
+		b.ours = true
 		if v, ok := c.Params.Get("expires"); ok {
 			if s, err := strconv.Atoi(v); err == nil && s >= 0 {
-				granted = time.Duration(s) * time.Second
+				b.granted = time.Duration(s) * time.Second
 			}
 		}
 	}
-	return granted, others
+	return b
 }
 
 // exchange sends a request outside of any call and waits for its final answer.

@@ -181,6 +181,69 @@ func TestOthersRegistered(t *testing.T) {
 	})
 }
 
+// Another device has taken the registration: told, and taken back once a minute. Calls
+// can still be made meanwhile.
+func TestRegistrationTaken(t *testing.T) {
+	const other = "Contact: <sip:1000@192.0.2.7:5060>;expires=120"
+	var taken atomic.Bool
+	o := siptest.Options{Register: func(c *siptest.Conn, m *siptest.Msg) bool {
+		if taken.Load() {
+			c.Respond(m, 200, "OK", other)
+		}
+		return taken.Load()
+	}}
+	play(t, o, func(s *stage) {
+		first := s.ua.Registration()
+		taken.Store(true)
+		r := s.state(Registered)
+		for range 3 {
+			if r.Err == nil || !strings.Contains(r.Err.Error(), "another device registered as 1000") || r.Remedy == "" || r.Others != 1 || !r.Expires.IsZero() {
+				t.Errorf("%+v", r)
+			}
+			began := time.Now()
+			r = s.state(Registered)
+			if d := time.Since(began); d != takenWait {
+				t.Errorf("registered anew after %v", d)
+			}
+		}
+		c := s.ua.Dial("1001")
+		leg := s.conn.ExpectInvite()
+		leg.Respond(486, "Busy Here")
+		s.conn.Expect("ACK")
+		s.event(c, Sent)
+		s.ended(c, Busy, 486)
+		s.over(c)
+		taken.Store(false)
+		if r = s.state(Registered); r.Err != nil || r.Remedy != "" || r.Others != 0 || r.Since != first.Since {
+			t.Errorf("%+v", r)
+		}
+		if n := strings.Count(s.log.String(), "another device registered"); n != 1 {
+			t.Errorf("logged %d times", n)
+		}
+		if n := strings.Count(s.log.String(), "level=INFO msg=registration state=registered"); n != 2 {
+			t.Errorf("its return was not logged: registered %d times", n)
+		}
+	})
+}
+
+// A server that writes contacts its own way says nothing about other devices.
+func TestContactRewritten(t *testing.T) {
+	o := siptest.Options{Register: func(c *siptest.Conn, m *siptest.Msg) bool {
+		if m.Get("Expires") == "0" {
+			return false
+		}
+		c.Respond(m, 200, "OK", "Contact: <sip:1000@198.51.100.4:51234;transport=ws>;expires=120", "Expires: 120")
+		return true
+	}}
+	play(t, o, func(s *stage) {
+		for range 3 {
+			if r := s.state(Registered); r.Err != nil || r.Others != 0 {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}
+
 // The connection dies: the phone is back within a second or two, on a new one.
 func TestReconnect(t *testing.T) {
 	play(t, siptest.Options{Password: "secret"}, func(s *stage) {
