@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
 
 	"intercomd/phone"
+	"intercomd/phone/rtc"
+	"intercomd/phone/siptest"
 	"intercomd/station"
 )
 
@@ -34,6 +37,74 @@ func TestRegistrationIsTranslated(t *testing.T) {
 		case station.RegConnecting, station.RegRegistering, station.RegRegistered, station.RegFailed, station.RegRefused:
 		default:
 			t.Errorf("%s became %q, which the door does not know", s, got)
+		}
+	}
+}
+
+// A call over the real media, whose far end speaks and then goes away without a word.
+func TestFarEndFallsSilent(t *testing.T) {
+	const limit, patience = 3 * time.Second, 30 * time.Second
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	media, err := rtc.New(rtc.Config{IncludeLoopback: true})
+	must(err)
+	defer func() { must(media.Close()) }()
+	srv := siptest.New(t, siptest.Options{})
+	ua, err := phone.New(phone.Config{Servers: []string{srv.URL()}, User: "1000", Media: mediaFactory{media}, MediaTimeout: limit})
+	must(err)
+	ctx, cancel := context.WithCancel(t.Context())
+	rest := make(chan error, 1)
+	go func() { rest <- ua.Run(ctx) }()
+	defer func() { cancel(); must(<-rest) }()
+	for ua.Registration().State != phone.Registered {
+		<-ua.Registrations()
+	}
+	conn := srv.Conn()
+
+	c := ua.Dial("1001")
+	leg := conn.ExpectInvite()
+	far, err := media.NewSession(t.Context())
+	must(err)
+	defer func() { must(far.Close()) }()
+	answer, err := far.Answer([]byte(leg.Invite.Body))
+	must(err)
+	leg.Respond(200, "OK", "\r\n"+string(answer))
+	conn.Expect("ACK")
+
+	over := time.After(patience)
+	speak := time.NewTicker(20 * time.Millisecond)
+	defer speak.Stop()
+	var last time.Time
+	for spoken := 0; spoken < 20; { // packets that have arrived
+		select {
+		case <-speak.C:
+			must(far.WriteFrame([]byte{1, 2, 3}, 960, false))
+			if m, ok := c.Media().(phone.Hearer); ok {
+				if at, due := m.Heard(); due && at.After(last) {
+					last, spoken = at, spoken+1
+				}
+			}
+		case <-over:
+			t.Fatal("nothing was heard")
+		}
+	}
+	for {
+		select {
+		case e := <-c.Events():
+			if e.Kind != phone.Ended {
+				continue
+			}
+			if e.Ending.Cause != phone.MediaFault || e.Ending.Reason != "no audio came for 3 s" || e.At.Sub(last) < limit {
+				t.Errorf("ended %v after the last packet: %+v", e.At.Sub(last), e.Ending)
+			}
+			conn.Respond(conn.Expect("BYE"), 200, "OK")
+			return
+		case <-over:
+			t.Fatal("the call goes on in silence")
 		}
 	}
 }
