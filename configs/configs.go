@@ -58,12 +58,13 @@ type SIP struct {
 
 // Call is how the door calls.
 type Call struct {
-	Target      string        `toml:"target"`
-	RingTime    time.Duration `toml:"ring_time" range:"5s..3m"`
-	TalkTime    time.Duration `toml:"talk_time" range:"10s..1h"`
-	TalkWarning time.Duration `toml:"talk_warning" range:"0s..1m"`
-	ExtendKey   string        `toml:"extend_key"` // one DTMF digit; "" is off
-	HoldPress   time.Duration `toml:"hold_press" range:"0s..2m"`
+	Target       string        `toml:"target"`
+	RingTime     time.Duration `toml:"ring_time" range:"5s..3m"`
+	TalkTime     time.Duration `toml:"talk_time" range:"10s..1h"`
+	TalkWarning  time.Duration `toml:"talk_warning" range:"0s..1m"`
+	ExtendKey    string        `toml:"extend_key"` // one DTMF digit; "" is off
+	HoldPress    time.Duration `toml:"hold_press" range:"0s..2m"`
+	MediaTimeout time.Duration `toml:"media_timeout" range:"0s..10m"`
 }
 
 // Incoming is what becomes of calls to the door.
@@ -205,7 +206,7 @@ func Default() Config {
 	return Config{
 		SIP: SIP{DisplayName: "Door", Expires: 10 * time.Minute},
 		Call: Call{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second,
-			ExtendKey: "#", HoldPress: 10 * time.Second},
+			ExtendKey: "#", HoldPress: 10 * time.Second, MediaTimeout: 20 * time.Second},
 		Incoming: Incoming{Answer: "button", Second: "busy"},
 		Door: Door{Relay: "door", WrongPerCall: 3, WrongPerHour: 10, Lock: 30 * time.Minute,
 			TamperBlock: 30 * time.Minute},

@@ -55,7 +55,11 @@ func (fs *faultSet) derive(reg Registration, snd Sound, b BoardState, d DoorStat
 		}
 		out = append(out, f)
 	}
-	if reg.Error != "" && reg.State != RegRegistered {
+	switch {
+	case reg.Error == "":
+	case reg.State == RegRegistered: // and yet something is wrong: another device took the extension
+		add("registration", codeRegistration, reg.Error, reg.Remedy)
+	default:
 		add("registration", codeRegistration, "not registered: "+reg.Error, reg.Remedy)
 	}
 	if snd.Input.Error != "" {

@@ -269,6 +269,11 @@ func TestLostRegistrationLeavesTheCallAlone(t *testing.T) {
 		}
 		h.last().ends(Ending{Cause: CauseHangup, By: ByPeer})
 		h.expect("microphone off", "silence", "play end", "lamp status blink2")
+		h.st.SetRegistration(Registration{State: RegRegistered, Error: "another device registered as 1000"})
+		h.expect()
+		if f := h.snap().Faults; len(f) != 1 || f[0].Text != "another device registered as 1000" {
+			t.Errorf("faults %+v", f)
+		}
 		h.st.SetRegistration(Registration{State: RegRegistered})
 		h.expect("lamp status pulse")
 		if n := len(h.snap().Faults); n != 0 {

@@ -130,7 +130,10 @@ func phoneConfig(c *configs.Config, media phone.MediaFactory, keep *store, log *
 	out := phone.Config{
 		Servers: c.SIP.Servers, User: c.SIP.User, AuthUser: c.SIP.AuthUser, Password: string(c.SIP.Password),
 		Domain: c.SIP.Domain, DisplayName: c.SIP.DisplayName, Expires: c.SIP.Expires,
-		UserAgent: "intercomd/" + buildVersion(), Media: media, Log: log,
+		UserAgent: "intercomd/" + buildVersion(), MediaTimeout: c.Call.MediaTimeout, Media: media, Log: log,
+	}
+	if out.MediaTimeout == 0 {
+		out.MediaTimeout = -1 // the phone takes 0 for its default
 	}
 	if c.SIP.CAFile != "" {
 		pool, err := certPool(c.SIP.CAFile)
