@@ -195,7 +195,7 @@ func TestWebhook(t *testing.T) {
 		"leads to another door":    {redirect(307, stranger.URL+"/x"), false, "redirects to another service", true, 1},
 		"leads to no encryption":   {redirect(308, "http://127.0.0.1/"), false, "redirects to another service", true, 1},
 		"drops the notice":         {redirect(302, "/new"), false, "drops the notice", true, 1},
-		"hangs":                    {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, false, "deadline exceeded", false, -1},
+		"hangs":                    {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done(); panic(http.ErrAbortHandler) }, false, "deadline exceeded", false, -1},
 		"talks nonsense": {func(w http.ResponseWriter, _ *http.Request) {
 			c, _, _ := http.NewResponseController(w).Hijack()
 			_, _ = c.Write([]byte("hello\n"))
