@@ -1,6 +1,10 @@
 package aec
 
-import "math"
+import (
+	"math"
+
+	"intercomd/audio/fft"
+)
 
 // Plain is a canceller that expects the echo within a short time of its
 // reference, such as the wrapper of libspeexdsp. Lengths and rates are as
@@ -68,7 +72,7 @@ func (a *Aligned) Process(out, mic, far []float32) {
 	}
 	a.inner.Process(out, m, a.late[:])
 	a.outDown.process(a.lin[:], out)
-	active := dot(a.late[:], a.late[:]) > 1e-4
+	active := fft.Dot(a.late[:], a.late[:]) > 1e-4
 	a.mon.update(frame{a.mic[:], a.lin[:], a.lin[:], a.zero[:], a.far[:], 0, active})
 }
 

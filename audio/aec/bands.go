@@ -1,6 +1,10 @@
 package aec
 
-import "math"
+import (
+	"math"
+
+	"intercomd/audio/fft"
+)
 
 // The canceller proper works at 16 kHz, where speech and nearly all echo of
 // a small loudspeaker are; what lies above is only made quieter or not. The
@@ -115,28 +119,10 @@ func (p *interpolator) process(y, x []float32) {
 	y = y[:Frame]
 	for i := range lowFrame {
 		w := p.buf[i:][:interTaps]
-		y[decim*i] = dot(w, p.phase[0])
-		y[decim*i+1] = dot(w, p.phase[1])
-		y[decim*i+2] = dot(w, p.phase[2])
+		y[decim*i] = fft.Dot(w, p.phase[0])
+		y[decim*i+1] = fft.Dot(w, p.phase[1])
+		y[decim*i+2] = fft.Dot(w, p.phase[2])
 	}
-}
-
-// dot is the inner product of two slices of equal length.
-func dot(a, b []float32) float32 {
-	b = b[:len(a)]
-	var s0, s1, s2, s3 float32
-	i := 0
-	for ; i+4 <= len(a); i += 4 {
-		x, y := a[i:i+4:i+4], b[i:i+4:i+4]
-		s0 += x[0] * y[0]
-		s1 += x[1] * y[1]
-		s2 += x[2] * y[2]
-		s3 += x[3] * y[3]
-	}
-	for ; i < len(a); i++ {
-		s0 += a[i] * b[i]
-	}
-	return (s0 + s1) + (s2 + s3)
 }
 
 // delayLine delays frames of any one length by a fixed number of samples.

@@ -1,6 +1,10 @@
 package aec
 
-import "math"
+import (
+	"math"
+
+	"intercomd/audio/fft"
+)
 
 // Kalman is the canceller of the house: delay search, frequency-domain
 // Kalman filter and residual echo suppressor at 16 kHz, with the band above
@@ -213,8 +217,8 @@ type levels struct {
 }
 
 func (l *levels) update(k *Kalman) {
-	l.far = dot(k.aligned[:], k.aligned[:])
-	d, e, y := dot(k.mic[:], k.mic[:]), dot(k.lin[:], k.lin[:]), dot(k.echo[:], k.echo[:])
+	l.far = fft.Dot(k.aligned[:], k.aligned[:])
+	d, e, y := fft.Dot(k.mic[:], k.mic[:]), fft.Dot(k.lin[:], k.lin[:]), fft.Dot(k.echo[:], k.echo[:])
 	l.mic = 0.9*l.mic + 0.1*d
 	l.lin = 0.9*l.lin + 0.1*e
 	l.echo = 0.9*l.echo + 0.1*y

@@ -1,5 +1,7 @@
 package aec
 
+import "intercomd/audio/fft"
+
 // trial tells a changed echo path from double talk, which both make the error
 // rise. It lets a copy of the filter believe that all of the error is a
 // changed path: if that is so, the copy soon predicts the microphone better
@@ -49,7 +51,7 @@ func (t *trial) step(main *filter, h *history, mic, e []float32, wanted bool) bo
 	if t.frames++; t.frames <= trialSkip {
 		return false
 	}
-	em, et := dot(e, e), dot(t.lin[:], t.lin[:])
+	em, et := fft.Dot(e, e), fft.Dot(t.lin[:], t.lin[:])
 	t.em += em
 	t.et += et
 	if et < em {

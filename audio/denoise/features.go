@@ -126,7 +126,7 @@ func (f *features) variability() (sum float32) {
 
 func (f *features) transformBands(dst, src *[bandCount]float32) {
 	for i := range dst {
-		dst[i] = dot(f.dct[i][:], src[:])
+		dst[i] = fft.Dot(f.dct[i][:], src[:])
 	}
 }
 

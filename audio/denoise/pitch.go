@@ -1,6 +1,10 @@
 package denoise
 
-import "math"
+import (
+	"math"
+
+	"intercomd/audio/fft"
+)
 
 // pitch finds the period of the voice in the last 36 ms: an open-loop search
 // at a quarter and half of the rate on the prediction residual, then a check
@@ -46,7 +50,7 @@ func (p *pitch) downsample() {
 	}
 	var ac [5]float32
 	for k := range ac {
-		ac[k] = dot(h[k:], h[:len(h)-k])
+		ac[k] = fft.Dot(h[k:], h[:len(h)-k])
 	}
 	ac[0] *= 1.0001
 	for i := 1; i < len(ac); i++ {
@@ -108,7 +112,7 @@ func (p *pitch) search() int {
 	}
 	coarse := p.corr[:pitchRange/4]
 	for i := range coarse {
-		coarse[i] = dot(p.quarterX[:], p.quarterY[i:])
+		coarse[i] = fft.Dot(p.quarterX[:], p.quarterY[i:])
 	}
 	a, b := best(coarse, p.quarterY[:], pitchFrame/4)
 	fine := p.corr[:]
@@ -117,7 +121,7 @@ func (p *pitch) search() int {
 		if away(i-2*a) > 2 && away(i-2*b) > 2 {
 			continue
 		}
-		fine[i] = max(-1, dot(x[:pitchFrame/2], y[i:]))
+		fine[i] = max(-1, fft.Dot(x[:pitchFrame/2], y[i:]))
 	}
 	a, _ = best(fine, y, pitchFrame/2)
 	if a > 0 && a < len(fine)-1 {
@@ -146,7 +150,7 @@ func lean(a, b, c float32) int {
 
 // best returns the two lags with the largest normalised correlation.
 func best(corr, y []float32, n int) (first, second int) {
-	energy := 1 + dot(y[:n], y[:n])
+	energy := 1 + fft.Dot(y[:n], y[:n])
 	num := [2]float32{-1, -1}
 	var den [2]float32
 	second = 1
@@ -182,7 +186,7 @@ func (p *pitch) undouble(period int) int {
 	t0 := min(period/2, longest-1)
 	last := p.lastPeriod / 2
 
-	xx := dot(x, x)
+	xx := fft.Dot(x, x)
 	p.energy[0] = xx
 	yy := xx
 	for i := 1; i <= longest; i++ {
@@ -190,7 +194,7 @@ func (p *pitch) undouble(period int) int {
 		yy += a*a - b*b
 		p.energy[i] = max(0, yy)
 	}
-	xy := dot(x, back(t0))
+	xy := fft.Dot(x, back(t0))
 	bestXY, bestYY := xy, p.energy[t0]
 	g0 := pitchGain(xy, xx, bestYY)
 	g, t := g0, t0
@@ -205,7 +209,7 @@ func (p *pitch) undouble(period int) int {
 				t2 = t0
 			}
 		}
-		xy := 0.5 * (dot(x, back(t1)) + dot(x, back(t2)))
+		xy := 0.5 * (fft.Dot(x, back(t1)) + fft.Dot(x, back(t2)))
 		yy := 0.5 * (p.energy[t1] + p.energy[t2])
 		g1 := pitchGain(xy, xx, yy)
 		var cont float32
@@ -232,29 +236,11 @@ func (p *pitch) undouble(period int) int {
 		pg = bestXY / (bestYY + 1)
 	}
 	p.lastGain = min(pg, g)
-	out := 2*t + lean(dot(x, back(t-1)), dot(x, back(t)), dot(x, back(t+1)))
+	out := 2*t + lean(fft.Dot(x, back(t-1)), fft.Dot(x, back(t)), fft.Dot(x, back(t+1)))
 	p.lastPeriod = max(out, pitchMin)
 	return p.lastPeriod
 }
 
 func pitchGain(xy, xx, yy float32) float32 {
 	return xy / float32(math.Sqrt(1+float64(xx)*float64(yy)))
-}
-
-// dot is the inner product over the length of a; b is at least as long.
-func dot(a, b []float32) float32 {
-	b = b[:len(a)]
-	var s0, s1, s2, s3 float32
-	i := 0
-	for ; i+4 <= len(a); i += 4 {
-		x, y := a[i:i+4:i+4], b[i:i+4:i+4]
-		s0 += x[0] * y[0]
-		s1 += x[1] * y[1]
-		s2 += x[2] * y[2]
-		s3 += x[3] * y[3]
-	}
-	for ; i < len(a); i++ {
-		s0 += a[i] * b[i]
-	}
-	return (s0 + s1) + (s2 + s3)
 }

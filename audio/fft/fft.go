@@ -1,6 +1,7 @@
 // Package fft is a small single-precision Fourier transform for real signals
 // of one fixed length, made for audio frames: it is planned once and then
-// transforms without allocating.
+// transforms without allocating. [Dot], which the users of transforms need
+// beside it, lives here too.
 //
 // It knows nothing of sound: no windows, no overlap, no sample rates.
 //
