@@ -133,6 +133,6 @@ func (cs *contacts) show() (out []Contact) {
 // raise shows, logs and tells an alarm, or its end.
 func (s *Station) raise(a alarmChange) {
 	s.log.Warn("alarm", "key", a.key, "kind", a.kind, "text", a.text, "over", a.over)
-	s.faults.change(faultChange{fault: Fault{Key: a.key, Code: codeAlarm, Text: a.text, Remedy: a.remedy}, set: !a.over}, time.Now())
+	s.faults.change(faultChange{fault: Fault{Key: a.key, Code: FaultAlarm, Text: a.text, Remedy: a.remedy}, set: !a.over}, time.Now())
 	s.notify(NoticeAlarm, a.key, a.text, a.over)
 }

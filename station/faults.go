@@ -8,12 +8,12 @@ import (
 // Blink codes of fault lamps: what an installer counts on the ladder. The
 // smaller code is the graver fault and is shown first.
 const (
-	codeConfig       = 1 // the configuration cannot be used
-	codeRegistration = 2 // no registration: network, server or password
-	codeSound        = 3 // no microphone or loudspeaker
-	codeBoard        = 4 // a button, lamp or relay cannot be used
-	codeAlarm        = 5 // a contact, or too many wrong codes
-	// 6 is a notice that could not be delivered, reported through SetFault.
+	FaultConfig       = 1 // the configuration cannot be used
+	FaultRegistration = 2 // no registration: network, server or password
+	FaultSound        = 3 // no microphone or loudspeaker
+	FaultBoard        = 4 // a button, lamp or relay cannot be used
+	FaultAlarm        = 5 // a contact, or too many wrong codes
+	FaultUntold       = 6 // a notice could not be delivered
 )
 
 type faultChange struct {
@@ -58,42 +58,42 @@ func (fs *faultSet) derive(reg Registration, snd Sound, b BoardState, d DoorStat
 	switch {
 	case reg.Error == "":
 	case reg.State == RegRegistered: // and yet something is wrong: another device took the extension
-		add("registration", codeRegistration, reg.Error, reg.Remedy)
+		add("registration", FaultRegistration, reg.Error, reg.Remedy)
 	default:
-		add("registration", codeRegistration, "not registered: "+reg.Error, reg.Remedy)
+		add("registration", FaultRegistration, "not registered: "+reg.Error, reg.Remedy)
 	}
 	if snd.Input.Error != "" {
-		add("sound.input", codeSound, "no microphone: "+snd.Input.Error, snd.Input.Remedy)
+		add("sound.input", FaultSound, "no microphone: "+snd.Input.Error, snd.Input.Remedy)
 	}
 	if snd.Output.Error != "" {
-		add("sound.output", codeSound, "no loudspeaker: "+snd.Output.Error, snd.Output.Remedy)
+		add("sound.output", FaultSound, "no loudspeaker: "+snd.Output.Error, snd.Output.Remedy)
 	}
 	if b.Error != "" {
-		add("board", codeBoard, b.Error, b.Remedy)
+		add("board", FaultBoard, b.Error, b.Remedy)
 	}
 	for _, in := range b.Inputs {
 		if in.Stuck {
-			add("board."+in.Name+".stuck", codeBoard, "input "+in.Name+" seems to be stuck: it has been active for long", "see whether something presses it, or whether its cable has a short")
+			add("board."+in.Name+".stuck", FaultBoard, "input "+in.Name+" seems to be stuck: it has been active for long", "see whether something presses it, or whether its cable has a short")
 		}
 		if in.Error != "" {
-			add("board."+in.Name, codeBoard, "input "+in.Name+": "+in.Error, in.Remedy)
+			add("board."+in.Name, FaultBoard, "input "+in.Name+": "+in.Error, in.Remedy)
 		}
 	}
 	for _, l := range b.Lamps {
 		if l.Error != "" {
-			add("board."+l.Name, codeBoard, "lamp "+l.Name+": "+l.Error, l.Remedy)
+			add("board."+l.Name, FaultBoard, "lamp "+l.Name+": "+l.Error, l.Remedy)
 		}
 	}
 	for _, r := range b.Relays {
 		if r.Error != "" {
-			add("board."+r.Name, codeBoard, "relay "+r.Name+": "+r.Error, r.Remedy)
+			add("board."+r.Name, FaultBoard, "relay "+r.Name+": "+r.Error, r.Remedy)
 		}
 	}
 	if !d.LockedUntil.IsZero() {
-		add("door.locked", codeAlarm, "too many wrong codes: the keypad is locked until "+d.LockedUntil.Format("15:04"), "see in the audit log who called; the lock ends by itself")
+		add("door.locked", FaultAlarm, "too many wrong codes: the keypad is locked until "+d.LockedUntil.Format("15:04"), "see in the audit log who called; the lock ends by itself")
 	}
 	if !d.BlockedUntil.IsZero() {
-		add("door.blocked", codeAlarm, "the door station was opened: relays are blocked until "+d.BlockedUntil.Format("15:04"), "inspect the door station; the block ends by itself")
+		add("door.blocked", FaultAlarm, "the door station was opened: relays are blocked until "+d.BlockedUntil.Format("15:04"), "inspect the door station; the block ends by itself")
 	}
 	fs.derived = out
 }
@@ -112,7 +112,7 @@ func (fs *faultSet) list() []Fault {
 
 // alarm reports whether anything is an alarm.
 func (fs *faultSet) alarm() bool {
-	return slices.ContainsFunc(slices.Concat(fs.reported, fs.derived), func(f Fault) bool { return f.Code == codeAlarm })
+	return slices.ContainsFunc(slices.Concat(fs.reported, fs.derived), func(f Fault) bool { return f.Code == FaultAlarm })
 }
 
 // code is the blink code of the gravest fault; 0 if all is well.

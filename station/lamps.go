@@ -76,7 +76,7 @@ func statusPattern(f facts) Pattern {
 	case f.code > 0:
 		return Blink(f.code)
 	case !f.registered:
-		return Blink(codeRegistration)
+		return Blink(FaultRegistration)
 	default:
 		return LampPulse
 	}

@@ -284,12 +284,12 @@ func TestLostRegistrationLeavesTheCallAlone(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	story(t, func(h *house) {
-		h.st.SetFault(Fault{Key: "config", Code: codeConfig, Text: "line 3"})
+		h.st.SetFault(Fault{Key: "config", Code: FaultConfig, Text: "line 3"})
 		h.expect("lamp status blink1")
 		since := h.snap().Faults[0].Since
 		time.Sleep(time.Second)
 		synctest.Wait()
-		h.st.SetFault(Fault{Key: "config", Code: codeConfig, Text: "line 4"})
+		h.st.SetFault(Fault{Key: "config", Code: FaultConfig, Text: "line 4"})
 		synctest.Wait()
 		h.setSound(Sound{Input: Device{Error: "no such device"}})
 		time.Sleep(2 * refreshEvery)

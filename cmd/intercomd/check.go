@@ -33,7 +33,7 @@ func faultsOf(path string, err error) []station.Fault {
 	}
 	var list configs.Faults
 	if !errors.As(err, &list) {
-		return []station.Fault{{Key: "config", Code: 1, Text: err.Error(), Remedy: "give intercomd a readable configuration file"}}
+		return []station.Fault{{Key: "config", Code: station.FaultConfig, Text: err.Error(), Remedy: "give intercomd a readable configuration file"}}
 	}
 	var out []station.Fault
 	for i, f := range list {
@@ -42,7 +42,7 @@ func faultsOf(path string, err error) []station.Fault {
 		if remedy == "" {
 			remedy = "correct " + path + " and restart intercomd"
 		}
-		out = append(out, station.Fault{Key: fmt.Sprintf("config.%d", i+1), Code: 1, Text: f.String(), Remedy: remedy})
+		out = append(out, station.Fault{Key: fmt.Sprintf("config.%d", i+1), Code: station.FaultConfig, Text: f.String(), Remedy: remedy})
 	}
 	return out
 }

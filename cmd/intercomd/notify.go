@@ -21,7 +21,6 @@ const (
 	noticeTries  = 3
 	noticeLimit  = 5 * time.Second // of one try
 	noticePause  = 2 * time.Second // before the second try; five times that before the third
-	codeUntold   = 6               // blink code of a notice that could not be delivered
 	noticeRemedy = "check the address, and that whoever it belongs to is on; the log has every attempt"
 )
 
@@ -121,7 +120,7 @@ func (c *courier) deliver(ctx context.Context, n station.Notice) {
 		}
 		c.log.Warn("notice not delivered", "kind", n.Kind, "key", n.Key, "try", try, "error", err)
 		if try == noticeTries || errors.As(err, new(permanentError)) {
-			c.fault(station.Fault{Key: c.key, Code: codeUntold, Text: "a notice could not be delivered to " + c.to + ": " + err.Error(),
+			c.fault(station.Fault{Key: c.key, Code: station.FaultUntold, Text: "a notice could not be delivered to " + c.to + ": " + err.Error(),
 				Remedy: noticeRemedy})
 			return
 		}

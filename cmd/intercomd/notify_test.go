@@ -83,7 +83,7 @@ func TestNoticesAreTriedThreeTimes(t *testing.T) {
 				if tt.fault != (len(r.faults) == 1) || tt.fault == (r.clears == 1) {
 					t.Errorf("faults %+v, cleared %d times", r.faults, r.clears)
 				}
-				if tt.fault && (r.faults[0].Remedy == "" || r.faults[0].Code != codeUntold || !strings.Contains(r.faults[0].Text, "to there: EOF")) {
+				if tt.fault && (r.faults[0].Remedy == "" || r.faults[0].Code != station.FaultUntold || !strings.Contains(r.faults[0].Text, "to there: EOF")) {
 					t.Errorf("fault %+v", r.faults[0])
 				}
 			})

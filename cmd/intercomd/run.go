@@ -112,7 +112,7 @@ func (d *daemon) build(services context.Context) error {
 
 	if len(d.faults) == 0 {
 		if err := d.buildPhone(); err != nil {
-			d.fault(station.Fault{Key: "phone", Code: 1, Text: err.Error(), Remedy: "correct it in the configuration file and restart intercomd"})
+			d.fault(station.Fault{Key: "phone", Code: station.FaultConfig, Text: err.Error(), Remedy: "correct it in the configuration file and restart intercomd"})
 		}
 	}
 	d.buildNotices()
@@ -186,7 +186,7 @@ func (d *daemon) buildPhone() error {
 func (d *daemon) buildNotices() {
 	var err error
 	if d.notices, err = newCouriers(d.cfg, d.phone, d.log.With("part", "notices")); err != nil {
-		d.fault(station.Fault{Key: "notify", Code: codeUntold, Text: err.Error(), Remedy: "correct it in the configuration file and restart intercomd"})
+		d.fault(station.Fault{Key: "notify", Code: station.FaultUntold, Text: err.Error(), Remedy: "correct it in the configuration file and restart intercomd"})
 	}
 }
 
@@ -246,7 +246,7 @@ func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup) {
 // pageFault says why there is no status page; it is seen in the log, on the lamp
 // and in systemd's status line.
 func pageFault(err error) station.Fault {
-	f := station.Fault{Key: "web", Code: 1, Text: err.Error(), Remedy: "see web.listen in the configuration file"}
+	f := station.Fault{Key: "web", Code: station.FaultConfig, Text: err.Error(), Remedy: "see web.listen in the configuration file"}
 	var le *web.ListenError
 	if errors.As(err, &le) {
 		f.Text, f.Remedy = "no status page: "+le.Err.Error(), le.Remedy
@@ -338,7 +338,7 @@ func (d *daemon) audioEvent(e audio.Event) {
 	switch e.Kind {
 	case audio.DeviceHung:
 	case audio.MicSilent:
-		d.station.SetFault(station.Fault{Key: "sound.silent", Code: 3, Text: "the microphone hears nothing at all",
+		d.station.SetFault(station.Fault{Key: "sound.silent", Code: station.FaultSound, Text: "the microphone hears nothing at all",
 			Remedy: "see whether it is muted in the mixer, plugged in, and the right one (intercomd devices)"})
 		return
 	case audio.FirstSpoken:
