@@ -53,7 +53,7 @@ type daemon struct {
 	board   *doorBoard
 	station *station.Station
 	phone   *phone.UA // nil: the configuration cannot be used
-	media   *rtc.Factory
+	media   *rtc.Factory // of the phone
 	web     *web.Server // nil: none is wanted
 	notices []*courier  // ways to tell people who are not at the door
 
@@ -173,13 +173,15 @@ func (d *daemon) buildPhone() error {
 	if err != nil {
 		return err
 	}
-	d.media = media
 	conf, err := phoneConfig(d.cfg, mediaFactory{media}, d.keep, d.log.With("part", "phone"))
-	if err != nil {
-		return err
+	if err == nil {
+		d.phone, err = phone.New(conf)
 	}
-	d.phone, err = phone.New(conf)
-	return err
+	if err != nil {
+		return errors.Join(err, media.Close())
+	}
+	d.media = media
+	return nil
 }
 
 // buildNotices makes the ways out for notices; without them the door works on.
@@ -202,7 +204,7 @@ func (d *daemon) dialer() station.Phone {
 // ports are the station's ways out.
 func (d *daemon) ports() station.Ports {
 	p := station.Ports{
-		ClockKnown: func() bool { return time.Now().After(built()) },
+		ClockKnown: clockKnown(d.keep),
 		Notify: func(n station.Notice) {
 			d.log.Warn("notice", "kind", n.Kind, "key", n.Key, "text", n.Text, "over", n.Over)
 			for _, c := range d.notices {

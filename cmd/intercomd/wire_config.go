@@ -142,12 +142,9 @@ func phoneConfig(c *configs.Config, media phone.MediaFactory, keep *store, log *
 		}
 		out.RootCAs = pool
 	}
-	out.ClockFloor = built()
+	out.ClockFloor = clockFloor(keep)
 	if keep == nil {
 		return out, nil
-	}
-	if t := keep.clock(); t.After(out.ClockFloor) {
-		out.ClockFloor = t
 	}
 	id, err := keep.instance()
 	out.InstanceID = id

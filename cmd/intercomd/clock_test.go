@@ -1,0 +1,87 @@
+package main
+
+import (
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"intercomd/configs"
+)
+
+// Certificates and schedules are held to one floor: that of the build, or the time that was
+// kept, whichever is later.
+func TestClockFloor(t *testing.T) {
+	keep, err := openStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		keep  *store
+		saved time.Time
+		want  time.Time
+	}{
+		"nothing can be kept":       {nil, time.Time{}, built()},
+		"nothing was kept":          {keep, time.Time{}, built()},
+		"kept before the new build": {keep, built().Add(-time.Hour), built()},
+		"kept later":                {keep, built().Add(time.Hour), built().Add(time.Hour)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !tt.saved.IsZero() {
+				if err := keep.saveClock(tt.saved); err != nil {
+					t.Fatal(err)
+				}
+			}
+			conf, err := phoneConfig(&configs.Config{}, nil, tt.keep, slog.New(slog.DiscardHandler))
+			if err != nil || !conf.ClockFloor.Equal(tt.want) {
+				t.Errorf("certificates are checked from %v on, want %v; %v", conf.ClockFloor, tt.want, err)
+			}
+			if got := clockFloor(tt.keep); !got.Equal(tt.want) {
+				t.Errorf("floor %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// A board that boots in the past does not know the time until its clock is past the floor.
+func TestClockKnown(t *testing.T) {
+	keep, err := openStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) { // it begins in the year 2000
+		if clockKnown(keep)() {
+			t.Error("the year 2000 is taken for the present")
+		}
+		time.Sleep(time.Until(built()) + time.Minute)
+		known := clockKnown(keep)
+		if !known() {
+			t.Error("the time is not known although it is later than the build")
+		}
+		if err := keep.saveClock(built().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if !known() {
+			t.Error("what is kept while the daemon runs makes it forget the time")
+		}
+		known = clockKnown(keep) // the next start
+		if known() {
+			t.Error("the time is before the one that was kept, and is trusted")
+		}
+		time.Sleep(2 * time.Hour)
+		if !known() {
+			t.Error("the clock was set, and the time is still not known")
+		}
+	})
+}
+
+// A phone that refuses its configuration leaves nothing running behind it (the media, which
+// were made first, have a goroutine; see TestMain).
+func TestRefusedPhoneClosesItsMedia(t *testing.T) {
+	c := configs.Default()
+	c.SIP.Servers, c.SIP.User, c.SIP.Domain = []string{"wss://127.0.0.1"}, "1000", "not a domain"
+	d := &daemon{cfg: &c, log: slog.New(slog.DiscardHandler)}
+	if err := d.buildPhone(); err == nil || d.phone != nil || d.media != nil {
+		t.Errorf("error %v, phone %v, media %v", err, d.phone, d.media)
+	}
+}
