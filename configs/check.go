@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/netip"
@@ -53,6 +55,7 @@ func (c *checker) faulty(key string) bool {
 func (c *checker) check() {
 	c.names()
 	c.account()
+	c.network()
 	c.calls()
 	c.zone()
 	c.schedules()
@@ -96,12 +99,42 @@ func (c *checker) account() {
 			s.Domain = u.Hostname()
 		}
 	}
-	if strings.ContainsAny(s.Domain, " /<>\"@;") {
+	c.pins()
+	if s.Domain != "" && !isHost(s.Domain) {
 		c.bad("sip.domain", fmt.Sprintf("%q is not a domain", s.Domain), `write it like "example.lan"`)
 	}
 	if strings.ContainsAny(s.DisplayName, "\"\\<>") {
 		c.bad("sip.display_name", `has one of " \ < > in it`, "remove it")
 	}
+}
+
+// pins holds the pins to what a pin is: 32 bytes in base64 (RFC 7469, section 2.4).
+func (c *checker) pins() {
+	for _, pin := range c.cfg.SIP.Pins {
+		if sum, err := base64.StdEncoding.DecodeString(pin); err != nil || len(sum) != sha256.Size {
+			c.bad("sip.pins", fmt.Sprintf("%q is not the SHA-256 of a public key in base64", pin),
+				"write its 44 characters; the log names the key that the server shows")
+		}
+	}
+}
+
+// network holds the names of interfaces to what the kernel allows.
+func (c *checker) network() {
+	for _, name := range c.cfg.Network.Interfaces {
+		if name == "" || len(name) > maxInterface || strings.ContainsAny(name, "/: \t") {
+			c.bad("network.interfaces", fmt.Sprintf("%q is not the name of a network interface", name), `write names such as "eth0" (ip link lists them)`)
+		}
+	}
+}
+
+// maxInterface is the length of the longest name that the kernel takes (IFNAMSIZ).
+const maxInterface = 15
+
+// isHost reports whether s is a name or an address as SIP URIs have it (RFC 3261, 25.1).
+func isHost(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._:[]", r)
+	})
 }
 
 // user splits user@domain and fills in what follows from it.

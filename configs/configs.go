@@ -24,6 +24,7 @@ var DefaultFile string
 // allowed words.
 type Config struct {
 	SIP       SIP        `toml:"sip"`
+	Network   Network    `toml:"network"`
 	Call      Call       `toml:"call"`
 	Targets   []Target   `toml:"target"`
 	Time      Time       `toml:"time"`
@@ -53,7 +54,13 @@ type SIP struct {
 	Domain       string        `toml:"domain"`
 	DisplayName  string        `toml:"display_name"`
 	CAFile       string        `toml:"ca_file"` // after Load a path that can be opened
+	Pins         []string      `toml:"pins"`    // SHA-256 of public keys in base64 (RFC 7469, 2.4)
 	Expires      time.Duration `toml:"expires" range:"1m..24h"`
+}
+
+// Network is what calls go over.
+type Network struct {
+	Interfaces []string `toml:"interfaces"` // names; none: all that lead out of this machine
 }
 
 // Call is how the door calls.

@@ -211,6 +211,8 @@ func TestFaults(t *testing.T) {
 		{"[audio]\ninput = \"a\\u0007b\"", []string{"audio.input: has a control character"}},
 		{"[incoming]\nauto_answer = [\"10 01\", \"\"]", []string{"incoming.auto_answer: has an empty text"}},
 		{"[incoming]\nauto_answer = [\"10 01\"]", []string{`"10 01" is not a SIP user`}},
+		{"[network]\ninterfaces = [\"eth0\", \"eth 1\", \"a-name-too-long-0\"]", []string{
+			`x:8: network.interfaces: "eth 1" is not the name of a network interface`, `"a-name-too-long-0" is not the name`}},
 		{"[door]\nkey = \"5x\"", []string{`x:8: door.key: are not telephone keys`}},
 		{"[door]\nkey = \"5\"\nrelay = \"dor\"", []string{`x:9: door.relay: there is no relay "dor"; did you mean "door"?`}},
 		{"[button]\nname = \"a\"\nline = 5", []string{"x:7: button: can be given several times; write [[button]]"}},
@@ -321,6 +323,8 @@ func TestAccountFaults(t *testing.T) {
 		"server = \"wss://a\"\nuser = \"a b\"":                   `"a b" is not a SIP user`,
 		"server = \"wss://a\"\nuser = 1000":                      `is a whole number; put it between quotes: "1000"`,
 		"server = \"wss://a\"\ndomain = \"a b\"":                 `"a b" is not a domain`,
+		"server = \"wss://a\"\ndomain = \"tür.example\"":         `"tür.example" is not a domain`,
+		"server = \"wss://a\"\npins = [\"AAAA\"]":                `sip.pins: "AAAA" is not the SHA-256 of a public key in base64; write its 44 characters`,
 		"server = \"wss://a\"\ndisplay_name = 'a\"b'":            "display_name: has one of",
 		"server = \"wss://a\"\nexpires = \"30s\"":                "allowed: 1m to 24h",
 		"server = \"wss://a\"\npassword_file = \"f\"":            "password is given too",

@@ -52,10 +52,10 @@ type daemon struct {
 	voice   *voice
 	board   *doorBoard
 	station *station.Station
-	phone   *phone.UA // nil: the configuration cannot be used
+	phone   *phone.UA    // nil: the configuration cannot be used
 	media   *rtc.Factory // of the phone
-	web     *web.Server // nil: none is wanted
-	notices []*courier  // ways to tell people who are not at the door
+	web     *web.Server  // nil: none is wanted
+	notices []*courier   // ways to tell people who are not at the door
 
 	stop context.CancelCauseFunc // ends the daemon
 }

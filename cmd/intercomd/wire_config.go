@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"log/slog"
@@ -142,6 +144,10 @@ func phoneConfig(c *configs.Config, media phone.MediaFactory, keep *store, log *
 		}
 		out.RootCAs = pool
 	}
+	var err error
+	if out.Pins, err = pins(c.SIP.Pins); err != nil {
+		return out, err
+	}
 	out.ClockFloor = clockFloor(keep)
 	if keep == nil {
 		return out, nil
@@ -149,6 +155,19 @@ func phoneConfig(c *configs.Config, media phone.MediaFactory, keep *store, log *
 	id, err := keep.instance()
 	out.InstanceID = id
 	return out, err
+}
+
+// pins are the SHA-256 sums of public keys. The loader has checked them; one that were
+// left out here would let any key in.
+func pins(texts []string) (out [][sha256.Size]byte, err error) {
+	for _, text := range texts {
+		sum, err := base64.StdEncoding.DecodeString(text)
+		if err != nil || len(sum) != sha256.Size {
+			return nil, fmt.Errorf("sip.pins: %q is not a SHA-256 sum in base64", text)
+		}
+		out = append(out, [sha256.Size]byte(sum))
+	}
+	return out, nil
 }
 
 // certPool reads the authorities that a ca_file names.
@@ -165,7 +184,7 @@ func certPool(file string) (*x509.CertPool, error) {
 }
 
 func mediaConfig(c *configs.Config, keep *store, log *slog.Logger) rtc.Config {
-	out := rtc.Config{Codecs: c.Audio.Codecs, IncludeLoopback: slices.ContainsFunc(c.SIP.Servers, onThisMachine), Log: log}
+	out := rtc.Config{Codecs: c.Audio.Codecs, Interfaces: c.Network.Interfaces, IncludeLoopback: slices.ContainsFunc(c.SIP.Servers, onThisMachine), Log: log}
 	if keep != nil {
 		out.CertificateFile = keep.path("dtls.pem")
 	}

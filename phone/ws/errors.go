@@ -112,9 +112,9 @@ func (e *DialError) Remedy() string {
 	case TimedOut:
 		return "Check that the server is up and that no firewall drops its port."
 	case UnknownCA:
-		return "Give the authority's certificate as ca_file, or install a certificate from a public authority on the server."
+		return "Give the authority's certificate as ca_file, or install a certificate from a public authority on the server." + e.pinHint()
 	case SelfSigned:
-		return "Give the server's certificate as ca_file; it must carry the server's name."
+		return "Give the server's certificate as ca_file; it must carry the server's name." + e.pinHint()
 	case Expired:
 		return "Renew the server's certificate; check this device's clock too."
 	case NotYetValid:
@@ -122,7 +122,7 @@ func (e *DialError) Remedy() string {
 	case WrongHost:
 		return "Use the name that is in the server's certificate, or issue it for the name in the configuration."
 	case WrongPin:
-		return "The server shows another public key than the pinned one: find out why before changing the pin."
+		return "The server shows another public key than the pinned one: find out why before changing pins to " + shownPin(e.Err) + "."
 	case BadCert:
 		return "Have the server's certificate checked by its administrator."
 	case TLSFailed:
@@ -132,6 +132,15 @@ func (e *DialError) Remedy() string {
 	default:
 		return "Check server and network."
 	}
+}
+
+// pinHint names the way without an authority. Whoever takes it must know the key from
+// the server itself.
+func (e *DialError) pinHint() string {
+	if pin := shownPin(e.Err); pin != "" {
+		return " Or compare the key that it shows, " + pin + ", with the server's own, and give that as pins."
+	}
+	return ""
 }
 
 // explain finds the cause of a failed dial. now is the time that certificates
@@ -181,9 +190,10 @@ func certCause(err error, now time.Time) (Cause, bool) {
 		unknown x509.UnknownAuthorityError
 		host    x509.HostnameError
 		verify  *tls.CertificateVerificationError
+		pin     pinError
 	)
 	switch {
-	case errors.Is(err, errPin):
+	case errors.As(err, &pin):
 		return WrongPin, true
 	case errors.As(err, &invalid):
 		if invalid.Reason != x509.Expired {
@@ -210,5 +220,4 @@ func certCause(err error, now time.Time) (Cause, bool) {
 var (
 	errUpgrade   = errors.New("WebSocket handshake")
 	errHandshake = errors.New("TLS handshake")
-	errPin       = errors.New("the server's public key is not the pinned one")
 )

@@ -113,6 +113,23 @@ func TestCertificates(t *testing.T) {
 	long := p.issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(100 * time.Hour) })
 	pin := sha256.Sum256(good.Leaf.RawSubjectPublicKeyInfo)
 	stranger := sha256.Sum256([]byte("x"))
+	authority := sha256.Sum256(p.ca.RawSubjectPublicKeyInfo)
+	// self makes a certificate that nobody has signed, with its pin and another one.
+	self := func(change func(*x509.Certificate)) (tls.Certificate, Options) {
+		c := p.issue(func(c *x509.Certificate) {
+			c.Subject.CommonName = "self"
+			if change != nil {
+				change(c)
+			}
+		})
+		return c, Options{Pins: [][sha256.Size]byte{stranger, sha256.Sum256(c.Leaf.RawSubjectPublicKeyInfo)}}
+	}
+	alone, aloneOpt := self(nil)
+	old, oldOpt := self(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+	young, youngOpt := self(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) })
+	elsewhere, elsewhereOpt := self(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"else.test"} })
+	signed := func(sums ...[sha256.Size]byte) Options { return Options{RootCAs: p.pool, Pins: sums} }
+	strangers := other.issue(nil)
 	for name, tc := range map[string]struct {
 		cert  tls.Certificate
 		o     Options
@@ -132,6 +149,16 @@ func TestCertificates(t *testing.T) {
 		"pinned":                  {good, Options{Pins: [][sha256.Size]byte{stranger, pin}}, ""},
 		"another pin":             {good, Options{Pins: [][sha256.Size]byte{stranger}}, WrongPin},
 		"pinned, but expired":     {good, Options{Pins: [][sha256.Size]byte{pin}, Now: later}, Expired},
+
+		"pinned, self-signed":                 {alone, aloneOpt, ""},
+		"pinned, self-signed, expired":        {old, oldOpt, Expired},
+		"pinned, self-signed, not yet valid":  {young, youngOpt, NotYetValid},
+		"pinned, self-signed, another host":   {elsewhere, elsewhereOpt, WrongHost},
+		"authority and pin":                   {good, signed(stranger, pin), ""},
+		"authority and pin of the authority":  {good, signed(authority), ""},
+		"authority, another pin":              {good, signed(stranger), WrongPin},
+		"pinned, but of another authority":    {strangers, signed(sha256.Sum256(strangers.Leaf.RawSubjectPublicKeyInfo)), UnknownCA},
+		"pin of an authority that is unknown": {good, Options{Pins: [][sha256.Size]byte{authority}}, WrongPin},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := Dial(t.Context(), "wss://"+listen(t, upgradeTLS(tc.cert)), tc.o)
@@ -201,6 +228,35 @@ func TestDialCauses(t *testing.T) {
 				t.Errorf("%v / %s", de, de.Remedy())
 			}
 		})
+	}
+}
+
+// Who installs a door copies the pin out of the fault, so that is told: what the server
+// shows, and what was wanted.
+func TestPinIsTold(t *testing.T) {
+	p := newPKI(t)
+	good := p.issue(nil)
+	shown, wanted := PinOf(good.Leaf), sha256.Sum256([]byte("x"))
+	for name, tt := range map[string]struct {
+		o     Options
+		cause Cause
+	}{
+		"another key":       {Options{Pins: [][sha256.Size]byte{wanted}}, WrongPin},
+		"unknown authority": {Options{RootCAs: newPKI(t).pool}, UnknownCA},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Dial(t.Context(), "wss://"+listen(t, upgradeTLS(good)), tt.o)
+			var de *DialError
+			if !errors.As(err, &de) || de.Cause != tt.cause || !strings.Contains(de.Remedy(), " "+shown) {
+				t.Fatalf("%v; %s\ndo not tell %s", err, de.Remedy(), shown)
+			}
+			if tt.cause == WrongPin && (!strings.Contains(de.Error(), "shows "+shown) || !strings.Contains(de.Error(), "pinned is "+pinText(wanted))) {
+				t.Errorf("%v does not tell both keys", de)
+			}
+		})
+	}
+	if got := (&DialError{Cause: SelfSigned, Err: errors.New("x")}).Remedy(); strings.Contains(got, "pins") {
+		t.Errorf("a pin without a certificate: %s", got)
 	}
 }
 
