@@ -76,8 +76,13 @@ func (u *UA) Registration() Registration { return *u.reg.Load() }
 // [Call.Ring], and must be answered or ended.
 func (u *UA) Incoming() <-chan *Call { return u.incoming }
 
-// Ladder returns the last SIP messages, oldest first, without secrets.
+// Ladder returns the SIP messages of the last calls and the last of those outside of
+// calls, oldest first, without secrets.
 func (u *UA) Ladder() []Message { return u.ladder.all() }
+
+// LadderOf returns the messages of one of the last calls by its Call-ID, nil if it is
+// not known any more.
+func (u *UA) LadderOf(callID string) []Message { return u.ladder.of(callID) }
 
 // Run connects, registers and keeps both up until ctx ends. Then it hangs up all
 // calls (3 s at the most), takes the registration back without waiting longer
