@@ -12,27 +12,34 @@ import (
 // (ice-pwd, crypto, key-mgmt, k=), and every body that is no session description:
 // keys that were pressed may be the code of a door, and texts are nobody's business.
 
-// shownHeaders are the headers whose values are shown, by their long and compact
-// names in lower case.
-var shownHeaders = wordSet(`accept accept-encoding accept-language alert-info allow u allow-events answer-mode
-	priv-answer-mode call-id i call-info contact m content-disposition content-encoding e content-language content-length l
-	content-type c cseq date diversion event o expires flow-timer from f history-info max-forwards mime-version
-	min-expires min-se p-asserted-identity p-preferred-identity path privacy proxy-authenticate proxy-require rack reason
-	record-route refer-sub refer-to r referred-by b remote-party-id replaces require retry-after route rseq server
-	service-route session-expires x subscription-state supported k timestamp to t unsupported user-agent via v
-	warning www-authenticate`)
-
-// shownSDP are the attributes (a=) of SDP that are shown.
-var shownSDP = wordSet(`candidate end-of-candidates extmap extmap-allow-mixed fingerprint fmtp group ice-lite ice-options
-	ice-ufrag inactive maxptime mid msid msid-semantic ptime recvonly remote-candidates rtcp rtcp-fb rtcp-mux
-	rtcp-rsize rtpmap sendonly sendrecv setup silencesupp ssrc ssrc-group tls-id`)
-
-func wordSet(words string) map[string]bool {
-	set := map[string]bool{}
-	for _, w := range strings.Fields(words) {
-		set[w] = true
+// shownHeader reports whether the values of a header are shown, by its long or compact
+// name in lower case.
+func shownHeader(name string) bool {
+	switch name {
+	case "accept", "accept-encoding", "accept-language", "alert-info", "allow", "u", "allow-events",
+		"answer-mode", "priv-answer-mode", "call-id", "i", "call-info", "contact", "m", "content-disposition",
+		"content-encoding", "e", "content-language", "content-length", "l", "content-type", "c", "cseq", "date",
+		"diversion", "event", "o", "expires", "flow-timer", "from", "f", "history-info", "max-forwards",
+		"mime-version", "min-expires", "min-se", "p-asserted-identity", "p-preferred-identity", "path",
+		"privacy", "proxy-authenticate", "proxy-require", "rack", "reason", "record-route", "refer-sub",
+		"refer-to", "r", "referred-by", "b", "remote-party-id", "replaces", "require", "retry-after", "route",
+		"rseq", "server", "service-route", "session-expires", "x", "subscription-state", "supported", "k",
+		"timestamp", "to", "t", "unsupported", "user-agent", "via", "v", "warning", "www-authenticate":
+		return true
 	}
-	return set
+	return false
+}
+
+// shownSDP reports whether an attribute (a=) of SDP is shown.
+func shownSDP(name string) bool {
+	switch name {
+	case "candidate", "end-of-candidates", "extmap", "extmap-allow-mixed", "fingerprint", "fmtp", "group",
+		"ice-lite", "ice-options", "ice-ufrag", "inactive", "maxptime", "mid", "msid", "msid-semantic", "ptime",
+		"recvonly", "remote-candidates", "rtcp", "rtcp-fb", "rtcp-mux", "rtcp-rsize", "rtpmap", "sendonly",
+		"sendrecv", "setup", "silencesupp", "ssrc", "ssrc-group", "tls-id":
+		return true
+	}
+	return false
 }
 
 var (
@@ -68,7 +75,7 @@ func redact(text string) string {
 				continue
 			}
 			b.WriteString(" " + inURIs(strings.TrimSpace(line)))
-		case shownHeaders[low]:
+		case shownHeader(low):
 			shown = true
 			b.WriteString(strings.TrimSpace(name) + ": " + inURIs(strings.TrimSpace(value)))
 			switch low {
@@ -129,7 +136,7 @@ func redactSDP(body string) string {
 		switch {
 		case len(line) < 2 || line[1] != '=':
 			b.WriteString(redacted)
-		case strings.IndexByte("vosctmb", line[0]) >= 0, line[0] == 'a' && shownSDP[name]:
+		case strings.IndexByte("vosctmb", line[0]) >= 0, line[0] == 'a' && shownSDP(name):
 			b.WriteString(line)
 		case line[0] == 'a' && named && headerName(name):
 			b.WriteString("a=" + name + ":" + redacted)

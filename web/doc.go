@@ -6,7 +6,8 @@
 // only, press the buttons of the front panel.
 //
 // It holds no state of the door and makes up none: what is not in the snapshot
-// cannot be on the page. It knows nothing of SIP, sound devices or GPIO. It
+// cannot be on the page, but for the SIP messages of a call, which are handed to
+// it as text. It knows nothing of SIP, sound devices or GPIO. It
 // listens on the loopback interface only, because it has no password yet.
 //
 // Every sentence and number on the page is made here, once. The browser gets

@@ -43,6 +43,10 @@ type Config struct {
 	// browser may ask for the page (as behind a reverse proxy). All others are
 	// refused: they are how a foreign web site reaches a local page (DNS rebinding).
 	Names []string
+	// Ladder gives the SIP messages of one of the last calls by its ID, without
+	// secrets; nil or none if they are not kept. It may be called from any number of
+	// goroutines.
+	Ladder func(call string) []SIPMessage
 	// Log receives the log lines of the page. Required.
 	Log *slog.Logger
 }
@@ -163,6 +167,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /status.json", s.getJSON)
 	mux.HandleFunc("GET /events", s.getEvents)
 	mux.HandleFunc("GET /live", s.getLive)
+	mux.HandleFunc("GET /calls/{id}/ladder", s.getLadder)
 	mux.HandleFunc("GET /healthz", s.getHealth)
 	mux.HandleFunc("GET /static/{file}", s.getStatic)
 	mux.HandleFunc("POST /call/hangup", s.postHangup)

@@ -19,6 +19,7 @@ type callView struct {
 	Tone                tone
 	Sent, Rang, Audible string // press → INVITE, INVITE → ring, answer → first audio
 	Opened              bool
+	Ladder              string // path of its SIP messages
 }
 
 // stepView is one step of the running call.
@@ -38,6 +39,7 @@ func newCallViews(records []station.Record, now time.Time) []callView {
 			Rang:    between(firstOf(r.Sent, r.Pressed), firstOf(r.Ringing, r.Early)),
 			Audible: between(r.Answered, r.Heard),
 			Opened:  !r.Opened.IsZero(),
+			Ladder:  ladderPath(r.ID),
 		}
 		if !r.Answered.IsZero() && !r.Over.IsZero() {
 			v.Talked = timer(r.Over.Sub(r.Answered))

@@ -130,9 +130,20 @@ func (d *daemon) build(services context.Context) error {
 		if panel != nil {
 			p = panel
 		}
-		d.web = web.New(web.Config{Listen: d.cfg.Web.Listen, Log: d.log.With("part", "web")}, d.station, p)
+		d.web = web.New(web.Config{Listen: d.cfg.Web.Listen, Ladder: d.ladder, Log: d.log.With("part", "web")}, d.station, p)
 	}
 	return nil
+}
+
+// ladder is the SIP messages of a call, for the page.
+func (d *daemon) ladder(call string) (out []web.SIPMessage) {
+	if d.phone == nil {
+		return nil
+	}
+	for _, m := range d.phone.LadderOf(call) {
+		out = append(out, web.SIPMessage{At: m.At, Sent: m.Sent, Skipped: m.Skipped, Text: m.Text})
+	}
+	return out
 }
 
 func (d *daemon) fault(f station.Fault) {

@@ -1,0 +1,108 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// SIPMessage is one message of a call's ladder. Whoever hands it over has taken its
+// secrets out.
+type SIPMessage struct {
+	At      time.Time `json:"at"`
+	Sent    bool      `json:"sent"`              // by the door
+	Skipped int       `json:"skipped,omitempty"` // so many before it were not kept
+	Text    string    `json:"text"`
+}
+
+// ladderPath is where the ladder of a call is, "" for a call that never had an ID.
+func ladderPath(id string) string {
+	if id == "" {
+		return ""
+	}
+	return "/calls/" + url.PathEscape(id) + "/ladder"
+}
+
+// getLadder shows the SIP messages of one of the last calls.
+func (s *Server) getLadder(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	var messages []SIPMessage
+	if s.cfg.Ladder != nil {
+		messages = s.cfg.Ladder(id)
+	}
+	if len(messages) == 0 {
+		s.refuse(w, r, http.StatusNotFound, "No SIP messages of that call are kept. Those of the last calls are, until intercomd restarts.")
+		return
+	}
+	if !wantsJSON(r) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte(ladderText(id, messages))) //nolint:gosec // plain text, and nosniff
+		return
+	}
+	body, err := json.Marshal(struct {
+		Call     string       `json:"call"`
+		Messages []SIPMessage `json:"messages"`
+	}{id, messages})
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(body, '\n'))
+}
+
+// ladderText draws the ladder, then writes the messages down.
+func ladderText(id string, messages []SIPMessage) string {
+	var steps, whole strings.Builder
+	for _, m := range messages {
+		at, arrow, who := m.At.Format("15:04:05.000"), "<--", "received"
+		if m.Sent {
+			arrow, who = "-->", "sent"
+		}
+		if m.Skipped > 0 {
+			fmt.Fprintf(&steps, "              ... %s not kept\n", plural(m.Skipped, "message", "messages"))
+		}
+		text := printable(m.Text)
+		fmt.Fprintf(&steps, "%s  %s %s\n", at, arrow, stepOf(text))
+		fmt.Fprintf(&whole, "\n%s %s %s\n\n%s\n", strings.Repeat("-", 8), at, who, strings.TrimRight(text, "\n"))
+	}
+	return "Call " + clean(id, 4*maxName) + " on " + messages[0].At.Format("2 January 2006 MST") +
+		", the door on the left, its server on the right.\nWhat must not be seen has been taken out.\n\n" +
+		steps.String() + whole.String()
+}
+
+// stepOf is a message in one line: its start, of a response the method that it is to,
+// and whether it describes media.
+func stepOf(text string) string {
+	head, body, _ := strings.Cut(text, "\n\n")
+	start, _, _ := strings.Cut(head, "\n")
+	start = strings.TrimSuffix(strings.TrimPrefix(start, "SIP/2.0 "), " SIP/2.0")
+	if _, cseq, ok := strings.Cut(head, "\nCSeq: "); ok {
+		cseq, _, _ = strings.Cut(cseq, "\n")
+		if n, method, _ := strings.Cut(cseq, " "); !strings.HasPrefix(start, method+" ") {
+			start += " (" + cseq + ")"
+		} else if _, err := strconv.Atoi(n); err == nil {
+			start += " (" + n + ")"
+		}
+	}
+	if strings.HasPrefix(body, "v=") {
+		start += ", with SDP"
+	}
+	return clean(start, 2*maxName)
+}
+
+// printable keeps text from steering the terminal that shows it.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && (r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+			return '?'
+		}
+		return r
+	}, s)
+}
