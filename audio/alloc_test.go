@@ -46,9 +46,19 @@ func (offlineDriver) Stale() bool                                       { return
 // function that makes 10 ms of it.
 func atWork(t testing.TB, codec string, rate int) func() {
 	t.Helper()
-	e, err := New(Config{Log: slog.New(slog.DiscardHandler)}, offlineDriver{})
+	return working(t, codec, rate, Config{Duplex: AutoDuplex}, nil)
+}
+
+// working is atWork with settings; made is told of the engine.
+func working(t testing.TB, codec string, rate int, cfg Config, made func(*Engine)) func() {
+	t.Helper()
+	cfg.Log = slog.New(slog.DiscardHandler)
+	e, err := New(cfg, offlineDriver{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if made != nil {
+		made(e)
 	}
 	p := newPump(e)
 	p.in = e.in.make().(*capture)

@@ -22,6 +22,8 @@ type Config struct {
 	Complexity    int     // of Opus, 1 to 10; default 5
 	Region        string  // of the tones, see [tone.Regions]; default "eu"
 
+	// Duplex says how both directions of a call share the air.
+	Duplex Duplex
 	// AGC brings the visitor's speech to one level.
 	AGC bool
 	// AmbientBoost is how much louder the street may make the loudspeaker, dB; 0 = off.
@@ -134,6 +136,7 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(), tones: tones, prompts: prompts,
 		token: make(chan struct{}, 1),
 	}
+	e.g.duplex.Store(&DuplexStatus{Switched: cfg.Duplex == SwitchedDuplex})
 	e.in = newEndpoint(In, cfg.Input, func() opened {
 		return &capture{tap: newTap(NewExchange(e.clock, e.nudge)), live: &e.mic}
 	})

@@ -16,6 +16,17 @@ func dbOf(a float64) float64 {
 	return 20 * math.Log10(a)
 }
 
+// peak is the largest amplitude of a frame.
+func peak(frame []float32) (p float32) {
+	for _, v := range frame {
+		p = max(p, v, -v)
+	}
+	return p
+}
+
+// rms is the mean amplitude of a frame.
+func rms(frame []float32) float32 { return sqrt32(dot(frame, frame) / float32(len(frame))) }
+
 // meterFrames is how many frames make one reading: 100 ms.
 const meterFrames = 10
 
@@ -28,12 +39,8 @@ type meter struct {
 
 // add measures a frame; ok is set when a reading is complete.
 func (m *meter) add(frame []float32) (l Level, ok bool) {
-	var sum float32
-	for _, v := range frame {
-		m.peak = max(m.peak, v, -v)
-		sum += v * v
-	}
-	m.energy += float64(sum)
+	m.peak = max(m.peak, peak(frame))
+	m.energy += float64(dot(frame, frame))
 	if m.frames++; m.frames < meterFrames {
 		return Level{}, false
 	}

@@ -3,7 +3,21 @@ package audio
 import (
 	"fmt"
 	"io"
+	"time"
 )
+
+// Report is what came of a run of [Offline].
+type Report struct {
+	Echo EchoStats // at the end
+	Ways []Way     // changes between full and switched duplex
+}
+
+// Way is a change between full and switched duplex.
+type Way struct {
+	At       time.Duration // from the beginning
+	Switched bool
+	Reason   Hopeless
+}
 
 // Offline runs the path of the microphone on recordings: far is what the
 // loudspeaker played, mic what the microphone heard meanwhile, and out receives
@@ -11,32 +25,41 @@ import (
 // as mic. Nothing is waited for: it is faster than real time. cfg chooses the
 // parts of the microphone's path as for [New]; the rest of it does not matter.
 //
-// It returns what the echo canceller said at the end.
-func Offline(cfg Config, far, mic io.Reader, out io.Writer) (EchoStats, error) {
+// It returns what came of it.
+func Offline(cfg Config, far, mic io.Reader, out io.Writer) (Report, error) {
 	f, err := ReadWAV(far)
 	if err != nil {
-		return EchoStats{}, fmt.Errorf("far end: %w", err)
+		return Report{}, fmt.Errorf("far end: %w", err)
 	}
 	m, err := ReadWAV(mic)
 	if err != nil {
-		return EchoStats{}, fmt.Errorf("microphone: %w", err)
+		return Report{}, fmt.Errorf("microphone: %w", err)
 	}
-	path := newMicPath(cfg)
+	path, way := newMicPath(cfg), newDuplex(cfg.Duplex)
 	defer path.close()
+	var r Report
 	var far10, mic10 [Frame]float32
 	played, heard := f.at48k(), m.at48k()
 	said := make([]float32, 0, len(heard)+Frame)
 	for i := 0; i < len(heard); i += Frame {
 		fill(far10[:], played, i)
 		fill(mic10[:], heard, i)
+		raw := peak(mic10[:])
 		path.process(mic10[:], far10[:], loudness(far10[:]), true, true)
+		if way.switched {
+			var heard [Frame]float32 // what was played is in the recording as it was
+			copy(heard[:], far10[:])
+			way.play(heard[:])
+		}
+		if way.send(mic10[:], far10[:], raw) {
+			r.Ways = append(r.Ways, Way{At: timeOf(i), Switched: way.switched, Reason: way.reason})
+		}
 		said = append(said, mic10[:]...)
 	}
-	var stats EchoStats
 	if path.echo != nil {
-		stats = path.echo.Stats()
+		r.Echo = path.echo.Stats()
 	}
-	return stats, WriteWAV(out, Sound{SampleRate, said[:len(heard)]})
+	return r, WriteWAV(out, Sound{SampleRate, said[:len(heard)]})
 }
 
 // fill copies the frame of x that begins at i, and silence behind the end of x.

@@ -24,6 +24,7 @@ type pump struct {
 	rcv *receiver
 	snd *sender
 	mic micPath
+	way duplex
 
 	player  tone.Player
 	prompt  announcer
@@ -50,7 +51,7 @@ type told struct{ heard, spoken, silent, failed bool }
 
 func newPump(e *Engine) *pump {
 	return &pump{
-		e: e, rcv: newReceiver(), mic: newMicPath(e.cfg),
+		e: e, rcv: newReceiver(), mic: newMicPath(e.cfg), way: newDuplex(e.cfg.Duplex),
 		snd:  &sender{bitrate: e.cfg.Bitrate, complexity: e.cfg.Complexity},
 		gain: gainOf(e.cfg.OutputGain), limiter: newLimiter(), playLevel: silenceDB,
 		silence: silence{after: int(e.cfg.SilentAfter / FrameTime)},
@@ -144,6 +145,8 @@ func (p *pump) adopt(c *conn) {
 	}
 	p.rcv.reset()
 	p.snd.reset()
+	p.way.begin()
+	p.showWay()
 	p.sent = 0
 	p.e.g.sent.Store(0)
 }
@@ -163,6 +166,9 @@ func (p *pump) makePlay() {
 	if p.out == nil {
 		clear(out) // nobody hears it, so nothing can come back
 	} else {
+		if p.cur != nil {
+			p.way.play(out)
+		}
 		p.out.write(out)
 		if began && !p.told.heard {
 			p.told.heard = true
@@ -226,10 +232,36 @@ func (p *pump) makeRec() {
 	} else {
 		clear(p.rec[:])
 	}
+	raw := peak(p.rec[:])
 	p.mic.process(p.rec[:], p.play[:], p.playLevel, p.cur != nil, p.sounding())
+	if p.cur != nil && p.in != nil && p.out != nil && p.cur.talk.Load() && p.way.send(p.rec[:], p.play[:], raw) {
+		p.tellWay()
+	}
 	if l, ok := p.recMeter.add(p.rec[:]); ok {
 		p.e.g.mic.store(l)
 	}
+}
+
+// tellWay says that full duplex has become hopeless, or works again.
+func (p *pump) tellWay() {
+	if p.way.switched {
+		p.e.log.Warn("one direction at a time from now on: full duplex does not work", "reason", p.way.reason)
+	} else {
+		p.e.log.Info("full duplex again")
+	}
+	p.showWay()
+}
+
+// showWay shows how the two directions share the air, if that has changed.
+func (p *pump) showWay() {
+	s := DuplexStatus{Switched: p.way.switched, Reason: p.way.reason}
+	if s.Reason != "" {
+		s.Since = time.Now()
+	}
+	if old := p.e.g.duplex.Load(); old != nil && old.Switched == s.Switched && old.Reason == s.Reason {
+		return
+	}
+	p.e.g.duplex.Store(&s)
 }
 
 // listen notices a microphone that is dead.

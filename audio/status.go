@@ -31,6 +31,7 @@ type Status struct {
 	Call          CallStats
 	Xruns         uint64 // under- and overruns of devices since start
 	Echo          EchoStats
+	Duplex        DuplexStatus
 }
 
 // CallStats counts what the audio path did for the call, or for the last one.
@@ -52,6 +53,7 @@ type gauges struct {
 	tone         atomic.Pointer[string]
 	codec        atomic.Int32
 	hung         atomic.Bool
+	duplex       atomic.Pointer[DuplexStatus]
 
 	received, lost, late, discarded, concealed, sent atomic.Uint64
 	target, delay                                    atomic.Int64
@@ -79,6 +81,7 @@ func newGauges() *gauges {
 	g.mic.store(Level{silenceDB, silenceDB})
 	g.speaker.store(Level{silenceDB, silenceDB})
 	g.noise.Store(math.Float64bits(silenceDB))
+	g.duplex.Store(&DuplexStatus{})
 	return g
 }
 
@@ -117,7 +120,7 @@ func (e *Engine) Status() Status {
 		Input: e.in.status(), Output: e.out.status(), Hung: g.hung.Load(),
 		Mic: g.mic.load(), Speaker: g.speaker.load(),
 		MicLive: g.live.Load(), Tone: str(&g.tone), Codec: codecName(int(g.codec.Load())),
-		Xruns: e.xruns(),
+		Xruns: e.xruns(), Duplex: *g.duplex.Load(),
 		Call: CallStats{
 			Received: g.received.Load(), Lost: g.lost.Load(), Late: g.late.Load(),
 			Discarded: g.discarded.Load(), Concealed: g.concealed.Load(), Sent: g.sent.Load(),

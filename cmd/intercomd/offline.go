@@ -26,6 +26,7 @@ func audioCommand(_ context.Context, args []string, io streams) int {
 		out   = fs.String("out", "", "WAV `file` to write: what would be sent")
 		echo  = fs.String("echo", "kalman", "echo canceller: kalman, speexdsp, off")
 		noise = fs.String("noise", "high", "noise suppression: off, low, high")
+		way   = fs.String("duplex", "auto", "auto, full, switched")
 		agc   = fs.Bool("agc", false, "level the voice, as in a call")
 	)
 	fs.SetOutput(io.err)
@@ -43,17 +44,29 @@ func audioCommand(_ context.Context, args []string, io streams) int {
 		return exitUsage
 	}
 	cfg := audio.Config{NewEcho: newEcho(*echo, log), NewSuppressor: suppressor, AGC: *agc, Log: log}
-	stats, err := offline(cfg, *far, *mic, *out)
+	if cfg.Duplex, err = duplex(*way); err != nil {
+		fmt.Fprintln(io.err, "intercomd audio offline:", err)
+		return exitUsage
+	}
+	report, err := offline(cfg, *far, *mic, *out)
 	if err != nil {
 		fmt.Fprintln(io.err, "intercomd audio offline:", err)
 		return exitFailed
 	}
+	stats := report.Echo
 	fmt.Fprintf(io.out, "ERLE %.1f dB, echo %d ms late, noise %.0f dBFS\n", stats.ERLE, stats.Delay.Milliseconds(), stats.Noise)
+	for _, w := range report.Ways {
+		what := "full duplex again"
+		if w.Switched {
+			what = "one direction at a time: " + string(w.Reason)
+		}
+		fmt.Fprintf(io.out, "after %.1f s %s\n", w.At.Seconds(), what)
+	}
 	return exitOK
 }
 
 // offline opens the files and runs the pipeline.
-func offline(cfg audio.Config, far, mic, out string) (stats audio.EchoStats, err error) {
+func offline(cfg audio.Config, far, mic, out string) (report audio.Report, err error) {
 	var closers []io.Closer
 	defer func() {
 		for _, c := range closers {
@@ -62,17 +75,17 @@ func offline(cfg audio.Config, far, mic, out string) (stats audio.EchoStats, err
 	}()
 	f, err := os.Open(far) //nolint:gosec // the caller names the file
 	if err != nil {
-		return stats, err
+		return report, err
 	}
 	closers = append(closers, f)
 	m, err := os.Open(mic) //nolint:gosec // likewise
 	if err != nil {
-		return stats, err
+		return report, err
 	}
 	closers = append(closers, m)
 	o, err := os.Create(out) //nolint:gosec // likewise
 	if err != nil {
-		return stats, err
+		return report, err
 	}
 	closers = append(closers, o)
 	return audio.Offline(cfg, f, m, o)

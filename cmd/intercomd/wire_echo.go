@@ -70,6 +70,21 @@ func newSuppressor(level string, log *slog.Logger) (func() audio.Suppressor, err
 	}, nil
 }
 
+// duplex reads a word of the configuration. To push to talk is the station's
+// affair: the sound has nothing to decide then.
+func duplex(word string) (audio.Duplex, error) {
+	switch word {
+	case "auto":
+		return audio.AutoDuplex, nil
+	case "full", "push-to-talk":
+		return audio.FullDuplex, nil
+	case "switched":
+		return audio.SwitchedDuplex, nil
+	default:
+		return 0, fmt.Errorf("duplex %q is not one of auto, full, switched", word)
+	}
+}
+
 // passThrough suppresses nothing.
 type passThrough struct{}
 
