@@ -92,6 +92,7 @@ type Audio struct {
 	EchoCanceller    string        `toml:"echo_canceller" oneof:"kalman speexdsp off"`
 	NoiseSuppression string        `toml:"noise_suppression" oneof:"off low high"`
 	AGC              bool          `toml:"agc"`
+	Duplex           string        `toml:"duplex" oneof:"auto full switched"`
 	AmbientBoost     float64       `toml:"ambient_boost" range:"0..20"` // dB
 	SilentAfter      time.Duration `toml:"silent_after" range:"0s..10m"`
 	ToneRegion       string        `toml:"tone_region" oneof:"eu de fr uk us cn"`
@@ -218,7 +219,7 @@ func Default() Config {
 		Door: Door{Relay: "door", WrongPerCall: 3, WrongPerHour: 10, Lock: 30 * time.Minute,
 			TamperBlock: 30 * time.Minute},
 		Audio: Audio{Input: "default", Output: "default", Codecs: []string{"opus", "pcmu", "pcma"},
-			EchoCanceller: "kalman", NoiseSuppression: "off", SilentAfter: 20 * time.Second, ToneRegion: "eu"},
+			EchoCanceller: "kalman", NoiseSuppression: "off", Duplex: "auto", SilentAfter: 20 * time.Second, ToneRegion: "eu"},
 		Board: Board{Driver: "auto", Profile: "auto",
 			Chips: []string{"pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"}, NightLevel: 0.3},
 		Buttons: []Button{bell()},

@@ -16,6 +16,17 @@ const (
 	FaultUntold       = 6 // a notice could not be delivered
 )
 
+// duplexPatience is how long the sound may have fallen back to one direction at a
+// time before somebody should see to it.
+const duplexPatience = 30 * time.Second
+
+//nolint:gochecknoglobals // a table
+var duplexFaults = map[string]struct{ text, remedy string }{
+	"echo":     {"the far end's voice came back to it", "see whether the loudspeaker is broken or loose, and whether the microphone is sealed from it"},
+	"howling":  {"a tone built up through both ends", "lower audio.output_gain, and see that no telephone of the call is near the door"},
+	"clipping": {"the loudspeaker overdrives the microphone", "lower the microphone in the mixer, or audio.output_gain"},
+}
+
 type faultChange struct {
 	fault Fault
 	set   bool
@@ -67,6 +78,9 @@ func (fs *faultSet) derive(reg Registration, snd Sound, b BoardState, d DoorStat
 	}
 	if snd.Output.Error != "" {
 		add("sound.output", FaultSound, "no loudspeaker: "+snd.Output.Error, snd.Output.Remedy)
+	}
+	if d := snd.Duplex; d.Reason != "" && now.Sub(d.Since) >= duplexPatience {
+		add("sound.duplex", FaultSound, "one direction at a time: "+duplexFaults[d.Reason].text, duplexFaults[d.Reason].remedy)
 	}
 	if b.Error != "" {
 		add("board", FaultBoard, b.Error, b.Remedy)

@@ -76,8 +76,22 @@ type Sound struct {
 	MicLive bool       `json:"micLive"` // the microphone reaches the far end
 	Tone    Tone       `json:"tone,omitempty"`
 	Codec   string     `json:"codec,omitempty"` // of the running call
+	Duplex  Duplex     `json:"duplex"`
 	Stats   AudioStats `json:"stats"`
 }
+
+// Duplex is how both directions of a call share the air.
+type Duplex struct {
+	Mode   string    `json:"mode"`             // "full", "switched"
+	Reason string    `json:"reason,omitempty"` // why the door has fallen back to switched: "echo", "howling", "clipping"
+	Since  time.Time `json:"since,omitzero"`   // of the fall-back
+}
+
+// The modes of [Duplex].
+const (
+	DuplexFull     = "full"     // both at once
+	DuplexSwitched = "switched" // one at a time, as they speak
+)
 
 // Device is a microphone or a loudspeaker.
 type Device struct {

@@ -347,3 +347,26 @@ func TestHistoryIsBounded(t *testing.T) {
 		}
 	}, func(c *Config) { c.History = 3 })
 }
+
+// A fall-back of a few seconds is nothing that somebody must see to.
+func TestDuplexFault(t *testing.T) {
+	for reason := range duplexFaults {
+		story(t, func(h *house) {
+			h.setSound(Sound{Duplex: Duplex{Mode: DuplexSwitched, Reason: reason, Since: time.Now()}})
+			time.Sleep(duplexPatience - time.Second)
+			if f := h.snap().Faults; len(f) > 0 {
+				t.Errorf("at once: %+v", f)
+			}
+			time.Sleep(2 * time.Second)
+			f := h.snap().Faults
+			if len(f) != 1 || f[0].Key != "sound.duplex" || f[0].Remedy == "" || f[0].Code != FaultSound {
+				t.Errorf("%s: %+v", reason, f)
+			}
+			h.setSound(Sound{Duplex: Duplex{Mode: DuplexFull}})
+			time.Sleep(time.Second)
+			if f := h.snap().Faults; len(f) > 0 {
+				t.Errorf("full duplex again, and still %+v", f)
+			}
+		})
+	}
+}

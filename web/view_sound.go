@@ -57,6 +57,13 @@ func newSoundView(snap *station.Snapshot) soundView {
 	if s.Input.OK && s.Stats.Noise > silence && s.Stats.Noise < 0 {
 		v.Facts = append(v.Facts, fact{Name: "Noise at the door", Value: dbfs(s.Stats.Noise)})
 	}
+	if d := s.Duplex; d.Mode == station.DuplexSwitched {
+		f := fact{Name: "Talking", Value: "one at a time"}
+		if d.Reason != "" {
+			f.Value, f.Tone = "one at a time: "+clean(d.Reason, maxName), warn
+		}
+		v.Facts = append(v.Facts, f)
+	}
 	if snap.State == station.Talking || snap.State == station.Calling || snap.State == station.Ringing {
 		v.Call = callFacts(s)
 	}

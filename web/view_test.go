@@ -253,6 +253,28 @@ func TestCallQualityWarns(t *testing.T) {
 	}
 }
 
+func TestOneAtATimeIsSaid(t *testing.T) {
+	for _, tc := range []struct {
+		duplex station.Duplex
+		want   fact
+	}{
+		{station.Duplex{Mode: station.DuplexFull}, fact{}},
+		{station.Duplex{Mode: station.DuplexSwitched}, fact{Name: "Talking", Value: "one at a time"}},
+		{station.Duplex{Mode: station.DuplexSwitched, Reason: "howling"}, fact{Name: "Talking", Value: "one at a time: howling", Tone: warn}},
+	} {
+		v := newSoundView(with(func(s *station.Snapshot) { s.Sound.Duplex = tc.duplex }))
+		var got fact
+		for _, f := range v.Facts {
+			if f.Name == "Talking" {
+				got = f
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%+v: %+v", tc.duplex, got)
+		}
+	}
+}
+
 func TestGlitchesWarn(t *testing.T) {
 	for _, tc := range []struct {
 		presses, glitches uint64

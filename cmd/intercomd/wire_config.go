@@ -118,6 +118,9 @@ func audioConfig(c *configs.Config, log *slog.Logger) audio.Config {
 		Input: c.Audio.Input, Output: c.Audio.Output, InputGain: c.Audio.InputGain, OutputGain: c.Audio.OutputGain,
 		Region: c.Audio.ToneRegion, AGC: c.Audio.AGC, AmbientBoost: c.Audio.AmbientBoost, SilentAfter: c.Audio.SilentAfter, Log: log,
 	}
+	if d, err := duplex(c.Audio.Duplex); err == nil { // the loader knows the same words
+		out.Duplex = d
+	}
 	out.NewEcho = newEcho(c.Audio.EchoCanceller, log)
 	if s, err := newSuppressor(c.Audio.NoiseSuppression, log); err == nil { // the loader knows the same words
 		out.NewSuppressor = s

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"intercomd/audio"
 	"intercomd/board"
 	"intercomd/configs"
 	"intercomd/phone"
@@ -151,5 +152,22 @@ func TestFaultsOfTheConfigurationReachTheDoor(t *testing.T) {
 	}
 	if faultsOf("a.toml", nil) != nil {
 		t.Error("faults without an error")
+	}
+}
+
+func TestEveryReasonForSwitchedDuplexHasItsFault(t *testing.T) {
+	for _, why := range []audio.Hopeless{audio.HopelessEcho, audio.HopelessHowling, audio.HopelessClipping} {
+		d := duplexOf(audio.DuplexStatus{Switched: true, Reason: why, Since: time.Now()})
+		if d.Mode != station.DuplexSwitched || d.Reason == "" || d.Since.IsZero() {
+			t.Errorf("%s: %+v", why, d)
+		}
+	}
+	for word, want := range map[string]audio.Duplex{"auto": audio.AutoDuplex, "full": audio.FullDuplex, "switched": audio.SwitchedDuplex} {
+		if got, err := duplex(word); got != want || err != nil {
+			t.Errorf("%s: %v, %v", word, got, err)
+		}
+	}
+	if _, err := duplex("half"); err == nil {
+		t.Error("an unknown word was taken")
 	}
 }

@@ -50,6 +50,7 @@ func (v *voice) Sound() station.Sound {
 		Input: device(s.Input), Output: device(s.Output),
 		Mic: station.Level(s.Mic), Speaker: station.Level(s.Speaker),
 		MicLive: s.MicLive, Tone: station.Tone(s.Tone), Codec: s.Codec,
+		Duplex: duplexOf(s.Duplex),
 		Stats: station.AudioStats{
 			Received: s.Call.Received, Lost: s.Call.Lost, Concealed: s.Call.Concealed, Sent: s.Call.Sent,
 			JitterMS: float64(s.Call.Target.Microseconds()) / 1000, Xruns: s.Xruns,
@@ -57,6 +58,17 @@ func (v *voice) Sound() station.Sound {
 			DoubleTalk: s.Echo.DoubleTalk, Noise: s.Echo.Noise,
 		},
 	}
+}
+
+func duplexOf(d audio.DuplexStatus) station.Duplex {
+	out := station.Duplex{Mode: station.DuplexFull, Reason: string(d.Reason)}
+	if d.Switched {
+		out.Mode = station.DuplexSwitched
+	}
+	if d.Reason != "" {
+		out.Since = d.Since
+	}
+	return out
 }
 
 func device(d audio.DeviceStatus) station.Device {
