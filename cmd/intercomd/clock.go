@@ -1,6 +1,15 @@
 package main
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"intercomd/station"
+)
+
+// clockEvery is how often the time is kept: what a board without a battery may be wrong by
+// after a power cut, beside the cut itself.
+const clockEvery = time.Hour
 
 // clockFloor is a time that has surely passed: when this program was built, or, if that is
 // later, the last time that was kept. A board without a battery boots before it.
@@ -20,4 +29,28 @@ func clockFloor(keep *store) time.Time {
 func clockKnown(keep *store) func() bool {
 	floor := clockFloor(keep)
 	return func() bool { return time.Now().After(floor) }
+}
+
+// keepClock saves the time now and then, as a floor for a board without a battery clock.
+func (d *daemon) keepClock(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		if now := time.Now(); worthKeeping(d.station.Snapshot().Registration.State, now, d.keep.clock()) {
+			d.keep.later(d.log, func() error { return d.keep.saveClock(now) })
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// worthKeeping reports whether now is a time to keep after the one that was kept last. Only
+// while the door is registered: a server has then shown a certificate that is good at this
+// time. A clock that somebody set to the next century would otherwise be the floor for ever,
+// and every certificate expired.
+func worthKeeping(reg station.RegState, now, kept time.Time) bool {
+	return reg == station.RegRegistered && now.After(built()) && now.Sub(kept) >= clockEvery
 }

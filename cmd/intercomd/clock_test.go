@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"intercomd/configs"
+	"intercomd/station"
 )
 
 // Certificates and schedules are held to one floor: that of the build, or the time that was
@@ -76,6 +77,27 @@ func TestClockKnown(t *testing.T) {
 			t.Error("the clock was set, and the time is still not known")
 		}
 	})
+}
+
+// A time that no server has vouched for never becomes the floor.
+func TestWorthKeeping(t *testing.T) {
+	now := built().Add(48 * time.Hour)
+	for name, tt := range map[string]struct {
+		reg       station.RegState
+		now, kept time.Time
+		want      bool
+	}{
+		"registered, nothing was kept":   {station.RegRegistered, now, time.Time{}, true},
+		"registered, an hour later":      {station.RegRegistered, now, now.Add(-time.Hour), true},
+		"registered, a minute later":     {station.RegRegistered, now, now.Add(-time.Minute), false},
+		"registered, in the past":        {station.RegRegistered, built().Add(-time.Hour), time.Time{}, false},
+		"the next century, no server":    {station.RegConnecting, now.AddDate(100, 0, 0), now, false},
+		"a server that was not verified": {station.RegFailed, now.AddDate(100, 0, 0), now, false},
+	} {
+		if got := worthKeeping(tt.reg, tt.now, tt.kept); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
 }
 
 // A phone that refuses its configuration leaves nothing running behind it (the media, which

@@ -306,23 +306,6 @@ func (d *daemon) register(ctx context.Context) <-chan struct{} {
 	return rest
 }
 
-// keepClock saves the time now and then, as a floor for a board without a
-// battery clock.
-func (d *daemon) keepClock(ctx context.Context) {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		if now := time.Now(); now.After(d.keep.clock()) && now.After(built()) {
-			d.keep.later(d.log, func() error { return d.keep.saveClock(now) })
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
 // dimAtNight dims the lamps in the hours that the configuration names.
 func (d *daemon) dimAtNight(ctx context.Context) {
 	b := d.cfg.Board
