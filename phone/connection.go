@@ -13,10 +13,14 @@ import (
 var errReturn = errors.New("a server that comes first in the configuration is back")
 
 // attach holds one connection to a server: connect, register, refresh. It returns
-// when that is over, with the time since which it was registered (zero if never).
-func (u *UA) attach(ctx context.Context, s server, standIn bool) (since time.Time, err error) {
+// when that is over, with the time since which it was registered (zero if never). Where
+// returnIn is set, the server stands in for the first one, which is looked for so often.
+func (u *UA) attach(ctx context.Context, s server, returnIn time.Duration) (since time.Time, err error) {
 	u.step(Connecting, s)
-	conn, err := ws.Dial(ctx, s.url, u.wsOptions())
+	u.creds.use(s.url)
+	try, cancel := u.oneTry(ctx)
+	defer cancel()
+	conn, err := ws.Dial(try, s.url, u.wsOptions())
 	if err != nil {
 		return since, err
 	}
@@ -31,14 +35,21 @@ func (u *UA) attach(ctx context.Context, s server, standIn bool) (since time.Tim
 	}()
 	u.step(Registering, s)
 	expires := u.cfg.Expires
+	var better <-chan time.Time // when to look whether the first server is back
+	if returnIn > 0 {
+		t := time.NewTicker(returnIn)
+		defer t.Stop()
+		better = t.C
+	}
 	var (
 		until  time.Time
 		listed bool // this server names our contact in its answers
 	)
 	for {
-		regCtx, cancel := context.WithTimeout(ctx, registerTimeout)
+		regCtx, cancel := context.WithTimeout(try, registerTimeout)
 		b, err := u.register(regCtx, f, expires)
 		cancel()
+		try = ctx // the others need not hurry
 		now := time.Now()
 		wait := refreshIn(b.granted)
 		switch {
@@ -48,6 +59,10 @@ func (u *UA) attach(ctx context.Context, s server, standIn bool) (since time.Tim
 			expires, until = max(expires, b.granted), now.Add(b.granted)
 			if since.IsZero() {
 				since = now
+			}
+			f.outbound.Store(b.outbound)
+			if b.alive > 0 {
+				conn.PingWithin(b.alive / 2) // RFC 5626, 4.4 asks for 80 % of it; PINGs are only so exact
 			}
 			r := Registration{State: Registered, Server: s.url, Since: since, Expires: until, RTT: f.rtt(), Others: b.others}
 			switch {
@@ -66,10 +81,18 @@ func (u *UA) attach(ctx context.Context, s server, standIn bool) (since time.Tim
 		case ctx.Err() == nil:
 			return since, err
 		}
-		if err := u.hold(ctx, f, wait, standIn); err != nil {
+		if err := u.hold(ctx, f, wait, better); err != nil {
 			return since, err
 		}
 	}
+}
+
+// oneTry bounds connecting and the first registration where another server waits.
+func (u *UA) oneTry(ctx context.Context) (context.Context, context.CancelFunc) {
+	if len(u.servers) == 1 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, tryTime)
 }
 
 // taken describes a registration that the server accepted and gave to somebody else.
@@ -89,15 +112,9 @@ func retrySoon(err error) bool {
 
 // hold waits until the registration must be refreshed (nil), the connection is
 // lost, or the phone is to go.
-func (u *UA) hold(ctx context.Context, f *flow, wait time.Duration, standIn bool) error {
+func (u *UA) hold(ctx context.Context, f *flow, wait time.Duration, better <-chan time.Time) error {
 	refresh := time.NewTimer(wait)
 	defer refresh.Stop()
-	var better <-chan time.Time
-	if standIn {
-		t := time.NewTicker(returnEvery)
-		defer t.Stop()
-		better = t.C
-	}
 	for {
 		select {
 		case <-refresh.C:
@@ -120,6 +137,8 @@ func (u *UA) firstIsBack(ctx context.Context) bool {
 	if u.callCount() > 0 {
 		return false
 	}
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
 	conn, err := ws.Dial(ctx, u.servers[0].url, u.wsOptions())
 	if err != nil {
 		return false
@@ -160,9 +179,9 @@ func (u *UA) detach(f *flow) {
 	}
 }
 
-func (u *UA) fail(s server, err error, wait time.Duration, refused bool) {
+func (u *UA) fail(s server, err error, wait time.Duration) {
 	r := Registration{State: FailedRetrying, Server: s.url, Err: err, Retry: time.Now().Add(wait)}
-	if refused {
+	if refused(err) {
 		r.State = RefusedRetrying
 	}
 	var (

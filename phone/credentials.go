@@ -13,10 +13,19 @@ import (
 // errWrongPassword means that the server asked again after a fresh answer.
 var errWrongPassword = errors.New("the server does not accept user and password")
 
-// credentials answers the challenges of one server, for all calls and the
-// registration. It is safe for concurrent use.
+// credentials answers the challenges of the server in use, for all calls and the
+// registration. What one server can do says nothing about another: each has its
+// challenges. It is safe for concurrent use.
 type credentials struct {
-	mu    sync.Mutex
+	user, password string
+
+	mu      sync.Mutex
+	servers map[string]*challenges // by URL
+	*challenges
+}
+
+// challenges are those of one server.
+type challenges struct {
 	reg   asked // by the registrar
 	calls asked // by the proxy that calls go through
 }
@@ -28,9 +37,21 @@ type asked struct {
 }
 
 func newCredentials(user, password string) *credentials {
-	// MD5 is allowed: what is not TLS does not leave the machine (ws.CheckURL).
-	client := func() *digest.Client { return digest.New(user, password, true) }
-	return &credentials{reg: asked{client(), client()}, calls: asked{client(), client()}}
+	c := &credentials{user: user, password: password, servers: map[string]*challenges{}}
+	c.use("")
+	return c
+}
+
+// use names the server that is talked to from now on.
+func (c *credentials) use(server string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.servers[server] == nil {
+		// MD5 is allowed: what is not TLS does not leave the machine (ws.CheckURL).
+		client := func() *digest.Client { return digest.New(c.user, c.password, true) }
+		c.servers[server] = &challenges{reg: asked{client(), client()}, calls: asked{client(), client()}}
+	}
+	c.challenges = c.servers[server]
 }
 
 func (c *credentials) of(method sip.RequestMethod) asked {

@@ -50,6 +50,9 @@ type flow struct {
 	// registered is set as soon as the server has accepted a registration, before
 	// any message behind that answer is looked at.
 	registered atomic.Bool
+	// outbound is set when the server has said that it knows RFC 5626.
+	outbound atomic.Bool
+	plain    bool // a proxy on the way does not know it (439): do not ask for it. For UA.Run only
 
 	wg     sync.WaitGroup // the reader
 	mu     sync.Mutex

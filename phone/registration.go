@@ -63,7 +63,8 @@ const (
 	steady          = 30 * time.Second        // a registration that lived so long ends the backoff
 	retryAfterMax   = 5 * time.Minute
 	returnEvery     = time.Minute
-	takenWait       = time.Minute // before we take the registration back from another device
+	tryTime         = 4 * time.Second // to connect and register, where another server waits
+	takenWait       = time.Minute     // before we take the registration back from another device
 )
 
 // binding is what a server says about the registration (RFC 3261, 10.3).
@@ -71,7 +72,14 @@ type binding struct {
 	granted time.Duration
 	ours    bool // our contact is listed
 	others  int  // contacts of other devices
+
+	outbound bool          // the server knows RFC 5626
+	alive    time.Duration // Flow-Timer: it gives a flow up that is silent for longer
 }
+
+// statusLacksOutbound is "First Hop Lacks Outbound Support" (RFC 5626, 11.6); sipgo has no
+// name for it.
+const statusLacksOutbound = 439
 
 // regError is a registration that the server did not accept.
 type regError struct {
@@ -104,6 +112,12 @@ func (e *regError) refused() bool {
 	}
 }
 
+// refused reports whether a registration failed in a way that lasts.
+func refused(err error) bool {
+	var reg *regError
+	return errors.As(err, &reg) && reg.refused()
+}
+
 func (e *regError) remedy() string {
 	switch {
 	case errors.Is(e.err, digest.ErrDowngrade):
@@ -128,26 +142,22 @@ func (e *regError) remedy() string {
 // pacer decides how long to wait before the next try.
 type pacer struct{ fails int }
 
-// next is the wait after a try that took so long and failed, and whether it was
-// refused. A healed network must not wait for a backoff of half a minute, so that
-// grows only where somebody answers.
-func (p *pacer) next(err error, took time.Duration) (time.Duration, bool) {
+// next is the wait after a try that took so long and failed. A healed network must not
+// wait for a backoff of half a minute, so that grows only where somebody answers.
+func (p *pacer) next(err error, took time.Duration) time.Duration {
 	var (
 		dial *ws.DialError
 		reg  *regError
 	)
 	if errors.As(err, &dial) && !dial.Answered() {
-		return max(jitter(silentWait), silentEvery-took), false
-	}
-	if errors.As(err, &reg) && reg.refused() {
-		return refusedWait + rand.N(30*time.Second), true //nolint:gosec // spreads load, no secret
+		return max(jitter(silentWait), silentEvery-took)
 	}
 	d := min(backoffMin<<min(p.fails, 10), backoffMax)
 	p.fails++
-	if reg != nil {
+	if errors.As(err, &reg) {
 		d = max(d, min(reg.after, retryAfterMax))
 	}
-	return jitter(d), false
+	return jitter(d)
 }
 
 func jitter(d time.Duration) time.Duration {
@@ -164,13 +174,17 @@ func refreshIn(granted time.Duration) time.Duration {
 // register sends REGISTER and returns what the server granted. expires 0 takes
 // the registration back.
 func (u *UA) register(ctx context.Context, f *flow, expires time.Duration) (binding, error) {
-	for range 2 {
+	for range 3 {
 		res, err := u.exchange(ctx, f, func() *sip.Request { return u.registerRequest(f, expires) })
 		if err != nil {
 			return binding{}, err
 		}
 		if res.IsSuccess() {
 			return u.granted(f, res, expires), nil
+		}
+		if res.StatusCode == statusLacksOutbound && !f.plain {
+			f.plain = true
+			continue
 		}
 		least, ok := seconds(res, "min-expires")
 		if res.StatusCode != sip.StatusIntervalToBrief || !ok || time.Duration(least)*time.Second <= expires {
@@ -192,9 +206,13 @@ func (u *UA) registerRequest(f *flow, expires time.Duration) *sip.Request {
 	_ = sip.ParseUri("sip:"+f.server.domain, &uri) // checked when the configuration was
 	req := f.newRequest(sip.REGISTER, uri, nameAddr(u.cfg.DisplayName, aor)+";tag="+u.regTag, "<"+aor+">", u.regCallID, u.regSeq)
 	secs := strconv.Itoa(int(expires / time.Second))
-	add(req, "Contact", fmt.Sprintf(`<%s>;expires=%s;reg-id=1;+sip.instance="<%s>"`, u.contactURI(f), secs, u.cfg.InstanceID))
+	flow, knows := ";reg-id=1", "path, outbound"
+	if f.plain {
+		flow, knows = "", "path"
+	}
+	add(req, "Contact", fmt.Sprintf(`<%s>;expires=%s%s;+sip.instance="<%s>"`, u.contactURI(f), secs, flow, u.cfg.InstanceID))
 	add(req, "Expires", secs)
-	add(req, "Supported", "path, outbound")
+	add(req, "Supported", knows)
 	add(req, "Allow", allow)
 	req.SetBody(nil)
 	return req
@@ -202,7 +220,10 @@ func (u *UA) registerRequest(f *flow, expires time.Duration) *sip.Request {
 
 // granted reads the expiry of our contact out of a 200 and counts the others.
 func (u *UA) granted(f *flow, res *sip.Response, asked time.Duration) binding {
-	b := binding{granted: asked}
+	b := binding{granted: asked, outbound: hasToken(res, "outbound", "require")}
+	if s, ok := seconds(res, "flow-timer"); ok {
+		b.alive = time.Duration(s) * time.Second
+	}
 	if s, ok := seconds(res, "expires"); ok {
 		b.granted = time.Duration(s) * time.Second
 	}

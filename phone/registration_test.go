@@ -428,3 +428,51 @@ func TestBadConfig(t *testing.T) {
 		t.Errorf("%v %+v", err, ua)
 	}
 }
+
+// RFC 5626, where the server has it: the timer of the flow, and calls that come back to it.
+func TestOutbound(t *testing.T) {
+	o := siptest.Options{Expires: 3600, Register: func(c *siptest.Conn, m *siptest.Msg) bool {
+		if m.Get("Expires") == "0" {
+			return false
+		}
+		c.Respond(m, 200, "OK", "Require: outbound", "Flow-Timer: 8", "Contact: "+m.Get("Contact"))
+		return true
+	}}
+	play(t, o, func(s *stage) {
+		time.Sleep(time.Minute)
+		if n := s.conn.Pings(); n < 7 {
+			t.Errorf("%d PINGs in a minute, with a Flow-Timer of 8 s", n)
+		}
+		c := s.ua.Dial("1001")
+		leg := s.conn.ExpectInvite()
+		if got := leg.Invite.Get("Contact"); !strings.HasSuffix(got, ";transport=ws;ob>") {
+			t.Errorf("Contact of the call: %s", got)
+		}
+		if got := s.srv.Registers()[0].Get("Contact"); strings.Contains(got, ";ob") {
+			t.Errorf("Contact of the registration: %s", got)
+		}
+		leg.Respond(486, "Busy Here")
+		s.conn.Expect("ACK")
+		s.event(c, Sent)
+		s.ended(c, Busy, 486)
+		s.over(c)
+	})
+}
+
+// A proxy on the way that knows nothing of RFC 5626 gets a plain registration.
+func TestFirstHopLacksOutbound(t *testing.T) {
+	o := siptest.Options{Register: func(c *siptest.Conn, m *siptest.Msg) bool {
+		lacks := strings.Contains(m.Get("Contact"), "reg-id") || strings.Contains(m.Get("Supported"), "outbound")
+		if lacks {
+			c.Respond(m, 439, "First Hop Lacks Outbound Support")
+		}
+		return lacks
+	}}
+	play(t, o, func(s *stage) {
+		s.state(Registered) // the refresh does not ask for it again
+		regs := s.srv.Registers()
+		if len(regs) != 3 || !strings.Contains(regs[1].Get("Contact"), "+sip.instance") {
+			t.Errorf("%d REGISTERs, the second:\n%s", len(regs), regs[1])
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,38 +92,41 @@ func (u *UA) LadderOf(callID string) []Message { return u.ladder.of(callID) }
 func (u *UA) Run(ctx context.Context) error {
 	defer u.wg.Wait()
 	var (
-		pace pacer
-		at   int // index of the server to try
-		gone int // servers in a row that failed
+		pace  pacer
+		order = newRota(len(u.servers))
 	)
 	for ctx.Err() == nil {
-		s, began := u.servers[at], time.Now()
-		since, err := u.attach(ctx, s, at > 0)
+		s, began := u.servers[order.at], time.Now()
+		since, err := u.attach(ctx, s, order.returnIn(began))
 		if ctx.Err() != nil {
 			break
 		}
-		if !since.IsZero() { // it was up
-			gone = 0
-			if time.Since(since) >= steady {
-				pace = pacer{}
+		again, wait := false, time.Duration(0)
+		wasUp := !since.IsZero() && time.Since(since) >= steady
+		switch {
+		case errors.Is(err, errReturn):
+			order.back()
+			continue
+		case wasUp:
+			pace = pacer{}
+			order.up()
+			again = len(u.servers) > 1 // the same once more, and then the others
+		}
+		if refused(err) {
+			order.bar(time.Now().Add(refusedWait + rand.N(30*time.Second))) //nolint:gosec // spreads load, no secret
+		}
+		if !again {
+			var until time.Time
+			if again, until = order.next(time.Now()); !until.IsZero() {
+				wait = time.Until(until)
+			} else if !again {
+				wait = pace.next(err, time.Since(began))
 			}
 		}
-		if errors.Is(err, errReturn) {
-			at, gone = 0, 0
-			continue
+		u.fail(s, err, wait)
+		if !again {
+			sleep(ctx, wait, clockFault(err))
 		}
-		if since.IsZero() || len(u.servers) == 1 {
-			gone++
-			at = (at + 1) % len(u.servers)
-		}
-		if len(u.servers) > 1 && gone < len(u.servers) {
-			u.fail(s, err, 0, false)
-			continue
-		}
-		gone = 0
-		wait, refused := pace.next(err, time.Since(began))
-		u.fail(s, err, wait, refused)
-		sleep(ctx, wait, clockFault(err))
 	}
 	u.endCalls(nil)
 	u.publish(Registration{State: Offline})
@@ -163,7 +167,14 @@ func (u *UA) contactURI(f *flow) string {
 	return "sip:" + u.cfg.User + "@" + f.host + ";transport=ws"
 }
 
-func (u *UA) contact(f *flow) string { return "<" + u.contactURI(f) + ">" }
+// contact is our address in calls. "ob" asks a server that has outbound to send requests
+// within the call over this flow, or the one that follows it (RFC 5626, 4.3).
+func (u *UA) contact(f *flow) string {
+	if f.outbound.Load() {
+		return "<" + u.contactURI(f) + ";ob>"
+	}
+	return "<" + u.contactURI(f) + ">"
+}
 
 // Dial calls a target: "1001", "1001@host" or a SIP URI. It returns at once;
 // whatever goes wrong is told by the call's Ended event.

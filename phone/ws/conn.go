@@ -20,7 +20,8 @@ const (
 	queueLen     = 256                    // frames waiting for the socket
 	writeTimeout = 10 * time.Second       // of one frame
 	closeTimeout = 300 * time.Millisecond // to write what waits, and the CLOSE
-	pingLen      = 8                      // PINGs under 3 bytes confuse FreeSWITCH
+	minPingEvery = 2 * time.Second
+	pingLen      = 8 // PINGs under 3 bytes confuse FreeSWITCH
 )
 
 // Conn is an open WebSocket. One goroutine at a time may call Read; every other
@@ -45,6 +46,7 @@ type Conn struct {
 	heard  atomic.Int64 // unix nanoseconds of the last frame from the server
 	pinged atomic.Int64 // unix nanoseconds of the PING that waits for its PONG; 0: none
 	rtt    atomic.Int64 // nanoseconds
+	every  atomic.Int64 // nanoseconds of silence before a PING
 }
 
 type outFrame struct {
@@ -62,6 +64,7 @@ func newConn(nc net.Conn, br *bufio.Reader, o Options) *Conn {
 		stop: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
 	}
 	c.heard.Store(time.Now().UnixNano())
+	c.every.Store(int64(o.PingEvery))
 	go c.run()
 	return c
 }
@@ -132,6 +135,14 @@ func (c *Conn) Probe(wait time.Duration) {
 	}
 }
 
+// PingWithin makes PINGs more frequent than the options ask for, if need be: for a server
+// that gives up connections on which it hears nothing for longer. Every 2 s is the most.
+func (c *Conn) PingWithin(d time.Duration) {
+	if c.o.PingEvery > 0 {
+		c.every.Store(int64(min(c.o.PingEvery, max(d, minPingEvery))))
+	}
+}
+
 // Close writes what is still queued and a CLOSE frame, for 300 ms at the most,
 // then closes the socket and ends the connection's goroutine. A Read that waits
 // returns [ErrClosed].
@@ -196,7 +207,7 @@ func (c *Conn) keepAlive(wait time.Duration) bool {
 		}
 		c.pinged.Store(0)
 	}
-	if now.Sub(time.Unix(0, c.heard.Load())) >= c.o.PingEvery { // a busy connection needs none
+	if now.Sub(time.Unix(0, c.heard.Load())) >= time.Duration(c.every.Load()) { // a busy connection needs none
 		c.ping()
 	}
 	return true
