@@ -59,6 +59,8 @@ type Config struct {
 	Media MediaFactory
 	Log   *slog.Logger
 
+	// Locate finds the machines behind a server's name; nil asks DNS (see [ws.Options]).
+	Locate func(ctx context.Context, host string) []string
 	// NetDial opens TCP connections; nil means a net.Dialer.
 	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
 }

@@ -24,6 +24,12 @@ func (u *UA) attach(ctx context.Context, s server, returnIn time.Duration) (sinc
 	if err != nil {
 		return since, err
 	}
+	target, others := conn.Target()
+	if others {
+		try, cancel = context.WithTimeout(ctx, tryTime)
+		defer cancel()
+		u.avoid = target // until it takes the registration
+	}
 	f := newFlow(conn, s, u.host, u.cfg.UserAgent, u, &u.ladder, u.log)
 	defer f.close()
 	defer u.detach(f)
@@ -56,6 +62,7 @@ func (u *UA) attach(ctx context.Context, s server, returnIn time.Duration) (sinc
 		case err == nil && b.granted <= 0:
 			return since, &regError{phrase: "registered for no time", status: 200}
 		case err == nil:
+			u.avoid = ""
 			expires, until = max(expires, b.granted), now.Add(b.granted)
 			if since.IsZero() {
 				since = now
@@ -150,7 +157,7 @@ func (u *UA) firstIsBack(ctx context.Context) bool {
 func (u *UA) wsOptions() ws.Options {
 	return ws.Options{
 		RootCAs: u.cfg.RootCAs, Pins: u.cfg.Pins, Now: u.cfg.now, UserAgent: u.cfg.UserAgent,
-		NetDial: u.cfg.NetDial, Log: u.log,
+		NetDial: u.cfg.NetDial, Locate: u.cfg.Locate, Avoid: u.avoid, Log: u.log,
 	}
 }
 

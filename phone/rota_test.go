@@ -2,6 +2,9 @@ package phone
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -103,7 +106,7 @@ func TestFailoverWithin5s(t *testing.T) {
 		"does not know us":                  {Register: answers(403)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pbxs(t, []siptest.Options{o, {}}, func(s *stage, srv []*siptest.Server) {
+			pbxs(t, []siptest.Options{o, {}}, func(s *stage, _ []*siptest.Server) {
 				start := time.Now()
 				r := s.state(Registered)
 				if d := time.Since(start); d > 5*time.Second || !strings.Contains(r.Server, "127.0.0.2") {
@@ -123,7 +126,7 @@ func TestFailoverWithin5s(t *testing.T) {
 // A server that refuses us is tried once in five minutes, whatever becomes of the others
 // meanwhile.
 func TestRefusedIsNotHammered(t *testing.T) {
-	pbxs(t, []siptest.Options{{Register: answers(403)}, {Register: answers(500)}}, func(s *stage, srv []*siptest.Server) {
+	pbxs(t, []siptest.Options{{Register: answers(403)}, {Register: answers(500)}}, func(_ *stage, srv []*siptest.Server) {
 		time.Sleep(29 * time.Minute)
 		if n := len(srv[0].Registers()); n < 4 || n > 6 {
 			t.Errorf("%d REGISTERs in 29 min at the server that refuses", n)
@@ -160,7 +163,7 @@ func TestDroppedAfterRegistration(t *testing.T) {
 		time.AfterFunc(100*time.Millisecond, c.Kill)
 		return true
 	}
-	pbxs(t, []siptest.Options{{Register: drop}, {Register: drop}}, func(s *stage, srv []*siptest.Server) {
+	pbxs(t, []siptest.Options{{Register: drop}, {Register: drop}}, func(_ *stage, srv []*siptest.Server) {
 		time.Sleep(10 * time.Minute)
 		if n := len(srv[0].Registers()) + len(srv[1].Registers()); n < 20 || n > 100 {
 			t.Errorf("%d REGISTERs in 10 min", n)
@@ -180,4 +183,47 @@ func TestEachServerHasItsChallenges(t *testing.T) {
 			t.Errorf("at %s with %s", r.Server, got)
 		}
 	})
+}
+
+// DNS names two machines for one server. The first takes connections and answers no
+// REGISTER: the second has the phone within 5 s.
+func TestMachinesOfOneServer(t *testing.T) {
+	pki := siptest.NewPKI(t)
+	synctest.Test(t, func(t *testing.T) {
+		cert := siptest.TLS(pki.Issue(func(c *x509.Certificate) {
+			c.IPAddresses, c.DNSNames = nil, []string{"pbx.test"}
+			c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+		}))
+		silent := siptest.New(t, siptest.Options{Pipe: true, TLS: cert, Register: func(*siptest.Conn, *siptest.Msg) bool { return true }})
+		works := siptest.New(t, siptest.Options{Pipe: true, TLS: cert})
+		s := begin(t, works, func(c *Config) {
+			c.Servers, c.Pins = []string{"wss://pbx.test"}, [][sha256.Size]byte{sha256.Sum256(leaf(t, cert).RawSubjectPublicKeyInfo)}
+			c.Locate = func(context.Context, string) []string { return []string{"one:7443", "two:7443"} }
+			c.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if addr == "one:7443" {
+					return silent.NetDial(ctx, network, addr)
+				}
+				return works.NetDial(ctx, network, addr)
+			}
+		})
+		start := time.Now()
+		r := s.state(Registered)
+		if d := time.Since(start); d > 5*time.Second || r.Server != "wss://pbx.test" {
+			t.Errorf("registered at %s after %v", r.Server, d)
+		}
+		if len(silent.Registers()) != 1 || len(works.Registers()) != 1 {
+			t.Errorf("%d and %d REGISTERs", len(silent.Registers()), len(works.Registers()))
+		}
+		s.quit()
+		silent.Close()
+	})
+}
+
+func leaf(t *testing.T, c *tls.Config) *x509.Certificate {
+	t.Helper()
+	cert, err := x509.ParseCertificate(c.Certificates[0].Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
 }

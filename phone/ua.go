@@ -33,6 +33,7 @@ type UA struct {
 	regSeq            uint32
 	fault             string
 	faultAt           time.Time
+	avoid             string // machine of a server that took a connection and no registration
 
 	incoming chan *Call
 	texts    chan Text
@@ -96,7 +97,7 @@ func (u *UA) Run(ctx context.Context) error {
 		order = newRota(len(u.servers))
 	)
 	for ctx.Err() == nil {
-		s, began := u.servers[order.at], time.Now()
+		s, began, avoided := u.servers[order.at], time.Now(), u.avoid
 		since, err := u.attach(ctx, s, order.returnIn(began))
 		if ctx.Err() != nil {
 			break
@@ -107,6 +108,8 @@ func (u *UA) Run(ctx context.Context) error {
 		case errors.Is(err, errReturn):
 			order.back()
 			continue
+		case avoided == "" && u.avoid != "":
+			again = true // another machine of the same server
 		case wasUp:
 			pace = pacer{}
 			order.up()

@@ -33,6 +33,9 @@ type Conn struct {
 	o   Options
 	log *slog.Logger
 
+	target string // "host:port" that was connected to
+	others bool   // there were other targets
+
 	out     chan outFrame
 	probes  chan time.Duration
 	stop    chan struct{} // closed by Close: write what waits, then end
@@ -125,6 +128,10 @@ func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 
 // RemoteAddr is the address of the server.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// Target is the host and port that were connected to, and whether the server's name has
+// led to others as well.
+func (c *Conn) Target() (hostPort string, others bool) { return c.target, c.others }
 
 // Probe asks now whether the server is still there. Without any sign of life
 // within about wait (and 2 s more), the connection fails.

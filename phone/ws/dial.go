@@ -11,10 +11,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"intercomd/phone/ws/locate"
 )
 
 // Defaults of [Options].
@@ -24,6 +28,8 @@ const (
 	DefaultPingEvery        = 15 * time.Second
 	DefaultPongWait         = 10 * time.Second
 	DefaultMaxMessage       = 128 << 10
+
+	hurryTimeout = 4 * time.Second // to connect, where another target waits
 )
 
 // Options say how to connect and when a connection counts as dead. The zero
@@ -42,8 +48,14 @@ type Options struct {
 	Now func() time.Time
 	// UserAgent is told to the HTTP server.
 	UserAgent string
-	// NetDial opens the TCP connection; nil means a net.Dialer.
+	// NetDial opens the TCP connection; nil means a net.Dialer, which tries IPv6 and IPv4
+	// side by side (RFC 6555).
 	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Locate finds the targets ("host:port") behind a name without a port, the best
+	// first; nil asks DNS (see [locate.Resolver]).
+	Locate func(ctx context.Context, host string) []string
+	// Avoid is a target that is tried after all others.
+	Avoid string
 
 	ConnectTimeout   time.Duration // of TCP
 	HandshakeTimeout time.Duration // of TLS and HTTP together
@@ -72,6 +84,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.NetDial == nil {
 		o.NetDial = (&net.Dialer{}).DialContext
+	}
+	if o.Locate == nil {
+		o.Locate = (&locate.Resolver{}).Locate
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -109,8 +124,10 @@ func loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// Dial connects to a SIP server at wss://host[:port][/path]. All of it, name
-// lookup included, ends when ctx does. Errors are of type [*DialError].
+// Dial connects to a SIP server at wss://host[:port][/path]. A host name without a port
+// may have several machines behind it, which are tried in order
+// (docs/decisions/server-in-dns.md). All of it, name lookup included, ends when ctx does.
+// Errors are of type [*DialError], that of the last target.
 //
 // The connection holds one goroutine until [Conn.Close] returns.
 func Dial(ctx context.Context, server string, o Options) (*Conn, error) {
@@ -119,28 +136,65 @@ func Dial(ctx context.Context, server string, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, &DialError{Server: server, Cause: BadURL, Err: err}
 	}
-	nc, err := connect(ctx, u, o)
+	all := targets(ctx, u, o)
+	var c *Conn
+	for i, target := range all {
+		c, err = open(ctx, u, target, i < len(all)-1, o)
+		if err == nil {
+			c.target, c.others = target, len(all) > 1
+			return c, nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, explain(server, err, o.Now())
+}
+
+// targets are the hosts and ports to try, in order; there is always one.
+func targets(ctx context.Context, u *url.URL, o Options) []string {
+	if u.Port() != "" {
+		return []string{net.JoinHostPort(u.Hostname(), u.Port())}
+	}
+	var out []string
+	if _, err := netip.ParseAddr(u.Hostname()); u.Scheme == "wss" && err != nil {
+		out = o.Locate(ctx, u.Hostname())
+	}
+	if i := slices.Index(out, o.Avoid); i >= 0 {
+		out = append(slices.Delete(slices.Clone(out), i, i+1), o.Avoid)
+	}
+	if len(out) == 0 {
+		port := map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
+		out = []string{net.JoinHostPort(u.Hostname(), port)}
+	}
+	return out
+}
+
+// open connects to one target. Where another waits, it must not take long.
+func open(ctx context.Context, u *url.URL, target string, hurry bool, o Options) (*Conn, error) {
+	if hurry {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, hurryTimeout)
+		defer cancel()
+	}
+	nc, err := connect(ctx, u, target, o)
 	if err != nil {
-		return nil, explain(server, err, o.Now())
+		return nil, err
 	}
 	br, err := upgrade(ctx, nc, u, o)
 	if err != nil {
-		err = fmt.Errorf("%w: %w", errUpgrade, err)
 		_ = nc.Close()
-		return nil, explain(server, errors.Join(err, context.Cause(ctx)), o.Now())
+		return nil, errors.Join(fmt.Errorf("%w: %w", errUpgrade, err), context.Cause(ctx))
 	}
 	return newConn(nc, br, o), nil
 }
 
-// connect gives an open socket, encrypted and verified where the URL asks for it.
-func connect(ctx context.Context, u *url.URL, o Options) (net.Conn, error) {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
-	}
+// connect gives an open socket, encrypted and verified where the URL asks for it. The
+// certificate must be for the host of the URL, wherever DNS has led (RFC 5922, 7.2).
+func connect(ctx context.Context, u *url.URL, target string, o Options) (net.Conn, error) {
 	tcpCtx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 	defer cancel()
-	nc, err := o.NetDial(tcpCtx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	nc, err := o.NetDial(tcpCtx, "tcp", target)
 	if err != nil {
 		return nil, err
 	}
