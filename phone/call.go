@@ -63,6 +63,7 @@ type Call struct {
 
 	transfer  *transfer // we were made by one
 	referring *Call     // and this one is made by ours
+	referred  bool      // there was a transfer before
 	redirects []sip.Uri // where else to try (3xx)
 
 	pending  *pending2xx // our 200 that waits for its ACK

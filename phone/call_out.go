@@ -26,6 +26,7 @@ type out struct {
 	rang, early bool // told
 	rseq        map[string]uint32
 	tried       []string // addresses of redirections, so that none is tried twice
+	tags        []string // of the early dialogs (RFC 3261, 12.1)
 }
 
 // dial starts the call.
@@ -165,6 +166,9 @@ func (c *Call) onProvisional(res *sip.Response) {
 	if res.StatusCode == sip.StatusTrying || !c.acknowledge(res) {
 		return
 	}
+	if tag := tagOf(toValue(res)); tag != "" && len(c.out.tags) < maxForks && !slices.Contains(c.out.tags, tag) {
+		c.out.tags = append(c.out.tags, tag)
+	}
 	if (res.StatusCode == sip.StatusRinging || res.StatusCode == sip.StatusSessionInProgress) && !c.out.rang {
 		c.out.rang = true
 		c.progress(180, "Ringing")
@@ -233,9 +237,9 @@ func (c *Call) onAnswer(res *sip.Response) {
 		c.end(Ending{Cause: NoCodec, Reason: "the answer holds no media description", Local: true})
 		return
 	}
+	c.progress(200, "OK") // before anybody ends the call that asked for this one
 	c.event(Answered)
 	c.listen()
-	c.progress(200, "OK")
 	c.startTimer(res, false)
 	if c.ua.flow.Load() != c.out.f {
 		c.onFlowLost()
@@ -292,6 +296,9 @@ func (c *Call) onRefusal(res *sip.Response) {
 	}
 	c.finish(Ending{Cause: causeOf(res.StatusCode, q850), Status: res.StatusCode, Reason: refusalText(res, nil)})
 }
+
+// maxForks is how many early dialogs of a call are told apart.
+const maxForks = 16
 
 // maxRedirects is how many addresses a call tries beside the one that was dialled.
 const maxRedirects = 4

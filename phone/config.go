@@ -48,9 +48,9 @@ type Config struct {
 	// MediaTimeout ends a call from which no audio came for so long, unless it is on
 	// hold; default 20 s; negative: never.
 	MediaTimeout time.Duration
-	// Transfers lets the partner of a call pass it on (REFER). Whoever sets it must
-	// take over the call of each [Transferred] event.
-	Transfers bool
+	// Transfers says who may pass a call on. Whoever allows it must take over the call
+	// of each [Transferred] event.
+	Transfers Transfers
 	// InstanceID is "urn:uuid:…" (RFC 5626, 4.1) and should be the same after every
 	// start; default: a new one.
 	InstanceID string
@@ -64,6 +64,17 @@ type Config struct {
 	// NetDial opens TCP connections; nil means a net.Dialer.
 	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
 }
+
+// Transfers says who may pass a call on to somebody else: by REFER (RFC 3515), or by
+// handing the dialog to somebody who replaces it (RFC 3891).
+type Transfers int
+
+// Who may pass a call on. It is always a party of that very call.
+const (
+	TransfersNever     Transfers = iota
+	TransfersByCalled            // whom we called; nobody who called us
+	TransfersByPartner           // whoever we talk with
+)
 
 const (
 	defaultExpires        = 5 * time.Minute

@@ -29,7 +29,7 @@ const (
 	Digit                            // a DTMF key, from RTP or INFO
 	Held                             // the far end put us on hold
 	Resumed                          // and took us back
-	Transferred                      // the far end passes us on: Event.Call is made in place of this call
+	Transferred                      // the far end passes us on: Event.Call is to take the place of this call
 	Ended                            // over; nothing follows
 )
 

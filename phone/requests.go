@@ -69,12 +69,23 @@ func (u *UA) onInvite(f *flow, tx *serverTx) {
 		tx.reply(422, sip.NewHeader("Min-SE", strconv.Itoa(int(minSessionExpires/time.Second))))
 		return
 	}
+	old, r, status := u.replaced(req)
+	if status != 0 {
+		tx.reply(status)
+		return
+	}
 	c := newCall(u, callIDOf(req), true)
 	c.invited(tx)
 	onCancel := func(cancel *sip.Request) { c.do(func() { c.onCancel(cancel) }) }
 	tx.onCancel.Store(&onCancel)
 	if !u.adopt(c) {
 		tx.reply(480)
+		return
+	}
+	if old != nil {
+		if !old.do(func() { old.onReplaced(c, r) }) {
+			c.do(func() { c.turnDown(481) })
+		}
 		return
 	}
 	select {

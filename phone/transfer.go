@@ -3,6 +3,7 @@ package phone
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -14,6 +15,20 @@ type transfer struct {
 	by       *Call  // who is told how it goes
 	referred string // Referred-By
 	replaces string // Replaces (RFC 3891), of an attended transfer
+	event    string // Event of its notices
+	silent   bool   // nobody wants notices (RFC 4488)
+}
+
+// mayPass reports whether the far end of this call may pass it on.
+func (c *Call) mayPass() bool {
+	switch c.ua.cfg.Transfers {
+	case TransfersByPartner:
+		return true
+	case TransfersByCalled:
+		return !c.incoming
+	default:
+		return false
+	}
 }
 
 // onRefer passes the call on to where the far end sends it. Only the partner of an
@@ -26,7 +41,7 @@ func (c *Call) onRefer(tx *serverTx) {
 		to = tx.req.GetHeaders("r")
 	}
 	switch {
-	case !c.ua.cfg.Transfers || c.phase != up || c.referring != nil:
+	case !c.mayPass() || c.phase != up || c.referring != nil:
 		tx.reply(603)
 		return
 	case len(to) != 1:
@@ -42,15 +57,23 @@ func (c *Call) onRefer(tx *serverTx) {
 	c.log.Info("call", "state", Transferred.String(), "to", uri.String(), "attended", replaces != "")
 	res := newResponse(tx.req, 202, phrase(202), "")
 	add(res, "Contact", c.ua.contact(tx.f))
+	t := &transfer{by: c, referred: header(tx.req, "referred-by", "b"), replaces: replaces, event: "refer"}
+	if c.referred { // with more than one, each has its name (RFC 3515, 2.4.6)
+		t.event += ";id=" + strconv.FormatUint(uint64(tx.req.CSeq().SeqNo), 10)
+	}
+	c.referred = true
+	if t.silent = hasToken(tx.req, "false", "refer-sub"); t.silent {
+		add(res, "Refer-Sub", "false")
+	}
 	tx.respond(res)
 	next := newCall(c.ua, randomHex(12), false)
-	next.remote = partyOfURI(uri)
-	next.transfer = &transfer{by: c, referred: header(tx.req, "referred-by", "b"), replaces: replaces}
+	next.remote = c.ua.partyReferred(uri)
+	next.transfer = t
 	if !c.ua.adopt(next) {
 		return
 	}
 	c.referring = next
-	c.notify("SIP/2.0 100 Trying", false)
+	c.notify(t, "SIP/2.0 100 Trying", false)
 	c.emit(Event{Kind: Transferred, Call: next})
 	next.do(func() { next.dial(uri, nil) })
 }
@@ -62,6 +85,9 @@ func referTo(value string) (uri sip.Uri, replaces string, err error) {
 	if _, err := sip.ParseAddressValue(value, &uri, &params); err != nil {
 		return uri, "", fmt.Errorf("Refer-To %q: %w", oneLine(value), err)
 	}
+	if m, ok := uri.UriParams.Get("method"); ok && !strings.EqualFold(m, "INVITE") {
+		return uri, "", fmt.Errorf("Refer-To asks for %q, not for a call", oneLine(m))
+	}
 	for _, kv := range uri.Headers {
 		if !strings.EqualFold(kv.K, "replaces") {
 			continue
@@ -71,7 +97,21 @@ func referTo(value string) (uri sip.Uri, replaces string, err error) {
 		}
 	}
 	uri, err = parseTarget(uri.String(), "") // leaves all headers out
+	uri.UriParams.Remove("method")
 	return uri, replaces, err
+}
+
+// partyReferred is whom a transfer leads to. The far end has chosen the URI: a user of
+// another domain than ours must not pass for one of ours, who may have rights.
+func (u *UA) partyReferred(uri sip.Uri) Party {
+	p := partyOfURI(uri)
+	for _, s := range u.servers {
+		if strings.EqualFold(uri.Host, s.domain) {
+			return p
+		}
+	}
+	p.User += "@" + uri.Host
+	return p
 }
 
 // progress tells the one who asked for a transfer how it goes.
@@ -87,7 +127,7 @@ func (c *Call) progress(status int, reason string) {
 	line := fmt.Sprintf("SIP/2.0 %d %s", status, oneLine(reason))
 	t.by.do(func() {
 		if t.by.referring == c {
-			t.by.notify(line, final)
+			t.by.notify(t, line, final)
 			if final {
 				t.by.referring = nil
 			}
@@ -105,18 +145,22 @@ func (c *Call) progressEnded(e Ending) {
 }
 
 // notify sends a line of progress to the far end (RFC 3515, 2.4.4).
-func (c *Call) notify(line string, final bool) {
-	if c.phase != up {
+func (c *Call) notify(t *transfer, line string, final bool) {
+	if c.phase != up || t.silent {
 		return
 	}
 	c.request(sip.NOTIFY, func(req *sip.Request) {
 		add(req, "Contact", c.ua.contact(c.ua.flow.Load()))
-		add(req, "Event", "refer")
+		add(req, "Event", t.event)
 		state := "active;expires=60"
 		if final {
 			state = "terminated;reason=noresource"
 		}
 		add(req, "Subscription-State", state)
 		setBody(req, "message/sipfrag;version=2.0", []byte(line+"\r\n"))
-	}, func(*sip.Response, error) {})
+	}, func(res *sip.Response, err error) {
+		if err == nil && res.StatusCode >= 300 { // whoever knows no such subscription gets no more (RFC 6665, 4.2.2)
+			t.silent = true
+		}
+	})
 }

@@ -1,14 +1,16 @@
 package phone
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"intercomd/phone/siptest"
 )
 
-func allowTransfers(c *Config) { c.Transfers = true }
+func allowTransfers(c *Config) { c.Transfers = TransfersByPartner }
 
 // sipfrag takes the next NOTIFY of a transfer.
 func (s *stage) sipfrag(leg *siptest.Leg, line, state string) {
@@ -173,4 +175,84 @@ func TestFailover(t *testing.T) {
 			r = s.state(Registered)
 		}
 	})
+}
+
+// A second transfer has a name of its own; one that wants no notices gets none; and a
+// user of another domain does not pass for one of ours.
+func TestTransferAgain(t *testing.T) {
+	play(t, siptest.Options{}, func(s *stage) {
+		c, leg := s.talk()
+		refer := func(event string, headers ...string) Party {
+			t.Helper()
+			m := leg.Request("REFER", headers...)
+			res := s.conn.ExpectStatus("REFER", 202)
+			if event == "" != (res.Get("Refer-Sub") == "false") {
+				t.Errorf("202:\n%s", res)
+			}
+			if event == "id" {
+				event = fmt.Sprintf("refer;id=%d", m.Seq())
+			}
+			next := s.event(c, Transferred).Call
+			notices := 0
+			for over := false; !over || event != "" && notices < 2; {
+				switch m := s.conn.Next(); m.Method() {
+				case "INVITE":
+					s.conn.Leg(m).Respond(486, "Busy Here")
+				case "ACK":
+					over = true
+				case "NOTIFY":
+					notices++
+					if m.Get("Event") != event {
+						t.Errorf("want %q:\n%s", event, m)
+					}
+					s.conn.Respond(m, 200, "OK")
+				}
+			}
+			<-next.gone
+			if event == "" && notices > 0 {
+				t.Error("notices that nobody wants")
+			}
+			return next.Remote()
+		}
+		if p := refer("refer", "Refer-To: <sip:1002@PBX.test;method=INVITE>"); p.User != "1002" {
+			t.Errorf("%+v", p)
+		}
+		if p := refer("id", "Refer-To: sip:1002@evil.test"); p.User != "1002@evil.test" {
+			t.Errorf("a foreign 1002 passes for ours: %+v", p)
+		}
+		if p := refer("", "Refer-To: <sip:1003@pbx.test>", "Refer-Sub: false"); p.User != "1003" {
+			t.Errorf("%+v", p)
+		}
+		leg.Request("REFER", "Refer-To: <sip:1003@pbx.test;method=BYE>")
+		s.conn.ExpectStatus("REFER", 400)
+		s.hangUp(c)
+	}, allowTransfers)
+}
+
+// Whoever answers a notice with 481 gets no more of them; the transfer goes on.
+func TestTransferUnwatched(t *testing.T) {
+	play(t, siptest.Options{}, func(s *stage) {
+		c, leg := s.talk()
+		leg.Request("REFER", "Refer-To: <sip:1002@pbx.test>")
+		s.conn.ExpectStatus("REFER", 202)
+		next := s.event(c, Transferred).Call
+		var second *siptest.Leg
+		for range 2 {
+			if m := s.conn.Next(); m.Method() == "INVITE" {
+				second = s.conn.Leg(m)
+			} else {
+				s.conn.Respond(m, 481, "Subscription Does Not Exist")
+			}
+		}
+		synctest.Wait()
+		second.Respond(180, "Ringing")
+		second.Respond(200, "OK", sdp)
+		s.conn.Expect("ACK")
+		s.events(next, Sent, Ringing, Answered)
+		s.conn.Quiet(time.Second)
+		leg.Request("BYE")
+		s.conn.ExpectStatus("BYE", 200)
+		<-c.gone
+		s.hangUp(next)
+	}, allowTransfers)
 }
