@@ -72,6 +72,7 @@ type Call struct {
 	ExtendKey    string        `toml:"extend_key"` // one DTMF digit; "" is off
 	HoldPress    time.Duration `toml:"hold_press" range:"0s..2m"`
 	MediaTimeout time.Duration `toml:"media_timeout" range:"0s..10m"`
+	Transfers    string        `toml:"transfers" oneof:"partner called never"`
 }
 
 // Incoming is what becomes of calls to the door.
@@ -214,7 +215,7 @@ func Default() Config {
 	return Config{
 		SIP: SIP{DisplayName: "Door", Expires: 10 * time.Minute},
 		Call: Call{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second,
-			ExtendKey: "#", HoldPress: 10 * time.Second, MediaTimeout: 20 * time.Second},
+			ExtendKey: "#", HoldPress: 10 * time.Second, MediaTimeout: 20 * time.Second, Transfers: "partner"},
 		Incoming: Incoming{Answer: "button", Second: "busy"},
 		Door: Door{Relay: "door", WrongPerCall: 3, WrongPerHour: 10, Lock: 30 * time.Minute,
 			TamperBlock: 30 * time.Minute},

@@ -24,7 +24,7 @@ type AccessConfig struct {
 	KeyParties []string // users from whom the key is taken; empty: whoever may open the door at all
 	Codes      []CodeConfig
 	Relay      string        // what the key opens
-	Callers    []string      // users that may open the door when they call it; parties that the door called always may
+	Callers    []string      // users that may open the door when they call it or are passed on to it; parties that the door called always may
 	PerCall    int           // wrong codes that end a call; 0 means 3
 	PerHour    int           // wrong codes that lock the keypad; 0 means 10
 	Lock       time.Duration // how long it stays locked; 0 means 30 min
@@ -83,8 +83,14 @@ func newAccess(cfg AccessConfig, mem Memory, clock func() bool) *access {
 	return a
 }
 
-// begin forgets the digits of the call before.
-func (a *access) begin() { a.typed, a.wrong = "", 0 }
+// begin forgets the digits of the call before. In a call that was passed on the wrong
+// codes go on to count.
+func (a *access) begin(passed bool) {
+	a.typed = ""
+	if !passed {
+		a.wrong = 0
+	}
+}
 
 // party is the far end of the running call as access sees it.
 type party struct {

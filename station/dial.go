@@ -19,6 +19,7 @@ type trip struct {
 	target string
 	at     time.Time // of the press
 	todo   []attempt
+	passed bool // somebody was reached, who passed the door on
 }
 
 // plan lists whom to call for a target, in order. A name that is no target is
@@ -109,7 +110,7 @@ func (s *Station) leg(t *trip) stateFn {
 	s.showLamps()
 	s.voice.Play(ToneRingback)
 	call := s.phone.Dial(next.user)
-	s.rec.ID, s.rec.Peer = call.ID(), call.Peer()
+	s.rec.ID, s.rec.Peer, s.chosen = call.ID(), call.Peer(), true
 	s.log.Info("calling", "call", call.ID(), "user", next.user, "button", t.button.Input, "after this", len(t.todo))
 	return func(ctx context.Context) stateFn { return s.calling(ctx, call, t, next.ring) }
 }
@@ -127,7 +128,7 @@ func (s *Station) failed(t *trip, e Ending) stateFn {
 
 // nobody ends a trip without a conversation.
 func (s *Station) nobody(t *trip, e Ending) stateFn {
-	if e.Cause != CauseShutdown && e.Cause != CauseCancelled {
+	if e.Cause != CauseShutdown && e.Cause != CauseCancelled && !t.passed {
 		s.notify(NoticeMissed, s.rec.ID, "a visitor pressed "+t.button.title()+" and reached nobody: "+string(e.Cause), false)
 	}
 	s.rest(t.button)

@@ -9,7 +9,7 @@ import (
 // digit takes a DTMF digit of the answered call. It returns a cause if the call
 // must end because of it.
 func (s *Station) digit(d rune) Cause {
-	who := party{user: s.rec.Peer.User, called: s.rec.Direction == Outgoing}
+	who := party{user: s.rec.Peer.User, called: s.chosen}
 	locked := s.access.mem.LockedUntil
 	dec := s.access.digit(d, who, time.Now())
 	a := Audit{Call: s.rec.ID, User: who.user, How: "code", Name: dec.name, Relay: dec.relay}

@@ -113,10 +113,12 @@ type fakeCall struct {
 	h      *house
 	id     string
 	peer   Peer
+	caller bool
 	events chan CallEvent
 }
 
 func (c *fakeCall) ID() string               { return c.id }
+func (c *fakeCall) Incoming() bool           { return c.caller }
 func (c *fakeCall) Peer() Peer               { return c.peer }
 func (c *fakeCall) Events() <-chan CallEvent { return c.events }
 func (c *fakeCall) Ring()                    { c.h.wrote("%s ring", c.id) }

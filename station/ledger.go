@@ -2,9 +2,8 @@ package station
 
 import "time"
 
-// note writes what happened to the running call into its record.
-func (s *Station) note(ev CallEvent) {
-	r := s.rec
+// note writes what happened to a call into its record.
+func (s *Station) note(r *Record, ev CallEvent) {
 	switch ev.Kind {
 	case Sent:
 		first(&r.Sent, ev.At)
@@ -22,7 +21,7 @@ func (s *Station) note(ev CallEvent) {
 		first(&r.Spoken, ev.At)
 	case Digit:
 		r.Digits++
-	case Held, Resumed, Ended:
+	case Held, Resumed, Transferred, Ended:
 	}
 	if what := ev.Kind.milestone(); what != "" {
 		s.log.Info(what, "call", r.ID, "after", ev.At.Sub(r.Pressed).Round(time.Millisecond))

@@ -15,6 +15,8 @@ type Phone interface {
 type Call interface {
 	// ID identifies the call in logs and records (the SIP Call-ID).
 	ID() string
+	// Incoming reports whether the far end made the call.
+	Incoming() bool
 	// Peer is the far end: whom the door called, or who calls the door.
 	Peer() Peer
 	// Events delivers what happens, in order. The channel is closed after the
@@ -42,6 +44,7 @@ type CallEvent struct {
 	Kind   EventKind
 	At     time.Time
 	Digit  rune   // of Digit
+	Call   Call   // of Transferred
 	Ending Ending // of Ended
 }
 
@@ -60,6 +63,7 @@ const (
 	Digit                            // a DTMF digit arrived after the answer
 	Held                             // the far end put the door on hold
 	Resumed                          // and took it back
+	Transferred                      // the far end passes the door on: Call is to take the place of this call
 	Ended                            // the call is over; nothing follows
 )
 

@@ -219,9 +219,12 @@ type Record struct {
 	Early     time.Time `json:"early,omitzero"`
 	Answered  time.Time `json:"answered,omitzero"`
 	MediaUp   time.Time `json:"mediaUp,omitzero"`
-	Heard     time.Time `json:"heard,omitzero"`  // first audio handed to the loudspeaker
-	Spoken    time.Time `json:"spoken,omitzero"` // first audio sent
-	Opened    time.Time `json:"opened,omitzero"` // last door release
+	Heard     time.Time `json:"heard,omitzero"`     // first audio handed to the loudspeaker
+	Spoken    time.Time `json:"spoken,omitzero"`    // first audio sent
+	Opened    time.Time `json:"opened,omitzero"`    // last door release
+	Passed    time.Time `json:"passed,omitzero"`    // the far end passed the door on
+	PassedTo  string    `json:"passedTo,omitempty"` // whom to
+	PassedBy  string    `json:"passedBy,omitempty"` // who passed the door on to this call
 	Over      time.Time `json:"ended,omitzero"`
 	Digits    int       `json:"digits"` // DTMF digits received; which ones is nobody's business
 	Ending    Ending    `json:"ending"`
@@ -267,5 +270,6 @@ const (
 	CauseNobody       Cause = "nobody available" // no step of the target is due
 	CauseOpened       Cause = "door opened"      // hung up a while after
 	CauseCodes        Cause = "too many wrong codes"
-	CauseFailed       Cause = "failed" // anything else; see Status and Reason
+	CauseTransferred  Cause = "passed on" // to somebody else, by the far end
+	CauseFailed       Cause = "failed"    // anything else; see Status and Reason
 )

@@ -34,6 +34,10 @@ func (s *Station) calling(ctx context.Context, call Call, t *trip, ring time.Dur
 		switch o.kind {
 		case quit:
 			return s.abandon(call, t, CauseShutdown)
+		case followed:
+			if s.passed(o.event) {
+				return s.takeOver(call, t.button)
+			}
 		case elapsed:
 			return s.abandon(call, t, CauseNoAnswer)
 		case pressed:
@@ -43,11 +47,16 @@ func (s *Station) calling(ctx context.Context, call Call, t *trip, ring time.Dur
 		case offered:
 			s.busy(o.call)
 		case happened:
-			s.note(o.event)
+			s.note(s.rec, o.event)
 			switch o.event.Kind {
 			case Ended:
+				if s.passing != nil {
+					return s.follow(o.event.Ending, t.button)
+				}
 				s.voice.Close()
 				return s.failed(t, o.event.Ending)
+			case Transferred:
+				s.passOn(o.event.Call)
 			case EarlyMedia:
 				s.voice.Open(call, Listen)
 			case FirstHeard:
@@ -62,6 +71,7 @@ func (s *Station) calling(ctx context.Context, call Call, t *trip, ring time.Dur
 // abandon is how the door gives a call up that was not answered.
 func (s *Station) abandon(call Call, t *trip, why Cause) stateFn {
 	s.voice.Close()
+	s.unpass(why)
 	call.End(why)
 	return s.failed(t, Ending{Cause: why, By: ByDoor})
 }
@@ -74,6 +84,7 @@ func (s *Station) offer(call Call) stateFn {
 		return nil
 	}
 	s.state = Ringing
+	s.chosen = false
 	s.rec = &Record{ID: call.ID(), Direction: Incoming, Peer: call.Peer(), Pressed: time.Now()}
 	s.showLamps()
 	s.voice.Play(ToneIncoming)
@@ -116,12 +127,14 @@ func (s *Station) ringing(ctx context.Context, call Call, auto bool) stateFn {
 		case offered:
 			s.busy(o.call)
 		case happened:
-			s.note(o.event)
+			s.note(s.rec, o.event)
 			switch o.event.Kind {
 			case Ended:
 				return s.over(o.event)
 			case Answered:
 				return func(ctx context.Context) stateFn { return s.talking(ctx, call, ButtonConfig{}) }
+			case Transferred: // not before the answer
+				o.event.Call.End(CauseBusy)
 			}
 		}
 	}
@@ -132,10 +145,10 @@ func (s *Station) ringing(ctx context.Context, call Call, auto bool) stateFn {
 func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateFn {
 	defer s.rest(b)
 	s.state = Talking
-	s.access.begin()
+	s.access.begin(s.rec.PassedBy != "")
 	s.voice.Silence()
 	s.voice.Open(call, Talk)
-	if s.rec.Direction == Incoming {
+	if s.rec.Direction == Incoming || s.rec.PassedBy != "" {
 		s.voice.Play(ToneConnected) // whoever stands there hears that the microphone is live
 	}
 	s.showLamps()
@@ -143,10 +156,14 @@ func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateF
 
 	limits := newTalkLimits(s.cfg.Call, time.Now())
 	for {
-		o := s.wait(ctx, call, limits.warning, limits.end, limits.opened)
+		o := s.wait(ctx, call, limits.warning, limits.end, limits.opened, s.passDue())
 		switch o.kind {
 		case quit:
 			return s.end(call, CauseShutdown)
+		case followed:
+			if s.passed(o.event) {
+				return s.takeOver(call, b)
+			}
 		case elapsed:
 			switch o.due {
 			case limits.warning:
@@ -156,6 +173,8 @@ func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateF
 				return s.end(call, CauseTalkLimit)
 			case limits.opened:
 				return s.end(call, CauseOpened)
+			case s.passDue():
+				s.unpass(CauseNoAnswer)
 			}
 		case pressed:
 			switch o.press.action.Do {
@@ -169,10 +188,15 @@ func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateF
 		case offered:
 			s.busy(o.call)
 		case happened:
-			s.note(o.event)
+			s.note(s.rec, o.event)
 			switch o.event.Kind {
 			case Ended:
+				if s.passing != nil {
+					return s.follow(o.event.Ending, b)
+				}
 				return s.over(o.event)
+			case Transferred:
+				s.passOn(o.event.Call)
 			case Digit:
 				if d := o.event.Digit; d == s.cfg.Call.ExtendKey && d != 0 {
 					limits = s.extend(call)
@@ -224,6 +248,7 @@ func (s *Station) turnAway(call Call, why Cause, reason string) {
 func (s *Station) end(call Call, why Cause) stateFn {
 	s.voice.Close()
 	call.End(why)
+	s.unpass(why)
 	return s.finish(Ending{Cause: why, By: ByDoor})
 }
 
@@ -254,7 +279,7 @@ func (s *Station) farewell(e Ending) Tone {
 	switch e.Cause {
 	case CauseShutdown:
 		return ""
-	case CauseHangup, CauseCancelled, CauseTalkLimit, CauseElsewhere, CauseOpened:
+	case CauseHangup, CauseCancelled, CauseTalkLimit, CauseElsewhere, CauseOpened, CauseTransferred:
 		return ToneEnd
 	case CauseBusy:
 		return ToneBusy

@@ -29,7 +29,9 @@ type Station struct {
 	started  time.Time
 	state    State
 	reg      Registration
-	rec      *Record // of the running call
+	rec      *Record  // of the running call
+	passing  *passing // call that is to take its place
+	chosen   bool     // the door chose the far end of the running call itself, and trusts it to open
 	calls    []Record
 	faults   faultSet
 	buttons  buttons

@@ -9,7 +9,7 @@ import (
 type occurrence struct {
 	kind  occurrenceKind
 	press press     // of pressed
-	event CallEvent // of happened
+	event CallEvent // of happened and followed
 	call  Call      // of offered
 	due   deadline  // of elapsed
 }
@@ -20,6 +20,7 @@ const (
 	quit     occurrenceKind = iota // ctx is over
 	pressed                        // a button asks for something that only the state can decide
 	happened                       // to the call that was waited with
+	followed                       // something happened to the call that is to take its place
 	offered                        // an incoming call
 	elapsed                        // a deadline that was waited with
 	answer                         // the page wants the call answered
@@ -59,6 +60,11 @@ func (s *Station) wait(ctx context.Context, call Call, dues ...deadline) occurre
 				ev = CallEvent{Kind: Ended, At: now, Ending: Ending{Cause: CauseFailed, By: ByNet}}
 			}
 			return occurrence{kind: happened, event: ev}
+		case ev, ok := <-s.passEvents():
+			if !ok {
+				ev = CallEvent{Kind: Ended, At: now, Ending: Ending{Cause: CauseFailed, By: ByNet}}
+			}
+			return occurrence{kind: followed, event: ev}
 		case c := <-s.offers:
 			return occurrence{kind: offered, call: c}
 		case r := <-s.requests:

@@ -34,7 +34,7 @@ func newCallViews(records []station.Record, now time.Time) []callView {
 		v := callView{
 			At: start.Format(time.RFC3339), When: clock(start, now),
 			Who: peerName(r.Peer), URI: clean(r.Peer.URI, 4*maxName), Incoming: r.Direction == station.Incoming,
-			Talked: none, Ended: endingWords(r.Ending), Tone: endingTone(r),
+			Talked: none, Ended: endedWords(r), Tone: endingTone(r),
 			Sent:    between(r.Pressed, r.Sent),
 			Rang:    between(firstOf(r.Sent, r.Pressed), firstOf(r.Ringing, r.Early)),
 			Audible: between(r.Answered, r.Heard),
@@ -55,13 +55,25 @@ func newCallViews(records []station.Record, now time.Time) []callView {
 // endingTone tells what went well and what people decided from what went wrong.
 func endingTone(r station.Record) tone {
 	switch r.Ending.Cause {
-	case station.CauseHangup, station.CauseTalkLimit, station.CauseOpened:
+	case station.CauseHangup, station.CauseTalkLimit, station.CauseOpened, station.CauseTransferred:
 		return good
 	case station.CauseCancelled, station.CauseBusy, station.CauseNoAnswer, station.CauseElsewhere,
 		station.CauseNobody, station.CauseShutdown, station.CauseRefused:
 		return calm
 	}
 	return bad
+}
+
+// endedWords tells how a call ended and, of one that was passed on, where it went.
+func endedWords(r station.Record) string {
+	text := endingWords(r.Ending)
+	if r.Ending.Cause == station.CauseTransferred && r.PassedTo != "" {
+		text += " to " + clean(r.PassedTo, maxName)
+	}
+	if r.PassedBy != "" {
+		text += ", passed on by " + clean(r.PassedBy, maxName)
+	}
+	return text
 }
 
 // endingWords tells why a call ended, by whom, and what the server said to it.
@@ -118,6 +130,7 @@ func newSteps(r station.Record) []stepView {
 		{"First audio heard", r.Heard},
 		{"First audio sent", r.Spoken},
 		{"Door opened", r.Opened},
+		{"Passed on to " + orElse(clean(r.PassedTo, maxName), "somebody else"), r.Passed},
 	}
 	steps = slices.DeleteFunc(steps, func(s step) bool { return s.at.IsZero() })
 	slices.SortStableFunc(steps, func(a, b step) int { return a.at.Compare(b.at) })

@@ -146,6 +146,12 @@ func TestLedger(t *testing.T) {
 		{"incoming", station.Record{Direction: station.Incoming, Pressed: at(0), Ringing: at(5), Answered: at(2000), Heard: at(3234), Over: at(65_000),
 			Ending: station.Ending{Cause: station.CauseHangup, By: station.ByDoor}},
 			callView{Talked: "1:03", Ended: "hung up by the door", Tone: good, Sent: none, Rang: "5 ms", Audible: "1.23 s"}},
+		{"passed on", station.Record{Pressed: at(0), Answered: at(0), Over: at(3000), PassedTo: "1002\x00",
+			Ending: station.Ending{Cause: station.CauseTransferred, By: station.ByPeer}},
+			callView{Talked: "0:03", Ended: "passed on to 1002", Tone: good, Sent: none, Rang: none, Audible: none}},
+		{"passed on to", station.Record{Pressed: at(0), Over: at(3000), PassedBy: "1001",
+			Ending: station.Ending{Cause: station.CauseBusy, By: station.ByPeer}},
+			callView{Talked: none, Ended: "busy, passed on by 1001", Tone: calm, Sent: none, Rang: none, Audible: none}},
 		{"nothing known", station.Record{}, callView{Talked: none, Ended: none, Tone: bad, Sent: none, Rang: none, Audible: none}},
 	} {
 		got := newCallViews([]station.Record{tc.r}, now)[0]

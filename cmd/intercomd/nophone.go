@@ -25,6 +25,7 @@ type deadCall struct {
 }
 
 func (deadCall) ID() string                         { return "" }
+func (deadCall) Incoming() bool                     { return false }
 func (c deadCall) Peer() station.Peer               { return station.Peer{User: c.target} }
 func (c deadCall) Events() <-chan station.CallEvent { return c.events }
 func (deadCall) Ring()                              {}

@@ -35,6 +35,7 @@ type officeCall struct {
 }
 
 func (c *officeCall) ID() string                       { return "call-" + c.user }
+func (c *officeCall) Incoming() bool                   { return false }
 func (c *officeCall) Peer() station.Peer               { return station.Peer{User: c.user} }
 func (c *officeCall) Events() <-chan station.CallEvent { return c.events }
 func (c *officeCall) Ring()                            {}

@@ -137,6 +137,12 @@ func phoneConfig(c *configs.Config, media phone.MediaFactory, keep *store, log *
 		Domain: c.SIP.Domain, DisplayName: c.SIP.DisplayName, Expires: c.SIP.Expires,
 		UserAgent: "intercomd/" + buildVersion(), MediaTimeout: c.Call.MediaTimeout, Media: media, Log: log,
 	}
+	switch c.Call.Transfers {
+	case "partner":
+		out.Transfers = phone.TransfersByPartner
+	case "called":
+		out.Transfers = phone.TransfersByCalled
+	}
 	if out.MediaTimeout == 0 {
 		out.MediaTimeout = -1 // the phone takes 0 for its default
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/pion/rtp"
 
@@ -31,6 +32,7 @@ type call struct {
 	link   *link
 	events chan station.CallEvent
 	told   chan station.CallEvent // by the audio engine
+	left   atomic.Bool            // the station has ended it and listens no more
 }
 
 const (
@@ -54,11 +56,43 @@ func (c *call) translate() {
 			if !ok {
 				return
 			}
-			if kind, ok := eventKinds[e.Kind]; ok {
-				c.pass(station.CallEvent{Kind: kind, At: e.At, Digit: e.Digit, Ending: ending(e.Ending)})
+			kind, ok := eventKinds[e.Kind]
+			if !ok {
+				continue
 			}
+			ev := station.CallEvent{Kind: kind, At: e.At, Digit: e.Digit, Ending: ending(e.Ending)}
+			if e.Call != nil {
+				ev.Call = newCall(e.Call, c.log)
+			}
+			c.hand(ev)
 		case e := <-c.told:
 			c.pass(e)
+		}
+	}
+}
+
+// hand passes an event of the phone on, unless nobody listens any more.
+func (c *call) hand(e station.CallEvent) {
+	c.pass(e)
+	if c.left.Load() {
+		c.drop()
+	}
+}
+
+// drop ends the calls that were to take the place of this one and that nobody will hear
+// of: the far end passed on a call that the door has ended.
+func (c *call) drop() {
+	for {
+		select {
+		case e := <-c.events:
+			if e.Call != nil {
+				e.Call.End(station.CauseHangup)
+			}
+			if e.Kind == station.Ended || e.Kind == 0 {
+				return
+			}
+		default:
+			return
 		}
 	}
 }
@@ -69,6 +103,9 @@ func (c *call) pass(e station.CallEvent) {
 	select {
 	case c.events <- e:
 	default:
+		if e.Call != nil {
+			e.Call.End(station.CauseHangup)
+		}
 	}
 }
 
@@ -86,18 +123,23 @@ func (c *call) Peer() station.Peer {
 }
 
 func (c *call) Events() <-chan station.CallEvent { return c.events }
-func (c *call) End(why station.Cause)            { c.Call.End(endReason(why)) }
+func (c *call) End(why station.Cause) {
+	c.Call.End(endReason(why))
+	c.left.Store(true)
+	c.drop()
+}
 
 var eventKinds = map[phone.EventKind]station.EventKind{
-	phone.Sent:       station.Sent,
-	phone.Ringing:    station.FarRinging,
-	phone.EarlyMedia: station.EarlyMedia,
-	phone.Answered:   station.Answered,
-	phone.MediaUp:    station.MediaUp,
-	phone.Digit:      station.Digit,
-	phone.Held:       station.Held,
-	phone.Resumed:    station.Resumed,
-	phone.Ended:      station.Ended,
+	phone.Sent:        station.Sent,
+	phone.Ringing:     station.FarRinging,
+	phone.EarlyMedia:  station.EarlyMedia,
+	phone.Answered:    station.Answered,
+	phone.MediaUp:     station.MediaUp,
+	phone.Digit:       station.Digit,
+	phone.Held:        station.Held,
+	phone.Resumed:     station.Resumed,
+	phone.Transferred: station.Transferred,
+	phone.Ended:       station.Ended,
 }
 
 var causes = map[phone.Cause]station.Cause{

@@ -108,3 +108,45 @@ func TestFarEndFallsSilent(t *testing.T) {
 		}
 	}
 }
+
+// A far end that passes on a call that the door has just ended must not leave a call
+// behind that nobody knows of.
+func TestPassedOnTooLate(t *testing.T) {
+	ua, err := phone.New(phone.Config{Servers: []string{"ws://127.0.0.1:1"}, User: "1000",
+		Media: phone.MediaFunc(func(context.Context) (phone.MediaSession, error) { return nil, errors.New("none") })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, story := range map[string]func(c *call, next station.CallEvent){
+		"before the end, unread": func(c *call, next station.CallEvent) { c.pass(next); c.End(station.CauseHangup) },
+		"behind other events": func(c *call, next station.CallEvent) {
+			c.pass(station.CallEvent{Kind: station.Digit, Digit: '1'})
+			c.pass(next)
+			c.End(station.CauseHangup)
+		},
+		"where there is no room": func(c *call, next station.CallEvent) {
+			for range eventsKept {
+				c.pass(station.CallEvent{Kind: station.Digit})
+			}
+			c.pass(next)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			next := &officeCall{user: "1002"}
+			c := &call{Call: ua.Dial("1001"), events: make(chan station.CallEvent, eventsKept)}
+			story(c, station.CallEvent{Kind: station.Transferred, Call: next})
+			if next.ended != station.CauseHangup {
+				t.Errorf("the other call was ended with %q", next.ended)
+			}
+		})
+	}
+	t.Run("after the end", func(t *testing.T) {
+		next := &officeCall{user: "1002"}
+		c := &call{Call: ua.Dial("1001"), events: make(chan station.CallEvent, eventsKept)}
+		c.End(station.CauseHangup)
+		c.hand(station.CallEvent{Kind: station.Transferred, Call: next})
+		if next.ended != station.CauseHangup {
+			t.Errorf("the other call was ended with %q", next.ended)
+		}
+	})
+}
