@@ -101,7 +101,7 @@ func TestReplacesRefused(t *testing.T) {
 		option option
 	}{
 		"policy: never":   {func(l *siptest.Leg) []string { return []string{replacing(l)} }, 403, func(*Config) {}},
-		"no such dialog":  {func(l *siptest.Leg) []string { return []string{"Replaces: 4711;to-tag=a;from-tag=b"} }, 481, allowTransfers},
+		"no such dialog":  {func(_ *siptest.Leg) []string { return []string{"Replaces: 4711;to-tag=a;from-tag=b"} }, 481, allowTransfers},
 		"another far end": {func(l *siptest.Leg) []string { return []string{replacing(l) + "x"} }, 481, allowTransfers},
 		"wrong from-tag": {func(l *siptest.Leg) []string {
 			return []string{replacing(l), "=Replaces: " + l.Invite.Get("Call-ID") + ";from-tag=x;to-tag=" + siptest.Tag(l.Invite.Get("From"))}
