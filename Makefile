@@ -9,14 +9,14 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 GO        := env -u GOARCH -u GOARM go
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-native lint unit cross system test demo run bench soak fuzz test-vm clean
+.PHONY: help setup build build-native lint unit cross system peers compat test demo run bench soak fuzz test-vm clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install everything that building and testing need from Debian
-	@$(SETUP) build demo system cross bench
+	@$(SETUP) build demo system peers cross bench
 
 build: ## bin/intercomd; GOARCH=arm64 or GOARCH=arm (armhf) cross-builds bin/intercomd-GOARCH
 ifeq ($(GOARCH),$(HOSTARCH))
@@ -47,11 +47,20 @@ system: build-native ## calls against Kamailio and SIP.js in Chromium, in a netw
 	@$(SETUP) build demo system
 	INTERCOMD_SYSTEM=1 $(GO) test -count=1 -v -timeout 12m ./test/system
 
-test: ## everything: lint, unit, system, cross; the cheap things first
-	@$(SETUP) build demo system cross
+peers: build-native ## calls against Asterisk, rtpengine, baresip and three web phones (docs/compatibility.md)
+	@$(SETUP) build demo system peers
+	asterisk=$$(sh test/tools/asterisk.sh) && \
+	INTERCOMD_ASTERISK=$$asterisk INTERCOMD_SYSTEM=1 $(GO) test -count=1 -v -timeout 12m ./test/peers
+
+compat: ## make peers, and write docs/compatibility.md from what it found
+	@INTERCOMD_COMPAT=1 $(MAKE) --no-print-directory peers
+
+test: ## everything: lint, unit, system, peers, cross; the cheap things first
+	@$(SETUP) build demo system peers cross
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory system
+	@$(MAKE) --no-print-directory peers
 	@$(MAKE) --no-print-directory cross
 	@echo "make test: all passed"
 

@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 )
 
@@ -15,13 +17,30 @@ import (
 // SIP over TCP to the same server, and ICE, DTLS-SRTP and Opus to the far end.
 type Baresip struct {
 	*Proc
-	ctrl string
+	Version string // as it says itself
+	ctrl    string
+}
+
+var baresipVersion = regexp.MustCompile(`baresip v([0-9.]+)`)
+
+// BaresipConfig says what is particular about a baresip.
+type BaresipConfig struct {
+	User, Card string
+	Kamailio   *Kamailio // where it registers
+	Codecs     string    // such as "pcmu,pcma"
+	Plain      bool      // plain RTP without ICE, as old telephones speak it
 }
 
 // StartBaresip starts baresip as user with the sound card of that name and
 // returns when it is registered.
 func (s *Site) StartBaresip(ctx context.Context, user, card string) (*Baresip, error) {
-	dir := filepath.Join(s.Dir, "baresip-"+user)
+	return s.StartBaresipWith(ctx, BaresipConfig{User: user, Card: card, Kamailio: s.Kamailio, Codecs: "opus/48000/2,pcmu,pcma"})
+}
+
+// StartBaresipWith is StartBaresip with everything that can be said. It answers
+// every call at once. There is one at a time.
+func (s *Site) StartBaresipWith(ctx context.Context, bc BaresipConfig) (*Baresip, error) {
+	dir, user, card := filepath.Join(s.Dir, "baresip-"+bc.User), bc.User, bc.Card
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("start baresip: %w", err)
 	}
@@ -59,8 +78,11 @@ opus_bitrate 32000
 opus_inbandfec yes
 `, s.Address, c.Mic(), c.Speaker(), ctrl)
 	account := fmt.Sprintf("<sip:%s@%s>;auth_user=%s;auth_pass=%s;outbound=\"sip:%s:%d;transport=tcp\";regint=300;answermode=auto;"+
-		"audio_codecs=opus/48000/2,pcmu,pcma;medianat=ice;mediaenc=dtls_srtp\n", user, Domain, user, Password(user), s.Address, s.Kamailio.Config.SIPPort)
-	for name, text := range map[string]string{"config": config, "accounts": account, "contacts": ""} {
+		"audio_codecs=%s", user, Domain, user, Password(user), s.Address, bc.Kamailio.Config.SIPPort, bc.Codecs)
+	if !bc.Plain {
+		account += ";medianat=ice;mediaenc=dtls_srtp"
+	}
+	for name, text := range map[string]string{"config": config, "accounts": account + "\n", "contacts": ""} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, fmt.Errorf("start baresip: %w", err)
 		}
@@ -75,7 +97,7 @@ opus_inbandfec yes
 	defer cancel()
 	registered := func() error {
 		// Challenge, then credentials; the second is answered by 200.
-		if s.Kamailio.Count(begin, func(m Message) bool { return m.Method == "REGISTER" && m.From == user }) < 2 {
+		if bc.Kamailio.Count(begin, func(m Message) bool { return m.Method == "REGISTER" && m.From == user }) < 2 {
 			return fmt.Errorf("it did not register; it says:\n%s", p.Tail(20))
 		}
 		return nil
@@ -83,7 +105,11 @@ opus_inbandfec yes
 	if err := Poll(ctx, registered); err != nil {
 		return nil, fmt.Errorf("start baresip: %w", err)
 	}
-	return &Baresip{Proc: p, ctrl: ctrl}, nil
+	b := &Baresip{Proc: p, ctrl: ctrl}
+	if m := baresipVersion.FindStringSubmatch(strings.Join(p.Output(), "\n")); m != nil {
+		b.Version = m[1]
+	}
+	return b, nil
 }
 
 // Command gives baresip a command, such as "dial" with a SIP URI, or "hangup".

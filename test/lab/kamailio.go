@@ -31,6 +31,7 @@ type KamailioConfig struct {
 	Users                    map[string]string // user: password
 	CertFile, KeyFile        string            // of the secure WebSocket
 	Domain                   string
+	RTPEngine                string // "udp:address:port" of an rtpengine that anchors all media; "" for none
 }
 
 // Message is one SIP message that the server received, with the time at which it

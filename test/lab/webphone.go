@@ -52,10 +52,25 @@ type PhoneEvent struct {
 // At is when it happened.
 func (e PhoneEvent) At() time.Time { return time.UnixMicro(int64(e.T * 1000)) }
 
+// The libraries that a web phone can be made of.
+const (
+	SIPjs15 = "sip-0.15.11"
+	SIPjs21 = "sip-0.21.2"
+	JsSIP   = "jssip-3.13.8"
+)
+
 // OpenPhone opens a web phone and registers it as user at ws (URL). incoming
 // says what it does with calls: "ring", "answer", "busy" or "reject".
 func (b *Browser) OpenPhone(ctx context.Context, url, ws, user, incoming string) (*WebPhone, error) {
-	page, err := b.Open(url + "?probe")
+	return b.OpenLibrary(ctx, url, SIPjs15, ws, user, incoming)
+}
+
+// OpenLibrary is OpenPhone with a phone that is made of another library.
+func (b *Browser) OpenLibrary(ctx context.Context, url, library, ws, user, incoming string) (*WebPhone, error) {
+	if library != SIPjs15 {
+		url += "peer.html"
+	}
+	page, err := b.Open(url + "?probe&lib=" + library)
 	if err != nil {
 		return nil, err
 	}

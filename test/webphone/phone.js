@@ -82,6 +82,33 @@ const phone = window.phone = { events: [], session: null, registered: false };
     const pc = phone.session && phone.session.sessionDescriptionHandler && phone.session.sessionDescriptionHandler.peerConnection;
     return !!pc && pc.getSenders().some(s => s.dtmf && s.dtmf.canInsertDTMF);
   };
+  // What only the compatibility tests do; peer.js has the same.
+  phone.version = SIP.version;
+  phone.info = d => {
+    // The way is a setting of the whole telephone, and fixed.
+    const s = phone.session, ua = s.ua;
+    s.ua = Object.create(ua, { configuration: { value: Object.create(ua.configuration, { dtmfType: { value: SIP.C.dtmfType.INFO } }) } });
+    s.dtmf(d);
+    s.ua = ua;
+  };
+  const reinvite = how => new Promise((done, fail) => {
+    phone.session.once('reinviteAccepted', () => done(true));
+    phone.session.once('reinviteFailed', () => fail(new Error('re-INVITE failed')));
+    phone.session[how]();
+  });
+  phone.hold = () => reinvite('hold');
+  phone.unhold = () => reinvite('unhold');
+  const refer = (s, to) => new Promise((done, fail) => {
+    s.once('referRequested', r => {
+      r.on('referRequestAccepted', () => done(true));
+      r.on('referRequestRejected', () => fail(new Error('REFER refused')));
+      r.on('notify', n => note('notify', { cause: n.request.body.trim() }));
+    });
+    s.refer(to);
+  });
+  phone.transfer = target => refer(phone.session, `${target}@${phone.options.domain}`);
+  phone.consult = target => { phone.first = phone.session; phone.call(target); };
+  phone.join = () => refer(phone.first, phone.session);
   phone.stop = () => phone.ua.stop();
 
   el('answer').onclick = phone.answer;
