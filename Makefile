@@ -78,10 +78,11 @@ bench: build-native ## set-up times against SIP.js, cost of a call against bares
 	@$(GO) build -o bin/bench ./test/bench
 	@exec bin/bench -intercomd bin/intercomd $(BENCHFLAGS)
 
-soak: build-native ## 200 calls in a row; memory, goroutines and descriptors before and after
-	@$(SETUP) build demo system
+soak: build-native ## COUNT=200 calls in a row; memory, goroutines, descriptors before and after; SERVER=asterisk
+	@$(SETUP) build demo system $(if $(SERVER),peers)
 	@$(GO) build -o bin/bench ./test/bench
-	@exec bin/bench -soak 200 -intercomd bin/intercomd $(BENCHFLAGS)
+	@asterisk=$(if $(SERVER),$$(sh test/tools/asterisk.sh)) && \
+	exec bin/bench -soak $(or $(COUNT),200) -asterisk "$$asterisk" -intercomd bin/intercomd $(BENCHFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@$(SETUP) build

@@ -23,13 +23,14 @@ func main() {
 	runs := flag.Int("runs", 10, "calls of each kind; the median counts")
 	seconds := flag.Int("seconds", 20, "length of the calls whose cost is measured")
 	soak := flag.Int("soak", 0, "play so many calls in a row instead")
+	asterisk := flag.String("asterisk", "", "play them against the Asterisk in this folder (test/tools/asterisk.sh) instead of Kamailio")
 	flag.Parse()
 	os.Exit(lab.InNamespace(func() int {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		var err error
 		if *soak > 0 {
-			err = soakCalls(ctx, *binary, *soak)
+			err = soakCalls(ctx, *binary, *soak, *asterisk)
 		} else {
 			err = bench(ctx, *binary, *runs, *seconds)
 		}

@@ -16,23 +16,31 @@ const (
 	spareMemory     = 4000 // kB
 )
 
+// kind is a kind of call that the soak plays.
+type kind struct {
+	name string
+	play func(context.Context) error
+}
+
 // soakCalls plays n calls of four kinds in turn and compares the daemon before
-// and after. The first calls warm up and do not count.
-func soakCalls(ctx context.Context, binary string, n int) error {
+// and after. The first calls warm up and do not count. asterisk is the folder of an
+// Asterisk to play against, "" for other intercoms behind Kamailio.
+func soakCalls(ctx context.Context, binary string, n int, asterisk string) error {
 	site, err := lab.StartSite(ctx, binary, lab.Address, 7443, "door")
 	defer site.Stop()
 	if err != nil {
 		return err
 	}
-	p, err := soakers(ctx, site)
+	var p *crowd
+	var kinds []kind
+	if asterisk == "" {
+		p, err = soakers(ctx, site)
+		kinds = []kind{{"answered", p.answered}, {"refused", p.refused}, {"cancelled", p.cancelled}, {"incoming", p.incoming}}
+	} else {
+		p, kinds, err = soakAsterisk(ctx, site, asterisk)
+	}
 	if err != nil {
 		return err
-	}
-	kinds := []struct {
-		name string
-		play func(context.Context) error
-	}{
-		{"answered", p.answered}, {"refused", p.refused}, {"cancelled", p.cancelled}, {"incoming", p.incoming},
 	}
 	const warm = 8
 	var before state
@@ -52,7 +60,7 @@ func soakCalls(ctx context.Context, binary string, n int) error {
 		if err != nil {
 			return fmt.Errorf("call %d (%s): %w", i, k.name, err)
 		}
-		if done := i - warm + 1; done > 0 && done%50 == 0 {
+		if done := i - warm + 1; done > 0 && done%max(50, n/20) == 0 {
 			now, err := p.look(ctx)
 			if err != nil {
 				return err
@@ -67,12 +75,12 @@ func soakCalls(ctx context.Context, binary string, n int) error {
 
 // crowd is the door and those whom it calls.
 type crowd struct {
-	site                      *lab.Site
+	ladder                    func(time.Time) string // what was on the wire
 	door, takes, turns, rings *lab.Door
 }
 
 func soakers(ctx context.Context, site *lab.Site) (*crowd, error) {
-	p := &crowd{site: site}
+	p := &crowd{ladder: func(t time.Time) string { return lab.Ladder(site.Kamailio.Since(t)) }}
 	for _, s := range []struct {
 		user, answer string
 		port         int
@@ -119,7 +127,7 @@ func (p *crowd) over(ctx context.Context, t time.Time, cause string, others ...*
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, lab.Ladder(p.site.Kamailio.Since(t)))
+		return fmt.Errorf("%w\n%s", err, p.ladder(t))
 	}
 	return nil
 }

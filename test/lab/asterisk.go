@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -229,6 +230,9 @@ func (a *Asterisk) line(s string) {
 
 // flush ends the message that is being read.
 func (a *Asterisk) flush() {
+	if len(a.wire) >= keptLines {
+		a.wire = slices.Delete(a.wire, 0, keptLines/10)
+	}
 	if a.open != nil && a.open.Text != "" {
 		a.wire = append(a.wire, *a.open)
 	}
