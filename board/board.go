@@ -22,9 +22,15 @@ type Board interface {
 	// SetLamp shows a pattern until the next one. The same pattern again does not
 	// restart it. The error says that there is no such lamp, or why it cannot be lit.
 	SetLamp(name string, p Pattern) error
+	// ColourLamp shows a pattern in a colour; a lamp of one line ignores the colour.
+	ColourLamp(name string, p Pattern, c Colour) error
 	// PulseRelay energises a relay for d and then releases it, whatever becomes of the
 	// caller. A running pulse is extended, never shortened; d = 0 releases at once.
 	PulseRelay(name string, d time.Duration) error
+	// FlashRelay gives count pulses of length on, off apart, and then leaves the relay
+	// released, whatever becomes of the caller. It replaces what ran before; a pulse, a
+	// switch or d = 0 of PulseRelay ends it.
+	FlashRelay(name string, on, off time.Duration, count int) error
 	// SwitchRelay switches a relay on until further notice, or off. Only a relay that is
 	// configured as latching, such as that of a light, can be switched on so; Close
 	// releases it like any other.
@@ -47,6 +53,12 @@ type Edge struct {
 	Active bool      // pressed, or contact made
 	At     time.Time // when the stable level began, before debouncing
 }
+
+// Colour is a colour of light, each part 0 to 1.
+type Colour struct{ Red, Green, Blue float64 }
+
+// White is all three colours in full.
+func White() Colour { return Colour{1, 1, 1} }
 
 // ErrClosed is returned by the methods of a board after its end.
 var ErrClosed = errors.New("the board is closed")

@@ -62,6 +62,8 @@ type LampConfig struct {
 	// second. It costs some CPU time and flickers on a busy machine.
 	SoftPWM bool
 	Open    func() (Output, error) // like that of an input
+	// RGB, in place of Open, is the lines of red, green and blue.
+	RGB []func() (Output, error)
 }
 
 // RelayConfig describes a relay.
@@ -141,10 +143,7 @@ func Start(ctx context.Context, cfg Config) *Engine {
 		e.relays = append(e.relays, r)
 	}
 	for _, c := range cfg.Lamps {
-		l := &lamp{cfg: c, line: line{kind: "lamp", name: c.Name, open: c.Open, log: e.log}}
-		l.attach(now)
-		l.player.start(Off(), now)
-		e.lamps = append(e.lamps, l)
+		e.lamps = append(e.lamps, newLamp(c, now, e.log))
 	}
 	readers := make([]*reader, len(cfg.Inputs))
 	for i, c := range cfg.Inputs {
@@ -173,12 +172,15 @@ func (e *Engine) State() State {
 }
 
 // SetLamp implements [Board].
-func (e *Engine) SetLamp(name string, p Pattern) error {
+func (e *Engine) SetLamp(name string, p Pattern) error { return e.ColourLamp(name, p, White()) }
+
+// ColourLamp implements [Board].
+func (e *Engine) ColourLamp(name string, p Pattern, c Colour) error {
 	return e.call(func() error {
 		for _, l := range e.lamps {
-			if l.name == name {
+			if l.cfg.Name == name {
 				e.dirty = true
-				return l.show(p, time.Now(), e.scale)
+				return l.show(p, c, time.Now(), e.scale)
 			}
 		}
 		return fmt.Errorf("lamp %q: %w", name, ErrNoSuch)
@@ -188,6 +190,11 @@ func (e *Engine) SetLamp(name string, p Pattern) error {
 // PulseRelay implements [Board].
 func (e *Engine) PulseRelay(name string, d time.Duration) error {
 	return e.relay(name, func(r *relay, now time.Time) error { return r.pulse(d, now) })
+}
+
+// FlashRelay implements [Board].
+func (e *Engine) FlashRelay(name string, on, off time.Duration, count int) error {
+	return e.relay(name, func(r *relay, now time.Time) error { return r.flash(on, off, count, now) })
 }
 
 // SwitchRelay implements [Board].
@@ -317,13 +324,11 @@ func (e *Engine) next() time.Time {
 // inert releases the relays, then puts out the lamps and gives all lines back.
 func (e *Engine) inert() {
 	for _, r := range e.relays {
-		r.on, r.latched, r.until = false, false, time.Time{}
+		r.on, r.latched, r.until, r.flashes = false, false, time.Time{}, flashes{}
 		r.detach()
 	}
 	for _, l := range e.lamps {
-		l.player.start(Off(), time.Now())
-		l.lit, l.pwmOn = 0, false
-		l.detach()
+		l.dark(time.Now())
 	}
 	e.dirty = true
 	e.publish()

@@ -3,7 +3,9 @@ package board
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -629,6 +631,111 @@ func TestLinesThatFail(t *testing.T) {
 		}
 		if s.Relays[1].On || slices.ContainsFunc(gate.moves(), func(m move) bool { return m.level > 0 }) {
 			t.Error("the relay moved by itself when its line came back")
+		}
+	})
+}
+
+func TestFlashingRelay(t *testing.T) {
+	at := func(d *door, start time.Time) (out []string) {
+		for _, m := range d.relay.moves()[1:] { // the first makes it inert
+			out = append(out, fmt.Sprintf("%v %v", m.at.Sub(start), m.level))
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		name string
+		then func(d *door)
+		want []string
+	}{
+		{"to its end", func(*door) {}, []string{"0s 1", "1s 0", "1.5s 1", "2.5s 0", "3s 1", "4s 0"}},
+		{"ended by a release", func(d *door) { time.Sleep(1200 * ms); _ = d.PulseRelay("door", 0) }, []string{"0s 1", "1s 0", "1.2s 0"}},
+		{"replaced by a pulse", func(d *door) { time.Sleep(1200 * ms); _ = d.PulseRelay("door", 100*ms) }, []string{"0s 1", "1s 0", "1.2s 1", "1.3s 0"}},
+		{"that a dead user began", func(d *door) { time.Sleep(1600 * ms); _ = d.Close() }, []string{"0s 1", "1s 0", "1.5s 1", "1.6s 0"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			story(t, nil, func(t *testing.T, d *door) {
+				start := time.Now()
+				if err := d.FlashRelay("door", time.Second, 500*ms, 3); err != nil {
+					t.Fatal(err)
+				}
+				tt.then(d)
+				time.Sleep(time.Minute)
+				if got := at(d, start); !slices.Equal(got, tt.want) {
+					t.Errorf("got %q, want %q", got, tt.want)
+				}
+			})
+		})
+	}
+	story(t, func(c *Config) { c.Relays[0].Max = time.Minute }, func(t *testing.T, d *door) {
+		for _, f := range []struct {
+			on, off time.Duration
+			count   int
+		}{{time.Millisecond, time.Second, 1}, {time.Second, 0, 1}, {time.Second, time.Second, 0}, {time.Second, time.Second, 31}, {time.Second, time.Second, 1 << 62}} {
+			if err := d.FlashRelay("door", f.on, f.off, f.count); err == nil {
+				t.Errorf("%+v is accepted", f)
+			}
+		}
+		if err := d.FlashRelay("door", time.Second, time.Second, 30); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Three lines, one of which dims by itself, another fails.
+type dimmer struct{ fakeOut }
+
+func (*dimmer) Dims() bool { return true }
+
+func TestLampOfThreeColours(t *testing.T) {
+	red, green, blue := &dimmer{}, &fakeOut{}, &fakeOut{}
+	rgb := func(c *Config) {
+		c.Lamps = append(c.Lamps, LampConfig{Name: "ring", SoftPWM: true, RGB: []func() (Output, error){
+			func() (Output, error) { return red, nil }, func() (Output, error) { return green, nil }, func() (Output, error) { return blue, nil }}})
+	}
+	story(t, rgb, func(t *testing.T, d *door) {
+		lit := func() (s string) {
+			synctest.Wait()
+			return fmt.Sprint(red.level(), green.level(), blue.level())
+		}
+		if err := d.ColourLamp("ring", On(), Colour{Red: 1, Blue: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if got := lit(); got != "1 0 1" {
+			t.Errorf("magenta is %s", got)
+		}
+		d.Dim(0.5)
+		on := 0
+		for range 1000 {
+			time.Sleep(ms)
+			synctest.Wait()
+			if blue.level() == 1 {
+				on++
+			}
+			if red.level() != 0.5 || green.level() != 0 {
+				t.Fatalf("dimmed magenta is %s", lit())
+			}
+		}
+		if on < 400 || on > 600 {
+			t.Errorf("blue was on for %d of 1000 ms", on)
+		}
+		d.Dim(1)
+		if err := d.ColourLamp("ring", Fast(), Colour{Green: 0.25}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(150 * ms)
+		if got := lit(); got != "0 0 0" {
+			t.Errorf("in the dark part: %s", got)
+		}
+		if l := d.State().Lamps[1]; l.Pattern != "fast" || l.Colour != (Colour{Green: 0.25}) {
+			t.Errorf("state %+v", l)
+		}
+		blue.fail(errors.New("no blue"))
+		_ = d.SetLamp("ring", On())
+		if l := d.State().Lamps[1]; !strings.Contains(l.Error, "no blue") {
+			t.Errorf("state %+v", l)
+		}
+		if red.level() != 1 || green.level() != 1 {
+			t.Errorf("white without blue: %s", lit())
 		}
 	})
 }

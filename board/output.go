@@ -91,13 +91,19 @@ type relay struct {
 	on      bool
 	latched bool      // on until further notice
 	until   time.Time // end of the pulse, or the next attempt to release; zero while latched
+	flashes flashes
+}
+
+// flashes are the pulses of a relay that are still to come.
+type flashes struct {
+	on, off time.Duration
+	left    int
+	next    time.Time // begin of the next one
 }
 
 func (r *relay) pulse(d time.Duration, now time.Time) error {
-	limit := r.cfg.Max
-	if limit <= 0 {
-		limit = defaultMaxPulse
-	}
+	limit := r.limit()
+	r.flashes = flashes{}
 	switch {
 	case d < 0 || d > limit:
 		return fmt.Errorf("relay %q: a pulse of %v was asked for; 0 to %v is allowed", r.name, d, limit)
@@ -110,8 +116,19 @@ func (r *relay) pulse(d time.Duration, now time.Time) error {
 	if r.on && r.until.After(until) {
 		until = r.until
 	}
-	// The end is set before the line is driven: there is no way to energise the
-	// relay without a time at which it falls back.
+	return r.energise(until, d, now)
+}
+
+func (r *relay) limit() time.Duration {
+	if r.cfg.Max <= 0 {
+		return defaultMaxPulse
+	}
+	return r.cfg.Max
+}
+
+// energise drives the relay until a time. The end is set before the line is driven:
+// there is no way to energise the relay without a time at which it falls back.
+func (r *relay) energise(until time.Time, d time.Duration, now time.Time) error {
 	started := !r.on
 	r.on, r.until = true, until
 	if err := r.set(1); err != nil {
@@ -124,8 +141,35 @@ func (r *relay) pulse(d time.Duration, now time.Time) error {
 	return nil
 }
 
+// flash begins a train of pulses. All of it together is bound to the limit of one pulse.
+func (r *relay) flash(on, off time.Duration, count int, now time.Time) error {
+	const least = 50 * time.Millisecond // what a relay can follow
+	if limit := r.limit(); on < least || off < least || count < 1 || time.Duration(count) > limit/(on+off) {
+		return fmt.Errorf("relay %q: %d pulses of %v and %v apart were asked for; from %v each and up to %v together is allowed",
+			r.name, count, on, off, least, limit)
+	}
+	r.latched = false
+	r.flashes = flashes{on: on, off: off, left: count - 1, next: now.Add(on + off)}
+	if err := r.energise(now.Add(on), on, now); err != nil {
+		r.flashes = flashes{}
+		return err
+	}
+	return nil
+}
+
+// again gives the next pulse of a train.
+func (r *relay) again(now time.Time) {
+	f := &r.flashes
+	f.left--
+	f.next = now.Add(f.on + f.off)
+	if err := r.energise(now.Add(f.on), f.on, now); err != nil { // kept in the state
+		r.flashes = flashes{}
+	}
+}
+
 // latch switches the relay until further notice.
 func (r *relay) latch(on bool, now time.Time) error {
+	r.flashes = flashes{}
 	switch {
 	case !on:
 		return r.release(now)
@@ -165,94 +209,23 @@ func (r *relay) tick(now time.Time) bool {
 		_ = r.release(now) // kept in the state, tried again
 		return true
 	}
+	if r.flashes.left > 0 && !now.Before(r.flashes.next) {
+		r.again(now)
+		return true
+	}
 	return r.reattach(now)
 }
 
-func (r *relay) due() time.Time { return earlier(r.until, r.retry) }
+func (r *relay) due() time.Time {
+	t := earlier(r.until, r.retry)
+	if r.flashes.left > 0 {
+		t = earlier(t, r.flashes.next)
+	}
+	return t
+}
 
 func (r *relay) snapshot() Relay {
 	s := Relay{Name: r.name, On: r.on, Until: r.until}
 	s.Error, s.Remedy = fault(r.err)
-	return s
-}
-
-// lamp is an output that plays a pattern.
-type lamp struct {
-	line
-	cfg    LampConfig
-	player player
-	lit    float64   // level that is shown
-	driven float64   // level of the line
-	pwmOn  bool      // the bright part of a period of software dimming
-	pwmAt  time.Time // its end; zero: the lamp is not dimmed in software
-}
-
-// pwmPeriod is fast enough for the eye not to see it (IEEE 1789 would ask for more,
-// but a timer of the operating system cannot give that).
-const pwmPeriod = 10 * time.Millisecond
-
-func (l *lamp) show(p Pattern, now time.Time, scale float64) error {
-	if !l.player.pattern.same(p) {
-		l.player.start(p, now)
-	}
-	return l.light(now, scale)
-}
-
-func (l *lamp) tick(now time.Time, scale float64) bool {
-	tried := l.reattach(now)
-	if tried && l.out != nil {
-		l.driven = 0
-	}
-	before := l.lit
-	l.player.advance(now)
-	_ = l.light(now, scale) // kept in the state
-	return tried || before != l.lit
-}
-
-// light drives the line as the pattern says.
-func (l *lamp) light(now time.Time, scale float64) error {
-	l.lit = l.player.level() * scale
-	level := l.lit
-	if l.cfg.SoftPWM && level > 0 && level < 1 {
-		level = l.modulate(now)
-	} else {
-		l.pwmAt, l.pwmOn = time.Time{}, false
-	}
-	if l.out == nil {
-		return fmt.Errorf("lamp %q: %w", l.name, l.err)
-	}
-	if level == l.driven && l.err == nil {
-		return nil
-	}
-	if err := l.set(level); err != nil {
-		return err
-	}
-	l.driven = level
-	return nil
-}
-
-// modulate gives the level of the line in the present part of a period.
-func (l *lamp) modulate(now time.Time) float64 {
-	if l.pwmAt.IsZero() || !now.Before(l.pwmAt) {
-		l.pwmOn = !l.pwmOn
-		part := l.lit
-		if !l.pwmOn {
-			part = 1 - l.lit
-		}
-		l.pwmAt = now.Add(max(time.Duration(part*float64(pwmPeriod)), pwmPeriod/100))
-	}
-	if l.pwmOn {
-		return 1
-	}
-	return 0
-}
-
-func (l *lamp) due() time.Time {
-	return earlier(earlier(l.player.until, l.retry), l.pwmAt)
-}
-
-func (l *lamp) snapshot() Lamp {
-	s := Lamp{Name: l.name, Pattern: l.player.pattern.Name, On: l.lit > 0, Level: l.lit}
-	s.Error, s.Remedy = fault(l.err)
 	return s
 }

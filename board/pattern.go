@@ -38,6 +38,18 @@ func Fast() Pattern { return alternate("fast", 100*time.Millisecond, 100*time.Mi
 // Pulse is a short flash (0.1 s) every 2 s.
 func Pulse() Pattern { return alternate("pulse", 100*time.Millisecond, 1900*time.Millisecond) }
 
+// Wink is light with short gaps: 0.4 s on, 0.1 s off.
+func Wink() Pattern { return alternate("wink", 400*time.Millisecond, 100*time.Millisecond) }
+
+// Hurry is light with many gaps: 0.2 s on, 0.1 s off.
+func Hurry() Pattern { return alternate("hurry", 200*time.Millisecond, 100*time.Millisecond) }
+
+// Double is two flashes of 0.1 s each second.
+func Double() Pattern {
+	const ms = time.Millisecond
+	return Pattern{Name: "double", Steps: []Step{{1, 100 * ms}, {0, 150 * ms}, {1, 100 * ms}, {0, 650 * ms}}}
+}
+
 // Blink is the pattern of a code: n flashes (1 to 9) of 0.2 s, then 1.5 s of dark.
 func Blink(n int) Pattern {
 	n = min(max(n, 1), 9)
@@ -56,7 +68,8 @@ func alternate(name string, on, off time.Duration) Pattern {
 	return Pattern{Name: name, Steps: []Step{{1, on}, {0, off}}}
 }
 
-// Named finds a pattern by its name: off, on, slow, fast, pulse, blink1 to blink9.
+// Named finds a pattern by its name: off, on, slow, fast, pulse, wink, hurry, double,
+// blink1 to blink9.
 func Named(name string) (Pattern, bool) {
 	switch name {
 	case "off", "":
@@ -69,6 +82,12 @@ func Named(name string) (Pattern, bool) {
 		return Fast(), true
 	case "pulse":
 		return Pulse(), true
+	case "wink":
+		return Wink(), true
+	case "hurry":
+		return Hurry(), true
+	case "double":
+		return Double(), true
 	}
 	if n, ok := strings.CutPrefix(name, "blink"); ok && len(n) == 1 && n[0] >= '1' && n[0] <= '9' {
 		return Blink(int(n[0] - '0')), true

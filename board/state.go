@@ -33,6 +33,7 @@ type Lamp struct {
 	Pattern string  // name of the pattern that is shown
 	On      bool    // at this moment of the pattern
 	Level   float64 // 0 to 1, dimmed
+	Colour  Colour  // of a lamp with three colours
 	Error   string
 	Remedy  string
 }
