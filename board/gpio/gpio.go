@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"intercomd/board"
+	"intercomd/board/pwm"
 )
 
 // Pull is the bias of an input.
@@ -55,13 +56,16 @@ type Input struct {
 	Stuck     time.Duration
 }
 
-// Lamp is a lamp that can be on and off.
+// Lamp is a lamp of one line, or of three for its colours.
 type Lamp struct {
 	Name      string
 	Line      Line
+	RGB       []Line // red, green, blue in place of Line
 	ActiveLow bool
-	OpenDrain bool // let the line float instead of driving it high
-	SoftPWM   bool // see [board.LampConfig]
+	OpenDrain bool          // let the line float instead of driving it high
+	SoftPWM   bool          // see [board.LampConfig]
+	PWM       []pwm.Channel // of Line, or of each of RGB; used where the kernel offers them
+	PWMRoot   string        // "" is that of the kernel; for tests
 }
 
 // Relay is a relay.
@@ -102,10 +106,7 @@ func open(ctx context.Context, cfg Config, h host) *board.Engine {
 			}})
 	}
 	for _, l := range cfg.Lamps {
-		c.Lamps = append(c.Lamps, board.LampConfig{Name: l.Name, SoftPWM: l.SoftPWM,
-			Open: func() (board.Output, error) {
-				return openOutput(h, l.Line, cfg.Chips, l.ActiveLow, l.OpenDrain)
-			}})
+		c.Lamps = append(c.Lamps, lampConfig(h, l, cfg.Chips))
 	}
 	for _, r := range cfg.Relays {
 		c.Relays = append(c.Relays, board.RelayConfig{Name: r.Name, Max: r.Max, Latching: r.Latching,
@@ -114,6 +115,27 @@ func open(ctx context.Context, cfg Config, h host) *board.Engine {
 			}})
 	}
 	return board.Start(ctx, c)
+}
+
+// lampConfig is a lamp on hardware PWM where there is some, else on its lines.
+func lampConfig(h host, l Lamp, chips []string) board.LampConfig {
+	root := l.PWMRoot
+	if root == "" {
+		root = pwm.Root
+	}
+	one := func(ln Line, i int) func() (board.Output, error) {
+		return func() (board.Output, error) {
+			if i < len(l.PWM) && l.PWM[i].There(root) {
+				return pwm.Open(root, l.PWM[i], l.ActiveLow)
+			}
+			return openOutput(h, ln, chips, l.ActiveLow, l.OpenDrain)
+		}
+	}
+	out := board.LampConfig{Name: l.Name, SoftPWM: l.SoftPWM, Open: one(l.Line, 0)}
+	for i, ln := range l.RGB {
+		out.RGB = append(out.RGB, one(ln, i))
+	}
+	return out
 }
 
 func lock(relays []Relay, chips []string, h host) error {

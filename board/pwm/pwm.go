@@ -1,0 +1,171 @@
+// Package pwm is lamps on hardware pulse-width modulation, through the kernel's
+// /sys/class/pwm: dimmed without flicker and without any work of the processor.
+//
+// It refuses to know what a lamp shows. Reference: Documentation/driver-api/pwm.rst
+// and Documentation/ABI/testing/sysfs-class-pwm of the kernel.
+package pwm
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"intercomd/board"
+)
+
+// Root is where the kernel shows its PWM chips.
+const Root = "/sys/class/pwm"
+
+// period is 1 kHz: above what an eye can see, or a camera shows as bands (IEEE 1789).
+const period = time.Millisecond
+
+// Channel is one output of a PWM chip.
+type Channel struct {
+	Chip   string // "pwmchip0"
+	Number int
+}
+
+// Parse reads "pwmchip0/1".
+func Parse(s string) (Channel, error) {
+	chip, number, ok := strings.Cut(s, "/")
+	n, err := strconv.ParseUint(number, 10, 8)
+	digits, isChip := strings.CutPrefix(chip, "pwmchip")
+	if _, bad := strconv.ParseUint(digits, 10, 8); !ok || err != nil || !isChip || bad != nil {
+		return Channel{}, fmt.Errorf("%q is not a PWM channel such as \"pwmchip0/1\"", s)
+	}
+	return Channel{chip, int(n)}, nil
+}
+
+// String is the channel as [Parse] reads it.
+func (c Channel) String() string { return c.Chip + "/" + strconv.Itoa(c.Number) }
+
+// There reports whether the kernel offers the channel's chip.
+func (c Channel) There(root string) bool {
+	_, err := os.Stat(filepath.Join(root, c.Chip))
+	return err == nil
+}
+
+// output is a channel that is in use.
+type output struct {
+	channel   Channel
+	chip      string // its folder
+	dir       string // that of the channel
+	activeLow bool
+	exported  bool // by us: to be given back
+}
+
+// exportWait is how long udev may take to give the files of a new channel to our group.
+const exportWait = 500 * time.Millisecond
+
+// Open takes a channel below root ([Root] outside of tests) and leaves it dark.
+func Open(root string, c Channel, activeLow bool) (board.Output, error) {
+	o := &output{channel: c, chip: filepath.Join(root, c.Chip), activeLow: activeLow}
+	o.dir = filepath.Join(o.chip, "pwm"+strconv.Itoa(c.Number))
+	if !c.There(root) {
+		return nil, &board.FaultError{
+			Text:   fmt.Sprintf("there is no PWM chip %s", c.Chip),
+			Remedy: "turn PWM on in config.txt (dtoverlay=pwm-2chan), or remove pwm of the lamp",
+			Err:    fs.ErrNotExist,
+		}
+	}
+	if _, err := os.Stat(o.dir); errors.Is(err, fs.ErrNotExist) {
+		if err := write(o.chip, "export", strconv.Itoa(c.Number)); err != nil {
+			return nil, o.refused(err)
+		}
+		o.exported = true
+	}
+	if err := o.prepare(); err != nil {
+		_ = o.Close() // the first error tells more
+		return nil, o.refused(err)
+	}
+	return o, nil
+}
+
+// prepare sets the period, dark, and turns the channel on.
+func (o *output) prepare() error {
+	var err error
+	for begin := time.Now(); ; time.Sleep(exportWait / 20) {
+		// A period shorter than the duty cycle is refused, and so is any duty cycle of a
+		// channel that has no period yet.
+		if err = write(o.dir, "duty_cycle", "0"); !errors.Is(err, fs.ErrPermission) || time.Since(begin) > exportWait {
+			break
+		}
+	}
+	if err == nil || errors.Is(err, syscall.EINVAL) {
+		err = write(o.dir, "period", strconv.FormatInt(period.Nanoseconds(), 10))
+	}
+	if err == nil {
+		err = o.Set(0)
+	}
+	if err == nil {
+		err = write(o.dir, "enable", "1")
+	}
+	return err
+}
+
+// Dims implements [board.Dimmer].
+func (o *output) Dims() bool { return true }
+
+// Set implements [board.Output].
+func (o *output) Set(level float64) error {
+	level = min(max(level, 0), 1)
+	if o.activeLow {
+		level = 1 - level
+	}
+	duty := int64(math.Round(level * float64(period.Nanoseconds())))
+	if err := write(o.dir, "duty_cycle", strconv.FormatInt(duty, 10)); err != nil {
+		return o.refused(err)
+	}
+	return nil
+}
+
+// Close implements [board.Output]. The channel keeps its level, which is dark.
+func (o *output) Close() error {
+	if !o.exported {
+		return nil
+	}
+	o.exported = false
+	if o.activeLow {
+		return nil // given back it would fall to low, and shine
+	}
+	return errors.Join(write(o.dir, "enable", "0"), write(o.chip, "unexport", strconv.Itoa(o.channel.Number)))
+}
+
+func write(dir, name, value string) error {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}
+
+// refused says why a channel cannot be used.
+func (o *output) refused(err error) error {
+	e := &board.FaultError{Err: err, Text: fmt.Sprintf("PWM channel %s cannot be used: %v", o.channel, err),
+		Remedy: "see the kernel's log (journalctl -k)"}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		e.Text = "no permission to use PWM channel " + o.channel.String()
+		e.Remedy = "install the udev rule of the package, and see docs/wiring.md about PWM under systemd"
+	case strings.Contains(err.Error(), "read-only file system"):
+		e.Text = "PWM channel " + o.channel.String() + " is read-only for the service"
+		e.Remedy = "allow its chip with ReadWritePaths, see docs/wiring.md"
+	case strings.Contains(err.Error(), "device or resource busy"):
+		e.Text = "PWM channel " + o.channel.String() + " is in use by another driver"
+		e.Remedy = "choose another channel; the jack of a Raspberry Pi (audio) uses both of the first chip"
+	case strings.Contains(err.Error(), "no such device"):
+		e.Text = fmt.Sprintf("%s has no channel %d", o.channel.Chip, o.channel.Number)
+		e.Remedy = "its file npwm says how many it has"
+	}
+	return e
+}
+
+var _ board.Dimmer = (*output)(nil)
