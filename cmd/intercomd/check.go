@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 
 	"intercomd/board/gpio"
 	"intercomd/configs"
@@ -58,11 +60,27 @@ func lockCommand(_ context.Context, args []string, io streams) int {
 	if err != nil { // what could be read of it is still the best there is
 		fmt.Fprintln(io.err, "intercomd lock:", err)
 	}
-	if driver := cfg.Board.Driver; driver != "gpio" && (driver != "auto" || gpio.Available() != nil) {
-		return exitOK // no relay is driven by GPIO lines
+	return lock(cfg, gpio.Available(), io.err)
+}
+
+// lock makes the relays safe. missing says why there is no GPIO chip, or is nil. Only
+// relays that may still be energised are a failure: a unit that failed where there is
+// nothing to do would hide one that matters.
+func lock(cfg *configs.Config, missing error, log io.Writer) int {
+	relays := gpioRelays(cfg)
+	switch driver := cfg.Board.Driver; {
+	case driver != "gpio" && driver != "auto":
+		fmt.Fprintf(log, "intercomd lock: nothing to make safe: no relay is on GPIO lines (board.driver is %q)\n", driver)
+		return exitOK
+	case len(relays) == 0:
+		fmt.Fprintln(log, "intercomd lock: nothing to make safe: there is no relay")
+		return exitOK
+	case errors.Is(missing, fs.ErrNotExist):
+		fmt.Fprintln(log, "intercomd lock: nothing to make safe:", missing)
+		return exitOK
 	}
-	if err := gpio.Lock(gpioRelays(cfg), cfg.Board.Chips); err != nil {
-		fmt.Fprintln(io.err, "intercomd lock:", err)
+	if err := gpio.Lock(relays, cfg.Board.Chips); err != nil {
+		fmt.Fprintln(log, "intercomd lock:", err)
 		return exitFailed
 	}
 	return exitOK
