@@ -11,6 +11,7 @@ import (
 
 	"intercomd/audio"
 	"intercomd/audio/portaudio"
+	"intercomd/board/gpio"
 	"intercomd/configs"
 	"intercomd/phone"
 	"intercomd/phone/rtc"
@@ -56,6 +57,7 @@ type daemon struct {
 	media   *rtc.Factory // of the phone
 	web     *web.Server  // nil: none is wanted
 	notices []*courier   // ways to tell people who are not at the door
+	chips   *gpio.Watch  // nil: the board has no GPIO lines
 
 	stop context.CancelCauseFunc // ends the daemon
 }
@@ -107,6 +109,10 @@ func (d *daemon) build(services context.Context) error {
 	}
 	d.voice.engine = engine
 
+	if drv := d.cfg.Board.Driver; drv == "gpio" || drv == "auto" {
+		gpio.Await(services, permissionWait)
+		d.chips = gpio.NewWatch()
+	}
 	b, panel := openBoard(services, d.cfg, d.log.With("part", "board"))
 	d.board = newDoorBoard(b)
 
@@ -239,6 +245,9 @@ func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup) {
 	})
 	running.Go(func() { tellSystemd(ctx, d.station, d.log) })
 	running.Go(func() { d.dimAtNight(ctx) })
+	if d.chips != nil {
+		running.Go(func() { d.watchChips(ctx, d.chips.Late) })
+	}
 	for _, c := range d.notices {
 		running.Go(func() { c.run(ctx) })
 	}
@@ -346,14 +355,5 @@ func (d *daemon) audioEvent(e audio.Event) {
 		return
 	}
 	d.log.Error("the sound system does not answer: restarting when no call is up")
-	go func() {
-		for {
-			changed := d.station.Changed()
-			if s := d.station.Snapshot().State; s == station.Idle || s == station.Stopped {
-				d.stop(audio.ErrDeviceHung)
-				return
-			}
-			<-changed
-		}
-	}()
+	go d.endWhenIdle(context.Background(), audio.ErrDeviceHung)
 }

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"intercomd/station"
+)
+
+// A chip that comes late ends the daemon, but no call.
+func TestLateChipEndsTheDaemonBetweenCalls(t *testing.T) {
+	atTheOffice(t, 9*time.Hour, func(o *officeDoor) {
+		ctx, stop := context.WithCancelCause(context.Background())
+		defer stop(nil)
+		d := &daemon{station: o.st, stop: stop, log: slog.New(slog.DiscardHandler)}
+		chip := ""
+		go d.watchChips(ctx, func() string { return chip })
+		time.Sleep(time.Hour)
+		if ctx.Err() != nil {
+			t.Fatal("ended without a reason")
+		}
+		o.press("bell", 100*time.Millisecond)
+		if s := o.st.Snapshot().State; s != station.Calling {
+			t.Fatalf("the door is %s", s)
+		}
+		chip = "/dev/gpiochip0"
+		time.Sleep(2 * chipsEvery)
+		synctest.Wait()
+		if ctx.Err() != nil {
+			t.Fatal("ended in a call")
+		}
+		time.Sleep(10 * time.Minute) // nobody answers
+		synctest.Wait()
+		if err := context.Cause(ctx); err == nil || !strings.Contains(err.Error(), "/dev/gpiochip0") {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
