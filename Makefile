@@ -9,11 +9,11 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 GO        := env -u GOARCH -u GOARM go
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-native lint unit cross system peers compat test demo run bench soak fuzz test-vm clean
+.PHONY: help setup build build-native lint unit cross system peers compat test demo run bench soak fuzz test-vm test-vm-arm64 clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{ printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install everything that building and testing need from Debian
 	@$(SETUP) build demo system peers cross bench
@@ -91,6 +91,13 @@ fuzz: ## every fuzz target for FUZZTIME (10s) each
 test-vm: build-native ## on a real kernel with GPIO and sound, in qemu; COUNT=1000 presses and kills (docs/vm-tests.md)
 	@$(SETUP) build demo vm
 	INTERCOMD_VM=1 $(GO) test -count=1 -v -timeout $(if $(COUNT),12h,30m) ./test/vm $(if $(COUNT),-repeat $(COUNT))
+
+# On an emulated arm64: that the binary of the boards starts, finds its lines and moves them.
+test-vm-arm64: build-native ## the same on an emulated arm64 processor, the tests about lines only
+	@$(SETUP) build demo vm vm-arm64 cross
+	@$(MAKE) --no-print-directory build GOARCH=arm64
+	INTERCOMD_VM=1 INTERCOMD_VM_ARCH=arm64 $(GO) test -count=1 -v -timeout 30m ./test/vm -repeat 3 \
+		-run '^(TestMachine|TestDevices|TestPresses|TestPressToLamp|TestPulse|TestKilledWithRelayOn|TestBouncyPressesCallOnce)$$'
 
 clean: ## remove what was built here; the cache is ~/.cache/intercomd
 	rm -rf bin build

@@ -12,8 +12,8 @@ import (
 var (
 	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading  = regexp.MustCompile(`(?m)^#+ +(.+)$`)
-	makeCall = regexp.MustCompile(`\bmake ((?:[A-Z_]+=\S* )*)([a-z][a-z-]*)`)
-	target   = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
+	makeCall = regexp.MustCompile(`\bmake ((?:[A-Z_]+=\S* )*)([a-z][a-z0-9-]*)`)
+	target   = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`)
 	fence    = regexp.MustCompile("(?s)```.*?```|`[^`\n]+`")
 )
 

@@ -39,7 +39,7 @@ func install(t *testing.T) *daemon {
 			{"../../systemd/intercomd.service", "/usr/lib/systemd/system/intercomd.service"},
 			{"../../configs/examples/minimal.toml", "/etc/intercomd/intercom.toml"},
 			{box.ca.CertFile, "/etc/intercomd/ca.crt"},
-			{program(), "/usr/bin/intercomd"},
+			{guestProgram(), "/usr/bin/intercomd"},
 		} {
 			data, err := os.ReadFile(f.from)
 			if err != nil {

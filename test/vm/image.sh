@@ -1,6 +1,6 @@
 #!/bin/sh
-# image.sh: prints the directory with what the virtual machine boots and makes it
-# first if need be:
+# image.sh [amd64|arm64]: prints the directory with what the virtual machine boots and
+# makes it first if need be:
 #   vmlinuz    a stock Debian kernel that has gpio-sim and snd-aloop as modules
 #   initrd     a static busybox, the modules of the virtual disk and network, init
 #   root.ext4  a small Debian with systemd, ALSA, the daemon's libraries
@@ -8,10 +8,13 @@
 # nothing of it is installed here. The directory's name holds a hash of this script,
 # so that a changed script makes a new one. Needs root (mmdebstrap keeps owners).
 set -eu
+arch=${1:-amd64}
 # Kernels from 7.2 on have both modules; the release's own does not.
 release=trixie
 kernels=trixie-backports
 packages=systemd,systemd-sysv,udev,kmod,iproute2,procps,alsa-utils,gpiod,libportaudio2,libopus0,libspeexdsp1
+# What every Debian has, for a root that is unpacked only.
+foreign=base-files,base-passwd,bash,coreutils,dash,findutils,grep,gzip,hostname,init-system-helpers,login,mawk,mount,passwd,sed,tar,util-linux
 first="virtio_pci virtio_blk virtio_net virtio_rng ext4"	# in the initrd
 later="gpio-sim snd-aloop i6300esb softdog"			# in the root, for modprobe
 
@@ -20,7 +23,7 @@ if [ "$(dpkg --print-architecture)" != amd64 ]; then
 	exit 1
 fi
 base=${XDG_CACHE_HOME:-$HOME/.cache}/intercomd/vm
-dir=$base/$(sha256sum "$0" | cut -c1-12)
+dir=$base/$arch-$(sha256sum "$0" | cut -c1-12)
 if [ -e "$dir/.complete" ]; then echo "$dir"; exit 0; fi
 
 work=$base/work.$$
@@ -41,7 +44,7 @@ fi
 for suite in $release $kernels; do
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
 done >"$work/sources.list"
-opts="-q -o APT::Architecture=amd64 -o APT::Architectures=amd64 -o APT::Sandbox::User=root -o Acquire::Languages=none
+opts="-q -o APT::Architecture=$arch -o APT::Architectures=$arch -o APT::Sandbox::User=root -o Acquire::Languages=none
 	-o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
 	-o Dir::State=$work -o Dir::State::status=$work/status -o Dir::State::lists=$work/lists -o Dir::Cache=$work/cache
 	-o Dir::Etc::sourcelist=$work/sources.list -o Dir::Etc::sourceparts=/dev/null -o Dir::Etc::preferencesparts=/dev/null
@@ -49,10 +52,15 @@ opts="-q -o APT::Architecture=amd64 -o APT::Architectures=amd64 -o APT::Sandbox:
 
 echo "image: fetching a kernel of $kernels" >&2
 quiet apt-get $opts update
-# linux-image-amd64 is a name for the newest linux-image-VERSION; which of
+if [ -z "$(apt-cache $opts madison "linux-image-$arch")" ]; then
+	cat "$work/log" >&2 # apt-get ends well although it could fetch nothing
+	echo "image: the Debian mirror $mirror cannot be reached" >&2
+	exit 1
+fi
+# linux-image-ARCH is a name for the newest linux-image-VERSION; which of
 # these packages hold its files depends on the release.
-meta=$(apt-cache $opts madison linux-image-amd64 | awk -F ' *[|] *' -v s="$kernels/" 'index($3, s) { print $2; exit }')
-image=$(apt-cache $opts show "linux-image-amd64=$meta" | sed -n 's/^Depends:.*\(linux-image-[0-9][^ ,]*\).*/\1/p')
+meta=$(apt-cache $opts madison "linux-image-$arch" | awk -F ' *[|] *' -v s="$kernels/" 'index($3, s) { print $2; exit }')
+image=$(apt-cache $opts show "linux-image-$arch=$meta" | sed -n 's/^Depends:.*\(linux-image-[0-9][^ ,]*\).*/\1/p')
 version=${image#linux-image-}
 debs=$image
 for name in linux-base-"$version" linux-binary-"$version" linux-modules-"$version"; do
@@ -60,6 +68,12 @@ for name in linux-base-"$version" linux-binary-"$version" linux-modules-"$versio
 done
 (cd "$work/cache" && quiet apt-get $opts download $debs)
 for deb in "$work"/cache/*.deb; do dpkg-deb -x "$deb" "$work/x"; done
+busybox=$(command -v busybox)
+if [ "$arch" != amd64 ]; then
+	(cd "$work/cache" && quiet apt-get $opts download busybox-static)
+	dpkg-deb -x "$work"/cache/busybox-static_*.deb "$work/busybox"
+	busybox=$(find "$work/busybox" -type f -path '*/bin/busybox')
+fi
 modules=$(find "$work/x" -type d -path "*/lib/modules/$version")
 for k in "$modules/vmlinuz" "$work/x/boot/vmlinuz-$version"; do
 	if [ -e "$k" ]; then cp "$k" "$work/out/vmlinuz"; fi
@@ -78,10 +92,21 @@ all=$(needs $first $later)
 
 echo "image: making a root of Debian $release" >&2
 grep " $release " "$work/sources.list" >"$work/release.list"
-quiet mmdebstrap --variant=minbase --include="$packages" \
-	--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
-	--dpkgopt='path-exclude=/usr/share/locale/*' "$release" "$work/root" "$work/release.list"
 root=$work/root
+if [ "$arch" = amd64 ]; then
+	quiet mmdebstrap --variant=minbase --include="$packages" \
+		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' "$release" "$root" "$work/release.list"
+else
+	# Nothing of a foreign processor can run here: the packages are unpacked and not
+	# configured. What their scripts would do and is needed is done below.
+	quiet mmdebstrap --architectures="$arch" --variant=extract --include="$foreign,$packages" \
+		"$release" "$root" "$work/release.list"
+	cp "$root/usr/share/base-passwd/passwd.master" "$root/etc/passwd"
+	cp "$root/usr/share/base-passwd/group.master" "$root/etc/group"
+	ln -sf dash "$root/usr/bin/sh"
+	rm -rf "$root"/usr/share/man "$root"/usr/share/doc "$root"/usr/share/locale
+fi
 for f in $all; do
 	to=$root/usr${f#"$work/k"} # modules may be in /usr/lib alone
 	mkdir -p "${to%/*}"
@@ -109,7 +134,7 @@ quiet mke2fs -q -t ext4 -O ^has_journal -d "$root" "$work/out/root.ext4" 600M
 
 cd "$work/initrd"
 mkdir bin dev proc sys mod r
-cp "$(command -v busybox)" bin/busybox
+cp "$busybox" bin/busybox
 ln -s busybox bin/sh
 i=100
 for f in $early; do
@@ -144,7 +169,7 @@ cd - >/dev/null
 
 echo "$version" >"$work/out/version"
 touch "$work/out/.complete"
-for old in "$base"/*; do # images of earlier versions of this script
+for old in "$base/$arch"-*; do # images of earlier versions of this script
 	if [ -e "$old/.complete" ]; then rm -rf "$old"; fi
 done
 mv "$work/out" "$dir"

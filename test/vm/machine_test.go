@@ -39,10 +39,7 @@ type machine struct {
 func (m *machine) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bootLimit)
 	defer cancel()
-	image, err := output(exec.CommandContext(ctx, "sh", "image.sh"))
-	if err != nil {
-		return fmt.Errorf("make the image: %w", err)
-	}
+	var err error
 	if m.dir, err = os.MkdirTemp("", "intercomd-vm-"); err != nil {
 		return err
 	}
@@ -57,18 +54,7 @@ func (m *machine) start(ctx context.Context) error {
 		return err
 	}
 	begin := time.Now()
-	accel := []string{"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"}
-	if os.Getenv("INTERCOMD_VM_KVM") == "1" {
-		accel = []string{"-accel", "kvm", "-cpu", "host"}
-	}
-	m.qemu, err = lab.Start(lab.Spec{Name: "qemu", Args: append([]string{
-		lab.Tool("qemu-system-x86_64"), "-M", "q35", "-smp", "2", "-m", "1024", "-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio",
-		"-kernel", filepath.Join(image, "vmlinuz"), "-initrd", filepath.Join(image, "initrd"),
-		"-append", "console=ttyS0 quiet mitigations=off tsc=reliable random.trust_cpu=1 net.ifnames=0 panic=1 systemd.show_status=0 door.ip=" + guestAddress + "/24",
-		"-drive", "file=" + filepath.Join(image, "root.ext4") + ",format=raw,if=none,id=root,snapshot=on", "-device", "virtio-blk-pci,drive=root",
-		"-drive", "file=" + extra + ",format=raw,if=none,id=extra,readonly=on", "-device", "virtio-blk-pci,drive=extra",
-		"-netdev", "tap,id=net,script=no,downscript=no,ifname=" + tap, "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci",
-	}, accel...)})
+	m.qemu, err = lab.Start(lab.Spec{Name: "qemu", Args: qemuArgs(os.Getenv(imageVar), extra)})
 	if err != nil {
 		return err
 	}
@@ -87,6 +73,25 @@ func (m *machine) start(ctx context.Context) error {
 	}
 	fmt.Printf("machine up after %.1f s\n", time.Since(begin).Seconds())
 	return nil
+}
+
+// qemuArgs is the command line of the machine.
+func qemuArgs(image, extra string) []string {
+	args := []string{lab.Tool("qemu-system-x86_64"), "-M", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"}
+	console := "ttyS0"
+	switch {
+	case arch() == "arm64": // the processor of a Raspberry Pi 3 and Zero 2 W
+		args = []string{lab.Tool("qemu-system-aarch64"), "-M", "virt", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "cortex-a53"}
+		console = "ttyAMA0"
+	case os.Getenv("INTERCOMD_VM_KVM") == "1":
+		args = []string{lab.Tool("qemu-system-x86_64"), "-M", "q35", "-accel", "kvm", "-cpu", "host"}
+	}
+	return append(args, "-smp", "2", "-m", "1024", "-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio",
+		"-kernel", filepath.Join(image, "vmlinuz"), "-initrd", filepath.Join(image, "initrd"),
+		"-append", "console="+console+" quiet mitigations=off tsc=reliable random.trust_cpu=1 net.ifnames=0 panic=1 systemd.show_status=0 door.ip="+guestAddress+"/24",
+		"-drive", "file="+filepath.Join(image, "root.ext4")+",format=raw,if=none,id=root,snapshot=on", "-device", "virtio-blk-pci,drive=root",
+		"-drive", "file="+extra+",format=raw,if=none,id=extra,readonly=on", "-device", "virtio-blk-pci,drive=extra",
+		"-netdev", "tap,id=net,script=no,downscript=no,ifname="+tap, "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci")
 }
 
 func (m *machine) stop() {
@@ -125,7 +130,7 @@ WantedBy=multi-user.target
 func (m *machine) pack(ctx context.Context, to string) error {
 	bin := filepath.Join(m.dir, "agent")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin, "./agent")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH=amd64")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch())
 	if _, err := output(build); err != nil {
 		return fmt.Errorf("build the agent: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -27,6 +28,11 @@ func TestMain(m *testing.M) {
 	if !wanted() {
 		os.Exit(m.Run())
 	}
+	// Before the way out to the mirror is closed behind us.
+	if err := makeImage(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "vm:", err)
+		os.Exit(1)
+	}
 	os.Exit(lab.InNamespace(func() int {
 		defer box.stop()
 		defer stopPeers()
@@ -36,6 +42,29 @@ func TestMain(m *testing.M) {
 		}
 		return m.Run()
 	}))
+}
+
+// arch is the processor of the machine: "amd64", or "arm64" of which the boards are.
+func arch() string {
+	if a := os.Getenv("INTERCOMD_VM_ARCH"); a != "" {
+		return a
+	}
+	return "amd64"
+}
+
+// imageVar tells the process inside the namespace where the image is.
+const imageVar = "INTERCOMD_VM_IMAGE"
+
+// makeImage makes what the machine boots, unless it is there.
+func makeImage(ctx context.Context) error {
+	if os.Getenv(imageVar) != "" {
+		return nil
+	}
+	image, err := output(exec.CommandContext(ctx, "sh", "image.sh", arch()))
+	if err != nil {
+		return fmt.Errorf("make the image: %w", err)
+	}
+	return os.Setenv(imageVar, image)
 }
 
 // box is the one machine of all tests here.

@@ -100,6 +100,14 @@ func indoor(t *testing.T, card *lab.Card) *lab.Door {
 	return d
 }
 
+// guestProgram is the daemon for the processor of the machine.
+func guestProgram() string {
+	if arch() == "arm64" {
+		return "../../bin/intercomd-arm64" // of "make build GOARCH=arm64"
+	}
+	return program()
+}
+
 // program is the daemon under test: INTERCOMD_BIN, or what "make build" made.
 func program() string {
 	if bin := os.Getenv("INTERCOMD_BIN"); bin != "" {
