@@ -173,11 +173,12 @@ func (m *machine) events(ctx context.Context, n int, d time.Duration) ([]event, 
 // mark returns the number of the next event, to look for events from here on.
 func (m *machine) mark(t *testing.T) int {
 	t.Helper()
-	list, err := m.events(within(t, 30*time.Second), 0, 0)
+	list, err := m.events(within(t, 30*time.Second), m.marked, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(list)
+	m.marked += len(list)
+	return m.marked
 }
 
 // saw waits for an event from number n on that matches.

@@ -33,6 +33,8 @@ type machine struct {
 	ca   *lab.CA
 	http http.Client
 	sim  chipConfig // the chip that is there; zero: none
+	// Events of the past are not asked for again: there are many after a thousand kills.
+	marked int
 }
 
 // start boots the machine and returns when the agent answers.
