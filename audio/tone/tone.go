@@ -31,7 +31,8 @@ type Tone struct {
 
 // The names of the tones in every table.
 const (
-	Ringback   = "ringback"   // the far end is being called: repeats
+	Calling    = "calling"    // the press was heard, somebody is being called: repeats
+	Ringback   = "ringback"   // the far end rings: repeats
 	Busy       = "busy"       // about 4 s
 	Congestion = "congestion" // about 4 s
 	Incoming   = "incoming"   // somebody calls the door: repeats
@@ -41,6 +42,10 @@ const (
 	Open       = "open"       // the door is open
 	Warning    = "warning"    // talk time ends soon
 	End        = "end"        // the call is over
+	Error      = "error"      // no registration
+	Disturb    = "dnd"        // do not disturb
+	Locked     = "locked"     // too many wrong codes, or tampering
+	Alarm      = "alarm"      // at the door: repeats
 )
 
 // Regions lists the regions that [Table] knows.
@@ -64,6 +69,12 @@ func Table(region string) (map[string]Tone, error) {
 		Warning: {Times: 1, Steps: slices.Concat(
 			notes(200, 1400), pause(150), notes(200, 1400))},
 		End: {Times: 1, Steps: notes(130, 659, 494)},
+		// Two notes close together and a long rest: not the ringback of any region.
+		Calling: {Steps: slices.Concat(notes(60, 880), pause(60), notes(60, 880), pause(1320))},
+		Error:   {Times: 3, Steps: slices.Concat(notes(350, 587), notes(350, 370), pause(200))},
+		Disturb: {Times: 2, Steps: slices.Concat(notes(500, 587), pause(150), notes(500, 587), pause(600))},
+		Locked:  {Times: 5, Steps: slices.Concat(notes(90, 466), pause(90))},
+		Alarm:   {Steps: slices.Concat(notes(300, 932), notes(300, 740))},
 	}
 	switch strings.ToLower(region) {
 	case "eu", "":
