@@ -64,8 +64,10 @@ func (c *checker) check() {
 	c.sound()
 	c.buttons()
 	c.contacts()
+	c.lamps()
 	c.relays()
 	c.door()
+	c.keys()
 	c.codes()
 	c.notify()
 	c.unused()
@@ -313,21 +315,22 @@ func (c *checker) sharedLines() {
 		line Line
 	}
 	seen := make(map[address]string)
+	setting := "line"
 	check := func(section string, i int, name, chip string, line Line) {
 		key := fmt.Sprintf("%s[%d]", section, i)
 		if _, given := c.lines[key]; given {
-			if _, given := c.lines[key+".line"]; !given {
-				c.missing(key+".line", `give the line of the chip, such as line = 17`)
+			if _, given := c.lines[key+"."+setting]; !given {
+				c.missing(key+"."+setting, fmt.Sprintf(`give the line of the chip, such as %s = 17`, setting))
 				return
 			}
 		}
-		if c.faulty(key + ".line") {
+		if c.faulty(key + "." + setting) {
 			return
 		}
 		who := section + " " + strconv.Quote(name)
 		a := address{chip, line}
 		if other, taken := seen[a]; taken {
-			c.bad(key+".line", fmt.Sprintf("line %s is that of %s too", line, other), "one of them must use another line")
+			c.bad(key+"."+setting, fmt.Sprintf("line %s is that of %s too", line, other), "one of them must use another line")
 			return
 		}
 		seen[a] = who
@@ -339,8 +342,15 @@ func (c *checker) sharedLines() {
 		check("contact", i, k.Name, k.Chip, k.Line)
 	}
 	for i, l := range c.cfg.Lamps {
-		check("lamp", i, l.Name, l.Chip, l.Line)
+		if c.faulty(fmt.Sprintf("lamp[%d].rgb", i)) {
+			continue
+		}
+		var lines []*Line
+		for setting, lines = l.lines(); len(lines) > 0; lines = lines[1:] {
+			check("lamp", i, l.Name, l.Chip, *lines[0])
+		}
 	}
+	setting = "line"
 	for i, r := range c.cfg.Relays {
 		check("relay", i, r.Name, r.Chip, r.Line)
 	}

@@ -13,11 +13,13 @@ import (
 func usesOf(setting string) []string {
 	switch setting {
 	case "press":
-		return []string{DoCall, DoAnswer, DoOpen, DoToggle, DoDisturb, DoNothing}
+		return []string{DoCall, DoAnswer, DoOpen, DoToggle, DoFlash, DoOn, DoOff, DoDisturb, DoNothing}
+	case "does":
+		return []string{DoOpen, DoToggle, DoFlash, DoOn, DoOff}
 	case "in_call":
-		return []string{DoAnswer, DoHangup, DoExtend, DoDTMF, DoOpen, DoToggle, DoDisturb, DoNothing}
+		return []string{DoAnswer, DoHangup, DoExtend, DoDTMF, DoOpen, DoToggle, DoFlash, DoOn, DoOff, DoDisturb, DoNothing}
 	default: // a long press is the same in every state of the door
-		return []string{DoCall, DoAnswer, DoHangup, DoExtend, DoDTMF, DoOpen, DoToggle, DoDisturb, DoNothing}
+		return []string{DoCall, DoAnswer, DoHangup, DoExtend, DoDTMF, DoOpen, DoToggle, DoFlash, DoOn, DoOff, DoDisturb, DoNothing}
 	}
 }
 
@@ -64,8 +66,11 @@ func (c *checker) actionFits(button, name string, a Action) {
 	key := button + "." + name
 	if !slices.Contains(usesOf(name), a.Do) {
 		remedy := "write it to in_call"
-		if name == "in_call" {
+		switch name {
+		case "in_call":
 			remedy = "write it to press or long"
+		case "does":
+			remedy = `write "open:RELAY", "flash:RELAY", "toggle:RELAY", "on:RELAY" or "off:RELAY"`
 		}
 		c.bad(key, fmt.Sprintf("%q means nothing there", a), remedy)
 		return
@@ -73,9 +78,9 @@ func (c *checker) actionFits(button, name string, a Action) {
 	switch a.Do {
 	case DoCall:
 		c.callee(key, a.Target)
-	case DoOpen:
+	case DoOpen, DoFlash, DoOff:
 		c.relay(key, a.Relay)
-	case DoToggle:
+	case DoToggle, DoOn:
 		if r, ok := c.relay(key, a.Relay); ok && !r.Latching {
 			c.bad(key, fmt.Sprintf("relay %q only gives pulses", a.Relay),
 				fmt.Sprintf(`write "open:%s"; a light needs latching = true at its [[relay]], a door must not have it`, a.Relay))
@@ -117,6 +122,9 @@ func (c *checker) contacts() {
 		if k.Grace > 0 && k.Watches != "door" {
 			c.bad(key+".grace", "is for contacts that watch a door", "remove it")
 		}
+		if k.Sound > 0 && k.Watches == "nothing" {
+			c.bad(key+".sound", `is not for contacts that watch "nothing"`, "remove it")
+		}
 		if k.After > 0 && (k.Watches == "tamper" || k.Watches == "nothing") {
 			c.bad(key+".after", fmt.Sprintf("is not for contacts that watch %q", k.Watches), "remove it")
 		}
@@ -127,6 +135,13 @@ func (c *checker) relays() {
 	for i, r := range c.cfg.Relays {
 		if r.Pulse > time.Minute && !r.Latching {
 			c.bad(fmt.Sprintf("relay[%d].pulse", i), "is longer than a door should be open", "allowed: 100ms to 1m; a light has latching = true and up to 1h")
+		}
+		longest, words := time.Minute, "1m; a light has latching = true and up to 1h"
+		if r.Latching {
+			longest, words = time.Hour, "1h"
+		}
+		if all := time.Duration(r.Flashes) * (r.FlashOn + r.FlashOff); all > longest {
+			c.bad(fmt.Sprintf("relay[%d].flashes", i), fmt.Sprintf("%d flashes of %v and %v apart are %v", r.Flashes, r.FlashOn, r.FlashOff, all), "allowed together: up to "+words)
 		}
 	}
 }
@@ -146,6 +161,44 @@ func (c *checker) door() {
 	if d.Key != "" {
 		c.doorRelay("door.relay", d.Relay)
 	}
+}
+
+// keys checks the keys beside the one that opens the door.
+func (c *checker) keys() {
+	for i := range c.cfg.Keys {
+		k := &c.cfg.Keys[i]
+		key := fmt.Sprintf("key[%d]", i)
+		switch digits := string(k.Digits); {
+		case digits == "":
+			c.missing(key+".digits", `give the keys: digits = "7"`)
+		case !isDigits(digits):
+			c.bad(key+".digits", "are not telephone keys", "write one to 16 of 0-9 * # A-D")
+		case c.extends(digits):
+			c.bad(key+".digits", "have the key in them that extends the talk (extend_key under [call])", `choose others, or write extend_key = "" under [call]`)
+		case c.hides(i):
+			c.bad(key+".digits", "end another key, or are ended by one, that is taken from the same users", "choose others: the shorter one would always come first")
+		}
+		if k.Does.Do == "" {
+			c.missing(key+".does", `say what it does: does = "toggle:light"`)
+		} else {
+			c.actionFits(key, "does", k.Does)
+		}
+		c.users(key+".users", k.Users)
+	}
+}
+
+// hides reports whether a key cannot be told from one before it, or that of the door.
+func (c *checker) hides(i int) bool {
+	k := c.cfg.Keys[i]
+	others := []Key{{Digits: c.cfg.Door.Key, Users: c.cfg.Door.KeyUsers}}
+	for _, o := range append(others, c.cfg.Keys[:i]...) {
+		a, b := string(o.Digits), string(k.Digits)
+		same := len(o.Users) == 0 || len(k.Users) == 0 || slices.ContainsFunc(o.Users, func(u string) bool { return slices.Contains(k.Users, u) })
+		if a != "" && same && (strings.HasSuffix(a, b) || strings.HasSuffix(b, a)) {
+			return true
+		}
+	}
+	return false
 }
 
 // extends reports whether digits would be taken for the wish to talk on.
@@ -195,6 +248,12 @@ func (c *checker) codes() {
 		zone := c.cfg.Time.Location()
 		if from, until := d.From.In(zone), d.Until.In(zone); !until.IsZero() && !from.Before(until) {
 			c.bad(key+".until", "is not after from", "check the dates")
+		}
+	}
+	for i, k := range c.cfg.Keys {
+		if len(c.cfg.Codes) > 0 && len(k.Users) == 0 {
+			c.bad(fmt.Sprintf("key[%d].users", i), "is empty: the key is taken from everybody, so that no [[code]] is ever asked for",
+				`say from whom it is taken: users = ["1001"]`)
 		}
 	}
 	if len(c.cfg.Codes) > 0 && c.cfg.Door.Key != "" && len(c.cfg.Door.KeyUsers) == 0 {

@@ -68,6 +68,13 @@ func (c *checker) targets() {
 			}
 		}
 		c.fallback(key+".fallback", t.Name, t.Fallback)
+		switch {
+		case t.Prompt == "":
+		case !isName(t.Prompt):
+			c.bad(key+".prompt", fmt.Sprintf("%q is not the name of a recording", t.Prompt), `write it without folder and ".wav": prompt = "closed"`)
+		case c.cfg.Audio.Prompts == "":
+			c.bad(key+".prompt", "there is no folder of recordings", `give one: prompts = "..." under [audio]`)
+		}
 	}
 }
 

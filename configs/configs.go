@@ -31,6 +31,7 @@ type Config struct {
 	Schedules []Schedule `toml:"schedule"`
 	Incoming  Incoming   `toml:"incoming"`
 	Door      Door       `toml:"door"`
+	Keys      []Key      `toml:"key"`
 	Codes     []Code     `toml:"code"`
 	Notify    []Notify   `toml:"notify"`
 	Audio     Audio      `toml:"audio"`
@@ -106,7 +107,7 @@ type Board struct {
 	Profile    string   `toml:"profile" oneof:"auto raspberry-pi-zero-2-w raspberry-pi-3 raspberry-pi-4 raspberry-pi-5 generic"`
 	Chips      []string `toml:"chips"` // labels, names or paths; those of the profile if the file gives none
 	Night      Hours    `toml:"night"`
-	NightLevel float64  `toml:"night_level" range:"0..1"` // of full light
+	NightLevel float64  `toml:"night_level" range:"0.02..1"` // of full light; never dark: a live microphone must be seen
 }
 
 // Button is an input that calls somebody.
@@ -129,13 +130,23 @@ type Button struct {
 
 // Lamp is an indicator.
 type Lamp struct {
-	Name      string `toml:"name"`
-	Chip      string `toml:"chip"`
-	Line      Line   `toml:"line"`
-	Active    string `toml:"active" oneof:"low high"`
-	OpenDrain bool   `toml:"open_drain"`
-	Shows     string `toml:"shows" oneof:"status ready call talk mic door fault alarm dnd"`
-	Dim       bool   `toml:"dim"`
+	Name      string   `toml:"name"`
+	Chip      string   `toml:"chip"`
+	Line      Line     `toml:"line"`
+	RGB       []Line   `toml:"rgb"` // red, green, blue, in place of Line
+	Active    string   `toml:"active" oneof:"low high"`
+	OpenDrain bool     `toml:"open_drain"`
+	Shows     string   `toml:"shows" oneof:"status ready call talk mic door fault alarm dnd"`
+	Looks     []Look   `toml:"looks"`
+	Dim       bool     `toml:"dim"`
+	PWM       []string `toml:"pwm"` // channels such as "pwmchip0/1", of Line or of each of RGB
+}
+
+// Look is how a lamp shows a state.
+type Look struct {
+	State   string // of [LampStates]
+	Pattern string // of [LampPatterns]; "" is the usual one
+	Colour  uint32 // 0xRRGGBB; 0 is the usual one
 }
 
 // Relay is a switched contact.
@@ -146,6 +157,9 @@ type Relay struct {
 	Active    string        `toml:"active" oneof:"low high"`
 	OpenDrain bool          `toml:"open_drain"`
 	Pulse     time.Duration `toml:"pulse" range:"100ms..1h"` // more than 1 min only if Latching
+	FlashOn   time.Duration `toml:"flash_on" range:"100ms..1m"`
+	FlashOff  time.Duration `toml:"flash_off" range:"100ms..1m"`
+	Flashes   int           `toml:"flashes" range:"1..1000"` // together no longer than Pulse may be
 	Latching  bool          `toml:"latching"`
 }
 
@@ -250,5 +264,12 @@ func statusLamp() Lamp {
 }
 
 func doorRelay() Relay {
-	return Relay{Name: "door", Line: Line{Offset: 22}, Active: "high", Pulse: 3 * time.Second}
+	r := newRelay()
+	r.Name, r.Line = "door", Line{Offset: 22}
+	return r
+}
+
+// newRelay is what every [[relay]] begins with.
+func newRelay() Relay {
+	return Relay{Active: "high", Pulse: 3 * time.Second, FlashOn: 500 * time.Millisecond, FlashOff: 500 * time.Millisecond, Flashes: 10}
 }

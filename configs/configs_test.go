@@ -89,7 +89,8 @@ func exampleFile() string {
 		lines = append(lines, text)
 	}
 	return strings.NewReplacer(`server = ""`, `server = "wss://a"`, "\nuser = \"\"", "\nuser = \"1\"", `password = ""`, `password = "p"`,
-		"\ntarget = \"\"\n# How", "\ntarget = \"home\"\n# How").Replace(strings.Join(lines, "\n"))
+		"\ntarget = \"\"\n# How", "\ntarget = \"home\"\n# How",
+		`prompts = ""`, `prompts = "sounds"`, `"flash:light"`, `"flash:door"`).Replace(strings.Join(lines, "\n"))
 }
 
 func TestMinimal(t *testing.T) {
@@ -168,7 +169,9 @@ pulse = "0.1s"
 	right.Name, right.Label, right.Line, right.Pull, right.Active = "right", "Müller & Söhne", Line{Offset: 17}, "none", "high"
 	right.Target, right.Press.Target = "1002", "1002"
 	want.Buttons = []Button{left, right}
-	want.Relays = []Relay{{"gate", "", Line{Offset: 4}, "high", false, 100 * time.Millisecond, false}}
+	gate := newRelay()
+	gate.Name, gate.Line, gate.Pulse = "gate", Line{Offset: 4}, 100*time.Millisecond
+	want.Relays = []Relay{gate}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", cfg, want)
 	}
@@ -238,10 +241,10 @@ func TestFaults(t *testing.T) {
 		{"[board]\nprofile = \"raspberry-pi-6\"", []string{`did you mean "raspberry-pi-3"? Known: "auto", "raspberry-pi-zero-2-w"`}},
 		{"[board]\nprofile = \"generic\"", []string{"x:7: board.chips: is empty, and line 17 has no chip of its own"}},
 		{"[board]\nprofile = \"generic\"\nchips = \"gpiochip0\"", nil},
-		{"[board]\nnight = \"22:00-06:00\"\nnight_level = 0", nil},
+		{"[board]\nnight = \"22:00-06:00\"\nnight_level = 0.02", nil},
 		{"[board]\nnight = \"22-6\"", []string{`x:8: board.night: "22-6" is not a part of the day; write it like "22:00-06:00"`}},
 		{"[board]\nnight = \"22:00-22:00\"", []string{"is not a part of the day"}},
-		{"[board]\nnight_level = 1.1", []string{"1.1 is out of range; allowed: 0 to 1"}},
+		{"[board]\nnight_level = 1.1", []string{"1.1 is out of range; allowed: 0.02 to 1"}},
 		{"[[relay]]\nname = \"a\"\nline = \"pin 9\"", []string{`x:9: relay.line: "pin 9" is GND; choose a pin that is a GPIO line`}},
 		{"[[relay]]\nname = \"a\"\nline = \"GPIO28\"", []string{`relay.line: "GPIO28" is not on the header of the Raspberry Pi`}},
 		{"[[relay]]\nname = \"a\"\nline = \"pin 11\"", []string{`relay.line: line 17 is that of button "bell" too`}},
@@ -252,6 +255,25 @@ func TestFaults(t *testing.T) {
 		{"[[button]]\nname = \"a\"\nline = 5\nin_call = \"dtmf:\"", []string{"are not telephone keys"}},
 		{"[[lamp]]\nname = \"a\"\nline = 5\nshows = \"calls\"", []string{`"calls" is not known; did you mean "call"?`}},
 		{"[[relay]]\nname = \"a\"\nline = 5\npulse = \"2m\"", []string{"x:10: relay.pulse: is longer than a door should be open; allowed: 100ms to 1m"}},
+		{"[[relay]]\nname = \"a\"\nline = 5\nflashes = 100", []string{"x:10: relay.flashes: 100 flashes of 500ms and 500ms apart are 1m40s; allowed together: up to 1m"}},
+		{"[[relay]]\nname = \"a\"\nline = 5\nflashes = 100\nlatching = true", nil},
+		{"[[lamp]]\nname = \"a\"\nrgb = [5, \"GPIO6\", \"pin 33\"]\nlooks = [\"idle off\", \"talking wink #00ff80\"]\npwm = [\"pwmchip0/0\", \"pwmchip0/1\", \"pwmchip1/0\"]", nil},
+		{"[[lamp]]\nname = \"a\"\nrgb = [5, 6]", []string{"x:9: lamp.rgb: has 2 lines; give three"}},
+		{"[[lamp]]\nname = \"a\"\nrgb = 5", []string{"x:9: lamp.rgb: is a whole number; write a list of lines"}},
+		{"[[lamp]]\nname = \"a\"\nrgb = [5, 6, 5]", []string{`lamp.rgb: line 5 is that of lamp "a" too`}},
+		{"[[lamp]]\nname = \"a\"\nrgb = [5, 6, \"GPIO40\"]", []string{`lamp.rgb: "GPIO40" is not on the header`}},
+		{"[[lamp]]\nname = \"a\"\nline = 4\nrgb = [5, 6, 7]", []string{"x:9: lamp.line: is given, and so is rgb"}},
+		{"[[lamp]]\nname = \"a\"", []string{"x:7: lamp.line: is missing"}},
+		{"[[lamp]]\nname = \"a\"\nline = 4\npwm = [\"0/1\"]", []string{`"0/1" is not a PWM channel`}},
+		{"[[lamp]]\nname = \"a\"\nline = 4\npwm = [\"pwmchip0/1\", \"pwmchip0/0\"]", []string{"has 2 channels, and the lamp 1 lines"}},
+		{"[[lamp]]\nname = \"a\"\nline = 4\nlooks = [\"talking slow\"]", []string{`"talking slow" is dark for too long`}},
+		{"[[lamp]]\nname = \"a\"\nline = 4\nlooks = [\"idle green\"]", []string{"the lamp has none; a lamp with colours has three lines"}},
+		{"[[lamp]]\nname = \"a\"\nline = 4\nlooks = [\"idle off\", \"idle on\"]", []string{`says twice how "idle" looks`}},
+		{"[[lamp]]\nname = \"a\"\nline = 4\nlooks = [\"idle code\"]", []string{`"idle" has no blink code`}},
+		{"[[lamp]]\nname = \"a\"\nline = 4\nlooks = [\"sleeping off\"]", []string{`"sleeping off" is not how a lamp shows something; write it like`}},
+		{"[[lamp]]\nname = \"a\"\nline = 4\nlooks = [\"idle off #000000\"]", []string{"is not how a lamp shows something"}},
+		{"[[lamp]]\nname = \"a\"\nline = 4\nshows = \"ready\"", []string{`lamp: no lamp is lit while the microphone is live: whoever stands at the door must see that; let one show "status"`}},
+		{"alone lamp = []\n" + minimal, nil},
 		{"[web]\nlisten = \"0.0.0.0:8080\"", []string{"web.listen: the page has no password yet"}},
 		{"[web]\nlisten = \"8080\"", []string{"is not an address with a port"}},
 		{"[web]\nlisten = \"127.0.0.1:http\"", []string{"is not an address with a port"}},

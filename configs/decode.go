@@ -107,11 +107,13 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 	case *[]Contact:
 		sections(d, p, v, key, newContact())
 	case *[]Target:
-		sections(d, p, v, key, Target{})
+		sections(d, p, v, key, Target{Notify: true})
 	case *[]Step:
 		sections(d, p, v, key, Step{})
 	case *[]Schedule:
 		sections(d, p, v, key, Schedule{})
+	case *[]Key:
+		sections(d, p, v, key, Key{})
 	case *[]Code:
 		sections(d, p, v, key, Code{})
 	case *[]Notify:
@@ -119,7 +121,9 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 	case *[]Lamp:
 		sections(d, p, v, key, Lamp{Active: "high", Shows: "status"})
 	case *[]Relay:
-		sections(d, p, v, key, Relay{Active: "high", Pulse: doorRelay().Pulse})
+		sections(d, p, v, key, newRelay())
+	case *[]Line:
+		d.addresses(p, v, key)
 	case *Line:
 		d.address(p, v, key)
 	case *time.Duration:
@@ -136,6 +140,8 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 		d.moment(p, field, v, key)
 	case *[]Window:
 		parsed(d, p, v, key, "a part of the week", windowForm, parseWindow)
+	case *[]Look:
+		parsed(d, p, v, key, "how a lamp shows something", lookForm, parseLook)
 	case *[]Day:
 		parsed(d, p, v, key, "a day", dayForm, parseDay)
 	case *bool:
@@ -328,6 +334,24 @@ func (d *decoder) hours(dst *Hours, v *value, key string) {
 
 // maxOffset is the greatest number of a line: far above those of any chip.
 const maxOffset = 1023
+
+// addresses takes a list of lines.
+func (d *decoder) addresses(dst *[]Line, v *value, key string) {
+	if v.kind != listKind || v.each {
+		d.fault(v.line, key, "is "+v.kind.String(), `write a list of lines: [5, 6, 13] or ["GPIO5", "GPIO6", "GPIO13"]`)
+		return
+	}
+	var list []Line
+	before := len(d.faults)
+	for _, item := range v.items {
+		var l Line
+		d.address(&l, item, key)
+		list = append(list, l)
+	}
+	if len(d.faults) == before {
+		*dst = list
+	}
+}
 
 func (d *decoder) address(dst *Line, v *value, key string) {
 	switch v.kind {

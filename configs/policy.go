@@ -12,6 +12,8 @@ type Target struct {
 	Users    []string `toml:"users"` // short for Steps with nothing but a user; after Parse they are in Steps
 	Steps    []Step   `toml:"step"`
 	Fallback string   `toml:"fallback"` // name of a Target
+	Prompt   string   `toml:"prompt"`   // name of a WAV file in the prompts of Audio, without ".wav"
+	Notify   bool     `toml:"notify"`
 }
 
 // Step is one call of a target.
@@ -88,6 +90,13 @@ type Door struct {
 	TamperBlock  time.Duration `toml:"tamper_block" range:"1m..24h"`
 }
 
+// Key is keys of a telephone that do something at once.
+type Key struct {
+	Digits Secret   `toml:"digits"`
+	Does   Action   `toml:"does"`
+	Users  []string `toml:"users"`
+}
+
 // Code is a code that opens the door.
 type Code struct {
 	Name   string   `toml:"name"`
@@ -122,6 +131,7 @@ type Contact struct {
 	Watches  string        `toml:"watches" oneof:"door tamper alarm nothing"`
 	After    time.Duration `toml:"after" range:"0s..24h"`
 	Grace    time.Duration `toml:"grace" range:"0s..5m"`
+	Sound    time.Duration `toml:"sound" range:"0s..10m"`
 }
 
 func newContact() Contact {

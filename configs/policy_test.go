@@ -22,9 +22,9 @@ func TestOffice(t *testing.T) {
 		t.Fatal(faults)
 	}
 	if want := []Target{
-		{Name: "office", Label: "Example Ltd.", Fallback: "porter",
+		{Name: "office", Label: "Example Ltd.", Fallback: "porter", Notify: true,
 			Steps: []Step{{User: "1001", RingTime: 15 * time.Second, When: "open"}, {User: "2000", When: "open"}}},
-		{Name: "porter", Label: "Porter", Users: []string{"1009", "sip:porter@example.org"},
+		{Name: "porter", Label: "Porter", Notify: true, Users: []string{"1009", "sip:porter@example.org"},
 			Steps: []Step{{User: "1009"}, {User: "sip:porter@example.org"}}},
 	}; !reflect.DeepEqual(c.Targets, want) {
 		t.Errorf("targets %+v", c.Targets)
@@ -58,8 +58,8 @@ func TestOffice(t *testing.T) {
 		t.Errorf("exit %+v", b)
 	}
 	if want := []Contact{
-		{"leaf", "Main entrance", "", Line{Offset: 24}, "up", "high", 50 * time.Millisecond, "door", time.Minute, 15 * time.Second},
-		{"housing", "Door station", "", Line{Offset: 5}, "up", "high", 50 * time.Millisecond, "tamper", 0, 0},
+		{"leaf", "Main entrance", "", Line{Offset: 24}, "up", "high", 50 * time.Millisecond, "door", time.Minute, 15 * time.Second, 0},
+		{"housing", "Door station", "", Line{Offset: 5}, "up", "high", 50 * time.Millisecond, "tamper", 0, 0, 0},
 	}; !reflect.DeepEqual(c.Contacts, want) {
 		t.Errorf("contacts %+v", c.Contacts)
 	}
@@ -234,6 +234,20 @@ func TestPolicyFaults(t *testing.T) {
 		{"[[contact]]\nname = \"leaf\"", []string{"contact.line: is missing"}},
 		{"[[contact]]\nname = \"leaf\"\nline = \"pin 9\"", []string{`contact.line: "pin 9" is GND`}},
 		{"[[relay]]\nname = \"l\"\nline = 6\npulse = \"1h\"\nlatching = true\n" + button("press = \"toggle:l\"\nlong=\"open:l\""), nil},
+		{"[[key]]\ndigits = \"7\"\ndoes = \"flash:door\"\nusers = [\"1001\"]\n[[key]]\ndigits = \"8\"\ndoes = \"open:door\"", nil},
+		{"[[key]]\ndoes = \"open:door\"", []string{"x:7: key.digits: is missing"}},
+		{"[[key]]\ndigits = \"7x\"\ndoes = \"open:door\"", []string{"key.digits: are not telephone keys"}},
+		{"[[key]]\ndigits = \"7\"", []string{"x:7: key.does: is missing"}},
+		{"[[key]]\ndigits = \"#7\"\ndoes = \"open:door\"", []string{"extends the talk"}},
+		{"[[key]]\ndigits = \"7\"\ndoes = \"hangup\"", []string{`key.does: "hangup" means nothing there; write "open:RELAY"`}},
+		{"[[key]]\ndigits = \"7\"\ndoes = \"on:door\"", []string{`relay "door" only gives pulses`}},
+		{"[[key]]\ndigits = \"7\"\ndoes = \"flash:gate\"", []string{`there is no relay "gate"`}},
+		{"[door]\nkey = \"5\"\n[[key]]\ndigits = \"15\"\ndoes = \"flash:door\"", []string{"key.digits: end another key, or are ended by one"}},
+		{"[door]\nkey = \"5\"\nkey_users = [\"1\"]\n[[key]]\ndigits = \"5\"\ndoes = \"flash:door\"\nusers = [\"2\"]", nil},
+		{"[[key]]\ndigits = \"7\"\ndoes = \"flash:door\"\n" + code("digits = \"1234\""), []string{"key.users: is empty: the key is taken from everybody"}},
+		{"[[target]]\nname = \"t\"\nusers = \"1\"\nprompt = \"closed\"\n" + button("target = \"t\""), []string{"target.prompt: there is no folder of recordings"}},
+		{"[[target]]\nname = \"t\"\nusers = \"1\"\nprompt = \"../x\"\n" + button("target = \"t\""), []string{`"../x" is not the name of a recording`}},
+		{"[[contact]]\nname = \"c\"\nline = 5\nwatches = \"nothing\"\nsound = \"5s\"", []string{"contact.sound: is not for contacts"}},
 		{"[door]\nkey = \"5\"\nrelay = \"l\"\n[[relay]]\nname = \"l\"\nline = 6\nlatching = true", []string{`x:9: door.relay: relay "l" is latching and would not lock the door again by itself`}},
 	}
 	for i, tc := range tests {

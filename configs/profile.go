@@ -111,8 +111,9 @@ func (c *checker) profile() {
 	if _, given := c.lines["board.chips"]; !given || len(b.Chips) == 0 {
 		b.Chips = p.Chips
 	}
+	setting := "line"
 	resolve := func(section string, i int, chip string, l *Line) {
-		key := fmt.Sprintf("%s[%d].line", section, i)
+		key := fmt.Sprintf("%s[%d].%s", section, i, setting)
 		if chip == "" && l.Name != "" {
 			c.header(p, key, l)
 		}
@@ -127,8 +128,12 @@ func (c *checker) profile() {
 		resolve("contact", i, c.cfg.Contacts[i].Chip, &c.cfg.Contacts[i].Line)
 	}
 	for i := range c.cfg.Lamps {
-		resolve("lamp", i, c.cfg.Lamps[i].Chip, &c.cfg.Lamps[i].Line)
+		var lines []*Line
+		for setting, lines = c.cfg.Lamps[i].lines(); len(lines) > 0; lines = lines[1:] {
+			resolve("lamp", i, c.cfg.Lamps[i].Chip, lines[0])
+		}
 	}
+	setting = "line"
 	for i := range c.cfg.Relays {
 		resolve("relay", i, c.cfg.Relays[i].Chip, &c.cfg.Relays[i].Line)
 	}

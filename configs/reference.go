@@ -114,6 +114,8 @@ func allowed(f reflect.StructField) string {
 	switch {
 	case f.Type == reflect.TypeFor[Action]():
 		return "an action"
+	case f.Type == reflect.TypeFor[[]Line]():
+		return "list of numbers or texts"
 	case f.Type == reflect.TypeFor[Moment]():
 		return "a date, or date and time"
 	case ranged && f.Type.Kind() == reflect.Float64:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,7 +16,7 @@ import (
 type Action struct {
 	Do     string // one of the words below
 	Target string // of DoCall: name of a [Target], a user or a SIP URI
-	Relay  string // of DoOpen and DoToggle
+	Relay  string // of DoOpen, DoFlash, DoToggle, DoOn and DoOff
 	Digits string // of DoDTMF
 }
 
@@ -30,6 +31,9 @@ const (
 	DoOpen    = "open"
 	DoToggle  = "toggle"
 	DoDisturb = "dnd"
+	DoFlash   = "flash"
+	DoOn      = "on"
+	DoOff     = "off"
 )
 
 // String is the action as the file gives it.
@@ -58,7 +62,7 @@ func (d *decoder) action(dst *Action, v *value, key string) {
 		if a.Target = arg; has && arg == "" {
 			needs = `"call:1001", or "call" for the target of the button`
 		}
-	case DoOpen, DoToggle:
+	case DoOpen, DoToggle, DoFlash, DoOn, DoOff:
 		if a.Relay = arg; arg == "" {
 			needs = fmt.Sprintf(`the name of a relay, such as "%s:door"`, word)
 		}
@@ -69,7 +73,7 @@ func (d *decoder) action(dst *Action, v *value, key string) {
 		}
 	default:
 		d.fault(v.line, key, fmt.Sprintf("%q is not known", text), choices(text, []string{DoCall, "call:1001", DoAnswer, DoHangup,
-			DoExtend, "dtmf:5", "open:door", "toggle:light", DoDisturb, DoNothing}))
+			DoExtend, "dtmf:5", "open:door", "toggle:light", "flash:light", "on:light", "off:light", DoDisturb, DoNothing}))
 		return
 	}
 	if needs != "" {
@@ -194,4 +198,64 @@ func (d *decoder) moment(dst *Moment, field reflect.StructField, v *value, key s
 		return
 	}
 	*dst = m
+}
+
+// LampStates are the words for what a lamp tells.
+func LampStates() []string {
+	return []string{"idle", "calling", "ringing", "called", "talking", "ending", "open", "failed", "fault", "offline", "alarm", "dnd"}
+}
+
+// LampPatterns are the words for what a lamp does; "code" is the blink code of the fault.
+func LampPatterns() []string {
+	return []string{"off", "on", "slow", "fast", "pulse", "wink", "hurry", "double", "code"}
+}
+
+const lookForm = `write it like "talking on", "idle pulse white" or "open wink #00ff80": what is told, a pattern, a colour for lamps that have some`
+
+// parseLook reads how a lamp shows a state: "talking on green".
+func parseLook(text string) (l Look, ok bool) {
+	words := strings.Fields(strings.ToLower(text))
+	if len(words) < 2 || len(words) > 3 || !slices.Contains(LampStates(), words[0]) {
+		return l, false
+	}
+	l.State = words[0]
+	words = words[1:]
+	if slices.Contains(LampPatterns(), words[0]) {
+		l.Pattern = words[0]
+		words = words[1:]
+	}
+	switch len(words) {
+	case 0:
+		return l, true
+	case 1:
+		l.Colour, ok = parseColour(words[0])
+		return l, ok
+	default:
+		return l, false
+	}
+}
+
+// parseColour reads "green" or "#00ff80". Black is no colour: the pattern off is for that.
+func parseColour(s string) (uint32, bool) {
+	switch s {
+	case "red":
+		return 0xff0000, true
+	case "green":
+		return 0x00ff00, true
+	case "blue":
+		return 0x0000ff, true
+	case "yellow":
+		return 0xffc000, true
+	case "orange":
+		return 0xff6000, true
+	case "violet":
+		return 0xa000ff, true
+	case "cyan":
+		return 0x00ffff, true
+	case "white":
+		return 0xffffff, true
+	}
+	hex, isHex := strings.CutPrefix(s, "#")
+	n, err := strconv.ParseUint(hex, 16, 32)
+	return uint32(n), isHex && err == nil && len(hex) == 6 && n > 0
 }

@@ -18,16 +18,21 @@ type CodeConfig struct {
 	Once    bool      // void after its first use
 }
 
+// KeyConfig is digits that do something at once, for trusted parties.
+type KeyConfig struct {
+	Digits  string
+	Parties []string // users from whom they are taken; empty: whoever may open the door at all
+	Action  Action   // Release, Flash, Toggle, SwitchOn or SwitchOff of a relay
+}
+
 // AccessConfig is who may open the door by DTMF.
 type AccessConfig struct {
-	Key        string   // digits that open at once, for trusted parties; "" for none
-	KeyParties []string // users from whom the key is taken; empty: whoever may open the door at all
-	Codes      []CodeConfig
-	Relay      string        // what the key opens
-	Callers    []string      // users that may open the door when they call it or are passed on to it; parties that the door called always may
-	PerCall    int           // wrong codes that end a call; 0 means 3
-	PerHour    int           // wrong codes that lock the keypad; 0 means 10
-	Lock       time.Duration // how long it stays locked; 0 means 30 min
+	Keys    []KeyConfig
+	Codes   []CodeConfig
+	Callers []string      // users that may open the door when they call it or are passed on to it; parties that the door called always may
+	PerCall int           // wrong codes that end a call; 0 means 3
+	PerHour int           // wrong codes that lock the keypad; 0 means 10
+	Lock    time.Duration // how long it stays locked; 0 means 30 min
 }
 
 // Verdict is what came of a digit.
@@ -55,14 +60,16 @@ type access struct {
 	length int         // of every code
 	typed  string      // of the attempt under way
 	last   time.Time
-	wrong  int // in this call
+	denied time.Time // the last digit that was refused unread
+	wrong  int       // in this call
 }
 
 // decision is a verdict with what the audit log and the relay need.
 type decision struct {
 	verdict Verdict
 	name    string // of the code, or "key"
-	relay   string
+	action  Action
+	first   bool // of Locked and NotAllowed: the attempt has just begun
 }
 
 func newAccess(cfg AccessConfig, mem Memory, clock func() bool) *access {
@@ -86,7 +93,7 @@ func newAccess(cfg AccessConfig, mem Memory, clock func() bool) *access {
 // begin forgets the digits of the call before. In a call that was passed on the wrong
 // codes go on to count.
 func (a *access) begin(passed bool) {
-	a.typed = ""
+	a.typed, a.denied = "", time.Time{}
 	if !passed {
 		a.wrong = 0
 	}
@@ -100,46 +107,68 @@ type party struct {
 
 // digit takes one digit typed after the answer.
 func (a *access) digit(d rune, p party, now time.Time) decision {
-	if a.cfg.Key == "" && len(a.cfg.Codes) == 0 {
+	if len(a.cfg.Keys) == 0 && len(a.cfg.Codes) == 0 {
 		return decision{}
 	}
 	if !p.called && !slices.Contains(a.cfg.Callers, p.user) {
-		return decision{verdict: NotAllowed}
+		return a.deny(NotAllowed, now)
 	}
 	if now.Before(a.mem.LockedUntil) {
-		return decision{verdict: Locked}
+		return a.deny(Locked, now)
 	}
-	if now.Sub(a.last) > entryPause || d == '*' {
+	if now.Sub(a.last) > entryPause {
 		a.typed = ""
 	}
 	a.last = now
-	if d == '*' && a.cfg.Key != "*" {
+	if a.trusts(p.user) {
+		a.typed += string(d)
+		return a.key(p.user)
+	}
+	if d == '*' {
+		a.typed = ""
 		return decision{}
 	}
 	a.typed += string(d)
-	if a.trusts(p.user) {
-		return a.key()
-	}
 	return a.code(p.user, now)
 }
 
-// trusts reports whether the key is taken from this user.
-func (a *access) trusts(user string) bool {
-	return a.cfg.Key != "" && (len(a.cfg.KeyParties) == 0 || slices.Contains(a.cfg.KeyParties, user))
+// deny refuses a digit unread.
+func (a *access) deny(v Verdict, now time.Time) decision {
+	first := now.Sub(a.denied) > entryPause
+	a.denied = now
+	return decision{verdict: v, first: first}
 }
 
-// key compares the newest digits with the key. A single key of a trusted party
-// is a convenience and no secret: other digits are not wrong, they are ignored.
-func (a *access) key() decision {
-	n := len(a.cfg.Key)
-	if len(a.typed) > n {
-		a.typed = a.typed[len(a.typed)-n:]
+// takenFrom reports whether the key is taken from this user.
+func (k *KeyConfig) takenFrom(user string) bool {
+	return len(k.Parties) == 0 || slices.Contains(k.Parties, user)
+}
+
+// trusts reports whether any key is taken from this user.
+func (a *access) trusts(user string) bool {
+	return slices.ContainsFunc(a.cfg.Keys, func(k KeyConfig) bool { return k.takenFrom(user) })
+}
+
+// key compares the newest digits with the keys. A key of a trusted party is a
+// convenience and no secret: other digits are not wrong, they are ignored.
+func (a *access) key(user string) decision {
+	match, longest := -1, 0
+	for i := range a.cfg.Keys {
+		k := &a.cfg.Keys[i]
+		n := len(k.Digits)
+		longest = max(longest, n)
+		if len(a.typed) < n || !k.takenFrom(user) {
+			continue
+		}
+		same := subtle.ConstantTimeCompare([]byte(a.typed[len(a.typed)-n:]), []byte(k.Digits))
+		match = subtle.ConstantTimeSelect(same, i, match)
 	}
-	if len(a.typed) < n || subtle.ConstantTimeCompare([]byte(a.typed), []byte(a.cfg.Key)) != 1 {
-		return decision{}
+	if match >= 0 {
+		a.typed = ""
+		return decision{verdict: Opens, name: "key", action: a.cfg.Keys[match].Action}
 	}
-	a.typed = ""
-	return decision{verdict: Opens, name: "key", relay: a.cfg.Relay}
+	a.typed = a.typed[max(len(a.typed)-longest, 0):]
+	return decision{}
 }
 
 // code compares a complete entry with every code, in a time that does not
@@ -164,7 +193,7 @@ func (a *access) code(user string, now time.Time) decision {
 			a.mem.Used = append(a.mem.Used, c.Name)
 		}
 		a.wrong = 0
-		return decision{verdict: Opens, name: c.Name, relay: c.Relay}
+		return decision{verdict: Opens, name: c.Name, action: Action{Do: Release, Relay: c.Relay}}
 	}
 	return a.miss(now)
 }
@@ -201,13 +230,4 @@ func (a *access) miss(now time.Time) decision {
 		return decision{verdict: WrongEndsCall}
 	}
 	return decision{verdict: Wrong}
-}
-
-// Memory is the little that must survive a restart or a power cut.
-type Memory struct {
-	Wrong        []time.Time `json:"wrong,omitempty"`      // wrong codes of the last hour
-	LockedUntil  time.Time   `json:"lockedUntil,omitzero"` // the keypad
-	TamperUntil  time.Time   `json:"tamperUntil,omitzero"` // relays are blocked until then
-	Used         []string    `json:"used,omitempty"`       // names of single-use codes that are void
-	DoNotDisturb bool        `json:"doNotDisturb,omitempty"`
 }

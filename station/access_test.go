@@ -32,7 +32,7 @@ func (k *keypad) types(user, digits string) string {
 		k.now = k.now.Add(200 * time.Millisecond)
 		switch dec := k.a.digit(d, party{user: user, called: !strings.HasPrefix(user, "caller")}, k.now); dec.verdict {
 		case Opens:
-			out = append(out, "opens "+dec.name+" "+dec.relay)
+			out = append(out, "opens "+dec.name+" "+dec.action.Relay)
 		case Wrong:
 			out = append(out, "wrong")
 		case WrongEndsCall:
@@ -99,7 +99,7 @@ func TestTimedCodesNeedAClock(t *testing.T) {
 }
 
 func TestKey(t *testing.T) {
-	cfg := AccessConfig{Key: "5", KeyParties: []string{"1001"}, Relay: "door", Codes: []CodeConfig{{Name: "anna", Digits: "1234", Relay: "door"}}}
+	cfg := AccessConfig{Keys: []KeyConfig{doorKey("5", "1001")}, Codes: []CodeConfig{{Name: "anna", Digits: "1234", Relay: "door"}}}
 	for _, tt := range []struct{ user, digits, want string }{
 		{"1001", "5", "opens key door"},
 		{"1001", "1235", "opens key door"},

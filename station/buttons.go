@@ -97,9 +97,19 @@ func (c *ButtonConfig) meaning(long bool, s State) Action {
 		return c.Long
 	case s == Idle, s == Ringing && (c.Press.Do == Dial || c.Press.Do == Answer):
 		return c.Press
-	case c.Press.Do == Release, c.Press.Do == Toggle, c.Press.Do == Disturb:
+	case c.Press.Do.atAnyTime():
 		return c.Press // an exit button opens, call or no call
 	default:
 		return c.InCall
+	}
+}
+
+// atAnyTime reports whether a press does it in a call, too.
+func (d Deed) atAnyTime() bool {
+	switch d {
+	case Release, Toggle, Disturb, Flash, SwitchOn, SwitchOff:
+		return true
+	default:
+		return false
 	}
 }

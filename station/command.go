@@ -77,11 +77,10 @@ func (s *Station) translate(cmd Command) (occurrence, error) {
 		if _, ok := s.cfg.Door.Pulses[cmd.Relay]; !ok {
 			return occurrence{}, fmt.Errorf("open %q: %w", cmd.Relay, ErrNoRelay)
 		}
-		s.release(cmd.Relay, Audit{User: cmd.User, How: "page"})
+		s.relay(Action{Do: Release, Relay: cmd.Relay}, Audit{User: cmd.User, How: "page"})
 		return occurrence{}, nil
 	case CommandDND:
-		s.access.mem.DoNotDisturb = !s.access.mem.DoNotDisturb
-		s.save()
+		s.disturb()
 		return occurrence{}, nil
 	case CommandAnswer:
 		if s.state != Ringing {

@@ -47,7 +47,7 @@ type ButtonConfig struct {
 type Action struct {
 	Do     Deed
 	Target string // of Dial: a target's name, a user or a SIP URI
-	Relay  string // of Release and Toggle
+	Relay  string // of Release, Flash and the switches
 	Digits string // of SendDTMF
 }
 
@@ -56,15 +56,18 @@ type Deed int
 
 // The deeds.
 const (
-	Nothing  Deed = iota
-	Dial          // call Target; answers a call that rings at the door
-	Answer        // answer a call that rings at the door, and nothing else
-	HangUp        // cancel, refuse or hang up
-	Extend        // the talk time begins anew
-	SendDTMF      // send Digits to the far end, once the call is answered
-	Release       // pulse Relay: exit button, light
-	Toggle        // switch Relay over
-	Disturb       // switch do-not-disturb over
+	Nothing   Deed = iota
+	Dial           // call Target; answers a call that rings at the door
+	Answer         // answer a call that rings at the door, and nothing else
+	HangUp         // cancel, refuse or hang up
+	Extend         // the talk time begins anew
+	SendDTMF       // send Digits to the far end, once the call is answered
+	Release        // pulse Relay: exit button, light
+	Toggle         // switch Relay over
+	Disturb        // switch do-not-disturb over
+	Flash          // a train of pulses of Relay, see DoorConfig.Flashes
+	SwitchOn       // switch Relay on until further notice
+	SwitchOff      // switch Relay off, or end its flashing
 )
 
 // word names a deed in the snapshot.
@@ -86,6 +89,12 @@ func (d Deed) word() string {
 		return "toggle"
 	case Disturb:
 		return "dnd"
+	case Flash:
+		return "flash"
+	case SwitchOn:
+		return "on"
+	case SwitchOff:
+		return "off"
 	default:
 		return "none"
 	}
@@ -98,6 +107,8 @@ type TargetConfig struct {
 	Label    string
 	Steps    []StepConfig
 	Fallback string // name of the target to try when all steps failed or none is due
+	Prompt   Tone   // what the visitor hears in place of ToneNobody; "": that
+	Untold   bool   // nobody is told of a visitor who reached nobody
 }
 
 // StepConfig is one call of a list.
@@ -137,9 +148,16 @@ const (
 type DoorConfig struct {
 	Access      AccessConfig
 	Pulses      map[string]time.Duration // how long each relay stays energised
+	Flashes     map[string]FlashConfig   // how each relay flashes
 	Lights      []string                 // relays that open nothing: neither blocked nor audited
 	HangupAfter time.Duration            // hang up so long after the door was opened in a call; 0: do not
 	TamperBlock time.Duration            // how long relays are blocked after tampering; 0 means 30 min
+}
+
+// FlashConfig is a train of pulses.
+type FlashConfig struct {
+	On, Off time.Duration
+	Count   int
 }
 
 // ContactConfig is an input that is not a button.
@@ -149,6 +167,7 @@ type ContactConfig struct {
 	Kind  ContactKind
 	After time.Duration // active for longer raises the alarm; of a DoorContact: held open, 0: never; of an AlarmContact 0: at once
 	Grace time.Duration // of a DoorContact: an opening later than this after a release is forced; 0: never
+	Sound time.Duration // how long the alarm sounds at the door, at most; 0: not at all
 }
 
 // ContactKind says what an input watches.

@@ -15,7 +15,8 @@ type contact struct {
 	cfg    ContactConfig
 	active bool
 	since  time.Time
-	alarm  string // kind of the running alarm, "" for none
+	alarm  string    // kind of the running alarm, "" for none
+	sound  time.Time // until when the alarm sounds at the door
 }
 
 // alarmChange is an alarm that began or ended.
@@ -110,6 +111,9 @@ func (c *contact) dueAt() time.Time {
 func (c *contact) begin(kind, text, remedy string) []alarmChange {
 	out := c.end() // a door that was forced and is now held: one alarm at a time
 	c.alarm = kind
+	if c.cfg.Sound > 0 {
+		c.sound = time.Now().Add(c.cfg.Sound)
+	}
 	return append(out, alarmChange{key: "alarm." + c.cfg.Input, kind: kind, text: text, remedy: remedy})
 }
 
@@ -118,7 +122,7 @@ func (c *contact) end() []alarmChange {
 		return nil
 	}
 	kind := c.alarm
-	c.alarm = ""
+	c.alarm, c.sound = "", time.Time{}
 	return []alarmChange{{key: "alarm." + c.cfg.Input, kind: kind, text: c.cfg.Label + ": over", over: true}}
 }
 
@@ -135,4 +139,36 @@ func (s *Station) raise(a alarmChange) {
 	s.log.Warn("alarm", "key", a.key, "kind", a.kind, "text", a.text, "over", a.over)
 	s.faults.change(faultChange{fault: Fault{Key: a.key, Code: FaultAlarm, Text: a.text, Remedy: a.remedy}, set: !a.over}, time.Now())
 	s.notify(NoticeAlarm, a.key, a.text, a.over)
+}
+
+// soundUntil is how long an alarm is to be heard at the door; zero or past: none.
+func (cs *contacts) soundUntil() (t time.Time) {
+	for _, c := range cs.list {
+		if c.sound.After(t) {
+			t = c.sound
+		}
+	}
+	return t
+}
+
+// sound begins or ends the alarm tone. Visitors and their calls go first: the alarm is
+// heard while nobody is served.
+func (s *Station) sound(now time.Time) {
+	wanted := s.state == Idle && !now.Before(s.quietUntil) && now.Before(s.contacts.soundUntil())
+	switch {
+	case wanted && !s.sounding:
+		s.voice.Play(ToneAlarm)
+	case !wanted && s.sounding && s.state == Idle:
+		s.voice.Silence()
+	}
+	s.sounding = wanted
+}
+
+// say plays a tone that an alarm must not drown.
+func (s *Station) say(t Tone) {
+	s.sounding = false
+	if s.state == Idle {
+		s.quietUntil = time.Now().Add(failedFor)
+	}
+	s.voice.Play(t)
 }

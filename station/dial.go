@@ -20,6 +20,8 @@ type trip struct {
 	at     time.Time // of the press
 	todo   []attempt
 	passed bool // somebody was reached, who passed the door on
+	prompt Tone // what the visitor hears if nobody comes; "": the usual
+	untold bool // nobody is told of it
 }
 
 // plan lists whom to call for a target, in order. A name that is no target is
@@ -59,16 +61,23 @@ func (s *Station) depart(p press) stateFn {
 	now := time.Now()
 	if until := s.rested[p.button.Input]; now.Before(until) {
 		s.log.Info("press ignored: too soon after the last call", "button", p.button.Input, "wait", until.Sub(now).Round(time.Millisecond))
-		s.voice.Play(ToneBusy)
+		s.bye(ToneBusy)
 		return s.idle
 	}
 	t := &trip{button: p.button, target: p.action.Target, at: p.at, todo: s.plan(p.action.Target, now)}
+	if i := slices.IndexFunc(s.cfg.Targets, func(c TargetConfig) bool { return c.Name == t.target }); i >= 0 {
+		t.prompt, t.untold = s.cfg.Targets[i].Prompt, s.cfg.Targets[i].Untold
+	}
 	s.state = Calling
 	s.rec = &Record{Direction: Outgoing, Button: p.button.Input, Peer: Peer{User: t.target}, Pressed: p.at}
 	switch {
 	case len(t.todo) == 0:
 		s.showLamps()
-		return s.nobody(t, Ending{Cause: CauseNobody, By: ByDoor})
+		cause := CauseNobody
+		if s.access.mem.DoNotDisturb {
+			cause = CauseDisturb
+		}
+		return s.nobody(t, Ending{Cause: cause, By: ByDoor})
 	case s.reg.State == RegRegistered:
 		return s.leg(t)
 	default:
@@ -108,7 +117,7 @@ func (s *Station) leg(t *trip) stateFn {
 	next := t.todo[0]
 	t.todo = t.todo[1:]
 	s.showLamps()
-	s.voice.Play(ToneRingback)
+	s.voice.Play(ToneCalling)
 	call := s.phone.Dial(next.user)
 	s.rec.ID, s.rec.Peer, s.chosen = call.ID(), call.Peer(), true
 	s.log.Info("calling", "call", call.ID(), "user", next.user, "button", t.button.Input, "after this", len(t.todo))
@@ -128,11 +137,15 @@ func (s *Station) failed(t *trip, e Ending) stateFn {
 
 // nobody ends a trip without a conversation.
 func (s *Station) nobody(t *trip, e Ending) stateFn {
-	if e.Cause != CauseShutdown && e.Cause != CauseCancelled && !t.passed {
+	if e.Cause != CauseShutdown && e.Cause != CauseCancelled && !t.untold && !t.passed {
 		s.notify(NoticeMissed, s.rec.ID, "a visitor pressed "+t.button.title()+" and reached nobody: "+string(e.Cause), false)
 	}
 	s.rest(t.button)
-	return s.finish(e)
+	tone := s.farewell(e)
+	if t.prompt != "" && (tone == ToneNobody || tone == ToneBusy) {
+		tone = t.prompt
+	}
+	return s.leave(e, tone)
 }
 
 // rest notes when a button may call again.

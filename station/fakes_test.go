@@ -15,19 +15,20 @@ import (
 // house is a station with fakes around it that write down, in one list and in
 // order, everything the station asked of them.
 type house struct {
-	t     *testing.T
-	st    *Station
-	mu    sync.Mutex // guards trace and sound
-	trace []string
-	edges chan Edge
-	sound Sound
-	board BoardState
-	calls []*fakeCall
-	relay error // returned by PulseRelay
-	light bool  // state of the switched relay
-	mem   Memory
-	audit []Audit
-	stop  context.CancelFunc
+	t       *testing.T
+	st      *Station
+	mu      sync.Mutex // guards trace and sound
+	trace   []string
+	edges   chan Edge
+	sound   Sound
+	board   BoardState
+	calls   []*fakeCall
+	relay   error    // returned by PulseRelay
+	light   bool     // state of the switched relay
+	colours []Colour // of all that was shown by lamps
+	mem     Memory
+	audit   []Audit
+	stop    context.CancelFunc
 }
 
 func (h *house) wrote(format string, args ...any) {
@@ -95,10 +96,13 @@ func (h *house) setSound(s Sound) {
 	h.sound = s
 }
 
-func (h *house) Edges() <-chan Edge             { return h.edges }
-func (h *house) SetLamp(name string, p Pattern) { h.wrote("lamp %s %s", name, p) }
-func (h *house) State() BoardState              { return h.board }
-func (h *house) RelayOn(string) bool            { return h.light }
+func (h *house) Edges() <-chan Edge { return h.edges }
+func (h *house) SetLamp(name string, p Pattern, c Colour) {
+	h.wrote("lamp %s %s", name, p)
+	h.colours = append(h.colours, c)
+}
+func (h *house) State() BoardState   { return h.board }
+func (h *house) RelayOn(string) bool { return h.light }
 func (h *house) SwitchRelay(name string, on bool) error {
 	h.light = on
 	h.wrote("switch %s %v", name, on)
@@ -106,6 +110,11 @@ func (h *house) SwitchRelay(name string, on bool) error {
 }
 func (h *house) PulseRelay(name string, d time.Duration) error {
 	h.wrote("relay %s %s", name, d)
+	return h.relay
+}
+
+func (h *house) FlashRelay(name string, on, off time.Duration, count int) error {
+	h.wrote("flash %s %s %s %d", name, on, off, count)
 	return h.relay
 }
 
@@ -163,7 +172,7 @@ func furnished(t *testing.T, furnish, tell func(h *house), change ...func(*Confi
 			Lamps:    []LampConfig{{Name: "status", Shows: ShowStatus}},
 			Call:     CallConfig{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second, ExtendKey: '#', Hold: 10 * time.Second},
 			Incoming: IncomingConfig{Delay: time.Second},
-			Door:     DoorConfig{Access: AccessConfig{Key: "5", Relay: "door"}, Pulses: map[string]time.Duration{"door": 3 * time.Second}},
+			Door:     DoorConfig{Access: AccessConfig{Keys: []KeyConfig{doorKey("5")}}, Pulses: map[string]time.Duration{"door": 3 * time.Second}},
 			Ports: Ports{
 				Save:   func(m Memory) { h.mem = m },
 				Audit:  func(a Audit) { h.audit = append(h.audit, a) },
@@ -191,4 +200,9 @@ func furnished(t *testing.T, furnish, tell func(h *house), change ...func(*Confi
 			t.Error("the station did not stop")
 		}
 	})
+}
+
+// doorKey is a key that opens the door, for everybody or some.
+func doorKey(digits string, users ...string) KeyConfig {
+	return KeyConfig{Digits: digits, Parties: users, Action: Action{Do: Release, Relay: "door"}}
 }

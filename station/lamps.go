@@ -6,14 +6,24 @@ import "time"
 type LampConfig struct {
 	Name  string
 	Shows LampRole
+	Looks map[LampState]Look // in place of the usual ones
 }
+
+// Look is how a lamp shows a state.
+type Look struct {
+	Pattern Pattern // "": the usual one
+	Colour  Colour  // zero: the usual one
+}
+
+// Colour is red, green and blue, 0 to 255 each. Lamps of one colour ignore it.
+type Colour struct{ Red, Green, Blue uint8 }
 
 // LampRole is what a lamp is for.
 type LampRole string
 
 // What lamps can show.
 const (
-	ShowStatus LampRole = "status" // everything in one lamp, see statusPattern
+	ShowStatus LampRole = "status" // everything in one lamp, see statusState
 	ShowReady  LampRole = "ready"  // registered: a press will work
 	ShowCall   LampRole = "call"   // fast: pressed; slow: really ringing; on: talking
 	ShowTalk   LampRole = "talk"   // a conversation is up
@@ -24,104 +34,215 @@ const (
 	ShowDND    LampRole = "dnd"    // do-not-disturb is on
 )
 
+// LampState is what a lamp tells at a moment.
+type LampState string
+
+// What lamps tell.
+const (
+	LampDark    LampState = ""        // nothing
+	LampIdle    LampState = "idle"    // ready: a press will work
+	LampCalling LampState = "calling" // pressed, or kept for the registration
+	LampRinging LampState = "ringing" // the far end really rings
+	LampCalled  LampState = "called"  // somebody calls the door
+	LampTalking LampState = "talking" // a conversation is up, the microphone is live
+	LampEnding  LampState = "ending"  // it ends soon
+	LampOpen    LampState = "open"    // the door is released
+	LampFailed  LampState = "failed"  // nobody came: for a few seconds
+	LampFault   LampState = "fault"   // blink code
+	LampOffline LampState = "offline" // not registered
+	LampAlarm   LampState = "alarm"   // a contact, tampering, too many wrong codes
+	LampDND     LampState = "dnd"     // do-not-disturb is on
+)
+
+// LampStates lists all that lamps tell, but nothing.
+func LampStates() []LampState {
+	return []LampState{LampIdle, LampCalling, LampRinging, LampCalled, LampTalking, LampEnding, LampOpen, LampFailed, LampFault, LampOffline, LampAlarm, LampDND}
+}
+
 // facts is what lamps are decided by.
 type facts struct {
 	state      State
 	ringing    bool // the far end really rings
+	ending     bool // the warning before the end of the talk was heard
 	registered bool
-	micLive    bool
 	open       bool
-	code       int // blink code of the gravest fault, 0 for none
+	failed     bool // the visitor reached nobody, just now
+	code       int  // blink code of the gravest fault, 0 for none
 	alarm      bool
 	dnd        bool
 }
 
-// pattern decides what a lamp shows.
-func (r LampRole) pattern(f facts) Pattern {
+// tells decides what a lamp tells.
+func (r LampRole) tells(f facts) LampState {
 	switch r {
 	case ShowStatus:
-		return statusPattern(f)
+		return statusState(f)
 	case ShowReady:
-		return onIf(f.registered)
+		return given(f.registered, LampIdle)
 	case ShowCall:
-		return callPattern(f)
-	case ShowTalk:
-		return onIf(f.state == Talking)
-	case ShowMic:
-		return onIf(f.micLive)
+		if f.failed && f.state == Idle {
+			return LampFailed
+		}
+		return callState(f)
+	case ShowTalk, ShowMic:
+		return given(f.state == Talking, LampTalking)
 	case ShowDoor:
-		return onIf(f.open)
+		return given(f.open, LampOpen)
 	case ShowFault:
-		if f.code > 0 {
-			return Blink(f.code)
-		}
+		return given(f.code > 0, LampFault)
 	case ShowAlarm:
-		if f.alarm {
-			return LampFast
-		}
+		return given(f.alarm, LampAlarm)
 	case ShowDND:
-		return onIf(f.dnd)
+		return given(f.dnd, LampDND)
 	}
-	return LampOff
+	return LampDark
 }
 
-// statusPattern puts everything into one lamp: the call first, then what keeps
-// the door from working, then a sign of life.
-func statusPattern(f facts) Pattern {
+// statusState puts everything into one lamp: what happens at the door, then what keeps
+// it from working, then a sign of life.
+func statusState(f facts) LampState {
 	switch {
-	case f.state != Idle:
-		return callPattern(f)
 	case f.open:
-		return LampOn
+		return LampOpen
+	case f.state != Idle:
+		return callState(f)
+	case f.failed:
+		return LampFailed
 	case f.code > 0:
-		return Blink(f.code)
+		return LampFault
 	case !f.registered:
-		return Blink(FaultRegistration)
+		return LampOffline
 	default:
-		return LampPulse
+		return LampIdle
 	}
 }
 
-func callPattern(f facts) Pattern {
+func callState(f facts) LampState {
 	switch f.state {
 	case Calling:
 		if f.ringing {
-			return LampSlow
+			return LampRinging
 		}
-		return LampFast
+		return LampCalling
 	case Ringing:
-		return LampFast
+		return LampCalled
 	case Talking:
-		return LampOn
+		if f.ending {
+			return LampEnding
+		}
+		return LampTalking
 	default:
-		return LampOff
+		return LampDark
 	}
 }
 
-func onIf(b bool) Pattern {
+func given(b bool, s LampState) LampState {
 	if b {
-		return LampOn
+		return s
 	}
-	return LampOff
+	return LampDark
+}
+
+// usual is the pattern of a state. A lamp that tells one thing only is simply on.
+func (r LampRole) usual(s LampState, f facts) Pattern {
+	switch s {
+	case LampIdle:
+		if r == ShowStatus {
+			return LampPulse
+		}
+	case LampCalling, LampCalled, LampAlarm:
+		return LampFast
+	case LampRinging:
+		return LampSlow
+	case LampEnding:
+		return LampHurry
+	case LampOpen:
+		if r == ShowStatus {
+			return LampWink // the microphone may be live: never dark for long
+		}
+	case LampFailed:
+		return LampDouble
+	case LampFault:
+		return Blink(f.code)
+	case LampOffline:
+		return Blink(FaultRegistration)
+	case LampDark:
+		return LampOff
+	case LampTalking, LampDND:
+	}
+	return LampOn
+}
+
+// colour is the usual colour of a state: green for what is well, red for what is not,
+// yellow and blue for what is on its way, so that no meaning hangs on red and green alone.
+func (s LampState) colour() Colour {
+	switch s {
+	case LampCalling, LampEnding:
+		return Colour{255, 160, 0}
+	case LampRinging, LampCalled:
+		return Colour{0, 64, 255}
+	case LampTalking, LampOpen:
+		return Colour{0, 255, 0}
+	case LampFailed, LampFault, LampOffline, LampAlarm:
+		return Colour{255, 0, 0}
+	case LampDND:
+		return Colour{160, 0, 255}
+	default:
+		return Colour{255, 255, 255}
+	}
+}
+
+// showsMic reports whether a lamp of this role is lit while the microphone is live.
+func (r LampRole) showsMic() bool {
+	return r == ShowStatus || r == ShowCall || r == ShowTalk || r == ShowMic
+}
+
+// shown is what a lamp was last told to show.
+type shown struct {
+	pattern Pattern
+	colour  Colour
+}
+
+// look is how a lamp shows what it tells.
+func (l *LampConfig) look(f facts) shown {
+	state := l.Shows.tells(f)
+	out := shown{l.Shows.usual(state, f), state.colour()}
+	look, ok := l.Looks[state]
+	switch {
+	case !ok:
+	case look.Pattern == LampCode:
+		out.pattern = Blink(max(f.code, 1))
+	case look.Pattern != "":
+		out.pattern = look.Pattern
+	}
+	if look.Colour != (Colour{}) {
+		out.colour = look.Colour
+	}
+	if f.state == Talking && l.Shows.showsMic() && out.pattern == LampOff {
+		out.pattern = LampOn // whoever stands there must see that the microphone is live
+	}
+	return out
 }
 
 // showLamps brings every lamp up to date, touching only those that change.
 func (s *Station) showLamps() {
+	now := time.Now()
 	f := facts{
 		state:      s.state,
 		ringing:    s.rec != nil && (!s.rec.Ringing.IsZero() || !s.rec.Early.IsZero()),
+		ending:     s.ending,
 		registered: s.reg.State == RegRegistered,
-		micLive:    s.state == Talking,
-		open:       time.Now().Before(s.doorOpenUntil()),
+		open:       now.Before(s.doorOpenUntil()),
+		failed:     now.Before(s.failedUntil),
 		code:       s.faults.code(),
 		alarm:      s.faults.alarm(),
 		dnd:        s.access.mem.DoNotDisturb,
 	}
-	for _, l := range s.cfg.Lamps {
-		p := l.Shows.pattern(f)
-		if s.lamps[l.Name] != p {
+	for i := range s.cfg.Lamps {
+		l := &s.cfg.Lamps[i]
+		if p := l.look(f); s.lamps[l.Name] != p {
 			s.lamps[l.Name] = p
-			s.board.SetLamp(l.Name, p)
+			s.board.SetLamp(l.Name, p.pattern, p.colour)
 		}
 	}
 }

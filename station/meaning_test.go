@@ -28,9 +28,9 @@ func TestLatePress(t *testing.T) {
 		late, hold time.Duration
 		want       []string
 	}{
-		{"bell", 10 * time.Second, 10 * time.Second, []string{"play ringback", "dial 1001"}},
+		{"bell", 10 * time.Second, 10 * time.Second, []string{"play calling", "dial 1001"}},
 		{"bell", 11 * time.Second, 10 * time.Second, nil},
-		{"bell", 1500 * time.Millisecond, 0, []string{"play ringback", "dial 1001"}},
+		{"bell", 1500 * time.Millisecond, 0, []string{"play calling", "dial 1001"}},
 		{"bell", 3 * time.Second, 0, nil},
 		{"exit", 9 * time.Second, 10 * time.Second, []string{"relay door 3s", "play open"}},
 		{"exit", time.Minute, 10 * time.Second, nil},
@@ -53,7 +53,7 @@ func TestLatePressKeepsItsLength(t *testing.T) {
 		h.edge("bell", true, 5*time.Second)
 		h.expect()
 		h.edge("bell", false, 4500*time.Millisecond)
-		h.expect("play ringback", "dial 1001")
+		h.expect("play calling", "dial 1001")
 		if at := h.snap().Call.Pressed; time.Since(at) != 5*time.Second {
 			t.Errorf("pressed %v ago", time.Since(at))
 		}
@@ -61,7 +61,7 @@ func TestLatePressKeepsItsLength(t *testing.T) {
 	story(t, func(h *house) {
 		h.edge("bell", true, 5*time.Second)
 		h.edge("bell", false, 3*time.Second)
-		h.expect()
+		h.expect("play dnd")
 		if !h.snap().Door.DoNotDisturb {
 			t.Error("a long press was taken for a short one")
 		}
@@ -106,11 +106,14 @@ func TestDisturbButton(t *testing.T) {
 		h.press("bell")
 		h.forget()
 		h.press("bell") // a user without a list is not disturbed either
-		h.expect("notify missed  over=false", "silence", "play nobody")
+		h.expect("notify missed  over=false", "silence", "play dnd")
+		if e := h.snap().Calls[0].Ending; e.Cause != CauseDisturb {
+			t.Errorf("ending %+v", e)
+		}
 		h.press("quiet")
-		h.expect("lamp quiet off")
+		h.expect("play end", "lamp quiet off")
 		h.press("bell")
-		h.expect("play ringback", "dial 1001")
+		h.expect("play calling", "dial 1001")
 	}, quiet)
 }
 

@@ -98,7 +98,8 @@ type Tone string
 
 // The tones of the door.
 const (
-	ToneRingback   Tone = "ringback"   // we are ringing somebody: repeats
+	ToneCalling    Tone = "calling"    // pressed, and somebody is being called: repeats
+	ToneRingback   Tone = "ringback"   // the far end really rings: repeats
 	ToneBusy       Tone = "busy"       // the far end is busy: ends by itself
 	ToneCongestion Tone = "congestion" // the call failed: ends by itself
 	ToneIncoming   Tone = "incoming"   // somebody calls the door: repeats
@@ -108,17 +109,25 @@ const (
 	ToneOpen       Tone = "open"       // the door is open: once
 	ToneWarning    Tone = "warning"    // talk time ends soon: once
 	ToneEnd        Tone = "end"        // the call is over: once
+	ToneError      Tone = "error"      // no registration: ends by itself
+	ToneDisturb    Tone = "dnd"        // do-not-disturb is on: ends by itself
+	ToneLocked     Tone = "locked"     // keypad locked, or relays blocked: ends by itself
+	ToneAlarm      Tone = "alarm"      // a contact: repeats
 )
 
 // Board is the door's buttons, lamps and relays. No method blocks.
 type Board interface {
 	// Edges delivers debounced changes of inputs, oldest first.
 	Edges() <-chan Edge
-	// SetLamp shows a pattern; a lamp that does not exist is ignored.
-	SetLamp(name string, p Pattern)
+	// SetLamp shows a pattern, in a colour if the lamp has any; a lamp that does not
+	// exist is ignored.
+	SetLamp(name string, p Pattern, c Colour)
 	// PulseRelay energises a relay for d, then releases it, whatever becomes of the
 	// caller. A running pulse is extended, never shortened. d = 0 releases at once.
 	PulseRelay(name string, d time.Duration) error
+	// FlashRelay gives count pulses of length on, off apart, and then releases the relay,
+	// whatever becomes of the caller. A pulse or a switch of the relay ends it.
+	FlashRelay(name string, on, off time.Duration, count int) error
 	// SwitchRelay switches a relay until further notice: for lights, not for doors.
 	SwitchRelay(name string, on bool) error
 	// RelayOn reports whether a relay is energised.
@@ -139,11 +148,15 @@ type Pattern string
 
 // Lamp patterns. "blink2" and so on show a fault code: so many flashes, a pause.
 const (
-	LampOff   Pattern = "off"
-	LampOn    Pattern = "on"
-	LampSlow  Pattern = "slow"  // 0.5 s on, 0.5 s off
-	LampFast  Pattern = "fast"  // 0.1 s on, 0.1 s off
-	LampPulse Pattern = "pulse" // a short flash every 2 s
+	LampOff    Pattern = "off"
+	LampOn     Pattern = "on"
+	LampSlow   Pattern = "slow"   // 0.5 s on, 0.5 s off
+	LampFast   Pattern = "fast"   // 0.1 s on, 0.1 s off
+	LampPulse  Pattern = "pulse"  // a short flash every 2 s
+	LampWink   Pattern = "wink"   // light with a short gap every 0.5 s
+	LampHurry  Pattern = "hurry"  // light with a short gap every 0.3 s
+	LampDouble Pattern = "double" // two short flashes each second
+	LampCode   Pattern = "code"   // of a [Look] only: the blink code of the gravest fault
 )
 
 // Blink is the pattern of a fault code: n flashes (1 to 9), then a pause.

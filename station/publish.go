@@ -68,10 +68,10 @@ func meanings(cfg *Config) (out []Button) {
 func (s *Station) doorState(now time.Time) DoorState {
 	d := DoorState{DoNotDisturb: s.access.mem.DoNotDisturb}
 	if t := s.access.mem.LockedUntil; now.Before(t) {
-		d.LockedUntil = t
+		d.LockedUntil = asSeen(t, now)
 	}
 	if t := s.access.mem.TamperUntil; now.Before(t) {
-		d.BlockedUntil = t
+		d.BlockedUntil = asSeen(t, now)
 	}
 	return d
 }

@@ -142,15 +142,21 @@ type Input struct {
 	Glitches uint64 `json:"glitches"` // changes too short to count that came to nothing
 	Bounces  uint64 `json:"bounces"`  // changes too short to count beside one that counted
 	Stuck    bool   `json:"stuck"`    // active for longer than a person presses
+	Widths   Widths `json:"widths"`   // how long the line was active, before debouncing: pulses by length
 	Error    string `json:"error,omitempty"`
 	Remedy   string `json:"remedy,omitempty"`
 }
+
+// Widths counts pulses below 1, 3, 10, 30, 100, 300, 1000 and 3000 ms, and longer ones:
+// the fingerprint of a bouncing contact or of interference.
+type Widths [9]uint64
 
 // Lamp is one lamp.
 type Lamp struct {
 	Name    string  `json:"name"`
 	Pattern Pattern `json:"pattern"`
-	On      bool    `json:"on"` // at this moment of its pattern
+	On      bool    `json:"on"`               // at this moment of its pattern
+	Colour  string  `json:"colour,omitempty"` // "#00ff00", of a lamp that has colours
 	Error   string  `json:"error,omitempty"`
 	Remedy  string  `json:"remedy,omitempty"`
 }
@@ -175,7 +181,7 @@ type DoorState struct {
 type Button struct {
 	Input       string `json:"input"`
 	Label       string `json:"label"`
-	Does        string `json:"does"`             // a short press without a call: "call", "open", "toggle", "answer", "dnd", "none"
+	Does        string `json:"does"`             // a short press without a call: "call", "open", "toggle", "flash", "on", "off", "answer", "dnd", "none"
 	Target      string `json:"target,omitempty"` // whom it calls
 	TargetLabel string `json:"targetLabel,omitempty"`
 	Relay       string `json:"relay,omitempty"` // what it opens or toggles
@@ -268,6 +274,7 @@ const (
 	CauseShutdown     Cause = "shutting down"
 	CauseElsewhere    Cause = "answered elsewhere"
 	CauseNobody       Cause = "nobody available" // no step of the target is due
+	CauseDisturb      Cause = "do not disturb"   // and no fallback
 	CauseOpened       Cause = "door opened"      // hung up a while after
 	CauseCodes        Cause = "too many wrong codes"
 	CauseTransferred  Cause = "passed on" // to somebody else, by the far end

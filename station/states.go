@@ -47,6 +47,7 @@ func (s *Station) calling(ctx context.Context, call Call, t *trip, ring time.Dur
 		case offered:
 			s.busy(o.call)
 		case happened:
+			rang := !s.rec.Ringing.IsZero()
 			s.note(s.rec, o.event)
 			switch o.event.Kind {
 			case Ended:
@@ -55,6 +56,10 @@ func (s *Station) calling(ctx context.Context, call Call, t *trip, ring time.Dur
 				}
 				s.voice.Close()
 				return s.failed(t, o.event.Ending)
+			case FarRinging:
+				if !rang && s.rec.Heard.IsZero() {
+					s.voice.Play(ToneRingback)
+				}
 			case Transferred:
 				s.passOn(o.event.Call)
 			case EarlyMedia:
@@ -144,7 +149,7 @@ func (s *Station) ringing(ctx context.Context, call Call, auto bool) stateFn {
 // began it, if one did.
 func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateFn {
 	defer s.rest(b)
-	s.state = Talking
+	s.state, s.ending = Talking, false
 	s.access.begin(s.rec.PassedBy != "")
 	s.voice.Silence()
 	s.voice.Open(call, Talk)
@@ -168,6 +173,7 @@ func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateF
 			switch o.due {
 			case limits.warning:
 				limits.warning.at = time.Time{}
+				s.ending = true
 				s.voice.Play(ToneWarning)
 			case limits.end:
 				return s.end(call, CauseTalkLimit)
@@ -227,6 +233,7 @@ func newTalkLimits(c CallConfig, now time.Time) talkLimits {
 }
 
 func (s *Station) extend(call Call) talkLimits {
+	s.ending = false
 	s.log.Info("talk time extended", "call", call.ID(), "by", s.cfg.Call.TalkTime)
 	s.voice.Play(ToneConnected)
 	return newTalkLimits(s.cfg.Call, time.Now())
@@ -259,16 +266,32 @@ func (s *Station) over(ev CallEvent) stateFn {
 }
 
 // finish records the call and says good-bye to the visitor.
-func (s *Station) finish(e Ending) stateFn {
+func (s *Station) finish(e Ending) stateFn { return s.leave(e, s.farewell(e)) }
+
+// leave records the call; the visitor hears the tone, and sees if nobody came.
+func (s *Station) leave(e Ending, t Tone) stateFn {
 	s.record(e)
 	s.voice.Silence()
-	if t := s.farewell(e); t != "" {
-		s.voice.Play(t)
+	if t != "" {
+		s.bye(t)
 	}
 	if e.Cause == CauseShutdown {
 		return nil
 	}
 	return s.idle
+}
+
+// failedFor is how long a lamp shows that the visitor reached nobody, and how long
+// alarms keep quiet after a call, so that its last tone is heard.
+const failedFor = 5 * time.Second
+
+// bye plays the last tone of a call, or of an attempt at one.
+func (s *Station) bye(t Tone) {
+	s.quietUntil = time.Now().Add(failedFor)
+	if t != ToneEnd {
+		s.failedUntil = s.quietUntil
+	}
+	s.voice.Play(t)
 }
 
 // farewell is what the visitor hears at the end of a call.
@@ -283,6 +306,15 @@ func (s *Station) farewell(e Ending) Tone {
 		return ToneEnd
 	case CauseBusy:
 		return ToneBusy
+	case CauseDisturb:
+		return ToneDisturb
+	case CauseOffline:
+		return ToneError
+	case CauseCodes:
+		if time.Now().Before(s.access.mem.LockedUntil) {
+			return ToneLocked
+		}
+		return ToneCongestion
 	case CauseNoAnswer, CauseRefused, CauseNobody, CauseNotReachable:
 		return ToneNobody
 	default:

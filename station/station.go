@@ -3,7 +3,6 @@ package station
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -25,24 +24,29 @@ type Station struct {
 	pub      atomic.Pointer[publication]
 
 	// Below: owned by the goroutine in Run.
-	seq      uint64
-	started  time.Time
-	state    State
-	reg      Registration
-	rec      *Record  // of the running call
-	passing  *passing // call that is to take its place
-	chosen   bool     // the door chose the far end of the running call itself, and trusts it to open
-	calls    []Record
-	faults   faultSet
-	buttons  buttons
-	meanings []Button // of the buttons, for every snapshot
-	contacts contacts
-	access   *access
-	rested   map[string]time.Time // when each button may call again
-	lamps    map[string]Pattern   // last pattern shown per lamp
-	open     map[string]time.Time // end of the last pulse per relay
-	tick     *time.Ticker
-	alarm    *time.Timer // of the nearest deadline
+	seq         uint64
+	started     time.Time
+	state       State
+	reg         Registration
+	rec         *Record  // of the running call
+	passing     *passing // call that is to take its place
+	chosen      bool     // the door chose the far end of the running call itself, and trusts it to open
+	calls       []Record
+	faults      faultSet
+	buttons     buttons
+	meanings    []Button // of the buttons, for every snapshot
+	contacts    contacts
+	access      *access
+	rested      map[string]time.Time // when each button may call again
+	lamps       map[string]shown     // what each lamp shows
+	ending      bool                 // the talk ends soon, and the visitor was told
+	failedUntil time.Time            // lamps show until then that the visitor reached nobody
+	quietUntil  time.Time            // alarms are silent until then
+	sounding    bool                 // the alarm tone was the last that was played
+	savedAt     time.Time            // of the memory
+	open        map[string]time.Time // end of the last pulse per relay
+	tick        *time.Ticker
+	alarm       *time.Timer // of the nearest deadline
 }
 
 // New makes a station; nothing happens before [Station.Run].
@@ -70,9 +74,9 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		buttons:  newButtons(cfg.Buttons),
 		meanings: meanings(&cfg),
 		contacts: newContacts(cfg.Contacts),
-		access:   newAccess(cfg.Door.Access, cfg.Memory, cfg.Ports.ClockKnown),
+		access:   newAccess(cfg.Door.Access, cfg.Memory.rebased(now, cfg.Ports.ClockKnown()), cfg.Ports.ClockKnown),
 		rested:   map[string]time.Time{},
-		lamps:    map[string]Pattern{},
+		lamps:    map[string]shown{},
 		open:     map[string]time.Time{},
 	}
 	s.access.clamp(now, cfg.Door.TamperBlock)
@@ -146,10 +150,9 @@ func (s *Station) registered(r Registration) {
 
 // save keeps what must survive a restart.
 func (s *Station) save() {
+	s.savedAt = time.Now()
 	if s.cfg.Ports.Save != nil {
-		m := s.access.mem
-		m.Wrong, m.Used = slices.Clone(m.Wrong), slices.Clone(m.Used)
-		s.cfg.Ports.Save(m)
+		s.cfg.Ports.Save(s.access.mem.stamped(s.savedAt))
 	}
 }
 
@@ -164,7 +167,7 @@ func (s *Station) stop() {
 	s.state = Stopped
 	s.voice.Silence()
 	for _, l := range s.cfg.Lamps {
-		s.board.SetLamp(l.Name, LampOff)
+		s.board.SetLamp(l.Name, LampOff, Colour{})
 	}
 	s.publish(time.Now(), s.voice.Sound(), s.board.State())
 }

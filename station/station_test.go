@@ -14,12 +14,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestPressRingTalkHangUp(t *testing.T) {
 	story(t, func(h *house) {
 		h.press("bell")
-		h.expect("lamp status fast", "play ringback", "dial 1001")
+		h.expect("lamp status fast", "play calling", "dial 1001")
 
 		c := h.last()
 		c.happens(Sent)
 		c.happens(FarRinging)
-		h.expect("lamp status slow")
+		h.expect("play ringback", "lamp status slow")
 
 		time.Sleep(4 * time.Second)
 		c.happens(Answered)
@@ -55,14 +55,14 @@ func TestEndings(t *testing.T) {
 		by    Party
 	}{
 		"press before the answer cancels": {[]step{press}, []string{"microphone off", "c1 end cancelled", "silence", "play end", "lamp status pulse"}, CauseCancelled, ByDoor},
-		"busy":                            {[]step{ended(CauseBusy, ByPeer)}, []string{"microphone off", "notify missed c1 over=false", "silence", "play busy", "lamp status pulse"}, CauseBusy, ByPeer},
-		"refused":                         {[]step{ended(CauseRefused, ByPeer)}, []string{"microphone off", "notify missed c1 over=false", "silence", "play nobody", "lamp status pulse"}, CauseRefused, ByPeer},
-		"does not exist":                  {[]step{ended(CauseNotFound, ByPeer)}, []string{"microphone off", "notify missed c1 over=false", "silence", "play congestion", "lamp status pulse"}, CauseNotFound, ByPeer},
-		"no answer":                       {[]step{sleep(30 * time.Second)}, []string{"microphone off", "c1 end no answer", "notify missed c1 over=false", "silence", "play nobody", "lamp status pulse"}, CauseNoAnswer, ByDoor},
+		"busy":                            {[]step{ended(CauseBusy, ByPeer)}, []string{"microphone off", "notify missed c1 over=false", "silence", "play busy", "lamp status double"}, CauseBusy, ByPeer},
+		"refused":                         {[]step{ended(CauseRefused, ByPeer)}, []string{"microphone off", "notify missed c1 over=false", "silence", "play nobody", "lamp status double"}, CauseRefused, ByPeer},
+		"does not exist":                  {[]step{ended(CauseNotFound, ByPeer)}, []string{"microphone off", "notify missed c1 over=false", "silence", "play congestion", "lamp status double"}, CauseNotFound, ByPeer},
+		"no answer":                       {[]step{sleep(30 * time.Second)}, []string{"microphone off", "c1 end no answer", "notify missed c1 over=false", "silence", "play nobody", "lamp status double"}, CauseNoAnswer, ByDoor},
 		"remote hang-up":                  {[]step{answered, ended(CauseHangup, ByPeer)}, []string{"microphone off", "silence", "play end", "lamp status pulse"}, CauseHangup, ByPeer},
 		"talk limit": {[]step{answered, sleep(2 * time.Minute)},
-			[]string{"play warning", "microphone off", "c1 end talk time over", "silence", "play end", "lamp status pulse"}, CauseTalkLimit, ByDoor},
-		"audio lost": {[]step{answered, ended(CauseMediaLost, ByNet)}, []string{"microphone off", "silence", "play congestion", "lamp status pulse"}, CauseMediaLost, ByNet},
+			[]string{"play warning", "lamp status hurry", "microphone off", "c1 end talk time over", "silence", "play end", "lamp status pulse"}, CauseTalkLimit, ByDoor},
+		"audio lost": {[]step{answered, ended(CauseMediaLost, ByNet)}, []string{"microphone off", "silence", "play congestion", "lamp status double"}, CauseMediaLost, ByNet},
 		"SIGTERM":    {[]step{answered, func(h *house) { h.stop() }}, []string{"microphone off", "c1 end shutting down", "silence", "silence", "lamp status off"}, CauseShutdown, ByDoor},
 	}
 	for name, tt := range tests {
@@ -198,7 +198,10 @@ func TestDoorKey(t *testing.T) {
 				h.last().digits(tt.digits)
 				h.expect(tt.want...)
 			}, func(c *Config) {
-				c.Door.Access.Key = tt.key
+				c.Door.Access.Keys = nil
+				if tt.key != "" {
+					c.Door.Access.Keys = []KeyConfig{doorKey(tt.key)}
+				}
 				c.Incoming.Auto = []string{"1002"}
 				c.Door.Access.Callers = []string{"1002"}
 				c.Incoming.Delay = time.Hour
@@ -314,7 +317,7 @@ func TestCommands(t *testing.T) {
 		if err := h.st.Do(ctx, Command{Kind: CommandPress, Button: "bell"}); err != nil {
 			t.Fatal(err)
 		}
-		h.expect("lamp status fast", "play ringback", "dial 1001")
+		h.expect("lamp status fast", "play calling", "dial 1001")
 		if err := h.st.Do(ctx, Command{Kind: CommandHangup}); err != nil {
 			t.Fatal(err)
 		}
@@ -332,7 +335,7 @@ func TestCallThatForgetsToEnd(t *testing.T) {
 		h.press("bell")
 		h.forget()
 		close(h.last().events)
-		h.expect("microphone off", "notify missed c1 over=false", "silence", "play congestion", "lamp status pulse")
+		h.expect("microphone off", "notify missed c1 over=false", "silence", "play congestion", "lamp status double")
 	})
 }
 

@@ -115,7 +115,11 @@ func (s *Station) follow(e Ending, b ButtonConfig) stateFn {
 	s.record(e)
 	s.rec, s.chosen, s.state = p.rec, false, Calling
 	s.showLamps()
-	s.voice.Play(ToneRingback)
+	if p.rec.Ringing.IsZero() && p.rec.Early.IsZero() {
+		s.voice.Play(ToneCalling)
+	} else {
+		s.voice.Play(ToneRingback)
+	}
 	if p.early {
 		s.voice.Open(p.call, Listen)
 	}

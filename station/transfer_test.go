@@ -34,20 +34,21 @@ func TestPassedOn(t *testing.T) {
 				h.t.Errorf("%s %+v", s.State, s.Call)
 			}
 			old.digits("5") // it can still open
-			h.expect("relay door 3s", "play open")
+			h.expect("relay door 3s", "play open", "lamp status wink")
 			time.Sleep(4 * time.Second) // it is shut again
+			h.expect("lamp status on")
 			next.happens(Answered)
 			h.expect("microphone off", "c1 end passed on", "silence", "open c2 2", "play connected")
 		},
 		"blind: the first call ends at once": func(h *house, old *fakeCall) {
 			next := old.passes("1002", false)
 			old.ends(Ending{Cause: CauseHangup, By: ByPeer})
-			h.expect("microphone off", "lamp status fast", "play ringback")
+			h.expect("microphone off", "lamp status fast", "play calling")
 			if s := h.snap(); s.State != Calling || s.Call.PassedBy != "1001" || s.Call.Peer.User != "1002" {
 				h.t.Errorf("%s %+v", s.State, s.Call)
 			}
 			next.happens(FarRinging)
-			h.expect("lamp status slow")
+			h.expect("play ringback", "lamp status slow")
 			next.happens(Answered)
 			h.expect("silence", "open c2 2", "play connected", "lamp status on")
 		},
@@ -92,7 +93,7 @@ func TestNotPassedOn(t *testing.T) {
 			old.passes("1002", false).ends(Ending{Cause: CauseBusy, By: ByPeer})
 			h.expect()
 			old.digits("5")
-			h.expect("relay door 3s", "play open")
+			h.expect("relay door 3s", "play open", "lamp status wink")
 			old.passes("1003", false).happens(Answered) // another try
 			h.expect("microphone off", "c1 end passed on", "silence", "open c3 2", "play connected")
 		})
@@ -114,7 +115,7 @@ func TestNotPassedOn(t *testing.T) {
 			old.ends(Ending{Cause: CauseHangup, By: ByPeer})
 			h.forget()
 			next.ends(Ending{Cause: CauseBusy, By: ByPeer})
-			h.expect("microphone off", "silence", "play busy", "lamp status pulse")
+			h.expect("microphone off", "silence", "play busy", "lamp status double")
 		})
 	})
 	t.Run("one at a time", func(t *testing.T) {
@@ -159,7 +160,7 @@ func TestPassedOnBeforeTheAnswer(t *testing.T) {
 // door when they call it may do so when they are passed on to it.
 func TestRightsAfterTransfer(t *testing.T) {
 	codes := func(c *Config) {
-		c.Door.Access = AccessConfig{Relay: "door", Callers: []string{"1002"}, PerCall: 3,
+		c.Door.Access = AccessConfig{Callers: []string{"1002"}, PerCall: 3,
 			Codes: []CodeConfig{{Name: "anna", Digits: "4711", Relay: "door"}}}
 	}
 	story(t, func(h *house) {
@@ -170,7 +171,7 @@ func TestRightsAfterTransfer(t *testing.T) {
 		next.happens(Answered)
 		h.forget()
 		next.digits("0000")
-		h.expect("play congestion", "microphone off", "c2 end too many wrong codes", "silence", "play congestion", "lamp status pulse")
+		h.expect("play congestion", "microphone off", "c2 end too many wrong codes", "silence", "play congestion", "lamp status double")
 	}, codes)
 	story(t, func(h *house) {
 		old := h.talking()
@@ -182,6 +183,6 @@ func TestRightsAfterTransfer(t *testing.T) {
 		h.expect()
 		time.Sleep(6 * time.Second)
 		next.digits("4711")
-		h.expect("relay door 3s", "play open")
+		h.expect("relay door 3s", "play open", "lamp status wink")
 	}, codes)
 }

@@ -93,6 +93,8 @@ func (s *Station) due(now time.Time, dues []deadline) (occurrence, bool) {
 	for _, n := range s.contacts.due(now) {
 		s.raise(n)
 	}
+	s.sound(now)
+	s.keep(now)
 	for _, d := range dues {
 		if !d.at.IsZero() && !now.Before(d.at) {
 			return occurrence{kind: elapsed, due: d}, true
@@ -103,7 +105,8 @@ func (s *Station) due(now time.Time, dues []deadline) (occurrence, bool) {
 
 // nearest is the next moment at which anything comes due.
 func (s *Station) nearest(dues []deadline) time.Time {
-	next := time.Now().Add(time.Hour)
+	now := time.Now()
+	next := now.Add(time.Hour)
 	sooner := func(t time.Time) {
 		if !t.IsZero() && t.Before(next) {
 			next = t
@@ -114,6 +117,11 @@ func (s *Station) nearest(dues []deadline) time.Time {
 	}
 	sooner(s.buttons.next())
 	sooner(s.contacts.next())
+	for _, t := range []time.Time{s.failedUntil, s.quietUntil, s.contacts.soundUntil()} {
+		if t.After(now) {
+			sooner(t)
+		}
+	}
 	return next
 }
 
@@ -152,18 +160,28 @@ func (s *Station) act(p press) (occurrence, bool) {
 	switch p.action.Do {
 	case Nothing:
 		return occurrence{}, false
-	case Release:
-		s.release(p.action.Relay, Audit{User: p.button.Input, How: "button"})
-		return occurrence{}, false
-	case Toggle:
-		s.toggle(p.action.Relay, p.button.Input)
+	case Release, Flash, Toggle, SwitchOn, SwitchOff:
+		s.relay(p.action, Audit{User: p.button.Input, How: "button"})
 		return occurrence{}, false
 	case Disturb:
-		s.access.mem.DoNotDisturb = !s.access.mem.DoNotDisturb
-		s.log.Info("do not disturb", "on", s.access.mem.DoNotDisturb, "button", p.button.Input)
-		s.save()
+		s.disturb()
 		return occurrence{}, false
 	default:
 		return occurrence{kind: pressed, press: p}, true
+	}
+}
+
+// disturb switches do-not-disturb over. In a call the tones are those of the call.
+func (s *Station) disturb() {
+	on := !s.access.mem.DoNotDisturb
+	s.access.mem.DoNotDisturb = on
+	s.log.Info("do not disturb", "on", on)
+	s.save()
+	switch {
+	case s.state != Idle:
+	case on:
+		s.say(ToneDisturb)
+	default:
+		s.say(ToneEnd)
 	}
 }

@@ -38,8 +38,8 @@ type relayView struct {
 }
 
 type inputView struct {
-	Name, Label, Does, State, Presses, Glitches, Error string
-	Active, Noisy, Alarm                               bool
+	Name, Label, Does, State, Presses, Glitches, Pulses, Error string
+	Active, Noisy, Alarm                                       bool
 }
 
 func newPanelView(snap *station.Snapshot, now time.Time, press bool) panelView {
@@ -66,6 +66,9 @@ func newPanelView(snap *station.Snapshot, now time.Time, press bool) panelView {
 	}
 	for _, l := range b.Lamps {
 		class, words := patternWords(l.Pattern)
+		if l.Colour != "" && class != "off" {
+			words += ", " + clean(l.Colour, maxName)
+		}
 		v.Lamps = append(v.Lamps, lampView{
 			Name: clean(l.Name, maxName), Class: class, Words: words, Error: sentence(l.Error),
 		})
@@ -99,7 +102,7 @@ func newInputViews(snap *station.Snapshot) []inputView {
 		v := inputView{
 			Name: clean(in.Name, maxName), Label: label, Does: orElse(does, none),
 			State: "at rest", Active: in.Active,
-			Presses: count(in.Presses), Glitches: count(in.Glitches), Error: sentence(in.Error),
+			Presses: count(in.Presses), Glitches: count(in.Glitches), Pulses: pulses(in.Widths), Error: sentence(in.Error),
 			// More rejected edges than presses: cable, contact or debounce time want a look.
 			Noisy: in.Glitches > 10 && in.Glitches > in.Presses,
 		}
@@ -118,6 +121,25 @@ func newInputViews(snap *station.Snapshot) []inputView {
 	return views
 }
 
+// pulses tells how many pulses of an input had which length; "" before the first.
+func pulses(w station.Widths) string {
+	limits := [...]string{"1", "3", "10", "30", "100", "300", "1000", "3000"}
+	var parts []string
+	for i, n := range w {
+		switch {
+		case n == 0:
+		case i < len(limits):
+			parts = append(parts, "<"+limits[i]+": "+count(n))
+		default:
+			parts = append(parts, "longer: "+count(n))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "ms " + strings.Join(parts, ", ")
+}
+
 // meaning finds what pressing an input does.
 func meaning(buttons []station.Button, input string) (label, does string) {
 	for _, b := range buttons {
@@ -130,6 +152,12 @@ func meaning(buttons []station.Button, input string) (label, does string) {
 			does = "opens " + relay
 		case b.Does == "toggle" && relay != "":
 			does = "switches " + relay
+		case b.Does == "flash" && relay != "":
+			does = "flashes " + relay
+		case b.Does == "on" && relay != "":
+			does = "switches " + relay + " on"
+		case b.Does == "off" && relay != "":
+			does = "switches " + relay + " off"
 		case b.Does == "answer":
 			does = "answers"
 		case b.Does == "dnd":
@@ -212,6 +240,12 @@ func patternWords(p station.Pattern) (class, words string) {
 		return "fast", "blinks fast"
 	case station.LampPulse:
 		return "pulse", "short flashes"
+	case station.LampWink:
+		return "wink", "on with short gaps"
+	case station.LampHurry:
+		return "hurry", "on with many gaps"
+	case station.LampDouble:
+		return "double", "double flashes"
 	}
 	if n, ok := strings.CutPrefix(string(p), "blink"); ok && len(n) == 1 && n[0] >= '1' && n[0] <= '9' {
 		return "blink" + n, "fault code " + n

@@ -58,7 +58,7 @@ func endingTone(r station.Record) tone {
 	case station.CauseHangup, station.CauseTalkLimit, station.CauseOpened, station.CauseTransferred:
 		return good
 	case station.CauseCancelled, station.CauseBusy, station.CauseNoAnswer, station.CauseElsewhere,
-		station.CauseNobody, station.CauseShutdown, station.CauseRefused:
+		station.CauseNobody, station.CauseDisturb, station.CauseShutdown, station.CauseRefused:
 		return calm
 	}
 	return bad

@@ -139,6 +139,16 @@ func toneWords(t station.Tone) string {
 	switch t {
 	case "":
 		return ""
+	case station.ToneCalling:
+		return "“calling”"
+	case station.ToneError:
+		return "“no connection”"
+	case station.ToneDisturb:
+		return "“please do not disturb”"
+	case station.ToneLocked:
+		return "“locked”"
+	case station.ToneAlarm:
+		return "the alarm"
 	case station.ToneRingback:
 		return "ringback"
 	case station.ToneBusy:

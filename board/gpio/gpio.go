@@ -13,11 +13,11 @@ package gpio
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"time"
 
 	"intercomd/board"
-	"intercomd/board/pwm"
 )
 
 // Pull is the bias of an input.
@@ -62,10 +62,11 @@ type Lamp struct {
 	Line      Line
 	RGB       []Line // red, green, blue in place of Line
 	ActiveLow bool
-	OpenDrain bool          // let the line float instead of driving it high
-	SoftPWM   bool          // see [board.LampConfig]
-	PWM       []pwm.Channel // of Line, or of each of RGB; used where the kernel offers them
-	PWMRoot   string        // "" is that of the kernel; for tests
+	OpenDrain bool // let the line float instead of driving it high
+	SoftPWM   bool // see [board.LampConfig]
+	// PWM, of Line or of each of RGB, opens hardware PWM. Where it reports
+	// [fs.ErrNotExist] the line is used.
+	PWM []func() (board.Output, error)
 }
 
 // Relay is a relay.
@@ -119,14 +120,12 @@ func open(ctx context.Context, cfg Config, h host) *board.Engine {
 
 // lampConfig is a lamp on hardware PWM where there is some, else on its lines.
 func lampConfig(h host, l Lamp, chips []string) board.LampConfig {
-	root := l.PWMRoot
-	if root == "" {
-		root = pwm.Root
-	}
 	one := func(ln Line, i int) func() (board.Output, error) {
 		return func() (board.Output, error) {
-			if i < len(l.PWM) && l.PWM[i].There(root) {
-				return pwm.Open(root, l.PWM[i], l.ActiveLow)
+			if i < len(l.PWM) {
+				if out, err := l.PWM[i](); !errors.Is(err, fs.ErrNotExist) {
+					return out, err
+				}
 			}
 			return openOutput(h, ln, chips, l.ActiveLow, l.OpenDrain)
 		}

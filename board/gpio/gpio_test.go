@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -17,7 +18,6 @@ import (
 	"periph.io/x/host/v3/gpioioctl"
 
 	"intercomd/board"
-	"intercomd/board/pwm"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -527,28 +527,24 @@ func FuzzQueue(f *testing.F) {
 
 // A lamp uses hardware PWM where the kernel offers it, and its line elsewhere.
 func TestLampOnHardwarePWM(t *testing.T) {
-	root := t.TempDir()
-	dir := root + "/pwmchip0/pwm0"
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"duty_cycle", "period", "enable"} {
-		if err := os.WriteFile(dir+"/"+name, nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
 	b := newBench()
-	brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Lamps: []Lamp{{Name: "ring", PWMRoot: root,
-		RGB: []Line{{Offset: 5}, {Offset: 6}, {Offset: 7}},
-		PWM: []pwm.Channel{{Chip: "pwmchip0"}, {Chip: "pwmchip9"}, {Chip: "pwmchip9", Number: 1}}}}}, b.host)
+	hard := &fakePin{}
+	offered := func() (board.Output, error) { return &output{driver: handle{hard}, pin: handle{hard}}, nil }
+	missing := func() (board.Output, error) { return nil, &board.FaultError{Err: fs.ErrNotExist} }
+	broken := func() (board.Output, error) {
+		return nil, &board.FaultError{Text: "no permission", Err: fs.ErrPermission}
+	}
+	brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Lamps: []Lamp{{Name: "ring",
+		RGB: []Line{{Offset: 5}, {Offset: 6}, {Offset: 7}}, PWM: []func() (board.Output, error){offered, missing, broken}}}}, b.host)
 	defer brd.Close()
-	if err := brd.ColourLamp("ring", board.On(), board.Colour{Red: 0.5, Blue: 1}); err != nil {
-		t.Fatal(err)
+	_ = brd.ColourLamp("ring", board.On(), board.White()) // blue fails
+	if hard.lines() != "false true" || b.pins["gpiochip0/5"].lines() != "" {
+		t.Errorf("red: hardware %q, line %q", hard.lines(), b.pins["gpiochip0/5"].lines())
 	}
-	if duty, err := os.ReadFile(dir + "/duty_cycle"); err != nil || string(duty) != "500000" {
-		t.Errorf("duty cycle %q, %v", duty, err)
+	if got := b.pins["gpiochip0/6"].lines(); got != "out/false true" {
+		t.Errorf("green: line %q", got)
 	}
-	if red, green, blue := b.pins["gpiochip0/5"].lines(), b.pins["gpiochip0/6"].lines(), b.pins["gpiochip0/7"].lines(); red != "" || green != "out/false" || blue != "out/false true" {
-		t.Errorf("red %q, green %q, blue %q", red, green, blue)
+	if got := brd.State().Lamps[0].Error; got != "no permission" || b.pins["gpiochip0/7"].lines() != "" {
+		t.Errorf("blue: %q, line %q", got, b.pins["gpiochip0/7"].lines())
 	}
 }

@@ -46,12 +46,6 @@ func Parse(s string) (Channel, error) {
 // String is the channel as [Parse] reads it.
 func (c Channel) String() string { return c.Chip + "/" + strconv.Itoa(c.Number) }
 
-// There reports whether the kernel offers the channel's chip.
-func (c Channel) There(root string) bool {
-	_, err := os.Stat(filepath.Join(root, c.Chip))
-	return err == nil
-}
-
 // output is a channel that is in use.
 type output struct {
 	channel   Channel
@@ -64,11 +58,12 @@ type output struct {
 // exportWait is how long udev may take to give the files of a new channel to our group.
 const exportWait = 500 * time.Millisecond
 
-// Open takes a channel below root ([Root] outside of tests) and leaves it dark.
+// Open takes a channel below root ([Root] outside of tests) and leaves it dark. Where the
+// kernel does not offer its chip the error is [fs.ErrNotExist].
 func Open(root string, c Channel, activeLow bool) (board.Output, error) {
 	o := &output{channel: c, chip: filepath.Join(root, c.Chip), activeLow: activeLow}
 	o.dir = filepath.Join(o.chip, "pwm"+strconv.Itoa(c.Number))
-	if !c.There(root) {
+	if _, err := os.Stat(o.chip); err != nil {
 		return nil, &board.FaultError{
 			Text:   fmt.Sprintf("there is no PWM chip %s", c.Chip),
 			Remedy: "turn PWM on in config.txt (dtoverlay=pwm-2chan), or remove pwm of the lamp",

@@ -43,6 +43,11 @@ func New(ctx context.Context, cfg board.Config) *Board {
 	for i, c := range cfg.Lamps {
 		c.SoftPWM = false // levels are shown as they are
 		c.Open = openNothing
+		colours := make([]func() (board.Output, error), len(c.RGB))
+		for k := range colours {
+			colours[k] = openNothing
+		}
+		c.RGB = colours
 		lamps[i] = c
 	}
 	relays := make([]board.RelayConfig, len(cfg.Relays))

@@ -13,8 +13,9 @@ func TestEveryToneOfTheDoorSoundsInEveryRegion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []station.Tone{station.ToneRingback, station.ToneBusy, station.ToneCongestion, station.ToneIncoming, station.ToneWaiting,
-			station.ToneNobody, station.ToneConnected, station.ToneOpen, station.ToneWarning, station.ToneEnd} {
+		for _, name := range []station.Tone{station.ToneCalling, station.ToneRingback, station.ToneBusy, station.ToneCongestion, station.ToneIncoming, station.ToneWaiting,
+			station.ToneNobody, station.ToneConnected, station.ToneOpen, station.ToneWarning, station.ToneEnd,
+			station.ToneError, station.ToneDisturb, station.ToneLocked, station.ToneAlarm} {
 			if len(table[string(name)].Steps) == 0 {
 				t.Errorf("%s: no tone %q", region, name)
 			}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"math"
+
 	"intercomd/board"
 	"intercomd/station"
 )
@@ -39,10 +42,19 @@ func (d *doorBoard) Edges() <-chan station.Edge { return d.edges }
 
 // SetLamp shows a pattern. A lamp that cannot be lit is a fault in the board's
 // state; there is nothing that the station could do about it.
-func (d *doorBoard) SetLamp(name string, p station.Pattern) {
+func (d *doorBoard) SetLamp(name string, p station.Pattern, c station.Colour) {
 	if pat, ok := board.Named(string(p)); ok {
-		_ = d.Board.SetLamp(name, pat)
+		_ = d.Board.ColourLamp(name, pat, board.Colour{Red: float64(c.Red) / 255, Green: float64(c.Green) / 255, Blue: float64(c.Blue) / 255})
 	}
+}
+
+// hex is a colour as the page and the configuration write it; "" of a lamp without.
+func hex(c board.Colour) string {
+	if c == (board.Colour{}) {
+		return ""
+	}
+	part := func(f float64) int { return int(math.Round(f * 255)) }
+	return fmt.Sprintf("#%02x%02x%02x", part(c.Red), part(c.Green), part(c.Blue))
 }
 
 func (d *doorBoard) State() station.BoardState {
@@ -50,10 +62,10 @@ func (d *doorBoard) State() station.BoardState {
 	out := station.BoardState{Driver: s.Driver, Simulated: s.Simulated, Error: s.Error, Remedy: s.Remedy}
 	for _, i := range s.Inputs {
 		out.Inputs = append(out.Inputs, station.Input{Name: i.Name, Active: i.Active, Presses: i.Presses, Glitches: i.Glitches,
-			Bounces: i.Bounces, Stuck: i.Stuck, Error: i.Error, Remedy: i.Remedy})
+			Bounces: i.Bounces, Widths: station.Widths(i.Widths), Stuck: i.Stuck, Error: i.Error, Remedy: i.Remedy})
 	}
 	for _, l := range s.Lamps {
-		out.Lamps = append(out.Lamps, station.Lamp{Name: l.Name, Pattern: station.Pattern(l.Pattern), On: l.On, Error: l.Error, Remedy: l.Remedy})
+		out.Lamps = append(out.Lamps, station.Lamp{Name: l.Name, Pattern: station.Pattern(l.Pattern), On: l.On, Colour: hex(l.Colour), Error: l.Error, Remedy: l.Remedy})
 	}
 	for _, r := range s.Relays {
 		out.Relays = append(out.Relays, station.Relay{Name: r.Name, On: r.On, Until: r.Until, Error: r.Error, Remedy: r.Remedy})

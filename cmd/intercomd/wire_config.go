@@ -15,6 +15,7 @@ import (
 	"intercomd/audio"
 	"intercomd/board"
 	"intercomd/board/gpio"
+	"intercomd/board/pwm"
 	"intercomd/board/sim"
 	"intercomd/configs"
 	"intercomd/phone"
@@ -66,8 +67,20 @@ func gpioConfig(c *configs.Config, log *slog.Logger) gpio.Config {
 			ActiveLow: k.Active == "low", Debounce: k.Debounce})
 	}
 	for _, l := range c.Lamps {
-		out.Lamps = append(out.Lamps, gpio.Lamp{Name: l.Name, Line: gpioLine(l.Chip, l.Line), ActiveLow: l.Active == "low",
-			OpenDrain: l.OpenDrain, SoftPWM: l.Dim})
+		out.Lamps = append(out.Lamps, gpioLamp(l))
+	}
+	return out
+}
+
+func gpioLamp(l configs.Lamp) gpio.Lamp {
+	out := gpio.Lamp{Name: l.Name, Line: gpioLine(l.Chip, l.Line), ActiveLow: l.Active == "low", OpenDrain: l.OpenDrain, SoftPWM: l.Dim}
+	for _, ln := range l.RGB {
+		out.RGB = append(out.RGB, gpioLine(l.Chip, ln))
+	}
+	for _, s := range l.PWM {
+		if ch, err := pwm.Parse(s); err == nil { // the loader has checked it
+			out.PWM = append(out.PWM, func() (board.Output, error) { return pwm.Open(pwm.Root, ch, out.ActiveLow) })
+		}
 	}
 	return out
 }
@@ -105,7 +118,11 @@ func simConfig(c *configs.Config, log *slog.Logger) board.Config {
 		out.Inputs = append(out.Inputs, board.InputConfig{Name: k.Name, Debounce: k.Debounce})
 	}
 	for _, l := range c.Lamps {
-		out.Lamps = append(out.Lamps, board.LampConfig{Name: l.Name})
+		lamp := board.LampConfig{Name: l.Name}
+		if len(l.RGB) > 0 {
+			lamp.RGB = make([]func() (board.Output, error), len(l.RGB)) // the simulated board fills them in
+		}
+		out.Lamps = append(out.Lamps, lamp)
 	}
 	for _, r := range c.Relays {
 		out.Relays = append(out.Relays, board.RelayConfig{Name: r.Name, Max: longestPulse(r), Latching: r.Latching})

@@ -35,13 +35,22 @@ func stationConfig(c *configs.Config, log *slog.Logger) station.Config {
 	}
 	for _, k := range c.Contacts {
 		out.Contacts = append(out.Contacts, station.ContactConfig{Input: k.Name, Label: k.Label, Kind: contactKinds[k.Watches],
-			After: k.After, Grace: k.Grace})
+			After: k.After, Grace: k.Grace, Sound: k.Sound})
 	}
 	for _, t := range c.Targets {
 		out.Targets = append(out.Targets, target(c, t))
 	}
 	for _, l := range c.Lamps {
-		out.Lamps = append(out.Lamps, station.LampConfig{Name: l.Name, Shows: station.LampRole(l.Shows)})
+		out.Lamps = append(out.Lamps, lamp(l))
+	}
+	return out
+}
+
+func lamp(l configs.Lamp) station.LampConfig {
+	out := station.LampConfig{Name: l.Name, Shows: station.LampRole(l.Shows), Looks: map[station.LampState]station.Look{}}
+	for _, k := range l.Looks {
+		out.Looks[station.LampState(k.State)] = station.Look{Pattern: station.Pattern(k.Pattern),
+			Colour: station.Colour{Red: uint8(k.Colour >> 16), Green: uint8(k.Colour >> 8), Blue: uint8(k.Colour)}} //nolint:gosec // the parts of a colour
 	}
 	return out
 }
@@ -49,10 +58,17 @@ func stationConfig(c *configs.Config, log *slog.Logger) station.Config {
 func doorConfig(c *configs.Config) station.DoorConfig {
 	d := c.Door
 	out := station.DoorConfig{
-		Access: station.AccessConfig{Key: string(d.Key), KeyParties: d.KeyUsers, Relay: d.Relay, Callers: d.Callers,
-			PerCall: d.WrongPerCall, PerHour: d.WrongPerHour, Lock: d.Lock},
+		Access:      station.AccessConfig{Callers: d.Callers, PerCall: d.WrongPerCall, PerHour: d.WrongPerHour, Lock: d.Lock},
 		Pulses:      map[string]time.Duration{},
+		Flashes:     map[string]station.FlashConfig{},
 		HangupAfter: d.HangupAfter, TamperBlock: d.TamperBlock,
+	}
+	if d.Key != "" {
+		out.Access.Keys = append(out.Access.Keys, station.KeyConfig{Digits: string(d.Key), Parties: d.KeyUsers,
+			Action: station.Action{Do: station.Release, Relay: d.Relay}})
+	}
+	for _, k := range c.Keys {
+		out.Access.Keys = append(out.Access.Keys, station.KeyConfig{Digits: string(k.Digits), Parties: k.Users, Action: action(k.Does)})
 	}
 	zone := c.Time.Location()
 	for _, k := range c.Codes {
@@ -61,6 +77,7 @@ func doorConfig(c *configs.Config) station.DoorConfig {
 	}
 	for _, r := range c.Relays {
 		out.Pulses[r.Name] = r.Pulse
+		out.Flashes[r.Name] = station.FlashConfig{On: r.FlashOn, Off: r.FlashOff, Count: r.Flashes}
 		if r.Latching {
 			out.Lights = append(out.Lights, r.Name)
 		}
@@ -69,7 +86,7 @@ func doorConfig(c *configs.Config) station.DoorConfig {
 }
 
 func target(c *configs.Config, t configs.Target) station.TargetConfig {
-	out := station.TargetConfig{Name: t.Name, Label: t.Label, Fallback: t.Fallback}
+	out := station.TargetConfig{Name: t.Name, Label: t.Label, Fallback: t.Fallback, Prompt: station.Tone(t.Prompt), Untold: !t.Notify}
 	for _, s := range t.Steps {
 		out.Steps = append(out.Steps, station.StepConfig{User: s.User, Ring: s.RingTime, When: schedule(c, s.When)})
 	}
@@ -100,6 +117,7 @@ var deeds = map[string]station.Deed{
 	configs.DoNothing: station.Nothing, configs.DoCall: station.Dial, configs.DoAnswer: station.Answer, configs.DoHangup: station.HangUp,
 	configs.DoExtend: station.Extend, configs.DoDTMF: station.SendDTMF, configs.DoOpen: station.Release,
 	configs.DoToggle: station.Toggle, configs.DoDisturb: station.Disturb,
+	configs.DoFlash: station.Flash, configs.DoOn: station.SwitchOn, configs.DoOff: station.SwitchOff,
 }
 
 func action(a configs.Action) station.Action {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"intercomd/board"
 	"intercomd/configs"
 	"intercomd/station"
 )
@@ -35,6 +36,8 @@ func TestOfficeOnTheStation(t *testing.T) {
 	cleaning := &station.Schedule{Windows: []station.Window{{Days: work, From: 1080, To: 1320}, {Days: [7]bool{6: true}, To: 1440}},
 		Holidays: holidays, Zone: berlin}
 	hangUp := station.Action{Do: station.HangUp}
+	flash := station.FlashConfig{On: 500 * time.Millisecond, Off: 500 * time.Millisecond, Count: 10}
+	usual := map[station.LampState]station.Look{}
 	want := station.Config{
 		Name: "Main entrance", Version: buildVersion(), Log: log,
 		Buttons: []station.ButtonConfig{
@@ -52,13 +55,14 @@ func TestOfficeOnTheStation(t *testing.T) {
 				Steps: []station.StepConfig{{User: "1001", Ring: 15 * time.Second, When: open}, {User: "2000", When: open}}},
 			{Name: "porter", Label: "Porter", Steps: []station.StepConfig{{User: "1009"}, {User: "sip:porter@example.org"}}},
 		},
-		Lamps: []station.LampConfig{{Name: "status", Shows: station.ShowStatus}, {Name: "alarm", Shows: station.ShowAlarm}},
+		Lamps: []station.LampConfig{{Name: "status", Shows: station.ShowStatus, Looks: usual}, {Name: "alarm", Shows: station.ShowAlarm, Looks: usual}},
 		Call: station.CallConfig{RingTime: 20 * time.Second, TalkTime: 3 * time.Minute, TalkWarning: 10 * time.Second,
 			ExtendKey: '#', Hold: 20 * time.Second},
 		Incoming: station.IncomingConfig{Mode: station.AnswerByButton},
 		Door: station.DoorConfig{
 			Access: station.AccessConfig{
-				Key: "5", KeyParties: []string{"1009"}, Relay: "door", Callers: []string{"1009"}, PerCall: 3, PerHour: 10, Lock: 30 * time.Minute,
+				Keys:    []station.KeyConfig{{Digits: "5", Parties: []string{"1009"}, Action: station.Action{Do: station.Release, Relay: "door"}}},
+				Callers: []string{"1009"}, PerCall: 3, PerHour: 10, Lock: 30 * time.Minute,
 				Codes: []station.CodeConfig{
 					{Name: "anna", Digits: "471100", Relay: "door", Parties: []string{"1001", "2000"}},
 					{Name: "cleaners", Digits: "815081", Relay: "door", When: cleaning, Until: time.Date(2028, 1, 1, 0, 0, 0, 0, berlin)},
@@ -66,6 +70,7 @@ func TestOfficeOnTheStation(t *testing.T) {
 				},
 			},
 			Pulses:      map[string]time.Duration{"door": 4 * time.Second, "gate": time.Second, "light": 3 * time.Minute},
+			Flashes:     map[string]station.FlashConfig{"door": flash, "gate": flash, "light": flash},
 			Lights:      []string{"light"},
 			HangupAfter: 10 * time.Second, TamperBlock: 30 * time.Minute,
 		},
@@ -115,11 +120,84 @@ func TestWordsAreKnown(t *testing.T) {
 	for _, d := range deeds {
 		seen[d] = true
 	}
-	if len(deeds) != 9 || len(seen) != 9 {
+	if len(deeds) != 12 || len(seen) != 12 {
 		t.Errorf("deeds %v", deeds)
+	}
+	if !reflect.DeepEqual(configs.LampStates(), words(station.LampStates())) {
+		t.Errorf("the configuration knows the lamp states %v, the door %v", configs.LampStates(), station.LampStates())
+	}
+	for _, p := range configs.LampPatterns() {
+		if _, ok := board.Named(p); !ok && p != string(station.LampCode) {
+			t.Errorf("no board knows the pattern %q", p)
+		}
 	}
 	f, _ := reflect.TypeFor[configs.Contact]().FieldByName("Watches")
 	if words := f.Tag.Get("oneof"); words != "door tamper alarm nothing" || len(contactKinds) != 4 {
 		t.Errorf("words %q, kinds %v", words, contactKinds)
+	}
+}
+
+func words[T ~string](list []T) (out []string) {
+	for _, w := range list {
+		out = append(out, string(w))
+	}
+	return out
+}
+
+func TestLampsWithColours(t *testing.T) {
+	c, faults := configs.Parse("test.toml", []byte(`
+[sip]
+server = "wss://pbx.example.lan"
+user = "1000"
+password = "x"
+[call]
+target = "1001"
+[[key]]
+digits = "7"
+does = "flash:gate"
+users = ["1001"]
+[[lamp]]
+name = "ring"
+rgb = ["GPIO12", 13, "BLUE"]
+pwm = ["pwmchip0/0", "pwmchip0/1", "pwmchip2/0"]
+looks = ["idle off", "talking on #00ff80", "ringing yellow"]
+[[relay]]
+name = "door"
+line = 3
+[[relay]]
+name = "gate"
+line = 4
+flash_on = "1s"
+flash_off = "2s"
+flashes = 5
+`))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	log := slog.New(slog.DiscardHandler)
+	s := stationConfig(&c, log)
+	if want := map[station.LampState]station.Look{
+		station.LampIdle: {Pattern: station.LampOff}, station.LampTalking: {Pattern: station.LampOn, Colour: station.Colour{Green: 255, Blue: 128}},
+		station.LampRinging: {Colour: station.Colour{Red: 255, Green: 192}}}; !reflect.DeepEqual(s.Lamps[0].Looks, want) {
+		t.Errorf("looks %+v", s.Lamps[0].Looks)
+	}
+	if want := (station.KeyConfig{Digits: "7", Parties: []string{"1001"}, Action: station.Action{Do: station.Flash, Relay: "gate"}}); !reflect.DeepEqual(s.Door.Access.Keys[0], want) {
+		t.Errorf("key %+v", s.Door.Access.Keys[0])
+	}
+	if f := s.Door.Flashes["gate"]; f != (station.FlashConfig{On: time.Second, Off: 2 * time.Second, Count: 5}) {
+		t.Errorf("flash %+v", f)
+	}
+	g := gpioConfig(&c, log).Lamps[0]
+	if len(g.RGB) != 3 || g.RGB[0].Offset != 12 || g.RGB[1].Offset != 13 || g.RGB[2].Name != "BLUE" || len(g.PWM) != 3 {
+		t.Errorf("lamp %+v", g)
+	}
+	simulated, _ := openBoard(t.Context(), &configs.Config{Board: configs.Board{Driver: "sim"}, Lamps: c.Lamps}, log)
+	d := newDoorBoard(simulated)
+	d.SetLamp("ring", station.LampWink, station.Colour{Red: 255, Blue: 16})
+	if l := d.State().Lamps[0]; l.Colour != "#ff0010" || l.Pattern != station.LampWink || !l.On {
+		t.Errorf("lamp %+v", l)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
 	}
 }

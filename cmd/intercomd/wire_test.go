@@ -35,7 +35,8 @@ func TestEveryEndingHasItsWord(t *testing.T) {
 }
 
 func TestEveryPatternCanBeShown(t *testing.T) {
-	patterns := []station.Pattern{station.LampOff, station.LampOn, station.LampSlow, station.LampFast, station.LampPulse}
+	patterns := []station.Pattern{station.LampOff, station.LampOn, station.LampSlow, station.LampFast, station.LampPulse,
+		station.LampWink, station.LampHurry, station.LampDouble}
 	for n := 1; n <= 9; n++ {
 		patterns = append(patterns, station.Blink(n))
 	}
@@ -86,7 +87,7 @@ pulse = "5s"
 	if s.Incoming.Mode != station.AnswerReject || s.Incoming.Auto[0] != "1002" {
 		t.Errorf("incoming %+v", s.Incoming)
 	}
-	if a := s.Door.Access; a.Key != "5" || a.Relay != "gate" || s.Door.Pulses["gate"] != 5*time.Second {
+	if a := s.Door.Access; len(a.Keys) != 1 || a.Keys[0].Digits != "5" || a.Keys[0].Action.Relay != "gate" || s.Door.Pulses["gate"] != 5*time.Second {
 		t.Errorf("door %+v", s.Door)
 	}
 }
