@@ -27,6 +27,9 @@ func TestBouncyPressesCallOnce(t *testing.T) {
 			continue
 		}
 		judged++
+		if judged%100 == 0 {
+			t.Logf("%d presses", judged)
+		}
 		total++
 		calls++
 		// The board counts a press before the door hears of it: idle alone may mean not yet.

@@ -24,7 +24,7 @@ const (
 )
 
 // bootLimit is long: an emulated processor on a busy machine is slow.
-const bootLimit = 3 * time.Minute
+const bootLimit = 10 * time.Minute
 
 // machine is a running virtual machine with the agent in it.
 type machine struct {

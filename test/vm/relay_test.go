@@ -75,6 +75,9 @@ func TestKilledWithRelayOn(t *testing.T) {
 		if killed, err := time.ParseDuration(strings.TrimSpace(uptime) + "s"); err == nil {
 			after = append(after, off.At-killed)
 		}
+		if n := i + 1; n%100 == 0 {
+			t.Logf("%d kills", n)
+		}
 		d.sh(t, "systemctl restart intercomd")
 	}
 	slices.Sort(after)
