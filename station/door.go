@@ -22,7 +22,7 @@ func (s *Station) digit(d rune) Cause {
 		a.Why = "wrong code"
 		s.audit(a)
 		s.save()
-		if s.access.mem.LockedUntil == locked {
+		if s.access.mem.LockedUntil.Equal(locked) {
 			s.say(ToneCongestion)
 		} else {
 			s.say(ToneLocked)

@@ -123,15 +123,10 @@ func newInputViews(snap *station.Snapshot) []inputView {
 
 // pulses tells how many pulses of an input had which length; "" before the first.
 func pulses(w station.Widths) string {
-	limits := [...]string{"1", "3", "10", "30", "100", "300", "1000", "3000"}
 	var parts []string
-	for i, n := range w {
-		switch {
-		case n == 0:
-		case i < len(limits):
-			parts = append(parts, "<"+limits[i]+": "+count(n))
-		default:
-			parts = append(parts, "longer: "+count(n))
+	for i, limit := range [len(w)]string{"<1", "<3", "<10", "<30", "<100", "<300", "<1000", "<3000", "longer"} {
+		if w[i] > 0 {
+			parts = append(parts, limit+": "+count(w[i]))
 		}
 	}
 	if len(parts) == 0 {

@@ -44,7 +44,7 @@ func (d *doorBoard) Edges() <-chan station.Edge { return d.edges }
 // state; there is nothing that the station could do about it.
 func (d *doorBoard) SetLamp(name string, p station.Pattern, c station.Colour) {
 	if pat, ok := board.Named(string(p)); ok {
-		_ = d.Board.ColourLamp(name, pat, board.Colour{Red: float64(c.Red) / 255, Green: float64(c.Green) / 255, Blue: float64(c.Blue) / 255})
+		_ = d.ColourLamp(name, pat, board.Colour{Red: float64(c.Red) / 255, Green: float64(c.Green) / 255, Blue: float64(c.Blue) / 255})
 	}
 }
 

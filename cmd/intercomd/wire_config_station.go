@@ -50,7 +50,7 @@ func lamp(l configs.Lamp) station.LampConfig {
 	out := station.LampConfig{Name: l.Name, Shows: station.LampRole(l.Shows), Looks: map[station.LampState]station.Look{}}
 	for _, k := range l.Looks {
 		out.Looks[station.LampState(k.State)] = station.Look{Pattern: station.Pattern(k.Pattern),
-			Colour: station.Colour{Red: uint8(k.Colour >> 16), Green: uint8(k.Colour >> 8), Blue: uint8(k.Colour)}} //nolint:gosec // the parts of a colour
+			Colour: station.Colour{Red: uint8(k.Colour >> 16), Green: uint8(k.Colour >> 8), Blue: uint8(k.Colour)}}
 	}
 	return out
 }
