@@ -71,12 +71,13 @@ func install(t *testing.T) *daemon {
 // permit waits until udev has given the chip to the group of the service.
 func (d *daemon) permit() {
 	d.Helper()
-	d.sh(d.T, `for i in $(seq 50); do
-	[ "$(stat -c %G /dev/gpiochip0)" = gpio ] && exit 0
+	d.sh(d.T, "chip=/dev/"+simulated()+`
+for i in $(seq 50); do
+	[ "$(stat -c %G $chip)" = gpio ] && exit 0
 	[ $i = 20 ] && udevadm trigger --settle --subsystem-match=gpio
 	sleep 0.2
 done
-ls -l /dev/gpiochip0; getent group gpio; journalctl -q -u systemd-udevd -n 20; exit 1`)
+ls -l $chip; getent group gpio; journalctl -q -u systemd-udevd -n 20; exit 1`)
 }
 
 // log returns the last lines of the daemon's journal.
@@ -171,8 +172,8 @@ type status struct {
 			Error, Remedy     string
 		}
 		Lamps []struct {
-			Name, Error, Remedy string
-			On                  bool
+			Name, Error, Remedy, Pattern string
+			On                           bool
 		}
 		Relays []struct {
 			Name, Error, Remedy string

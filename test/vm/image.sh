@@ -105,6 +105,7 @@ else
 	cp "$root/usr/share/base-passwd/passwd.master" "$root/etc/passwd"
 	cp "$root/usr/share/base-passwd/group.master" "$root/etc/group"
 	ln -sf dash "$root/usr/bin/sh"
+	ln -sf /dev/null "$root/etc/systemd/system/ldconfig.service" # the usual folders are all there are
 	rm -rf "$root"/usr/share/man "$root"/usr/share/doc "$root"/usr/share/locale
 fi
 for f in $all; do
