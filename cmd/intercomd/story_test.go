@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"intercomd/board/sim"
+	"intercomd/configs"
 	"intercomd/station"
 )
 
@@ -67,10 +68,16 @@ func (silentVoice) Sound() station.Sound                 { return station.Sound{
 // atTheOffice tells a story that begins on a Monday at that time in Berlin.
 func atTheOffice(t *testing.T, at time.Duration, tell func(d *officeDoor)) {
 	t.Helper()
+	atADoor(t, office(t), at, tell)
+}
+
+// atADoor does the same at a door with another configuration.
+func atADoor(t *testing.T, c *configs.Config, at time.Duration, tell func(d *officeDoor)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		// The bubble begins on Saturday, 1 January 2000, at midnight UTC.
 		time.Sleep(47*time.Hour + at)
-		c, log := office(t), slog.New(slog.DiscardHandler)
+		log := slog.New(slog.DiscardHandler)
 		c.Board.Driver = "sim"
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -79,10 +86,9 @@ func atTheOffice(t *testing.T, at time.Duration, tell func(d *officeDoor)) {
 		d.panel = panel
 		db := newDoorBoard(b)
 		couriers, err := newCouriers(c, nil, log)
-		if err != nil || len(couriers) != 1 {
+		if err != nil || len(couriers) > 1 {
 			t.Fatalf("couriers %v, %v", couriers, err)
 		}
-		couriers[0].send = func(_ context.Context, n station.Notice) error { d.notices <- n; return nil }
 		sc := stationConfig(c, log)
 		sc.Ports = station.Ports{
 			Audit: func(a station.Audit) {
@@ -90,11 +96,18 @@ func atTheOffice(t *testing.T, at time.Duration, tell func(d *officeDoor)) {
 				defer d.mu.Unlock()
 				d.audit = append(d.audit, a)
 			},
-			Notify: couriers[0].tell,
+			Notify: func(n station.Notice) {
+				for _, c := range couriers {
+					c.tell(n)
+				}
+			},
 		}
 		d.st = station.New(sc, d, silentVoice{}, db)
-		couriers[0].fault, couriers[0].clear = d.st.SetFault, d.st.ClearFault
-		go couriers[0].run(ctx)
+		for _, c := range couriers {
+			c.send = func(_ context.Context, n station.Notice) error { d.notices <- n; return nil }
+			c.fault, c.clear = d.st.SetFault, d.st.ClearFault
+			go c.run(ctx)
+		}
 		over := make(chan struct{})
 		go func() { defer close(over); d.st.Run(ctx) }()
 		d.st.SetRegistration(station.Registration{State: station.RegRegistered})
