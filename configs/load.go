@@ -30,6 +30,7 @@ func Load(file string) (*Config, error) {
 	c.passwordFile(dir)
 	c.certificates(dir, "sip.ca_file", &c.cfg.SIP.CAFile)
 	c.folder(dir, "audio.prompts", &c.cfg.Audio.Prompts)
+	c.recordings()
 	for i := range c.cfg.Notify {
 		c.certificates(dir, fmt.Sprintf("notify[%d].ca_file", i), &c.cfg.Notify[i].CAFile)
 	}
@@ -100,6 +101,21 @@ func (c *checker) folder(dir, key string, path *string) {
 		c.bad(key, *path+": "+problem, remedy)
 	} else if !info.IsDir() {
 		c.bad(key, *path+": is not a folder", "name the folder that holds the recordings")
+	}
+}
+
+// recordings looks for those that targets name: a visitor must not hear nothing.
+func (c *checker) recordings() {
+	for i, t := range c.cfg.Targets {
+		key := fmt.Sprintf("target[%d].prompt", i)
+		if t.Prompt == "" || c.faulty(key) || c.faulty("audio.prompts") {
+			continue
+		}
+		file := filepath.Join(c.cfg.Audio.Prompts, t.Prompt+".wav")
+		if _, err := os.Stat(file); err != nil {
+			problem, remedy := explain(err)
+			c.bad(key, file+": "+problem, remedy)
+		}
 	}
 }
 
