@@ -38,6 +38,7 @@ type Call struct {
 	remoteTag   string
 	inviteSeq   uint32
 	answerAfter time.Duration // negative: the caller does not ask for an automatic answer
+	answerMust  bool          // the caller wants that or no call at all (RFC 5373)
 
 	box    *inbox
 	events chan Event
@@ -117,6 +118,10 @@ func (c *Call) AnswerAfter() (d time.Duration, ok bool) {
 	return max(c.answerAfter, 0), c.answerAfter >= 0
 }
 
+// AnswerRequired reports whether the caller asks for an automatic answer and wants no
+// call without it: where it is not granted the call should be ended with [Refused].
+func (c *Call) AnswerRequired() bool { return c.answerMust }
+
 // Media is the media of the call, or nil until it is negotiated.
 func (c *Call) Media() MediaSession {
 	if m := c.media.Load(); m != nil {
@@ -130,14 +135,18 @@ func (c *Call) Media() MediaSession {
 func (c *Call) Events() <-chan Event { return c.events }
 
 // Ring tells the caller that the call rings here (180).
-func (c *Call) Ring() { c.do(c.ring) }
+func (c *Call) Ring() { c.do(func() { c.provisional(180) }) }
+
+// Queue tells the caller that the call has to wait (182). Ring may follow.
+func (c *Call) Queue() { c.do(func() { c.provisional(182) }) }
 
 // Answer accepts an incoming call (200).
 func (c *Call) Answer() { c.do(c.answer) }
 
 // End cancels, refuses or hangs up, whichever fits. why is told in the Ended
 // event; for a call that rings here it chooses the refusal: Busy 486, Refused and
-// LocalHangup 603, NotFound 404, everything else 480.
+// LocalHangup 603 (Refused 403 if an automatic answer was required), NotFound 404,
+// everything else 480.
 func (c *Call) End(why Cause) { c.do(func() { c.end(Ending{Cause: why, Local: true}) }) }
 
 // SendDigits sends DTMF keys once the call is answered.

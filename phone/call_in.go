@@ -11,9 +11,10 @@ import (
 // in is the state of a call that we got, until it is answered.
 type in struct {
 	tx      *serverTx
-	rang    bool
-	rseq    uint32 // of our reliable 180; 0: none is out
-	pracked bool
+	status  int    // of the last provisional response
+	rseq    uint32 // of our last reliable one; 0: none was out
+	pracked bool   // it was acknowledged
+	next    int    // status to send as soon as it is; 0: none
 }
 
 // invited takes an INVITE in. It runs before the call is known to anybody.
@@ -22,7 +23,7 @@ func (c *Call) invited(tx *serverTx) {
 	c.in = in{tx: tx}
 	c.remoteTag = tagOf(fromValue(req))
 	c.inviteSeq = req.CSeq().SeqNo
-	c.answerAfter = answerAfter(req)
+	c.answerAfter, c.answerMust = answerAfter(req)
 	c.remote = callerOf(req)
 	c.d = dialog{
 		callID: c.id, local: toValue(req) + ";tag=" + c.localTag,
@@ -38,26 +39,28 @@ func (c *Call) invited(tx *serverTx) {
 
 // answerAfter reads the ways in which callers ask for an automatic answer:
 // Call-Info with answer-after (Polycom, Snom, FreeSWITCH's sip_auto_answer),
-// Alert-Info, and Answer-Mode (RFC 5373). Negative: none.
-func answerAfter(req *sip.Request) time.Duration {
+// Alert-Info, and Answer-Mode (RFC 5373), which may leave no other way. Negative: none.
+func answerAfter(req *sip.Request) (after time.Duration, must bool) {
+	for _, name := range []string{"answer-mode", "priv-answer-mode"} {
+		v := header(req, name)
+		mode, _, _ := strings.Cut(v, ";")
+		if strings.EqualFold(strings.TrimSpace(mode), "auto") {
+			_, must = param(v, "require")
+			return 0, must
+		}
+	}
 	for _, v := range append(headerValues(req, "call-info"), headerValues(req, "alert-info")...) {
 		if s, ok := param(v, "answer-after"); ok {
 			if n, err := strconv.Atoi(s); err == nil && n >= 0 && n <= 3600 {
-				return time.Duration(n) * time.Second
+				return time.Duration(n) * time.Second, false
 			}
-			return 0
+			return 0, false
 		}
 		if low := strings.ToLower(v); strings.Contains(low, "alert-autoanswer") || strings.Contains(low, "auto answer") || strings.Contains(low, "ring-answer") {
-			return 0
+			return 0, false
 		}
 	}
-	for _, name := range []string{"answer-mode", "priv-answer-mode"} {
-		mode, _, _ := strings.Cut(header(req, name), ";")
-		if strings.EqualFold(strings.TrimSpace(mode), "auto") {
-			return 0
-		}
-	}
-	return -1
+	return -1, false
 }
 
 // inviteResponse starts a response to the INVITE that opens or names the dialog.
@@ -70,45 +73,70 @@ func (c *Call) inviteResponse(tx *serverTx, status int) *sip.Response {
 	return res
 }
 
-// ring sends 180, reliably where the caller insists on it (RFC 3262).
-func (c *Call) ring() {
-	if c.phase != rings || c.in.rang {
+// provisionalAgain is how often a provisional response is repeated, since proxies give a
+// call up after three minutes without one (RFC 3261, 13.3.1.1 and 16.6).
+const provisionalAgain = time.Minute
+
+// provisional sends 180 or 182, reliably where the caller insists on it (RFC 3262).
+// A call that rings does not go back to waiting.
+func (c *Call) provisional(status int) {
+	if c.phase != rings || c.in.status == 180 || c.in.status == status {
 		return
 	}
-	c.in.rang = true
-	res := c.inviteResponse(c.in.tx, 180)
-	if !hasToken(c.in.tx.req, "100rel", "require") {
-		c.in.tx.respond(res)
-		return
-	}
-	c.in.rseq = 1
-	add(res, "Require", "100rel")
-	add(res, "RSeq", "1")
-	c.in.tx.respond(res)
-	c.repeat180(res, t1)
+	c.in.status = status
+	c.sendProvisional(status)
 }
 
-func (c *Call) repeat180(res *sip.Response, wait time.Duration) {
-	if wait >= timeoutB {
+func (c *Call) sendProvisional(status int) {
+	reliable := hasToken(c.in.tx.req, "100rel", "require")
+	if reliable && c.in.rseq != 0 && !c.in.pracked { // one at a time (RFC 3262, 3)
+		c.in.next = status
 		return
 	}
-	c.after(wait, func() {
-		if c.phase == rings && !c.in.pracked {
-			c.in.tx.respond(res)
-			c.repeat180(res, 2*wait)
+	res := c.inviteResponse(c.in.tx, status)
+	if reliable {
+		c.in.rseq++
+		c.in.pracked = false
+		add(res, "Require", "100rel")
+		add(res, "RSeq", strconv.FormatUint(uint64(c.in.rseq), 10))
+		c.repeatProvisional(res, c.in.rseq, t1)
+	}
+	c.in.tx.respond(res)
+	c.after(provisionalAgain, func() {
+		if c.phase == rings && c.in.status == status {
+			c.sendProvisional(status)
 		}
 	})
 }
 
-// onPRACK answers the acknowledgement of our reliable 180.
+// repeatProvisional repeats a reliable response until it is acknowledged. A caller who
+// never does so is refused (RFC 3262, 3).
+func (c *Call) repeatProvisional(res *sip.Response, rseq uint32, wait time.Duration) {
+	c.after(wait, func() {
+		switch {
+		case c.phase != rings || c.in.pracked || c.in.rseq != rseq:
+		case wait >= timeoutB/2: // t1 + 2 t1 + 4 t1 ... are 64 t1 by now
+			c.end(Ending{Cause: Failed, Status: 504, Reason: "the far end never acknowledged that it rings here", Local: true})
+		default:
+			c.in.tx.respond(res)
+			c.repeatProvisional(res, rseq, 2*wait)
+		}
+	})
+}
+
+// onPRACK answers the acknowledgement of our reliable response.
 func (c *Call) onPRACK(tx *serverTx) {
-	want := strconv.Itoa(int(c.in.rseq)) + " " + strconv.FormatUint(uint64(c.inviteSeq), 10) + " INVITE"
-	if c.in.rseq == 0 || strings.Join(strings.Fields(header(tx.req, "rack")), " ") != want {
+	want := strconv.FormatUint(uint64(c.in.rseq), 10) + " " + strconv.FormatUint(uint64(c.inviteSeq), 10) + " INVITE"
+	if c.in.rseq == 0 || c.in.pracked || strings.Join(strings.Fields(header(tx.req, "rack")), " ") != want {
 		tx.reply(481)
 		return
 	}
 	c.in.pracked = true
 	tx.reply(200)
+	if next := c.in.next; next != 0 && c.phase == rings {
+		c.in.next = 0
+		c.sendProvisional(next)
+	}
 }
 
 // answer accepts the call: 200 with our answer, or with an offer where the caller
@@ -156,6 +184,9 @@ func (c *Call) refuse(e Ending) {
 		status = 486
 	case Refused, LocalHangup:
 		status = 603
+		if e.Cause == Refused && c.answerMust { // RFC 5373, 4.3
+			status = 403
+		}
 	case NotFound:
 		status = 404
 	case NoCodec:

@@ -235,29 +235,110 @@ func TestHangUpBeforeACK(t *testing.T) {
 	})
 }
 
+// reliable takes a reliable provisional response and acknowledges it, if wanted.
+func (s *stage) reliable(leg *siptest.Leg, status int, rseq string, prack bool) {
+	s.t.Helper()
+	m := leg.ExpectStatus(status)
+	if m.Get("RSeq") != rseq || m.Get("Require") != "100rel" {
+		s.t.Errorf("want RSeq %s:\n%s", rseq, m)
+	}
+	if prack {
+		leg.Request("PRACK", "RAck: "+rseq+" "+leg.Invite.Get("CSeq"))
+		s.conn.ExpectStatus("PRACK", 200)
+	}
+}
+
 func TestReliable180(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		leg := s.conn.Call(sdp, "Require: 100rel")
 		c := <-s.ua.Incoming()
 		c.Ring()
-		ring := leg.ExpectStatus(180)
-		if ring.Get("RSeq") != "1" || ring.Get("Require") != "100rel" {
-			t.Errorf("180:\n%s", ring)
-		}
-		leg.ExpectStatus(180) // repeated
-		leg.ExpectStatus(180)
+		s.reliable(leg, 180, "1", false)
+		s.reliable(leg, 180, "1", false) // repeated
+		s.reliable(leg, 180, "1", false)
 		leg.Request("PRACK", "RAck: 2 "+leg.Invite.Get("CSeq"))
 		s.conn.ExpectStatus("PRACK", 481)
 		leg.Request("PRACK", "RAck: 1 "+leg.Invite.Get("CSeq"))
 		s.conn.ExpectStatus("PRACK", 200)
-		s.conn.Quiet(time.Minute)
+		leg.Request("PRACK", "RAck: 1 "+leg.Invite.Get("CSeq")) // once more: that is no acknowledgement of anything
+		s.conn.ExpectStatus("PRACK", 481)
+		s.conn.Quiet(50 * time.Second)
+		s.reliable(leg, 180, "2", true) // a minute later, for the proxies
+		s.conn.Quiet(50 * time.Second)
 		c.Answer()
 		leg.ExpectStatus(200)
 		leg.ACK(200)
+		s.conn.Quiet(10 * time.Minute)
 		leg.Request("BYE")
 		s.conn.ExpectStatus("BYE", 200)
 		s.over(c)
+	}, func(c *Config) { c.MediaTimeout = -1 })
+	t.Run("never acknowledged", func(t *testing.T) {
+		play(t, siptest.Options{}, func(s *stage) {
+			leg := s.conn.Call(sdp, "Require: 100rel")
+			c := <-s.ua.Incoming()
+			c.Ring()
+			start, n := time.Now(), 0
+			m := s.conn.Next()
+			for ; m.Status() == 180; m = s.conn.Next() {
+				n++
+			}
+			if d := time.Since(start); m.Status() != 500 || n != 6 || d < 30*time.Second || d > 33*time.Second {
+				t.Errorf("%d times 180, then after %v:\n%s", n, d, m)
+			}
+			leg.ACK(500)
+			s.ended(c, Failed, 504)
+			s.over(c)
+		})
 	})
+}
+
+// A caller has to wait, then it rings; both are told, each once.
+func TestQueued(t *testing.T) {
+	t.Run("and cancels", func(t *testing.T) {
+		play(t, siptest.Options{}, func(s *stage) {
+			leg := s.conn.Call(sdp)
+			c := <-s.ua.Incoming()
+			c.Queue()
+			c.Queue()
+			if m := leg.ExpectStatus(182); m.Start != "SIP/2.0 182 Queued" {
+				t.Errorf("182:\n%s", m)
+			}
+			s.conn.Quiet(59 * time.Second)
+			leg.ExpectStatus(182) // so that no proxy gives the call up
+			leg.Cancel()
+			s.conn.ExpectStatus("CANCEL", 200)
+			leg.ExpectStatus(487)
+			leg.ACK(487)
+			s.ended(c, Cancelled, 487)
+			s.over(c)
+		})
+	})
+	for name, extra := range map[string][]string{"plain": nil, "reliable": {"Require: 100rel"}} {
+		t.Run("and is answered, "+name, func(t *testing.T) {
+			play(t, siptest.Options{}, func(s *stage) {
+				leg := s.conn.Call(append(extra, sdp)...)
+				c := <-s.ua.Incoming()
+				c.Queue()
+				c.Ring()
+				if extra != nil {
+					s.reliable(leg, 182, "1", false)
+					s.reliable(leg, 182, "1", true) // the 180 waits for this
+					s.reliable(leg, 180, "2", true)
+				} else {
+					leg.ExpectStatus(182)
+					leg.ExpectStatus(180)
+				}
+				c.Queue() // no way back
+				s.conn.Quiet(10 * time.Second)
+				c.Answer()
+				leg.ExpectStatus(200)
+				leg.ACK(200)
+				s.event(c, Answered)
+				s.hangUp(c)
+			})
+		})
+	}
 }
 
 func TestSecondCallerAndFlood(t *testing.T) {
@@ -288,6 +369,8 @@ func TestAnswerAfter(t *testing.T) {
 		"Alert-Info: Auto Answer":                         0,
 		"Answer-Mode: Auto;require":                       0,
 		"Priv-Answer-Mode: auto":                          0,
+		"priv-answer-mode: Auto ; require":                0,
+		"Answer-Mode: Manual;require":                     -1,
 		"Answer-Mode: Manual":                             -1,
 		"Alert-Info: <http://x>;info=alert-external":      -1,
 		"Call-Info: <http://x/photo.jpg>;purpose=icon":    -1,
@@ -298,12 +381,17 @@ func TestAnswerAfter(t *testing.T) {
 				leg := s.conn.Call(sdp, line)
 				c := <-s.ua.Incoming()
 				d, ok := c.AnswerAfter()
-				if ok != (want >= 0) || ok && d != want {
+				must := strings.Contains(line, "require") && want >= 0
+				if ok != (want >= 0) || ok && d != want || c.AnswerRequired() != must {
 					t.Errorf("%v %v, want %v", d, ok, want)
 				}
-				c.End(Busy)
-				leg.ExpectStatus(486)
-				leg.ACK(486)
+				status := 603
+				if must {
+					status = 403
+				}
+				c.End(Refused)
+				leg.ExpectStatus(status)
+				leg.ACK(status)
 				s.over(c)
 			})
 		})

@@ -12,7 +12,7 @@ import (
 
 const (
 	allow          = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY, UPDATE, PRACK, REFER, MESSAGE"
-	supported      = "timer, 100rel, replaces, outbound, path"
+	supported      = "timer, 100rel, replaces, answermode, outbound, path"
 	maxMessageSize = 128 << 10 // bytes
 	// statusIntervalTooSmall refuses a session timer (RFC 4028, 6); sipgo has no name for it.
 	statusIntervalTooSmall = 422
@@ -189,6 +189,8 @@ func phrase(status int) string {
 		return "Trying"
 	case 180:
 		return "Ringing"
+	case 182:
+		return "Queued"
 	case 200:
 		return "OK"
 	case 202:
@@ -293,7 +295,7 @@ func unsupportedOptions(req *sip.Request) []string {
 	var unknown []string
 	for _, t := range headerTokens(req, "require") {
 		switch t {
-		case "timer", "100rel", "replaces", "outbound", "path":
+		case "timer", "100rel", "replaces", "answermode", "outbound", "path":
 		default:
 			unknown = append(unknown, t)
 		}

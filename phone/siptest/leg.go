@@ -16,6 +16,7 @@ type Leg struct {
 	local    string
 	target   string // URI of the device
 	seq      int
+	invite   int // CSeq of the last INVITE of ours
 	Contact  string
 	branches int
 }
@@ -88,6 +89,13 @@ func (l *Leg) Make(method string, extra ...string) *Msg {
 	if method != "ACK" && method != "CANCEL" {
 		l.seq++
 	}
+	seq := l.seq
+	switch method {
+	case "INVITE":
+		l.invite = seq
+	case "ACK", "CANCEL":
+		seq = l.invite
+	}
 	l.branches++
 	m := &Msg{Start: method + " " + l.target + " SIP/2.0"}
 	m.Headers = []Header{
@@ -95,7 +103,7 @@ func (l *Leg) Make(method string, extra ...string) *Msg {
 		{"Max-Forwards", "70"},
 		{"From", l.local},
 		{"To", l.remote},
-		{"CSeq", strconv.Itoa(l.seq) + " " + method},
+		{"CSeq", strconv.Itoa(seq) + " " + method},
 	}
 	if l.Invite != nil {
 		m.Headers = append(m.Headers, Header{"Call-ID", l.Invite.Get("Call-ID")})
@@ -143,7 +151,3 @@ func (l *Leg) ACK(status int, extra ...string) {
 
 // RemoteTag is the device's tag.
 func (l *Leg) RemoteTag() string { return Tag(l.remote) }
-
-// Rewind makes the next ACK of the call acknowledge an earlier CSeq, n requests
-// before the last one.
-func (l *Leg) Rewind(n int) { l.seq -= n }

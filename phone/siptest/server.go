@@ -68,7 +68,7 @@ func New(tb testing.TB, o Options) *Server {
 	if len(o.Algorithms) == 0 {
 		o.Algorithms = []string{"MD5"}
 	}
-	s := &Server{tb: tb, o: o, conns: make(chan *Conn, 64), open: map[net.Conn]struct{}{}, uses: map[string]int{}}
+	s := &Server{tb: tb, o: o, conns: make(chan *Conn, 1024), open: map[net.Conn]struct{}{}, uses: map[string]int{}}
 	if !o.Pipe {
 		ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
