@@ -218,6 +218,7 @@ func (c *checker) calls() {
 
 func (c *checker) incoming() {
 	c.users("incoming.auto_answer", c.cfg.Incoming.AutoAnswer)
+	c.users("incoming.answer_on_request", c.cfg.Incoming.AnswerOnRequest)
 }
 
 func (c *checker) users(key string, list []string) {

@@ -81,7 +81,10 @@ type Incoming struct {
 	Answer          string        `toml:"answer" oneof:"button auto reject"`
 	AutoAnswer      []string      `toml:"auto_answer"` // users
 	AutoAnswerDelay time.Duration `toml:"auto_answer_delay" range:"0s..30s"`
-	Second          string        `toml:"second" oneof:"busy"`
+	AnswerOnRequest []string      `toml:"answer_on_request"` // users
+	Second          string        `toml:"second" oneof:"busy queue"`
+	QueueLength     int           `toml:"queue_length" range:"1..8"`
+	QueueTime       time.Duration `toml:"queue_time" range:"5s..5m"`
 }
 
 // Audio is the sound.
@@ -230,7 +233,7 @@ func Default() Config {
 		SIP: SIP{DisplayName: "Door", Expires: 10 * time.Minute},
 		Call: Call{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second,
 			ExtendKey: "#", HoldPress: 10 * time.Second, MediaTimeout: 20 * time.Second, Transfers: "partner"},
-		Incoming: Incoming{Answer: "button", Second: "busy"},
+		Incoming: Incoming{Answer: "button", Second: "busy", QueueLength: 2, QueueTime: time.Minute},
 		Door: Door{Relay: "door", WrongPerCall: 3, WrongPerHour: 10, Lock: 30 * time.Minute,
 			TamperBlock: 30 * time.Minute},
 		Audio: Audio{Input: "default", Output: "default", Codecs: []string{"opus", "pcmu", "pcma"},

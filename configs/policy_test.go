@@ -131,7 +131,11 @@ func TestPolicyFaults(t *testing.T) {
 		{"extend_key = \"##\"", []string{`x:7: call.extend_key: "##" is not one telephone key`}},
 		{"extend_key = \"\"\nhold_press = \"0s\"", nil},
 		{"hold_press = \"3m\"", []string{"allowed: 0s to 2m"}},
-		{"[incoming]\nsecond = \"queue\"", []string{`incoming.second: "queue" is not known; known: "busy"`}},
+		{"[incoming]\nsecond = \"wait\"", []string{`incoming.second: "wait" is not known; known: "busy", "queue"`}},
+		{"[incoming]\nsecond = \"queue\"\nqueue_length = 8\nqueue_time = \"5m\"", nil},
+		{"[incoming]\nsecond = \"queue\"\nqueue_length = 9", []string{"allowed: 1 to 8"}},
+		{"[incoming]\nanswer_on_request = \"10 01\"", []string{`incoming.answer_on_request: "10 01" is not a SIP user`}},
+		{"transfers = \"everybody\"", []string{`call.transfers: "everybody" is not known; known: "partner", "called", "never"`}},
 
 		// Targets
 		{home + button("target = \"home\""), nil},

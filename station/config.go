@@ -132,6 +132,10 @@ type IncomingConfig struct {
 	Mode  AnswerMode
 	Auto  []string      // users that are answered automatically whatever the mode, AnswerReject included
 	Delay time.Duration // of an automatic answer: the door rings that long
+	Wish  []string      // users that are answered automatically, whatever the mode, if their telephone asks for it
+
+	Queue     int           // callers who may wait while a call is up; 0: they hear busy
+	QueueTime time.Duration // how long they may wait
 }
 
 // AnswerMode says how calls to the door are answered.

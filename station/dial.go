@@ -105,7 +105,7 @@ func (s *Station) holding(ctx context.Context, t *trip) stateFn {
 		case o.kind == pressed && o.press.action.Do == HangUp:
 			return s.nobody(t, Ending{Cause: CauseCancelled, By: ByDoor})
 		case o.kind == offered:
-			s.busy(o.call)
+			s.second(o.call)
 		}
 	}
 	return s.leg(t)

@@ -123,6 +123,7 @@ type fakeCall struct {
 	id     string
 	peer   Peer
 	caller bool
+	wish   AnswerWish
 	events chan CallEvent
 }
 
@@ -131,6 +132,8 @@ func (c *fakeCall) Incoming() bool           { return c.caller }
 func (c *fakeCall) Peer() Peer               { return c.peer }
 func (c *fakeCall) Events() <-chan CallEvent { return c.events }
 func (c *fakeCall) Ring()                    { c.h.wrote("%s ring", c.id) }
+func (c *fakeCall) Queue()                   { c.h.wrote("%s queue", c.id) }
+func (c *fakeCall) AnswerWish() AnswerWish   { return c.wish }
 func (c *fakeCall) Answer()                  { c.h.wrote("%s answer", c.id) }
 func (c *fakeCall) End(why Cause)            { c.h.wrote("%s end %s", c.id, why) }
 func (c *fakeCall) SendDigits(d string)      { c.h.wrote("%s digits %s", c.id, d) }

@@ -22,14 +22,26 @@ type Call interface {
 	// Events delivers what happens, in order. The channel is closed after the
 	// one event of kind [Ended].
 	Events() <-chan CallEvent
+	// AnswerWish is what the caller of an incoming call asks for.
+	AnswerWish() AnswerWish
 	// Ring tells the caller of an incoming call that the door rings (180).
 	Ring()
+	// Queue tells the caller of an incoming call to wait (182). Ring may follow.
+	Queue()
 	// Answer accepts an incoming call (200).
 	Answer()
 	// End cancels, refuses or hangs up, whichever the state of the call asks for.
 	End(why Cause)
 	// SendDigits sends DTMF digits (0-9, *, #, A-D) to the far end.
 	SendDigits(digits string)
+}
+
+// AnswerWish is a caller's wish that the call be answered by itself: of an intercom
+// key of a telephone, or of a PBX that pages.
+type AnswerWish struct {
+	Auto  bool
+	After time.Duration // how long it should ring before
+	Must  bool          // no call at all rather than one that rings
 }
 
 // Peer names the far end of a call.

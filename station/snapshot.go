@@ -14,6 +14,7 @@ type Snapshot struct {
 	State        State        `json:"state"`
 	Call         *Record      `json:"call,omitempty"` // the running call
 	Calls        []Record     `json:"calls"`          // the last calls, newest first
+	Waiting      []Waiting    `json:"waiting"`        // callers who wait for the running call to end
 	Registration Registration `json:"registration"`
 	Sound        Sound        `json:"sound"`
 	Board        BoardState   `json:"board"`
@@ -41,6 +42,13 @@ const (
 	Talking State = "talking"
 	Stopped State = "stopped"
 )
+
+// Waiting is a caller who waits for the running call to end.
+type Waiting struct {
+	ID    string    `json:"id"` // SIP Call-ID
+	Peer  Peer      `json:"peer"`
+	Since time.Time `json:"since"`
+}
 
 // Registration is how the door stands with its SIP server.
 type Registration struct {

@@ -9,6 +9,9 @@ import (
 // idle waits for a press or a caller.
 func (s *Station) idle(ctx context.Context) stateFn {
 	s.state, s.rec = Idle, nil
+	if next := s.next(); next != nil {
+		return next
+	}
 	for {
 		o := s.wait(ctx, nil)
 		switch o.kind {
@@ -19,7 +22,7 @@ func (s *Station) idle(ctx context.Context) stateFn {
 				return s.depart(o.press)
 			}
 		case offered:
-			if next := s.offer(o.call); next != nil {
+			if next := s.offer(o.call, time.Now()); next != nil {
 				return next
 			}
 		}
@@ -45,7 +48,7 @@ func (s *Station) calling(ctx context.Context, call Call, t *trip, ring time.Dur
 				return s.abandon(call, t, CauseCancelled)
 			}
 		case offered:
-			s.busy(o.call)
+			s.second(o.call)
 		case happened:
 			rang := !s.rec.Ringing.IsZero()
 			s.note(s.rec, o.event)
@@ -82,33 +85,56 @@ func (s *Station) abandon(call Call, t *trip, why Cause) stateFn {
 }
 
 // offer decides about a call to an idle door; nil refuses it.
-func (s *Station) offer(call Call) stateFn {
-	auto := s.mayAnswer(call.Peer())
-	if s.cfg.Incoming.Mode == AnswerReject && !auto {
-		s.turnAway(call, CauseRefused, "by configuration")
+func (s *Station) offer(call Call, came time.Time) stateFn {
+	if refused := s.refuses(call); refused != "" {
+		s.turnAway(call, CauseRefused, refused)
 		return nil
 	}
-	s.state = Ringing
-	s.chosen = false
-	s.rec = &Record{ID: call.ID(), Direction: Incoming, Peer: call.Peer(), Pressed: time.Now()}
+	delay, auto := s.picksUp(call)
+	s.state, s.chosen = Ringing, false
+	s.rec = &Record{ID: call.ID(), Direction: Incoming, Peer: call.Peer(), Pressed: came}
 	s.showLamps()
 	s.voice.Play(ToneIncoming)
 	call.Ring()
-	s.log.Info("called", "call", call.ID(), "from", call.Peer().User, "auto", auto)
-	return func(ctx context.Context) stateFn { return s.ringing(ctx, call, auto) }
+	s.log.Info("called", "call", call.ID(), "from", call.Peer().User, "auto", auto, "wish", call.AnswerWish().Auto)
+	pickUp := deadline{what: "automatic answer"}
+	if auto {
+		pickUp.at = time.Now().Add(delay)
+	}
+	return func(ctx context.Context) stateFn { return s.ringing(ctx, call, pickUp) }
 }
 
-func (s *Station) mayAnswer(p Peer) bool {
-	return s.cfg.Incoming.Mode == AnswerAuto || slices.Contains(s.cfg.Incoming.Auto, p.User)
+// picksUp reports whether the door answers a call by itself, and after what time. A
+// telephone that asks for it gets it only for the users that are listed for that.
+func (s *Station) picksUp(call Call) (delay time.Duration, auto bool) {
+	in, user, wish := &s.cfg.Incoming, call.Peer().User, call.AnswerWish()
+	switch {
+	case wish.Auto && slices.Contains(in.Wish, user):
+		return wish.After, true
+	case in.Mode == AnswerAuto, slices.Contains(in.Auto, user):
+		return in.Delay, true
+	default:
+		return 0, false
+	}
+}
+
+// refuses says why a call is not taken at all, "" if it is.
+func (s *Station) refuses(call Call) string {
+	switch _, auto := s.picksUp(call); {
+	case auto:
+		return ""
+	case s.cfg.Incoming.Mode == AnswerReject:
+		return "by configuration"
+	case call.AnswerWish().Must:
+		return "it may not be answered by itself"
+	default:
+		return ""
+	}
 }
 
 // ringing lasts from an incoming call to its answer.
-func (s *Station) ringing(ctx context.Context, call Call, auto bool) stateFn {
+func (s *Station) ringing(ctx context.Context, call Call, pickUp deadline) stateFn {
 	limit := deadline{"ring time", time.Now().Add(s.cfg.Call.RingTime)}
-	pickUp := deadline{what: "automatic answer"}
-	if auto {
-		pickUp.at = time.Now().Add(s.cfg.Incoming.Delay)
-	}
 	for {
 		o := s.wait(ctx, call, pickUp, limit)
 		switch o.kind {
@@ -130,7 +156,7 @@ func (s *Station) ringing(ctx context.Context, call Call, auto bool) stateFn {
 				return s.end(call, CauseRefused)
 			}
 		case offered:
-			s.busy(o.call)
+			s.second(o.call)
 		case happened:
 			s.note(s.rec, o.event)
 			switch o.event.Kind {
@@ -192,7 +218,7 @@ func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateF
 				call.SendDigits(o.press.action.Digits)
 			}
 		case offered:
-			s.busy(o.call)
+			s.second(o.call)
 		case happened:
 			s.note(s.rec, o.event)
 			switch o.event.Kind {
@@ -238,9 +264,6 @@ func (s *Station) extend(call Call) talkLimits {
 	s.voice.Play(ToneConnected)
 	return newTalkLimits(s.cfg.Call, time.Now())
 }
-
-// busy refuses a second caller.
-func (s *Station) busy(call Call) { s.turnAway(call, CauseBusy, "") }
 
 // turnAway refuses a caller without ringing.
 func (s *Station) turnAway(call Call, why Cause, reason string) {

@@ -30,6 +30,7 @@ type Station struct {
 	reg         Registration
 	rec         *Record  // of the running call
 	passing     *passing // call that is to take its place
+	waiting     []waiter // callers, the first first
 	chosen      bool     // the door chose the far end of the running call itself, and trusts it to open
 	calls       []Record
 	faults      faultSet
@@ -165,6 +166,7 @@ func (s *Station) notify(kind NoticeKind, key, text string, over bool) {
 // stop makes the door inert.
 func (s *Station) stop() {
 	s.state = Stopped
+	s.dismiss()
 	s.voice.Silence()
 	for _, l := range s.cfg.Lamps {
 		s.board.SetLamp(l.Name, LampOff, Colour{})

@@ -95,6 +95,7 @@ func (s *Station) due(now time.Time, dues []deadline) (occurrence, bool) {
 	}
 	s.sound(now)
 	s.keep(now)
+	s.lookAfter(now)
 	for _, d := range dues {
 		if !d.at.IsZero() && !now.Before(d.at) {
 			return occurrence{kind: elapsed, due: d}, true
@@ -114,6 +115,9 @@ func (s *Station) nearest(dues []deadline) time.Time {
 	}
 	for _, d := range dues {
 		sooner(d.at)
+	}
+	for _, w := range s.waiting {
+		sooner(w.until(s.cfg.Incoming.QueueTime))
 	}
 	sooner(s.buttons.next())
 	sooner(s.contacts.next())

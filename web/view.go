@@ -198,10 +198,23 @@ func callState(snap *station.Snapshot, now time.Time) stateView {
 	case lost:
 		s.Detail = join(s.Detail, "The registration is lost; the call goes on.")
 	}
+	s.Detail = join(s.Detail, waitingWords(snap.Waiting))
 	if snap.Call == nil {
 		s.Hangup = ""
 	}
 	return s
+}
+
+// waitingWords says who waits for the running call to end, the first first.
+func waitingWords(waiting []station.Waiting) string {
+	if len(waiting) == 0 {
+		return ""
+	}
+	who := make([]string, 0, len(waiting))
+	for _, w := range waiting {
+		who = append(who, peerName(w.Peer))
+	}
+	return "Waiting: " + strings.Join(who, ", ") + "."
 }
 
 // callingWords keeps apart what the visitor cannot know: whether the call left,

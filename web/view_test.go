@@ -77,6 +77,10 @@ func TestStateLine(t *testing.T) {
 			call(station.Talking, station.Record{Pressed: at(0), Answered: at(26_000)})(s)
 			s.Sound.MicLive = true
 		}, active, "Talking with Kitchen (1001)", "microphone is live", "0:34"},
+		{"callers wait", func(s *station.Snapshot) {
+			call(station.Talking, station.Record{Answered: at(0)})(s)
+			s.Waiting = []station.Waiting{{Peer: station.Peer{User: "1002"}}, {Peer: station.Peer{User: "1003", Name: "Anna\n"}}}
+		}, active, "Talking with Kitchen (1001)", "The microphone is off. Waiting: 1002, Anna (1003).", "1:00"},
 		{"pressed while not registered", func(s *station.Snapshot) {
 			call(station.Calling, station.Record{Pressed: at(58_000)})(s)
 			s.Registration.State = station.RegFailed

@@ -28,6 +28,8 @@ func (deadCall) ID() string                         { return "" }
 func (deadCall) Incoming() bool                     { return false }
 func (c deadCall) Peer() station.Peer               { return station.Peer{User: c.target} }
 func (c deadCall) Events() <-chan station.CallEvent { return c.events }
+func (deadCall) AnswerWish() station.AnswerWish     { return station.AnswerWish{} }
+func (deadCall) Queue()                             {}
 func (deadCall) Ring()                              {}
 func (deadCall) Answer()                            {}
 func (deadCall) End(station.Cause)                  {}

@@ -39,6 +39,8 @@ func (c *officeCall) ID() string                       { return "call-" + c.user
 func (c *officeCall) Incoming() bool                   { return false }
 func (c *officeCall) Peer() station.Peer               { return station.Peer{User: c.user} }
 func (c *officeCall) Events() <-chan station.CallEvent { return c.events }
+func (c *officeCall) AnswerWish() station.AnswerWish   { return station.AnswerWish{} }
+func (c *officeCall) Queue()                           {}
 func (c *officeCall) Ring()                            {}
 func (c *officeCall) Answer()                          { c.happens(station.Answered, 0) }
 func (c *officeCall) End(why station.Cause)            { c.ended = why }

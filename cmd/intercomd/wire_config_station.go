@@ -17,7 +17,7 @@ func stationConfig(c *configs.Config, log *slog.Logger) station.Config {
 		Name: c.SIP.DisplayName, Version: buildVersion(), Log: log,
 		Call: station.CallConfig{RingTime: c.Call.RingTime, TalkTime: c.Call.TalkTime, TalkWarning: c.Call.TalkWarning,
 			Hold: c.Call.HoldPress},
-		Incoming: station.IncomingConfig{Auto: c.Incoming.AutoAnswer, Delay: c.Incoming.AutoAnswerDelay},
+		Incoming: station.IncomingConfig{Auto: c.Incoming.AutoAnswer, Delay: c.Incoming.AutoAnswerDelay, Wish: c.Incoming.AnswerOnRequest},
 		Door:     doorConfig(c),
 	}
 	if k := c.Call.ExtendKey; k != "" {
@@ -28,6 +28,9 @@ func stationConfig(c *configs.Config, log *slog.Logger) station.Config {
 		out.Incoming.Mode = station.AnswerAuto
 	case "reject":
 		out.Incoming.Mode = station.AnswerReject
+	}
+	if c.Incoming.Second == "queue" {
+		out.Incoming.Queue, out.Incoming.QueueTime = c.Incoming.QueueLength, c.Incoming.QueueTime
 	}
 	for _, b := range c.Buttons {
 		out.Buttons = append(out.Buttons, station.ButtonConfig{Input: b.Name, Label: b.Label, Press: action(b.Press),

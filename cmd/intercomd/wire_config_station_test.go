@@ -8,6 +8,7 @@ import (
 
 	"intercomd/board"
 	"intercomd/configs"
+	"intercomd/phone"
 	"intercomd/station"
 )
 
@@ -58,7 +59,7 @@ func TestOfficeOnTheStation(t *testing.T) {
 		Lamps: []station.LampConfig{{Name: "status", Shows: station.ShowStatus, Looks: usual}, {Name: "alarm", Shows: station.ShowAlarm, Looks: usual}},
 		Call: station.CallConfig{RingTime: 20 * time.Second, TalkTime: 3 * time.Minute, TalkWarning: 10 * time.Second,
 			ExtendKey: '#', Hold: 20 * time.Second},
-		Incoming: station.IncomingConfig{Mode: station.AnswerByButton},
+		Incoming: station.IncomingConfig{Mode: station.AnswerByButton, Wish: []string{"1009"}, Queue: 3, QueueTime: 45 * time.Second},
 		Door: station.DoorConfig{
 			Access: station.AccessConfig{
 				Keys:    []station.KeyConfig{{Digits: "5", Parties: []string{"1009"}, Action: station.Action{Do: station.Release, Relay: "door"}}},
@@ -199,5 +200,22 @@ flashes = 5
 	}
 	if err := d.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTransfersOnThePhone(t *testing.T) {
+	for word, want := range map[string]phone.Transfers{
+		"partner": phone.TransfersByPartner, "called": phone.TransfersByCalled, "never": phone.TransfersNever,
+	} {
+		c := configs.Default()
+		c.Call.Transfers = word
+		got, err := phoneConfig(&c, nil, nil, slog.New(slog.DiscardHandler))
+		if err != nil || got.Transfers != want {
+			t.Errorf("%s: %v, %v", word, got.Transfers, err)
+		}
+	}
+	c := configs.Default() // a queue that is not asked for is none
+	if in := stationConfig(&c, slog.New(slog.DiscardHandler)).Incoming; in.Queue != 0 || in.Wish != nil {
+		t.Errorf("%+v", in)
 	}
 }

@@ -122,6 +122,11 @@ func (c *call) Peer() station.Peer {
 	return station.Peer{URI: p.URI, User: p.User, Name: p.Name}
 }
 
+func (c *call) AnswerWish() station.AnswerWish {
+	after, auto := c.AnswerAfter()
+	return station.AnswerWish{Auto: auto, After: after, Must: c.AnswerRequired()}
+}
+
 func (c *call) Events() <-chan station.CallEvent { return c.events }
 func (c *call) End(why station.Cause) {
 	c.Call.End(endReason(why))

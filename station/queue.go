@@ -1,0 +1,101 @@
+package station
+
+import "time"
+
+// Callers who come while a call is up may wait for its end instead of hearing busy.
+// They are few and wait for a short time only: whoever stands at the door comes first.
+
+// waiter is a caller who waits.
+type waiter struct {
+	call  Call
+	since time.Time
+}
+
+// second decides about a call that comes while another is up.
+func (s *Station) second(call Call) {
+	switch refused := s.refuses(call); {
+	case refused != "":
+		s.turnAway(call, CauseRefused, refused)
+	case len(s.waiting) >= s.cfg.Incoming.Queue:
+		s.turnAway(call, CauseBusy, "")
+	default:
+		call.Queue()
+		s.waiting = append(s.waiting, waiter{call, time.Now()})
+		s.log.Info("caller waits", "call", call.ID(), "from", call.Peer().User, "before them", len(s.waiting)-1)
+	}
+}
+
+// lookAfter lets go of callers who gave up or have waited for long enough.
+func (s *Station) lookAfter(now time.Time) {
+	var left []waiter
+	for _, w := range s.waiting {
+		e, gone := w.gone()
+		switch {
+		case gone:
+			s.log.Info("caller waits no more", "call", w.call.ID(), "cause", e.Cause)
+			s.remember(w.record(now, e))
+		case !now.Before(w.until(s.cfg.Incoming.QueueTime)):
+			w.call.End(CauseBusy)
+			s.remember(w.record(now, Ending{Cause: CauseBusy, By: ByDoor, Reason: "waited in vain"}))
+		default:
+			left = append(left, w)
+		}
+	}
+	s.waiting = left
+}
+
+// gone reports whether the caller has hung up.
+func (w waiter) gone() (Ending, bool) {
+	for {
+		select {
+		case ev, ok := <-w.call.Events():
+			switch {
+			case !ok:
+				return Ending{Cause: CauseFailed, By: ByNet}, true
+			case ev.Kind == Ended:
+				return ev.Ending, true
+			case ev.Kind == Transferred:
+				ev.Call.End(CauseBusy)
+			}
+		default:
+			return Ending{}, false
+		}
+	}
+}
+
+func (w waiter) until(most time.Duration) time.Time { return w.since.Add(most) }
+
+func (w waiter) record(now time.Time, e Ending) Record {
+	return Record{ID: w.call.ID(), Direction: Incoming, Peer: w.call.Peer(), Pressed: w.since, Over: now, Ending: e}
+}
+
+// next offers the callers who wait to the idle door; nil if none of them rings now.
+func (s *Station) next() stateFn {
+	s.lookAfter(time.Now())
+	for len(s.waiting) > 0 {
+		w := s.waiting[0]
+		s.waiting = s.waiting[1:]
+		if fn := s.offer(w.call, w.since); fn != nil {
+			return fn
+		}
+	}
+	return nil
+}
+
+// dismiss sends everybody away who waits: the door is switched off.
+func (s *Station) dismiss() {
+	now := time.Now()
+	for _, w := range s.waiting {
+		w.call.End(CauseShutdown)
+		s.remember(w.record(now, Ending{Cause: CauseShutdown, By: ByDoor}))
+	}
+	s.waiting = nil
+}
+
+// waitingNow is who waits, for the snapshot.
+func (s *Station) waitingNow() (out []Waiting) {
+	for _, w := range s.waiting {
+		out = append(out, Waiting{ID: w.call.ID(), Peer: w.call.Peer(), Since: w.since})
+	}
+	return out
+}
