@@ -22,13 +22,26 @@ type Browser struct {
 // StartBrowser starts Chromium with its profile in dir and its microphone fed
 // from the WAV file tone.
 func StartBrowser(ctx context.Context, dir, tone string) (*Browser, error) {
+	return startBrowser(ctx, dir, nil,
+		chromedp.Flag("use-fake-device-for-media-stream", true),
+		chromedp.Flag("use-file-for-fake-audio-capture", tone),
+	)
+}
+
+// StartBrowserAt starts Chromium with its profile in dir and a virtual sound card,
+// which must be the default of its server.
+func StartBrowserAt(ctx context.Context, dir string, card *Card) (*Browser, error) {
+	return startBrowser(ctx, dir, card.Env())
+}
+
+func startBrowser(ctx context.Context, dir string, env []string, more ...chromedp.ExecAllocatorOption) (*Browser, error) {
 	// It leaves things behind in the folder for temporary files.
 	tmp := filepath.Join(dir, "tmp")
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return nil, fmt.Errorf("start chromium: %w", err)
 	}
 	opts := []chromedp.ExecAllocatorOption{
-		chromedp.Env("TMPDIR=" + tmp),
+		chromedp.Env(append(env, "TMPDIR="+tmp)...),
 		chromedp.ExecPath(Tool("chromium")), chromedp.UserDataDir(dir), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("headless", "new"), chromedp.WSURLReadTimeout(60 * time.Second),
 		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
@@ -38,8 +51,6 @@ func StartBrowser(ctx context.Context, dir, tone string) (*Browser, error) {
 		chromedp.IgnoreCertErrors,
 		// Microphone without asking, sound without a click, real addresses in candidates.
 		chromedp.Flag("use-fake-ui-for-media-stream", true),
-		chromedp.Flag("use-fake-device-for-media-stream", true),
-		chromedp.Flag("use-file-for-fake-audio-capture", tone),
 		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
 		chromedp.Flag("disable-features", "WebRtcHideLocalIpsWithMdns"),
 		chromedp.Flag("allow-loopback-in-peer-connection", true),
@@ -50,7 +61,7 @@ func StartBrowser(ctx context.Context, dir, tone string) (*Browser, error) {
 		chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true),
 	}
-	alloc, stopAlloc := chromedp.NewExecAllocator(ctx, opts...)
+	alloc, stopAlloc := chromedp.NewExecAllocator(ctx, append(opts, more...)...)
 	bctx, stopBrowser := chromedp.NewContext(alloc)
 	b := &Browser{ctx: bctx, stop: []context.CancelFunc{stopBrowser, stopAlloc}}
 	if err := chromedp.Do(bctx); err != nil {

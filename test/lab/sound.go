@@ -25,9 +25,7 @@ type Player struct {
 	in   *os.File
 	done chan struct{}
 	mu   sync.Mutex
-	freq float64
-	lvl  float64
-	hum  bool
+	fill func(out []int16, n int) // makes what is played from sample n on
 }
 
 // Play starts a sine of freq (Hz) at level (dBFS) in front of the microphone.
@@ -48,7 +46,8 @@ func (c *Card) Play(freq, level float64) (*Player, error) {
 	}
 	// A long queue would keep playing the old tone after Set.
 	_, _ = unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, 4096)
-	p := &Player{cmd: cmd, in: w, done: make(chan struct{}), freq: freq, lvl: level}
+	p := &Player{cmd: cmd, in: w, done: make(chan struct{})}
+	p.Set(freq, level)
 	go p.run()
 	return p, nil
 }
@@ -60,13 +59,9 @@ func (p *Player) run() {
 	raw := make([]byte, 2*len(samples))
 	for n := 0; ; n += len(samples) {
 		p.mu.Lock()
-		freq, level, hum := p.freq, p.lvl, p.hum
+		fill := p.fill
 		p.mu.Unlock()
-		if hum {
-			chime(samples, n)
-		} else {
-			Sine(samples, n, freq, level)
-		}
+		fill(samples, n)
 		for i, x := range samples {
 			binary.LittleEndian.PutUint16(raw[2*i:], uint16(x))
 		}
@@ -78,17 +73,30 @@ func (p *Player) run() {
 
 // Set changes the tone. Up to a few hundred ms of the old one are still queued.
 func (p *Player) Set(freq, level float64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.freq, p.lvl = freq, level
+	p.play(func(out []int16, n int) { Sine(out, n, freq, level) })
 }
 
 // Chime plays three soft notes every four seconds in place of the tone: something
 // that a person can stand.
-func (p *Player) Chime() {
+func (p *Player) Chime() { p.play(chime) }
+
+// Chirps plays a [Chirp] every period, with silence between, in place of the tone.
+func (p *Player) Chirps(period time.Duration) {
+	every := int(period * Rate / time.Second)
+	p.play(func(out []int16, n int) {
+		for i := range out {
+			out[i] = 0
+			if at := (n + i) % every; at < ChirpSize {
+				out[i] = int16(32767 * Chirp(at))
+			}
+		}
+	})
+}
+
+func (p *Player) play(fill func(out []int16, n int)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.hum = true
+	p.fill = fill
 }
 
 // chime fills out with that, beginning at sample n.
@@ -121,6 +129,7 @@ type Recorder struct {
 	samples []int16
 	first   int       // number of samples heard before samples[0]
 	end     time.Time // when the last of samples was received
+	origin  time.Time // when sample 0 would have been received without waiting
 	more    chan struct{}
 }
 
@@ -164,6 +173,10 @@ func (r *Recorder) run(out io.Reader) {
 			r.first += drop
 		}
 		r.end = time.Now()
+		heard := time.Duration(r.first+len(r.samples)) * time.Second / Rate
+		if o := r.end.Add(-heard); r.origin.IsZero() || o.Before(r.origin) {
+			r.origin = o
+		}
 		close(r.more)
 		r.more = make(chan struct{})
 		r.mu.Unlock()
@@ -176,6 +189,15 @@ func (r *Recorder) Last(d time.Duration) []int16 {
 	defer r.mu.Unlock()
 	n := min(len(r.samples), int(d.Seconds()*Rate))
 	return append([]int16(nil), r.samples[len(r.samples)-n:]...)
+}
+
+// All returns what is remembered and when its first sample was heard: by the count of
+// samples since the recording began, which waits for no process. Two recordings that
+// lost nothing can be compared by it to a millisecond.
+func (r *Recorder) All() ([]int16, time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]int16(nil), r.samples...), r.origin.Add(time.Duration(r.first) * time.Second / Rate)
 }
 
 // position is the number of the sample that was heard at t.
