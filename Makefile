@@ -9,11 +9,11 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 GO        := env -u GOARCH -u GOARM go
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-native lint unit cross system peers compat test demo run bench soak fuzz test-vm test-vm-arm64 clean
+.PHONY: help setup build build-native lint unit cross system peers compat test demo run bench bench-delay soak fuzz test-vm test-vm-arm64 clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{ printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{ printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install everything that building and testing need from Debian
 	@$(SETUP) build demo system peers cross bench
@@ -77,6 +77,11 @@ bench: build-native ## set-up times against SIP.js, cost of a call against bares
 	@$(SETUP) build demo system bench
 	@$(GO) build -o bin/bench ./test/bench
 	@exec bin/bench -intercomd bin/intercomd $(BENCHFLAGS)
+
+bench-delay: build-native ## how late the far end hears, mouth to ear, against SIP.js page to page
+	@$(SETUP) build demo system
+	@$(GO) build -o bin/bench ./test/bench
+	@exec bin/bench -delay -intercomd bin/intercomd $(BENCHFLAGS)
 
 soak: build-native ## COUNT=200 calls in a row; memory, goroutines, descriptors before and after; SERVER=asterisk
 	@$(SETUP) build demo system $(if $(SERVER),peers)

@@ -50,7 +50,7 @@ func bench(ctx context.Context, binary string, runs, seconds int) error {
 	if err != nil {
 		return err
 	}
-	report(append(setup, cost...))
+	report(append(setup, cost...), "Yardsticks: SIP.js 0.15.11 in Chromium for times, baresip for cost; the same callee in the same run.")
 	return nil
 }
 
@@ -298,7 +298,7 @@ func (p *parties) measure(ctx context.Context, pid int, length time.Duration) (l
 
 // report prints the table. A goal that is missed is marked, not an error: a busy
 // machine misses them all.
-func report(rows []result) {
+func report(rows []result, yardstick string) {
 	fmt.Printf("\n%-50s %9s %9s %6s   %s\n", "", "intercomd", "yardstick", "ratio", "goal")
 	for _, r := range rows {
 		ratio, goal := "", ""
@@ -330,7 +330,7 @@ func report(rows []result) {
 		}
 		fmt.Printf("%-50s %9.1f %9s %6s   %s\n", r.what+", "+r.unit, r.ours, ref, ratio, goal)
 	}
-	fmt.Println("\nYardsticks: SIP.js 0.15.11 in Chromium for times, baresip for cost; the same callee in the same run.")
+	fmt.Println("\n" + yardstick)
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

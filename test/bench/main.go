@@ -1,7 +1,8 @@
 // Command bench measures what the daemon is judged by: how soon a press is an
 // INVITE on the wire, how soon after the answer the far end is heard, what a call
-// costs; each beside a yardstick in the same run. With -soak it plays many calls
-// and looks for what they leave behind.
+// costs; each beside a yardstick in the same run. With -delay it measures how late
+// the far end hears what is said, with -soak it plays many calls and looks for what
+// they leave behind.
 //
 // It runs in a network namespace of its own (root, or user namespaces allowed).
 package main
@@ -14,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"intercomd/test/lab"
 )
@@ -24,14 +26,18 @@ func main() {
 	seconds := flag.Int("seconds", 20, "length of the calls whose cost is measured")
 	soak := flag.Int("soak", 0, "play so many calls in a row instead")
 	asterisk := flag.String("asterisk", "", "play them against the Asterisk in this folder (test/tools/asterisk.sh) instead of Kamailio")
+	delay := flag.Bool("delay", false, "measure the delay from mouth to ear instead")
 	flag.Parse()
 	os.Exit(lab.InNamespace(func() int {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		var err error
-		if *soak > 0 {
+		switch {
+		case *soak > 0:
 			err = soakCalls(ctx, *binary, *soak, *asterisk)
-		} else {
+		case *delay:
+			err = mouthToEar(ctx, *binary, time.Duration(*seconds)*time.Second)
+		default:
 			err = bench(ctx, *binary, *runs, *seconds)
 		}
 		if err != nil && !errors.Is(err, context.Canceled) {
