@@ -55,6 +55,7 @@ type capture struct {
 	extra  cushion
 	primed bool
 	splice bool // the next frame follows a cut
+	trim   bool // nobody listens yet: throw away what is more than needed
 
 	drift drift
 	ref   time.Duration // how much should wait, averaged when reading began
@@ -131,10 +132,13 @@ func (c *capture) read(frame []float32, now time.Duration) {
 	case c.primed && excess > c.samples(backlog):
 		c.mem.Xruns.Add(1)
 		c.begin(excess)
+	case c.primed && c.trim && excess > c.samples(cushionStep):
+		c.begin(excess)
 	case !c.primed && excess >= 0 && level > 0:
 		c.primed = true
 		c.begin(excess)
 	}
+	c.trim = false
 	if !c.primed {
 		clear(frame)
 		return

@@ -88,3 +88,35 @@ func TestOneClockIsLeftAlone(t *testing.T) {
 		}
 	}
 }
+
+// What piled up while nobody listened is thrown away when a call begins, once.
+func TestACallBeginsWithoutBacklog(t *testing.T) {
+	now := time.Second
+	x := NewExchange(func() time.Duration { return now }, func() {})
+	c := &capture{tap: newTap(x), live: &atomic.Pointer[capture]{}}
+	c.start(SampleRate)
+	frame := make([]float32, Frame)
+	read := func() int {
+		now += FrameTime
+		x.Deliver(make([]int16, Frame), false)
+		c.read(frame, now)
+		return c.mem.waiting()
+	}
+	for range 20 {
+		read()
+	}
+	calm := read()
+	for range 2 { // 20 ms that no read was there for
+		x.Deliver(make([]int16, Frame), false)
+	}
+	if n := read(); n != calm+2*Frame {
+		t.Fatalf("%d samples wait, want %d: so little is left alone in a call", n, calm+2*Frame)
+	}
+	c.trim = true
+	if n := read(); n > calm+Frame/2 || c.mem.Xruns.Load() != 0 {
+		t.Errorf("%d samples wait, want about %d; %d gaps", n, calm, c.mem.Xruns.Load())
+	}
+	if c.trim {
+		t.Error("goes on trimming")
+	}
+}

@@ -13,7 +13,7 @@ type cushion struct {
 }
 
 const (
-	calmLeast = 2000  // frames: 20 s
+	calmLeast = 300   // frames: 3 s
 	calmMost  = 60000 // frames: 10 min
 )
 

@@ -147,6 +147,9 @@ func (p *pump) adopt(c *conn) {
 	p.snd.reset()
 	p.way.begin()
 	p.showWay()
+	if p.in != nil {
+		p.in.trim = true
+	}
 	p.sent = 0
 	p.e.g.sent.Store(0)
 }

@@ -116,7 +116,7 @@ const (
 	// Delay beyond which periods are taken out, or below which they are put in,
 	// relative to the target of the jitter buffer. What is less is for the drift
 	// loop.
-	tooLate  = 15 * time.Millisecond
+	tooLate  = 8 * time.Millisecond
 	tooEarly = 6 * time.Millisecond
 	hurry    = 60 * time.Millisecond // beyond it, faster and less choosy
 	// Frames between two changes.
