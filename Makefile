@@ -9,16 +9,16 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 GO        := env -u GOARCH -u GOARM go
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-native lint unit cross system peers compat test demo run bench bench-delay soak fuzz test-vm test-vm-arm64 clean
+.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run bench bench-delay soak fuzz test-vm test-vm-arm64 clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{ printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install everything that building and testing need from Debian
-	@$(SETUP) build demo system peers cross bench
+	@$(SETUP) build prompts demo system peers cross bench
 
-build: ## bin/intercomd; GOARCH=arm64 or GOARCH=arm (armhf) cross-builds bin/intercomd-GOARCH
+build: prompts ## bin/intercomd; GOARCH=arm64 or GOARCH=arm (armhf) cross-builds bin/intercomd-GOARCH
 ifeq ($(GOARCH),$(HOSTARCH))
 	@$(SETUP) build
 	CGO_ENABLED=1 go build -trimpath -o bin/intercomd ./cmd/intercomd
@@ -27,9 +27,13 @@ else
 	sh test/tools/xgo.sh $(GOARCH) build -trimpath -o bin/intercomd-$(GOARCH) ./cmd/intercomd
 endif
 
-build-native:
+build-native: prompts
 	@$(SETUP) build
 	CGO_ENABLED=1 $(GO) build -trimpath -o bin/intercomd ./cmd/intercomd
+
+prompts: ## what the door says, in all languages: build/prompts
+	@$(SETUP) prompts
+	@sh test/tools/prompts.sh build/prompts
 
 lint: ## gofmt, go vet, golangci-lint
 	@$(SETUP) build

@@ -34,6 +34,8 @@ type Config struct {
 	// Prompts holds recordings as WAV files. One that is named like a tone
 	// replaces it; others are played by their names without ".wav".
 	Prompts fs.FS
+	// Words holds what is said after a tone, as WAV files named like the tones.
+	Words fs.FS
 
 	// NewEcho and NewSuppressor make the parts of the microphone's path that are
 	// chosen elsewhere; nil leaves them out.
@@ -78,6 +80,7 @@ type Engine struct {
 	g       *gauges
 	tones   map[string]tone.Tone
 	prompts map[string]prompt
+	words   map[string]prompt
 	request atomic.Pointer[playRequest]
 	token   chan struct{} // wakes the pump
 
@@ -102,6 +105,7 @@ type playRequest struct {
 	name   string
 	tone   tone.Tone // without steps, and no prompt: silence
 	prompt prompt
+	words  prompt // said after the tone
 }
 
 // New returns an engine that opens devices through drv. Nothing happens before
@@ -132,8 +136,12 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	words, err := loadPrompts(cfg.Words)
+	if err != nil {
+		cfg.Log.Warn("the door has no words: tones only", "error", err) // nobody wrote them by hand
+	}
 	e := &Engine{
-		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(), tones: tones, prompts: prompts,
+		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(), tones: tones, prompts: prompts, words: words,
 		token: make(chan struct{}, 1),
 	}
 	e.g.duplex.Store(&DuplexStatus{Switched: cfg.Duplex == SwitchedDuplex})
@@ -269,14 +277,14 @@ func (e *Engine) connOf(l Link) *conn {
 
 // Play starts a sound in place of the one before: a prompt, or one of the tones
 // of package tone. It is mixed with the call. Tones that repeat do so as prompts,
-// too. An unknown name is silence.
+// too. A tone that has words is followed by them. An unknown name is silence.
 func (e *Engine) Play(name string) {
 	t, isTone := e.tones[name]
 	p, isPrompt := e.prompts[name]
 	if !isTone && !isPrompt {
 		e.log.Warn("there is no such tone or prompt", "name", name)
 	}
-	e.request.Store(&playRequest{name, t, p})
+	e.request.Store(&playRequest{name, t, p, e.words[name]})
 }
 
 // Silence stops the sound that Play started.

@@ -490,6 +490,38 @@ func TestPromptsAndDeadMicrophone(t *testing.T) {
 	})
 }
 
+// Words come after their tone, and those that nobody can read leave the tone.
+func TestWordsAfterTone(t *testing.T) {
+	var b bytes.Buffer
+	s := audio.Sound{Rate: 16000}
+	for i := range 8000 {
+		s.Samples = append(s.Samples, float32(sine(900, 0.4, 16000)(i)))
+	}
+	if err := audio.WriteWAV(&b, s); err != nil {
+		t.Fatal(err)
+	}
+	d := newFakeDriver()
+	cfg := audio.Config{Words: fstest.MapFS{"open.wav": {Data: b.Bytes()}}}
+	inHouse(t, cfg, d, func(h *house) {
+		d.heard()
+		h.Play("open")
+		time.Sleep(400 * time.Millisecond)
+		if out := d.heard(); amplitude(out[len(out)-9600:], 900, 48000) > 0.02 {
+			t.Error("words in the tone")
+		}
+		time.Sleep(500 * time.Millisecond)
+		if out := d.heard(); amplitude(out[len(out)-9600:], 900, 48000) < 0.3 {
+			t.Error("no words after the tone")
+		}
+		time.Sleep(500 * time.Millisecond)
+		if h.Status().Tone != "" {
+			t.Error("the words do not end")
+		}
+	})
+	cfg = audio.Config{Words: fstest.MapFS{"open.wav": {Data: []byte("?")}}}
+	inHouse(t, cfg, newFakeDriver(), func(h *house) { h.Play("open") })
+}
+
 // What the engine adds to the way from mouth to ear: from the microphone's
 // callback to the packet that it completes, and from a packet to the
 // loudspeaker's callback.

@@ -151,7 +151,7 @@ func TestPrompts(t *testing.T) {
 	var a announcer
 	play := func(name string, loop bool, f float64, frames int) []float32 {
 		t.Helper()
-		a.start(m[name], loop)
+		a.start(m[name], loop, 0)
 		var out []float32
 		frame := make([]float32, Frame)
 		for range frames {
@@ -174,7 +174,7 @@ func TestPrompts(t *testing.T) {
 	if a.mix(make([]float32, Frame)); a.active() {
 		t.Error("a prompt plays on after its end")
 	}
-	a.start(prompt{rate: 8000}, true)
+	a.start(prompt{rate: 8000}, true, 0)
 	a.mix(make([]float32, Frame))
 	if _, err := loadPrompts(fstest.MapFS{"bad.wav": {Data: []byte("no")}}); err == nil {
 		t.Error("a broken prompt was accepted")

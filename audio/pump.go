@@ -205,7 +205,11 @@ func (p *pump) startSound(r *playRequest) {
 	p.prompt.end()
 	switch {
 	case len(r.prompt.pcm) > 0:
-		p.prompt.start(r.prompt, len(r.tone.Steps) > 0 && r.tone.Times == 0)
+		p.prompt.start(r.prompt, len(r.tone.Steps) > 0 && r.tone.Times == 0, 0)
+	case len(r.tone.Steps) > 0 && len(r.words.pcm) > 0:
+		t, after := beforeWords(r.tone)
+		p.player.Start(t)
+		p.prompt.start(r.words, false, after)
 	case len(r.tone.Steps) > 0:
 		p.player.Start(r.tone)
 	default:

@@ -101,6 +101,7 @@ type Audio struct {
 	AmbientBoost     float64       `toml:"ambient_boost" range:"0..20"` // dB
 	SilentAfter      time.Duration `toml:"silent_after" range:"0s..10m"`
 	ToneRegion       string        `toml:"tone_region" oneof:"eu de fr uk us cn"`
+	Language         string        `toml:"language" oneof:"off en de fr es zh"`
 	Prompts          string        `toml:"prompts"` // after Load a path that can be opened
 }
 
@@ -237,7 +238,7 @@ func Default() Config {
 		Door: Door{Relay: "door", WrongPerCall: 3, WrongPerHour: 10, Lock: 30 * time.Minute,
 			TamperBlock: 30 * time.Minute},
 		Audio: Audio{Input: "default", Output: "default", Codecs: []string{"opus", "pcmu", "pcma"},
-			EchoCanceller: "kalman", NoiseSuppression: "off", Duplex: "auto", SilentAfter: 20 * time.Second, ToneRegion: "eu"},
+			EchoCanceller: "kalman", NoiseSuppression: "off", Duplex: "auto", SilentAfter: 20 * time.Second, ToneRegion: "eu", Language: "off"},
 		Board: Board{Driver: "auto", Profile: "auto",
 			Chips: []string{"pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"}, NightLevel: 0.3},
 		Buttons: []Button{bell()},

@@ -142,6 +142,7 @@ func audioConfig(c *configs.Config, log *slog.Logger) audio.Config {
 	if s, err := newSuppressor(c.Audio.NoiseSuppression, log); err == nil { // the loader knows the same words
 		out.NewSuppressor = s
 	}
+	out.Words = spoken(c.Audio.Language, log)
 	if c.Audio.Prompts != "" {
 		out.Prompts = os.DirFS(c.Audio.Prompts)
 	}
