@@ -16,8 +16,8 @@ func noise(n int, seed uint32) []float64 {
 }
 
 // speech is something with the envelope of syllables.
-func speech(n int) []float64 {
-	x := noise(n, 1)
+func speech() []float64 {
+	x := noise(length, 1)
 	var low float64
 	for i := range x {
 		t := float64(i) / Rate
@@ -40,7 +40,7 @@ const length = 4 * Rate
 // The figures are those of another implementation, in numpy and scipy, of the same
 // papers for the same signals.
 func TestAgainstAnotherImplementation(t *testing.T) {
-	x := speech(length)
+	x := speech()
 	for _, c := range []struct {
 		gain      float64
 		stoi, sdr float64
@@ -58,7 +58,7 @@ func TestAgainstAnotherImplementation(t *testing.T) {
 }
 
 func TestAClearVoiceIsUnderstood(t *testing.T) {
-	x := speech(length)
+	x := speech()
 	n := JudgeNear(x, x)
 	if n.STOI < 0.9999 || n.SDR < 50 || math.Abs(n.Loss) > 1e-6 || n.Cut != 0 {
 		t.Errorf("the voice itself: %+v", n)
@@ -70,7 +70,7 @@ func TestAClearVoiceIsUnderstood(t *testing.T) {
 }
 
 func TestAFilterIsNoDistortion(t *testing.T) {
-	x := speech(length)
+	x := speech()
 	y := make([]float64, length)
 	for i := 40; i < length; i++ {
 		y[i] = 0.8*x[i-40] - 0.3*x[i-33]
@@ -81,7 +81,7 @@ func TestAFilterIsNoDistortion(t *testing.T) {
 }
 
 func TestHalfOfAVoiceIsCut(t *testing.T) {
-	x := speech(length)
+	x := speech()
 	y := append([]float64(nil), x...)
 	clear(y[length/2:])
 	if got := JudgeNear(x, y).Cut; got < 35 || got > 65 {
@@ -90,7 +90,7 @@ func TestHalfOfAVoiceIsCut(t *testing.T) {
 }
 
 func TestDelayIsFoundAndTakenOut(t *testing.T) {
-	x := band(speech(length))
+	x := band(speech())
 	for _, d := range []float64{0, 37, -12.4, 171.5} {
 		y := Advance(x, -d)
 		got := Delay(x, y, 400)
