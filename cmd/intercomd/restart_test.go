@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,8 +18,13 @@ func TestLateChipEndsTheDaemonBetweenCalls(t *testing.T) {
 		ctx, stop := context.WithCancelCause(context.Background())
 		defer stop(nil)
 		d := &daemon{station: o.st, stop: stop, log: slog.New(slog.DiscardHandler)}
-		chip := ""
-		go d.watchChips(ctx, func() string { return chip })
+		var late atomic.Bool
+		go d.watchChips(ctx, func() string {
+			if late.Load() {
+				return "/dev/gpiochip0"
+			}
+			return ""
+		})
 		time.Sleep(time.Hour)
 		if ctx.Err() != nil {
 			t.Fatal("ended without a reason")
@@ -27,7 +33,7 @@ func TestLateChipEndsTheDaemonBetweenCalls(t *testing.T) {
 		if s := o.st.Snapshot().State; s != station.Calling {
 			t.Fatalf("the door is %s", s)
 		}
-		chip = "/dev/gpiochip0"
+		late.Store(true)
 		time.Sleep(2 * chipsEvery)
 		synctest.Wait()
 		if ctx.Err() != nil {
