@@ -184,18 +184,27 @@ func (m *machine) mark(t *testing.T) int {
 // saw waits for an event from number n on that matches.
 func (m *machine) saw(t *testing.T, n int, d time.Duration, match func(event) bool) event {
 	t.Helper()
+	e, others, err := m.look(t, n, d, match)
+	if err != nil {
+		t.Fatalf("no such event: %v; there were:\n%s", err, strings.Join(others, "\n"))
+	}
+	return e
+}
+
+// look is saw for what need not happen; others is what did.
+func (m *machine) look(t *testing.T, n int, d time.Duration, match func(event) bool) (found event, others []string, err error) {
+	t.Helper()
 	ctx := within(t, d)
-	var all []string
 	for {
 		list, err := m.events(ctx, n, time.Second)
 		if err != nil {
-			t.Fatalf("no such event: %v; there were:\n%s", err, strings.Join(all, "\n"))
+			return event{}, others, err
 		}
 		for _, e := range list {
 			if match(e) {
-				return e
+				return e, others, nil
 			}
-			all = append(all, e.String())
+			others = append(others, e.String())
 			n = e.N + 1
 		}
 	}
