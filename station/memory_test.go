@@ -92,3 +92,26 @@ func TestRunningLockIsKept(t *testing.T) {
 		}
 	}, noLamps, func(c *Config) { c.Contacts = []ContactConfig{{Input: "housing", Kind: TamperContact}} })
 }
+
+// Whoever opens the housing while the power is off gains nothing by it, and a restart
+// makes a block that runs no longer.
+func TestHousingThatIsOpenAtTheStart(t *testing.T) {
+	open := func(h *house) { h.board.Inputs = []Input{{Name: "housing", Active: true}} }
+	housing := func(c *Config) { c.Contacts = []ContactConfig{{Input: "housing", Kind: TamperContact}} }
+	left := func(h *house) time.Duration { return time.Until(h.snap().Door.BlockedUntil) }
+	furnished(t, open, func(h *house) {
+		if got := left(h); got != 30*time.Minute {
+			t.Errorf("blocked for %v", got)
+		}
+		h.press("bell")
+		h.last().happens(Answered)
+		h.forget()
+		h.last().digits("5")
+		h.expect("play locked")
+	}, noLamps, housing)
+	furnished(t, open, func(h *house) {
+		if got := left(h); got != 7*time.Minute {
+			t.Errorf("blocked for %v", got)
+		}
+	}, noLamps, housing, func(c *Config) { c.Memory = Memory{Saved: time.Now(), TamperUntil: time.Now().Add(7 * time.Minute)} })
+}

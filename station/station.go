@@ -112,8 +112,13 @@ func (s *Station) survey() {
 	now := time.Now()
 	for _, in := range s.board.State().Inputs {
 		if in.Active && s.contacts.has(in.Name) {
+			e := Edge{Input: in.Name, Active: true, At: now}
+			// A housing that was opened while the power was off. A block that runs goes on.
+			if s.contacts.tamper(e) && !now.Before(s.access.mem.TamperUntil) {
+				s.tampered(e)
+			}
 			// As if released just now: a door that stands open was not forced.
-			for _, a := range s.contacts.edge(Edge{Input: in.Name, Active: true, At: now}, now) {
+			for _, a := range s.contacts.edge(e, now) {
 				s.raise(a)
 			}
 		}
