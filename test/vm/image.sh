@@ -171,7 +171,8 @@ cd - >/dev/null
 echo "$version" >"$work/out/version"
 touch "$work/out/.complete"
 for old in "$base/$arch"-*; do # images of earlier versions of this script
-	if [ -e "$old/.complete" ]; then rm -rf "$old"; fi
+	if [ "$old" != "$dir" ] && [ -e "$old/.complete" ]; then rm -rf "$old"; fi
 done
-mv "$work/out" "$dir"
+# Somebody else may have made it meanwhile.
+[ -e "$dir/.complete" ] || mv "$work/out" "$dir"
 echo "$dir"
