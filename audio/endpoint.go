@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	watchEvery = 250 * time.Millisecond // how often devices are looked after
-	retryEvery = 2 * time.Second        // between attempts to open one
-	lostAfter  = 500 * time.Millisecond // without a callback a device is gone
-	firstCall  = 2 * time.Second        // but one that was just opened may take this long
+	watchEvery = 250 * time.Millisecond  // how often devices are looked after
+	retryEvery = 1500 * time.Millisecond // between attempts to open one
+	lostAfter  = 500 * time.Millisecond  // without a callback a device is gone
+	firstCall  = 2 * time.Second         // but one that was just opened may take this long
 )
 
 // opened is an open device, from both its sides: capture or playback.

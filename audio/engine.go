@@ -82,6 +82,7 @@ type Engine struct {
 	prompts map[string]prompt
 	words   map[string]prompt
 	request atomic.Pointer[playRequest]
+	probe   atomic.Pointer[probe]
 	token   chan struct{} // wakes the pump
 
 	in, out     *endpoint
@@ -176,7 +177,7 @@ func (e *Engine) nudge() {
 const closeLimit = 5 * time.Second
 
 // Run carries sound until ctx ends, then closes the devices. Devices that are
-// absent are tried again every 2 s; until they come a clock keeps time, so that
+// absent are tried again every 1.5 s; until they come a clock keeps time, so that
 // calls work without them. It returns [ErrDeviceHung] if the sound system has
 // stopped answering, else nil. An Engine runs once.
 func (e *Engine) Run(ctx context.Context) error {

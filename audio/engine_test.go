@@ -334,9 +334,9 @@ func TestDeviceLostAndBack(t *testing.T) {
 			t.Errorf("%d packets a second without devices", k)
 		}
 		d.plug()
-		time.Sleep(2500 * time.Millisecond)
+		time.Sleep(2 * time.Second)
 		if s := h.Status(); !s.Input.OK || !s.Output.OK {
-			t.Errorf("2.5 s after the cable was plugged in: %+v", s)
+			t.Errorf("2 s after the cable was plugged in: %+v", s)
 		}
 		d.heard()
 		h.talk(l, "opus", 600, time.Second)
@@ -550,6 +550,73 @@ func TestLatency(t *testing.T) {
 			}
 		}
 		t.Error("nothing was heard")
+	})
+}
+
+// What is played is heard, late as the devices are, and whatever the gains; a call
+// ends it at once.
+func TestProbe(t *testing.T) {
+	d := newFakeDriver()
+	d.loop = 0.5
+	inHouse(t, audio.Config{OutputGain: -20, InputGain: 20}, d, func(h *house) {
+		play := make([]float32, 48000)
+		for i := range 4800 {
+			play[i] = float32(0.3 * math.Sin(2*math.Pi*1000*float64(i)/48000))
+		}
+		time.Sleep(time.Second)
+		rec, err := h.Probe(h.t.Context(), play)
+		if err != nil || len(rec) != len(play) {
+			t.Fatal(len(rec), err)
+		}
+		first := 0
+		for first < len(rec) && math.Abs(float64(rec[first])) < 0.01 {
+			first++
+		}
+		if first > 4800 || first+4800 > len(rec) {
+			t.Fatalf("heard after %d samples", first)
+		}
+		if a := amplitude(rec[first:first+4800], 1000, 48000); math.Abs(a-0.15) > 0.03 {
+			t.Errorf("heard at %.3f, want 0.15", a)
+		}
+		ctx, cancel := context.WithTimeout(h.t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := h.Probe(ctx, play); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("told to end: %v", err)
+		}
+		for name, disturb := range map[string]func(){
+			"another": func() {
+				if _, err := h.Probe(h.t.Context(), play); !errors.Is(err, audio.ErrProbeEnded) {
+					t.Errorf("two at a time: %v", err)
+				}
+				h.Play("busy")
+			},
+			"call": func() {
+				l := newFakeLink("opus", 48000)
+				defer close(l.quit)
+				h.Connect(l, true)
+				time.Sleep(50 * time.Millisecond)
+				h.Disconnect()
+			},
+		} {
+			h.Silence()
+			time.Sleep(100 * time.Millisecond)
+			t0, ended := time.Now(), make(chan error)
+			go func() {
+				_, err := h.Probe(h.t.Context(), play)
+				ended <- err
+			}()
+			time.Sleep(200 * time.Millisecond)
+			disturb()
+			if err := <-ended; !errors.Is(err, audio.ErrProbeEnded) || time.Since(t0) > 300*time.Millisecond {
+				t.Errorf("%s: %v after %v", name, err, time.Since(t0))
+			}
+		}
+		h.Silence()
+		d.unplug()
+		time.Sleep(2 * time.Second)
+		if _, err := h.Probe(h.t.Context(), play); !errors.Is(err, audio.ErrProbeDeaf) {
+			t.Errorf("without devices: %v", err)
+		}
 	})
 }
 

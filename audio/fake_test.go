@@ -22,6 +22,7 @@ type fakeDriver struct {
 	err     error // of Open, instead
 	streams map[*fakeStream]bool
 	stuck   time.Duration // how long Open and Close take
+	loop    float64       // of the loudspeaker at the microphone, if mic hears nothing
 	inPPM   float64       // how much faster the microphone's clock runs
 
 	clicks int
@@ -142,6 +143,7 @@ func (s *fakeStream) run() {
 		case <-time.After(time.Until(start.Add(time.Duration(period * float64(n+1))))):
 		}
 		s.d.mu.Lock()
+		loop, echo := s.d.loop, s.d.played
 		dead, mic, click, extra := s.dead, s.d.mic, false, 0
 		if s.dir == audio.In {
 			click, s.d.clicks = s.d.clicks > 0, max(s.d.clicks-1, 0)
@@ -156,6 +158,8 @@ func (s *fakeStream) run() {
 				pcm[i] = 0
 				if mic != nil {
 					pcm[i] = int16(mic(n*s.d.chunk+i) * 32767)
+				} else if k := len(echo) - len(pcm) + i; loop > 0 && k >= 0 {
+					pcm[i] = int16(loop * float64(echo[k]) * 32767)
 				}
 			}
 			for i := 0; click && i < 96; i++ {

@@ -39,6 +39,7 @@ type pump struct {
 	recMeter  meter
 	playLevel float64 // of the frame played last, dBFS
 	silence   silence
+	probe     *probe // of this frame
 
 	smooth time.Duration // clock of the frame being made
 	due    time.Duration // when the next frame is due by the clock
@@ -119,6 +120,7 @@ func (p *pump) frame(now time.Duration) {
 	p.makePlay()
 	p.makeRec()
 	p.send()
+	p.probe = nil
 }
 
 // tick advances the smoothed clock.
@@ -165,6 +167,9 @@ func (p *pump) makePlay() {
 	}
 	p.mixSound(out)
 	p.limiter.process(out, p.gain*gainOf(p.mic.ambient.gain))
+	if p.probe = p.probing(); p.probe != nil {
+		p.probe.sound(out)
+	}
 
 	if p.out == nil {
 		clear(out) // nobody hears it, so nothing can come back
@@ -238,6 +243,9 @@ func (p *pump) makeRec() {
 		p.listen()
 	} else {
 		clear(p.rec[:])
+	}
+	if p.probe != nil {
+		p.probe.hear(p.rec[:])
 	}
 	raw := peak(p.rec[:])
 	p.mic.process(p.rec[:], p.play[:], p.playLevel, p.cur != nil, p.sounding())

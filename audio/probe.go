@@ -1,0 +1,75 @@
+package audio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Errors of [Engine.Probe].
+var (
+	// ErrProbeEnded: a call, a tone or another probe came first.
+	ErrProbeEnded = errors.New("the door is needed for something else")
+	// ErrProbeDeaf: there is no microphone or no loudspeaker.
+	ErrProbeDeaf = errors.New("microphone and loudspeaker are not both there")
+)
+
+// probe is a sound that is played while the microphone is recorded.
+type probe struct {
+	play, rec []float32
+	n         int        // samples done
+	done      chan error // buffered
+}
+
+// Probe plays samples at the loudspeaker as they are and returns what the
+// microphone hears meanwhile, before any processing and as long. Neither volume nor
+// gain has a say. Calls and tones go first: they end it with [ErrProbeEnded].
+func (e *Engine) Probe(ctx context.Context, play []float32) ([]float32, error) {
+	n := len(play) / Frame * Frame
+	pr := &probe{play: play[:n], rec: make([]float32, n), done: make(chan error, 1)}
+	if !e.probe.CompareAndSwap(nil, pr) {
+		return nil, fmt.Errorf("audio: probe: %w", ErrProbeEnded)
+	}
+	defer e.probe.CompareAndSwap(pr, nil)
+	var err error
+	select {
+	case err = <-pr.done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("audio: probe: %w", err)
+	}
+	return pr.rec, nil
+}
+
+// probing is the probe that goes on, if nothing more important has come up.
+func (p *pump) probing() *probe {
+	pr := p.e.probe.Load()
+	if pr == nil {
+		return nil
+	}
+	err := error(nil)
+	switch {
+	case p.cur != nil || p.sounding():
+		err = ErrProbeEnded
+	case p.in == nil || p.out == nil:
+		err = ErrProbeDeaf
+	case pr.n < len(pr.play):
+		return pr
+	}
+	pr.finish(p.e, err)
+	return nil
+}
+
+func (pr *probe) finish(e *Engine, err error) {
+	if e.probe.CompareAndSwap(pr, nil) {
+		pr.done <- err
+	}
+}
+
+// sound puts the next frame in place of what would be played.
+func (pr *probe) sound(frame []float32) { copy(frame, pr.play[pr.n:]) }
+
+// hear takes the frame of the microphone that belongs to it.
+func (pr *probe) hear(frame []float32) { pr.n += copy(pr.rec[pr.n:], frame) }

@@ -1,0 +1,143 @@
+// Package selftest finds out whether loudspeaker and microphone of a door work:
+// the one plays a chirp, the other listens, and what comes of it is compared with
+// how it was when the door was commissioned.
+//
+// It makes sounds and judges recordings. Who plays them, when that does not
+// disturb anybody, and what becomes of the result is decided elsewhere.
+package selftest
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// SampleRate is the rate of all samples, in Hz.
+const SampleRate = 48000
+
+// Prober plays a sound at the loudspeaker and returns what the microphone heard
+// from its first sample to its last, both full scale ±1 and before any processing.
+type Prober interface {
+	Probe(ctx context.Context, play []float32) ([]float32, error)
+}
+
+// Measurement is what one chirp told.
+type Measurement struct {
+	Heard    bool           // the chirp was in the recording
+	Level    float64        // of the recording while it was heard, dBFS RMS
+	Noise    float64        // of the recording before it, dBFS RMS
+	Coupling float64        // of loudspeaker and microphone, 300 Hz to 6 kHz, dB: 0 is a wire
+	Bands    [bands]float64 // the same below 1 kHz, to 2.5 kHz, and above, dB
+	Delay    time.Duration  // from a sample that is played to its sound, queues included
+	Clipped  bool           // the microphone reached full scale
+}
+
+// Verdict is what a test came to.
+type Verdict string
+
+// The verdicts.
+const (
+	Passed  Verdict = "passed"
+	Failed  Verdict = "failed"
+	Unclear Verdict = "unclear" // too loud at the door to tell
+)
+
+// Report is the result of a test.
+type Report struct {
+	Verdict  Verdict
+	Text     string // what is wrong; "" if nothing is
+	Remedy   string
+	Measured Measurement // by the last chirp
+	Chirps   int         // that it took
+}
+
+// levels are the amplitudes of the chirps in dBFS: the first, which hardly
+// anybody minds, and three louder ones for a door that did not hear it well.
+//
+//nolint:gochecknoglobals // a table
+var levels = [...]float64{-24, -18, -12, -6}
+
+const (
+	before = SampleRate * 3 / 10 // silence in which the noise is measured
+	length = SampleRate * 8 / 10 // of the chirp
+	after  = SampleRate * 9 / 10 // for what comes late
+	total  = before + length + after
+)
+
+// Run plays up to four chirps, each louder than the one before, until one passes.
+// With a nil base only that it is heard is asked for. An error of p, such as that
+// of a call, ends it.
+func Run(ctx context.Context, p Prober, base *Measurement) (Report, error) {
+	a := newAnalyser()
+	var r Report
+	for _, level := range levels {
+		rec, err := p.Probe(ctx, a.sound(level))
+		if err != nil {
+			return Report{}, fmt.Errorf("acoustic self-test: %w", err)
+		}
+		m := a.measure(rec, level)
+		r = judge(base, m)
+		r.Chirps++
+		if r.Verdict == Passed {
+			return r, nil
+		}
+	}
+	r.Chirps = len(levels)
+	return r, nil
+}
+
+const (
+	// A door is in order if coupling and bands are within so many dB of what they
+	// were: temperature, rain and a visitor who stands close move them by less.
+	weaker, louder, duller = -12., 12., -12.
+	// loudNoise is the noise at the microphone, in dBFS, in which a chirp that is
+	// not heard proves nothing.
+	loudNoise = -30.
+	// deaf is the noise that no working microphone stays under, in dBFS.
+	deaf = -85.
+)
+
+const (
+	lookRemedy = "see whether the loudspeaker or the microphone is broken, covered, or turned down in the mixer; " +
+		"after a repair: intercomd selftest -commission"
+	changedRemedy = "was a gain or the mixer changed? Then: intercomd selftest -commission"
+)
+
+// judge compares a measurement with the one of the commissioning.
+func judge(base *Measurement, m Measurement) Report {
+	r := Report{Verdict: Failed, Remedy: lookRemedy, Measured: m}
+	switch {
+	case !m.Heard && m.Noise < deaf:
+		r.Text = "the microphone hears nothing at all"
+	case !m.Heard && m.Noise > loudNoise:
+		r.Verdict, r.Remedy = Unclear, "it is tried again by itself"
+		r.Text = fmt.Sprintf("it is too loud at the door to hear the loudspeaker (%.0f dBFS)", m.Noise)
+	case !m.Heard:
+		r.Text = "the microphone does not hear the loudspeaker"
+	case base == nil:
+		r.Verdict, r.Remedy = Passed, ""
+	default:
+		r.compare(base, m)
+	}
+	return r
+}
+
+func (r *Report) compare(base *Measurement, m Measurement) {
+	names := [bands]string{"low", "middle", "high"}
+	diff := m.Coupling - base.Coupling
+	switch {
+	case diff < weaker:
+		r.Text = fmt.Sprintf("the loudspeaker is heard %.0f dB weaker than at the commissioning", -diff)
+		return
+	case diff > louder:
+		r.Text, r.Remedy = fmt.Sprintf("the loudspeaker is heard %.0f dB louder than at the commissioning", diff), changedRemedy
+		return
+	}
+	for i, b := range m.Bands {
+		if d := b - base.Bands[i]; d < duller {
+			r.Text = fmt.Sprintf("the loudspeaker is heard without %s tones, %.0f dB weaker than at the commissioning", names[i], -d)
+			return
+		}
+	}
+	r.Verdict, r.Remedy = Passed, ""
+}
