@@ -70,19 +70,18 @@ const (
 func Run(ctx context.Context, p Prober, base *Measurement) (Report, error) {
 	a := newAnalyser()
 	var r Report
-	for _, level := range levels {
+	for i, level := range levels {
 		rec, err := p.Probe(ctx, a.sound(level))
 		if err != nil {
 			return Report{}, fmt.Errorf("acoustic self-test: %w", err)
 		}
 		m := a.measure(rec, level)
 		r = judge(base, m)
-		r.Chirps++
+		r.Chirps = i + 1
 		if r.Verdict == Passed {
 			return r, nil
 		}
 	}
-	r.Chirps = len(levels)
 	return r, nil
 }
 
