@@ -100,6 +100,7 @@ type Audio struct {
 	Duplex           string        `toml:"duplex" oneof:"auto full switched"`
 	AmbientBoost     float64       `toml:"ambient_boost" range:"0..20"` // dB
 	SilentAfter      time.Duration `toml:"silent_after" range:"0s..10m"`
+	SelfTest         Clock         `toml:"self_test"`
 	ToneRegion       string        `toml:"tone_region" oneof:"eu de fr uk us cn"`
 	Language         string        `toml:"language" oneof:"off en de fr es zh"`
 	Prompts          string        `toml:"prompts"` // after Load a path that can be opened
@@ -187,6 +188,12 @@ type State struct {
 type Line struct {
 	Name   string // "" addresses by Offset
 	Offset int    // 0 to 1023
+}
+
+// Clock is a time of day. The zero value is none.
+type Clock struct {
+	Given  bool
+	Minute int // since midnight
 }
 
 // Hours is a part of every day in local time, such as 22:00 to 06:00. The zero value is

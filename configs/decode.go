@@ -132,6 +132,8 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 		d.number(p, field, v, key)
 	case *int:
 		d.whole(p, field, v, key)
+	case *Clock:
+		d.clock(p, v, key)
 	case *Hours:
 		d.hours(p, v, key)
 	case *Action:
@@ -330,6 +332,23 @@ func (d *decoder) hours(dst *Hours, v *value, key string) {
 		return
 	}
 	*dst = Hours{From: a.Hour()*60 + a.Minute(), To: b.Hour()*60 + b.Minute()}
+}
+
+func (d *decoder) clock(dst *Clock, v *value, key string) {
+	text, ok := d.text(v, key, reflect.StructField{})
+	if !ok {
+		return
+	}
+	if text == "" {
+		*dst = Clock{}
+		return
+	}
+	minute, ok := parseClock(text)
+	if !ok || minute == 24*60 {
+		d.fault(v.line, key, fmt.Sprintf("%q is not a time of day", text), `write it like "03:30"`)
+		return
+	}
+	*dst = Clock{Given: true, Minute: minute}
 }
 
 // maxOffset is the greatest number of a line: far above those of any chip.

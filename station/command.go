@@ -13,6 +13,8 @@ type Command struct {
 	Button string // of CommandPress: the input's name
 	Relay  string // of CommandOpen
 	User   string // who asks, for the audit log
+	// Of CommandTest: what is measured is what later tests are compared with.
+	Commission bool
 }
 
 // CommandKind names a command.
@@ -25,6 +27,7 @@ const (
 	CommandHangup CommandKind = "hangup" // the running call, answered or not
 	CommandOpen   CommandKind = "open"   // pulse Relay
 	CommandDND    CommandKind = "dnd"    // switch do-not-disturb over
+	CommandTest   CommandKind = "test"   // try out the sound
 )
 
 // Errors of [Station.Do].
@@ -81,6 +84,11 @@ func (s *Station) translate(cmd Command) (occurrence, error) {
 		return occurrence{}, nil
 	case CommandDND:
 		s.disturb()
+		return occurrence{}, nil
+	case CommandTest:
+		if err := s.startTest(cmd.Commission); err != nil {
+			return occurrence{}, fmt.Errorf("acoustic self-test: %w", err)
+		}
 		return occurrence{}, nil
 	case CommandAnswer:
 		if s.state != Ringing {

@@ -1,6 +1,7 @@
 package station
 
 import (
+	"context"
 	"log/slog"
 	"time"
 )
@@ -17,6 +18,7 @@ type Config struct {
 	Call     CallConfig
 	Incoming IncomingConfig
 	Door     DoorConfig
+	SelfTest SelfTestConfig
 	History  int // finished calls kept in the snapshot; 0 means 20
 	Log      *slog.Logger
 	Ports    Ports
@@ -26,10 +28,13 @@ type Config struct {
 // Ports are the station's ways out beside phone, voice and board. All may be
 // nil, are called by the station's goroutine, and must not block.
 type Ports struct {
-	Save       func(Memory) // keep this across restarts
-	Audit      func(Audit)  // an attempt to open something
-	Notify     func(Notice) // tell people who are not at the door
-	ClockKnown func() bool  // reports whether the time of day can be trusted; nil: it can
+	Save   func(Memory) // keep this across restarts
+	Audit  func(Audit)  // an attempt to open something
+	Notify func(Notice) // tell people who are not at the door
+	// SelfTest tries out the sound until ctx ends, and calls done once, from any
+	// goroutine; nil: it cannot be tried.
+	SelfTest   func(ctx context.Context, commission bool, done func(SelfTestResult))
+	ClockKnown func() bool // reports whether the time of day can be trusted; nil: it can
 }
 
 // ButtonConfig says what one button does.

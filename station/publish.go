@@ -43,6 +43,8 @@ func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
 		rec := *s.rec
 		snap.Call = &rec
 	}
+	snap.SelfTest = s.test.shown
+	snap.SelfTest.Next = s.test.due
 	snap.Door, snap.Runtime = s.doorState(now), cost()
 	snap.Buttons, snap.Contacts = s.meanings, s.contacts.show()
 	next := &publication{snap: snap, changed: make(chan struct{})}

@@ -17,6 +17,7 @@ type Snapshot struct {
 	Waiting      []Waiting    `json:"waiting"`        // callers who wait for the running call to end
 	Registration Registration `json:"registration"`
 	Sound        Sound        `json:"sound"`
+	SelfTest     SelfTest     `json:"selfTest"`
 	Board        BoardState   `json:"board"`
 	Door         DoorState    `json:"door"`
 	Buttons      []Button     `json:"buttons"`
@@ -100,6 +101,22 @@ const (
 	DuplexFull     = "full"     // both at once
 	DuplexSwitched = "switched" // one at a time, as they speak
 )
+
+// SelfTest is how the last acoustic self-test went: the loudspeaker played a chirp
+// and the microphone listened.
+type SelfTest struct {
+	State        string    `json:"state"` // "never", "running", "passed", "failed", "unclear", "interrupted"
+	At           time.Time `json:"at,omitzero"`
+	Next         time.Time `json:"next,omitzero"`
+	Commissioned time.Time `json:"commissioned,omitzero"` // of what it is compared with
+	Text         string    `json:"text,omitempty"`        // what is wrong
+	Remedy       string    `json:"remedy,omitempty"`
+	Chirps       int       `json:"chirps"`   // that it took, each louder than the one before
+	Level        float64   `json:"level"`    // of the microphone while it heard the loudspeaker, dBFS
+	Noise        float64   `json:"noise"`    // before, dBFS
+	Coupling     float64   `json:"coupling"` // of loudspeaker and microphone, dB
+	DelayMS      float64   `json:"delayMs"`  // from a sample played to its sound, ms
+}
 
 // Device is a microphone or a loudspeaker.
 type Device struct {

@@ -86,6 +86,7 @@ func (s *Station) abandon(call Call, t *trip, why Cause) stateFn {
 
 // offer decides about a call to an idle door; nil refuses it.
 func (s *Station) offer(call Call, came time.Time) stateFn {
+	s.endTest()
 	if refused := s.refuses(call); refused != "" {
 		s.turnAway(call, CauseRefused, refused)
 		return nil

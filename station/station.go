@@ -20,6 +20,7 @@ type Station struct {
 	offers   chan Call
 	faultsIn chan faultChange
 	requests chan request
+	tests    chan tested
 	done     chan struct{} // closed when Run has returned
 	pub      atomic.Pointer[publication]
 
@@ -38,6 +39,7 @@ type Station struct {
 	meanings    []Button // of the buttons, for every snapshot
 	contacts    contacts
 	access      *access
+	test        selfTest
 	rested      map[string]time.Time // when each button may call again
 	lamps       map[string]shown     // what each lamp shows
 	ending      bool                 // the talk ends soon, and the visitor was told
@@ -68,6 +70,7 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		offers:   make(chan Call, 4),
 		faultsIn: make(chan faultChange, 64),
 		requests: make(chan request),
+		tests:    make(chan tested, 4),
 		done:     make(chan struct{}),
 		started:  now,
 		state:    Idle,
@@ -76,6 +79,7 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		meanings: meanings(&cfg),
 		contacts: newContacts(cfg.Contacts),
 		access:   newAccess(cfg.Door.Access, cfg.Memory.rebased(now, cfg.Ports.ClockKnown()), cfg.Ports.ClockKnown),
+		test:     newSelfTest(cfg.SelfTest, now),
 		rested:   map[string]time.Time{},
 		lamps:    map[string]shown{},
 		open:     map[string]time.Time{},
@@ -170,6 +174,7 @@ func (s *Station) notify(kind NoticeKind, key, text string, over bool) {
 
 // stop makes the door inert.
 func (s *Station) stop() {
+	s.endTest()
 	s.state = Stopped
 	s.dismiss()
 	s.voice.Silence()

@@ -76,6 +76,8 @@ func (s *Station) wait(ctx context.Context, call Call, dues ...deadline) occurre
 			return occurrence{kind: changed}
 		case f := <-s.faultsIn:
 			s.faults.change(f, now)
+		case r := <-s.tests:
+			s.testOver(r)
 		case <-s.tick.C:
 		case <-s.alarm.C:
 		}
@@ -96,6 +98,7 @@ func (s *Station) due(now time.Time, dues []deadline) (occurrence, bool) {
 	s.sound(now)
 	s.keep(now)
 	s.lookAfter(now)
+	s.testDue(now)
 	for _, d := range dues {
 		if !d.at.IsZero() && !now.Before(d.at) {
 			return occurrence{kind: elapsed, due: d}, true
@@ -126,6 +129,7 @@ func (s *Station) nearest(dues []deadline) time.Time {
 			sooner(t)
 		}
 	}
+	sooner(s.test.due)
 	return next
 }
 
@@ -160,6 +164,7 @@ const leastLate = 2 * time.Second
 // act carries a press out, or hands it to the state if that must decide.
 func (s *Station) act(p press) (occurrence, bool) {
 	s.log.Info("button pressed", "button", p.button.Input, "long", p.long, "state", s.state)
+	s.endTest()
 	p.action = p.button.meaning(p.long, s.state)
 	switch p.action.Do {
 	case Nothing:

@@ -35,6 +35,31 @@ func (s *Server) postHangup(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// postSelfTest begins an acoustic self-test; how it goes is in the snapshot.
+func (s *Server) postSelfTest(w http.ResponseWriter, r *http.Request) {
+	cmd := station.Command{Kind: station.CommandTest}
+	switch r.PostFormValue("commission") {
+	case "", "false":
+	case "true":
+		cmd.Commission = true
+	default:
+		s.refuse(w, r, http.StatusBadRequest, "The form field commission is true or false.")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
+	defer cancel()
+	err := s.station.Do(ctx, cmd)
+	s.cfg.Log.Info("status page: self-test", "commission", cmd.Commission, "from", r.RemoteAddr, "err", err)
+	switch {
+	case err == nil:
+		done(w, r)
+	case errors.Is(err, station.ErrNotIdle):
+		s.refuse(w, r, http.StatusConflict, "The sound cannot be tested now: a call is up, or a test is running.")
+	default:
+		s.refuse(w, r, http.StatusServiceUnavailable, sentence("the sound could not be tested: "+err.Error()))
+	}
+}
+
 // postPress presses a button of the simulated board for a given time.
 func (s *Server) postPress(w http.ResponseWriter, r *http.Request) {
 	name, ok := s.pressable(w, r)

@@ -130,7 +130,7 @@ func TestCrossSiteCommandsAreRefused(t *testing.T) {
 		{"another port of this machine", []string{"Origin", "http://127.0.0.1:9999"}, 403},
 		{"a page without origin", []string{"Origin", "null"}, 403},
 	} {
-		for _, path := range []string{"/call/hangup", "/panel/press", "/panel/set"} {
+		for _, path := range []string{"/call/hangup", "/selftest", "/panel/press", "/panel/set"} {
 			st, panel := newStation(sample()), newPanel()
 			w := ask(newServer(st, panel), "POST", path, strings.NewReader("input=bell&active=true"),
 				append(tc.header, "Content-Type", form, "Accept", asHTML)...)
@@ -167,6 +167,39 @@ func TestHangup(t *testing.T) {
 		}
 		if len(st.told) != 1 || st.told[0].Kind != station.CommandHangup {
 			t.Errorf("the station was told %v", st.told)
+		}
+	}
+}
+
+func TestSelfTestByPage(t *testing.T) {
+	for _, tc := range []struct {
+		body       string
+		err        error
+		want       int
+		says       string
+		commission bool
+	}{
+		{"", nil, 204, "", false},
+		{"commission=true", nil, 204, "", true},
+		{"commission=false", nil, 204, "", false},
+		{"commission=perhaps", nil, 400, "true or false", false},
+		{"", station.ErrNotIdle, 409, "a call is up", false},
+		{"", station.ErrStopped, 503, "the door has stopped", false},
+	} {
+		st := newStation(sample())
+		st.err = tc.err
+		w := ask(newServer(st, nil), "POST", "/selftest", strings.NewReader(tc.body), "Content-Type", form, "Accept", "application/json")
+		if w.Code != tc.want || !strings.Contains(w.Body.String(), tc.says) {
+			t.Errorf("%q, %v: %d %q, want %d %q", tc.body, tc.err, w.Code, w.Body, tc.want, tc.says)
+		}
+		if tc.want == 400 {
+			if len(st.told) != 0 {
+				t.Errorf("%q: the station was told %v", tc.body, st.told)
+			}
+			continue
+		}
+		if len(st.told) != 1 || st.told[0] != (station.Command{Kind: station.CommandTest, Commission: tc.commission}) {
+			t.Errorf("%q: the station was told %v", tc.body, st.told)
 		}
 	}
 }

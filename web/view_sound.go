@@ -20,6 +20,34 @@ type soundView struct {
 	Tone    string // what the door plays by itself
 	Call    []fact // of the running call
 	Facts   []fact
+	Test    testView
+}
+
+// testView is the acoustic self-test.
+type testView struct {
+	fact
+	Can bool // it may be asked for now
+}
+
+func newTestView(snap *station.Snapshot) testView {
+	t := snap.SelfTest
+	v := testView{fact: fact{Name: "Self-test"}, Can: snap.State == station.Idle && t.State != station.TestRunning}
+	at := clock(t.At, snap.Time)
+	switch t.State {
+	case station.TestRunning:
+		v.Value = "running"
+	case station.TestPassed:
+		v.Value = "passed " + at
+	case station.TestFailed:
+		v.Value, v.Tone = "failed "+at, warn
+	case station.TestUnclear:
+		v.Value, v.Tone = orElse(clean(t.Text, maxText), "unclear")+" ("+at+")", warn
+	case station.TestInterrupted:
+		v.Value = "interrupted " + at
+	default:
+		v.Value = "not yet"
+	}
+	return v
 }
 
 type deviceView struct {
@@ -54,6 +82,7 @@ func newSoundView(snap *station.Snapshot) soundView {
 		xruns.Tone = warn
 	}
 	v.Facts = []fact{xruns}
+	v.Test = newTestView(snap)
 	if s.Input.OK && s.Stats.Noise > silence && s.Stats.Noise < 0 {
 		v.Facts = append(v.Facts, fact{Name: "Noise at the door", Value: dbfs(s.Stats.Noise)})
 	}

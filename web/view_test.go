@@ -263,6 +263,30 @@ func TestCallQualityWarns(t *testing.T) {
 	}
 }
 
+func TestSelfTestIsShown(t *testing.T) {
+	at := sample().Time.Add(-time.Minute)
+	for _, tc := range []struct {
+		test  station.SelfTest
+		state station.State
+		want  string
+		tone  tone
+		can   bool
+	}{
+		{station.SelfTest{State: station.TestNever}, station.Idle, "not yet", "", true},
+		{station.SelfTest{State: station.TestPassed, At: at}, station.Idle, "passed 15:08:26", "", true},
+		{station.SelfTest{State: station.TestPassed, At: at}, station.Talking, "passed 15:08:26", "", false},
+		{station.SelfTest{State: station.TestFailed, At: at}, station.Idle, "failed 15:08:26", warn, true},
+		{station.SelfTest{State: station.TestUnclear, At: at, Text: "too loud"}, station.Idle, "too loud (15:08:26)", warn, true},
+		{station.SelfTest{State: station.TestInterrupted, At: at}, station.Idle, "interrupted 15:08:26", "", true},
+		{station.SelfTest{State: station.TestRunning}, station.Idle, "running", "", false},
+	} {
+		v := newTestView(with(func(s *station.Snapshot) { s.SelfTest, s.State = tc.test, tc.state }))
+		if v.Value != tc.want || v.Tone != tc.tone || v.Can != tc.can {
+			t.Errorf("%+v: %+v", tc.test, v)
+		}
+	}
+}
+
 func TestOneAtATimeIsSaid(t *testing.T) {
 	for _, tc := range []struct {
 		duplex station.Duplex

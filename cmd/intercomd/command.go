@@ -30,6 +30,7 @@ func subcommands() []subcommand {
 		{"run", "[FILE]", "be the door station until a signal ends it", runCommand},
 		{"check", "FILE", "report every fault of a configuration file, offline", checkCommand},
 		{"devices", "", "list sound devices and GPIO lines by the names to configure", devicesCommand},
+		{"selftest", "[-commission] [FILE]", "play a chirp and listen whether it is heard as it should be", selfTestCommand},
 		{"audio", "offline …", "run the microphone's path on recordings", audioCommand},
 		{"lock", "[FILE]", "drive the relays to rest (ExecStopPost of the service)", lockCommand},
 		{"version", "", "print the version", versionCommand},
@@ -60,7 +61,7 @@ func command(ctx context.Context, args []string, io streams) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "intercomd is the firmware of a SIP door intercom.\n\nUsage:\n")
 	for _, s := range subcommands() {
-		fmt.Fprintf(w, "  intercomd %-24s %s\n", s.name+" "+s.args, s.about)
+		fmt.Fprintf(w, "  intercomd %-32s %s\n", s.name+" "+s.args, s.about)
 	}
 	fmt.Fprintf(w, "\nWithout FILE the configuration is %s.\n", defaultConfig)
 }

@@ -51,6 +51,7 @@ type daemon struct {
 	keep    *store // nil: nothing can be kept
 	sound   *portaudio.Driver
 	voice   *voice
+	tester  *selfTester
 	board   *doorBoard
 	station *station.Station
 	phone   *phone.UA    // nil: the configuration cannot be used
@@ -80,6 +81,7 @@ func (d *daemon) run(ctx context.Context) error {
 	registered := d.register(call)
 
 	d.station.Run(ctx) // the call ends in here
+	d.tester.wait()
 	endPhone()
 	<-registered // hung up and unregistered
 	endServices()
@@ -108,6 +110,7 @@ func (d *daemon) build(services context.Context) error {
 		return fmt.Errorf("sound: %w", err)
 	}
 	d.voice.engine = engine
+	d.tester = newSelfTester(engine, d.keep, d.log)
 
 	if drv := d.cfg.Board.Driver; drv == "gpio" || drv == "auto" {
 		gpio.Await(services, permissionWait)
@@ -124,6 +127,7 @@ func (d *daemon) build(services context.Context) error {
 	d.buildNotices()
 	sc := stationConfig(d.cfg, d.log.With("part", "door"))
 	sc.Memory, sc.Ports = memory, d.ports()
+	sc.SelfTest.Commissioned = d.tester.commissioned()
 	d.station = station.New(sc, d.dialer(), d.voice, d.board)
 	for _, c := range d.notices {
 		c.fault, c.clear = d.station.SetFault, d.station.ClearFault
@@ -221,6 +225,7 @@ func (d *daemon) dialer() station.Phone {
 // ports are the station's ways out.
 func (d *daemon) ports() station.Ports {
 	p := station.Ports{
+		SelfTest:   d.tester.start,
 		ClockKnown: clockKnown(d.keep),
 		Notify: func(n station.Notice) {
 			d.log.Warn("notice", "kind", n.Kind, "key", n.Key, "text", n.Text, "over", n.Over)

@@ -19,6 +19,7 @@ func stationConfig(c *configs.Config, log *slog.Logger) station.Config {
 			Hold: c.Call.HoldPress},
 		Incoming: station.IncomingConfig{Auto: c.Incoming.AutoAnswer, Delay: c.Incoming.AutoAnswerDelay, Wish: c.Incoming.AnswerOnRequest},
 		Door:     doorConfig(c),
+		SelfTest: station.SelfTestConfig{Daily: c.Audio.SelfTest.Given, Minute: c.Audio.SelfTest.Minute, Zone: c.Time.Location()},
 	}
 	if k := c.Call.ExtendKey; k != "" {
 		out.Call.ExtendKey = rune(k[0]) // one key of a telephone, all of which are ASCII

@@ -75,6 +75,7 @@ func TestOfficeOnTheStation(t *testing.T) {
 			Lights:      []string{"light"},
 			HangupAfter: 10 * time.Second, TamperBlock: 30 * time.Minute,
 		},
+		SelfTest: station.SelfTestConfig{Daily: true, Minute: 210, Zone: berlin},
 	}
 	got := stationConfig(c, log)
 	for _, f := range []struct {

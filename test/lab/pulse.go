@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -109,3 +110,25 @@ func (c *Card) Mic() string { return c.Name + "-mic" }
 
 // Speaker is the ALSA name of the loudspeaker.
 func (c *Card) Speaker() string { return c.Name + "-speaker" }
+
+// Couple lets the microphone hear the loudspeaker, as in the housing of a door,
+// until the returned function is called.
+func (c *Card) Couple(ctx context.Context) (undo func() error, err error) {
+	pactl := func(ctx context.Context, args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, Tool("pactl"), args...)
+		cmd.Env = append(os.Environ(), c.pulse.env()...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("pactl %s: %w: %s", args[0], err, out)
+		}
+		return strings.TrimSpace(string(out)), nil
+	}
+	module, err := pactl(ctx, "load-module", "module-loopback", "source="+c.Speaker()+".monitor", "sink="+c.Mic(), "latency_msec=40", "adjust_time=0")
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		_, err := pactl(context.WithoutCancel(ctx), "unload-module", module)
+		return err
+	}, nil
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"intercomd/audio"
+	"intercomd/audio/portaudio"
+	"intercomd/configs"
+	"intercomd/station"
+)
+
+const (
+	selfTestLimit = time.Minute            // for a test, however many chirps
+	selfTestPoll  = 200 * time.Millisecond // between looks at the daemon
+	devicesLimit  = 10 * time.Second       // for devices to open
+)
+
+// selfTestCommand tries out the sound of the door. A daemon that runs has the
+// devices, and is asked to do it; else they are opened here.
+func selfTestCommand(ctx context.Context, args []string, io streams) int {
+	fs := flag.NewFlagSet("intercomd selftest", flag.ContinueOnError)
+	fs.SetOutput(io.err)
+	commission := fs.Bool("commission", false, "what is measured is what later tests are compared with")
+	switch err := fs.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		return exitUsage
+	}
+	path, err := configPath(fs.Args())
+	if err != nil {
+		fmt.Fprintln(io.err, "intercomd selftest:", err)
+		return exitUsage
+	}
+	cfg, err := configs.Load(path)
+	if err != nil {
+		fmt.Fprintf(io.err, "intercomd selftest: %s has faults (intercomd check %s); what is right of it is used\n", path, path)
+	}
+	ctx, cancel := context.WithTimeout(ctx, selfTestLimit)
+	defer cancel()
+	r, err := askDaemon(ctx, cfg.Web.Listen, *commission)
+	if errors.Is(err, errNoDaemon) {
+		r, err = testHere(ctx, cfg, *commission, io.err)
+	}
+	if err != nil {
+		fmt.Fprintln(io.err, "intercomd selftest:", err)
+		return exitFailed
+	}
+	return printTest(io.out, r)
+}
+
+// printTest tells the result in words.
+func printTest(w io.Writer, r station.SelfTest) int {
+	fmt.Fprintf(w, "%s", r.State)
+	if r.Text != "" {
+		fmt.Fprintf(w, ": %s", r.Text)
+	}
+	fmt.Fprintln(w)
+	if r.Remedy != "" {
+		fmt.Fprintln(w, "remedy:", r.Remedy)
+	}
+	if r.Chirps > 0 {
+		fmt.Fprintf(w, "chirps %d, level %.0f dBFS, noise %.0f dBFS, coupling %.0f dB, delay %.0f ms\n", r.Chirps, r.Level, r.Noise, r.Coupling, r.DelayMS)
+	}
+	if r.Commissioned.IsZero() {
+		fmt.Fprintln(w, "there is nothing to compare with yet: intercomd selftest -commission")
+	} else {
+		fmt.Fprintln(w, "commissioned", r.Commissioned.Local().Format("2006-01-02 15:04"))
+	}
+	if r.State != station.TestPassed {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// errNoDaemon: nothing listens where the page of the daemon would be.
+var errNoDaemon = errors.New("no daemon")
+
+// askDaemon lets the daemon whose page is at listen run the test, and waits for it.
+func askDaemon(ctx context.Context, listen string, commission bool) (station.SelfTest, error) {
+	if listen == "" {
+		return station.SelfTest{}, errNoDaemon
+	}
+	before, err := daemonTest(ctx, listen)
+	if err != nil {
+		return before, errors.Join(errNoDaemon, err)
+	}
+	form := url.Values{}
+	if commission {
+		form.Set("commission", "true")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+listen+"/selftest", strings.NewReader(form.Encode()))
+	if err != nil {
+		return before, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return before, err
+	}
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	_ = resp.Body.Close() // read already
+	if resp.StatusCode != http.StatusNoContent {
+		var e struct{ Error string }
+		if json.Unmarshal(answer, &e) != nil || e.Error == "" {
+			e.Error = resp.Status
+		}
+		return before, fmt.Errorf("the daemon says: %s", e.Error)
+	}
+	tick := time.NewTicker(selfTestPoll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return before, fmt.Errorf("the daemon has not finished: %w", ctx.Err())
+		case <-tick.C:
+		}
+		r, err := daemonTest(ctx, listen)
+		if err != nil {
+			return r, err
+		}
+		if r.State != station.TestRunning && !r.At.Equal(before.At) {
+			return r, nil
+		}
+	}
+}
+
+// daemonTest reads from the page how the last test went.
+func daemonTest(ctx context.Context, listen string) (station.SelfTest, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listen+"/status.json", nil)
+	if err != nil {
+		return station.SelfTest{}, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return station.SelfTest{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var snap station.Snapshot
+	if err := json.NewDecoder(resp.Body).Decode(&snap); err != nil {
+		return station.SelfTest{}, fmt.Errorf("what listens at %s is no intercomd: %w", listen, err)
+	}
+	return snap.SelfTest, nil
+}
+
+// testHere opens the devices and runs the test in this process.
+func testHere(ctx context.Context, cfg *configs.Config, commission bool, w io.Writer) (station.SelfTest, error) {
+	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	keep, err := openStore(stateDir(cfg.State.Dir))
+	if err != nil {
+		if commission {
+			return station.SelfTest{}, err
+		}
+		keep = nil // there is nothing to compare with then
+	}
+	sound := portaudio.New(log)
+	engine, err := audio.New(audioConfig(cfg, log), sound)
+	if err != nil {
+		return station.SelfTest{}, err
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- engine.Run(running) }()
+	r, err := testWith(ctx, engine, newSelfTester(engine, keep, log), commission)
+	stop()
+	if e := <-ended; err == nil {
+		err = e
+	}
+	if e := sound.Close(); err == nil {
+		err = e
+	}
+	return r, err
+}
+
+// testWith waits for the devices of an engine and runs the test.
+func testWith(ctx context.Context, engine *audio.Engine, t *selfTester, commission bool) (station.SelfTest, error) {
+	end := time.Now().Add(devicesLimit)
+	for s := engine.Status(); !s.Input.OK || !s.Output.OK; s = engine.Status() {
+		if time.Now().After(end) || ctx.Err() != nil {
+			return station.SelfTest{}, fmt.Errorf("the devices cannot be opened: microphone: %s; loudspeaker: %s", why(s.Input), why(s.Output))
+		}
+		time.Sleep(selfTestPoll)
+	}
+	time.Sleep(time.Second) // for the queues to settle
+	r := t.run(ctx, commission)
+	return station.SelfTest{State: r.Verdict, At: time.Now(), Text: r.Text, Remedy: r.Remedy, Chirps: r.Chirps, Commissioned: r.Commissioned,
+		Level: r.Level, Noise: r.Noise, Coupling: r.Coupling, DelayMS: r.DelayMS}, nil
+}
+
+func why(d audio.DeviceStatus) string {
+	if d.OK {
+		return "ok"
+	}
+	return d.Error
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"intercomd/audio"
+	"intercomd/audio/selftest"
+	"intercomd/station"
+)
+
+// baseline is what a door sounded like when it was commissioned.
+type baseline struct {
+	At       time.Time            `json:"at"`
+	Measured selftest.Measurement `json:"measured"`
+}
+
+const baselineFile = "selftest.json"
+
+// selfTester lets the station try out the sound.
+type selfTester struct {
+	probe selftest.Prober
+	keep  *store // nil: nothing can be kept
+	log   *slog.Logger
+	runs  sync.WaitGroup
+}
+
+func newSelfTester(p selftest.Prober, keep *store, log *slog.Logger) *selfTester {
+	return &selfTester{probe: p, keep: keep, log: log}
+}
+
+// wait returns when no test runs any more; each ends soon after its context.
+func (t *selfTester) wait() { t.runs.Wait() }
+
+// start runs a test beside whoever asks for it.
+func (t *selfTester) start(ctx context.Context, commission bool, done func(station.SelfTestResult)) {
+	t.runs.Go(func() { done(t.run(ctx, commission)) })
+}
+
+// run runs a test.
+func (t *selfTester) run(ctx context.Context, commission bool) station.SelfTestResult {
+	base, err := t.load()
+	if err != nil {
+		t.log.Warn("the commissioning of the sound cannot be read and is forgotten", "error", err)
+	}
+	compare := &base.Measured
+	if commission || base.At.IsZero() {
+		compare = nil
+	}
+	r, err := selftest.Run(ctx, t.probe, compare)
+	switch {
+	case errors.Is(err, audio.ErrProbeEnded) || ctx.Err() != nil:
+		return station.SelfTestResult{Verdict: station.TestInterrupted, Commissioned: base.At}
+	case err != nil:
+		return station.SelfTestResult{Verdict: station.TestUnclear, Text: err.Error(), Commissioned: base.At}
+	}
+	if commission && r.Verdict == selftest.Passed {
+		base = baseline{At: time.Now().UTC(), Measured: r.Measured}
+		if err := t.save(base); err != nil {
+			return station.SelfTestResult{Verdict: station.TestFailed, Text: "the commissioning cannot be kept: " + err.Error(),
+				Remedy: "see that state.dir exists, belongs to intercomd and has room"}
+		}
+	}
+	m := r.Measured
+	return station.SelfTestResult{
+		Verdict: verdicts[r.Verdict], Text: r.Text, Remedy: r.Remedy, Chirps: r.Chirps, Commissioned: base.At,
+		Level: m.Level, Noise: m.Noise, Coupling: m.Coupling, DelayMS: float64(m.Delay.Microseconds()) / 1000,
+	}
+}
+
+var verdicts = map[selftest.Verdict]string{
+	selftest.Passed: station.TestPassed, selftest.Failed: station.TestFailed, selftest.Unclear: station.TestUnclear,
+}
+
+// commissioned is when the door was measured to be compared with; zero if never.
+func (t *selfTester) commissioned() time.Time {
+	base, err := t.load()
+	if err != nil {
+		return time.Time{}
+	}
+	return base.At
+}
+
+// load reads the commissioning; none yet is no error.
+func (t *selfTester) load() (b baseline, err error) {
+	if t.keep == nil {
+		return b, nil
+	}
+	data, err := os.ReadFile(t.keep.path(baselineFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return b, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &b)
+	}
+	if err != nil {
+		return baseline{}, fmt.Errorf("%s: %w", t.keep.path(baselineFile), err)
+	}
+	return b, nil
+}
+
+// save keeps the commissioning, readable for the daemon whoever made it.
+func (t *selfTester) save(b baseline) error {
+	if t.keep == nil {
+		return errors.New("there is no state directory")
+	}
+	data, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	if err := t.keep.replace(baselineFile, data); err != nil {
+		return err
+	}
+	return os.Chmod(t.keep.path(baselineFile), 0o644) //nolint:gosec // levels are no secret
+}

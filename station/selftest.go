@@ -1,0 +1,172 @@
+package station
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// SelfTestConfig is when the door tries out its own sound.
+type SelfTestConfig struct {
+	Daily        bool
+	Minute       int            // after midnight
+	Zone         *time.Location // nil means UTC
+	Commissioned time.Time      // when the door was last measured to be compared with; zero: never
+}
+
+// SelfTestResult is what an acoustic self-test came to.
+type SelfTestResult struct {
+	Verdict      string // one of the verdicts below
+	Text, Remedy string // of one that did not pass
+	Chirps       int
+	Level        float64 // of the microphone while it heard the loudspeaker, dBFS
+	Noise        float64 // dBFS
+	Coupling     float64 // of loudspeaker and microphone, dB
+	DelayMS      float64
+	Commissioned time.Time
+}
+
+// Verdicts of a self-test, and its states in the snapshot.
+const (
+	TestNever       = "never"
+	TestRunning     = "running"
+	TestPassed      = "passed"
+	TestFailed      = "failed"
+	TestUnclear     = "unclear"     // too loud at the door, or no devices
+	TestInterrupted = "interrupted" // by a call or a press
+)
+
+// ErrNotIdle refuses a self-test while the door is needed.
+var ErrNotIdle = errors.New("a call is up or a test is running")
+
+const (
+	testAgain   = 10 * time.Minute // after a scheduled test that came to nothing
+	testTries   = 6                // of them in a row
+	testTooLate = time.Hour        // after its time a test is not made up for: the clock was set
+)
+
+// tested is a result that comes in from outside.
+type tested struct {
+	seq    uint64
+	result SelfTestResult
+}
+
+// selfTest is the test that runs, and the next one.
+type selfTest struct {
+	cancel    context.CancelFunc // nil: none runs
+	seq       uint64
+	scheduled bool // nobody asked for the one that runs
+	tries     int  // of a scheduled test that came to nothing so far
+	due       time.Time
+	shown     SelfTest
+}
+
+func newSelfTest(cfg SelfTestConfig, now time.Time) selfTest {
+	t := selfTest{shown: SelfTest{State: TestNever, Commissioned: cfg.Commissioned}}
+	t.due = cfg.next(now)
+	return t
+}
+
+// next is the time of the next scheduled test; zero without a schedule.
+func (c *SelfTestConfig) next(now time.Time) time.Time {
+	if !c.Daily {
+		return time.Time{}
+	}
+	zone := c.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	y, m, d := now.In(zone).Date()
+	at := time.Date(y, m, d, 0, c.Minute, 0, 0, zone)
+	if !at.After(now) {
+		at = time.Date(y, m, d+1, 0, c.Minute, 0, 0, zone)
+	}
+	return at
+}
+
+// testDue starts a scheduled test if it is time and the door is at rest.
+func (s *Station) testDue(now time.Time) {
+	t := &s.test
+	if t.due.IsZero() || now.Before(t.due) {
+		return
+	}
+	switch late := now.Sub(t.due); {
+	case late > testTooLate:
+		t.due, t.tries = s.cfg.SelfTest.next(now), 0
+	case !s.cfg.Ports.ClockKnown() || s.startTest(false) != nil:
+		s.testLater(now)
+	default:
+		t.scheduled, t.due = true, s.cfg.SelfTest.next(now)
+	}
+}
+
+// testLater tries a scheduled test again after a while, or tomorrow.
+func (s *Station) testLater(now time.Time) {
+	t := &s.test
+	if t.tries++; t.tries > testTries {
+		t.due, t.tries = s.cfg.SelfTest.next(now), 0
+		return
+	}
+	t.due = now.Add(testAgain)
+}
+
+// startTest begins a test; commission makes its result the one to compare with.
+func (s *Station) startTest(commission bool) error {
+	switch {
+	case s.cfg.Ports.SelfTest == nil:
+		return ErrNotKnown
+	case s.state != Idle || s.test.cancel != nil:
+		return ErrNotIdle
+	}
+	s.log.Info("acoustic self-test", "commission", commission)
+	ctx, cancel := context.WithCancel(context.Background())
+	t := &s.test
+	t.seq++
+	t.cancel, t.scheduled = cancel, false
+	t.shown = SelfTest{State: TestRunning, At: t.shown.At, Commissioned: t.shown.Commissioned}
+	seq := t.seq
+	s.cfg.Ports.SelfTest(ctx, commission, func(r SelfTestResult) { post(s, s.tests, tested{seq, r}) })
+	return nil
+}
+
+// endTest stops a running test: somebody needs the door.
+func (s *Station) endTest() {
+	if s.test.cancel != nil {
+		s.testOver(tested{s.test.seq, SelfTestResult{Verdict: TestInterrupted}})
+	}
+}
+
+// testOver takes a result; one of a test that was ended before is ignored.
+func (s *Station) testOver(r tested) {
+	t := &s.test
+	if t.cancel == nil || r.seq != t.seq {
+		return
+	}
+	t.cancel()
+	now, res := time.Now(), r.result
+	t.cancel = nil
+	t.shown.State, t.shown.At = res.Verdict, now
+	s.log.Info("acoustic self-test over", "verdict", res.Verdict, "text", res.Text, "chirps", res.Chirps,
+		"coupling", res.Coupling, "noise", res.Noise)
+	if res.Verdict == TestInterrupted {
+		if t.scheduled {
+			s.testLater(now)
+		}
+		return
+	}
+	t.shown = SelfTest{State: res.Verdict, At: now, Text: res.Text, Remedy: res.Remedy, Chirps: res.Chirps, Commissioned: res.Commissioned,
+		Level: res.Level, Noise: res.Noise, Coupling: res.Coupling, DelayMS: res.DelayMS}
+	f := Fault{Key: "sound.selftest", Code: FaultSound, Text: "acoustic self-test: " + res.Text, Remedy: res.Remedy}
+	switch res.Verdict {
+	case TestFailed:
+		s.faults.change(faultChange{fault: f, set: true}, now)
+		t.tries = 0
+	case TestPassed:
+		s.faults.change(faultChange{fault: f}, now)
+		t.tries = 0
+	default:
+		if t.scheduled {
+			s.testLater(now)
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package station
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// tester is the sound that tries itself out.
+type tester struct {
+	h          *house
+	ctx        context.Context
+	done       func(SelfTestResult)
+	commission bool
+	runs       int
+}
+
+func (t *tester) test(ctx context.Context, commission bool, done func(SelfTestResult)) {
+	t.ctx, t.commission, t.done = ctx, commission, done
+	t.runs++
+}
+
+// says ends the test.
+func (t *tester) says(verdict string) {
+	t.done(SelfTestResult{Verdict: verdict, Text: "it is " + verdict, Remedy: "mend it", Coupling: -12, Chirps: 2})
+	synctest.Wait()
+}
+
+// testStory is a story of a door with a self-test daily at 0:30, which begins at
+// midnight.
+func testStory(t *testing.T, tell func(h *house, c *tester)) {
+	t.Helper()
+	c := &tester{}
+	story(t, func(h *house) { c.h = h; tell(h, c) }, func(cfg *Config) {
+		cfg.SelfTest = SelfTestConfig{Daily: true, Minute: 30}
+		cfg.Ports.SelfTest = c.test
+	})
+}
+
+func (h *house) tests(t *testing.T, state string, faults int) SelfTest {
+	t.Helper()
+	s := h.snap()
+	if s.SelfTest.State != state || len(s.Faults) != faults {
+		t.Fatalf("self-test %+v, faults %+v; want %s and %d", s.SelfTest, s.Faults, state, faults)
+	}
+	return s.SelfTest
+}
+
+func TestSelfTestEveryNight(t *testing.T) {
+	testStory(t, func(h *house, c *tester) {
+		h.tests(t, TestNever, 0)
+		time.Sleep(29 * time.Minute)
+		if synctest.Wait(); c.runs != 0 {
+			t.Fatal("too early")
+		}
+		time.Sleep(2 * time.Minute)
+		h.tests(t, TestRunning, 0)
+		c.says(TestPassed)
+		time.Sleep(time.Second)
+		s := h.tests(t, TestPassed, 0)
+		if s.Coupling != -12 || s.Next.Sub(s.At) < 23*time.Hour || c.commission {
+			t.Errorf("%+v", s)
+		}
+		by := func() {
+			if err := h.st.Do(context.Background(), Command{Kind: CommandTest}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		by()
+		h.tests(t, TestRunning, 0)
+		c.says(TestFailed)
+		time.Sleep(time.Second)
+		h.tests(t, TestFailed, 1)
+		if f := h.snap().Faults[0]; f.Key != "sound.selftest" || f.Text != "acoustic self-test: it is failed" || f.Remedy != "mend it" {
+			t.Errorf("%+v", f)
+		}
+		by()
+		h.tests(t, TestRunning, 1)
+		c.says(TestPassed)
+		time.Sleep(time.Second)
+		h.tests(t, TestPassed, 0)
+		if c.runs != 3 {
+			t.Errorf("%d runs", c.runs)
+		}
+	})
+}
+
+func TestSelfTestWaitsForTheEndOfACall(t *testing.T) {
+	testStory(t, func(h *house, c *tester) {
+		time.Sleep(29 * time.Minute)
+		h.press("bell")
+		h.last().happens(Answered)
+		time.Sleep(90 * time.Second)
+		if synctest.Wait(); c.runs != 0 {
+			t.Fatal("a chirp in a call")
+		}
+		h.press("bell") // hangs up
+		time.Sleep(9 * time.Minute)
+		if synctest.Wait(); c.runs != 0 {
+			t.Fatal("at once")
+		}
+		time.Sleep(time.Minute)
+		h.tests(t, TestRunning, 0)
+	})
+}
+
+func TestWhoNeedsTheDoorEndsTheSelfTest(t *testing.T) {
+	for name, need := range map[string]func(h *house){
+		"press":  func(h *house) { h.press("bell") },
+		"caller": func(h *house) { h.st.Offer(h.call("1001")) },
+		"page": func(h *house) {
+			if err := h.st.Do(context.Background(), Command{Kind: CommandPress, Button: "bell"}); err != nil {
+				h.t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testStory(t, func(h *house, c *tester) {
+				time.Sleep(31 * time.Minute)
+				h.tests(t, TestRunning, 0)
+				need(h)
+				synctest.Wait()
+				if c.ctx.Err() == nil || h.snap().SelfTest.State != TestInterrupted {
+					t.Fatalf("it goes on: %+v", h.snap().SelfTest)
+				}
+				c.says(TestFailed) // too late
+				time.Sleep(5 * time.Minute)
+				h.tests(t, TestInterrupted, 0)
+				time.Sleep(6 * time.Minute)
+				h.tests(t, TestRunning, 0)
+			})
+		})
+	}
+}
+
+// Noise all night: it is not tried for ever.
+func TestSelfTestGivesUpForTheDay(t *testing.T) {
+	testStory(t, func(h *house, c *tester) {
+		time.Sleep(31 * time.Minute)
+		for i := range testTries + 1 {
+			if synctest.Wait(); c.runs != i+1 {
+				t.Fatalf("%d runs, want %d", c.runs, i+1)
+			}
+			c.says(TestUnclear)
+			time.Sleep(10*time.Minute + time.Second)
+		}
+		if s := h.tests(t, TestUnclear, 0); c.runs != testTries+1 || s.Next.Sub(s.At) < 20*time.Hour {
+			t.Errorf("%d runs, the next at %v", c.runs, s.Next)
+		}
+	})
+}
+
+func TestSelfTestByHand(t *testing.T) {
+	testStory(t, func(h *house, c *tester) {
+		do := func(commission bool) error {
+			return h.st.Do(context.Background(), Command{Kind: CommandTest, Commission: commission})
+		}
+		if err := do(true); err != nil || !c.commission {
+			t.Fatal(err, c.commission)
+		}
+		if err := do(false); !errors.Is(err, ErrNotIdle) {
+			t.Errorf("two at a time: %v", err)
+		}
+		h.press("bell")
+		if err := do(false); !errors.Is(err, ErrNotIdle) {
+			t.Errorf("in a call: %v", err)
+		}
+		h.press("bell")
+		time.Sleep(15 * time.Minute)
+		h.tests(t, TestInterrupted, 0)
+		if c.runs != 1 {
+			t.Errorf("asked for once, ran %d times", c.runs)
+		}
+	})
+	story(t, func(h *house) {
+		if err := h.st.Do(context.Background(), Command{Kind: CommandTest}); !errors.Is(err, ErrNotKnown) {
+			t.Errorf("a door that cannot: %v", err)
+		}
+	})
+}
+
+// At a time that is a guess nothing is played, and a clock that is set does not
+// bring up what it has jumped over.
+func TestSelfTestAndTheClock(t *testing.T) {
+	known := false
+	c := &tester{}
+	story(t, func(h *house) {
+		time.Sleep(45 * time.Minute)
+		if synctest.Wait(); c.runs != 0 {
+			t.Error("a chirp at a time that is a guess")
+		}
+		known = true
+		time.Sleep(10 * time.Minute)
+		if synctest.Wait(); c.runs != 1 {
+			t.Errorf("%d runs", c.runs)
+		}
+	}, func(cfg *Config) {
+		cfg.SelfTest = SelfTestConfig{Daily: true, Minute: 30}
+		cfg.Ports.SelfTest, cfg.Ports.ClockKnown = c.test, func() bool { return known }
+	})
+	s := Station{cfg: Config{SelfTest: SelfTestConfig{Daily: true, Minute: 210}}}
+	s.test.due = time.Date(1970, 1, 1, 3, 30, 0, 0, time.UTC)
+	s.testDue(time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC))
+	if want := time.Date(2026, 11, 27, 3, 30, 0, 0, time.UTC); !s.test.due.Equal(want) || s.test.cancel != nil {
+		t.Errorf("due %v", s.test.due)
+	}
+}
