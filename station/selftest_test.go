@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,15 +11,14 @@ import (
 
 // tester is the sound that tries itself out.
 type tester struct {
-	h          *house
-	ctx        context.Context
+	ended      func() bool // reports whether it was told to end
 	done       func(SelfTestResult)
 	commission bool
 	runs       int
 }
 
 func (t *tester) test(ctx context.Context, commission bool, done func(SelfTestResult)) {
-	t.ctx, t.commission, t.done = ctx, commission, done
+	t.ended, t.commission, t.done = func() bool { return ctx.Err() != nil }, commission, done
 	t.runs++
 }
 
@@ -33,7 +33,7 @@ func (t *tester) says(verdict string) {
 func testStory(t *testing.T, tell func(h *house, c *tester)) {
 	t.Helper()
 	c := &tester{}
-	story(t, func(h *house) { c.h = h; tell(h, c) }, func(cfg *Config) {
+	story(t, func(h *house) { tell(h, c) }, func(cfg *Config) {
 		cfg.SelfTest = SelfTestConfig{Daily: true, Minute: 30}
 		cfg.Ports.SelfTest = c.test
 	})
@@ -122,7 +122,7 @@ func TestWhoNeedsTheDoorEndsTheSelfTest(t *testing.T) {
 				h.tests(t, TestRunning, 0)
 				need(h)
 				synctest.Wait()
-				if c.ctx.Err() == nil || h.snap().SelfTest.State != TestInterrupted {
+				if !c.ended() || h.snap().SelfTest.State != TestInterrupted {
 					t.Fatalf("it goes on: %+v", h.snap().SelfTest)
 				}
 				c.says(TestFailed) // too late
@@ -184,21 +184,21 @@ func TestSelfTestByHand(t *testing.T) {
 // At a time that is a guess nothing is played, and a clock that is set does not
 // bring up what it has jumped over.
 func TestSelfTestAndTheClock(t *testing.T) {
-	known := false
+	var known atomic.Bool
 	c := &tester{}
-	story(t, func(h *house) {
+	story(t, func(*house) {
 		time.Sleep(45 * time.Minute)
 		if synctest.Wait(); c.runs != 0 {
 			t.Error("a chirp at a time that is a guess")
 		}
-		known = true
+		known.Store(true)
 		time.Sleep(10 * time.Minute)
 		if synctest.Wait(); c.runs != 1 {
 			t.Errorf("%d runs", c.runs)
 		}
 	}, func(cfg *Config) {
 		cfg.SelfTest = SelfTestConfig{Daily: true, Minute: 30}
-		cfg.Ports.SelfTest, cfg.Ports.ClockKnown = c.test, func() bool { return known }
+		cfg.Ports.SelfTest, cfg.Ports.ClockKnown = c.test, known.Load
 	})
 	s := Station{cfg: Config{SelfTest: SelfTestConfig{Daily: true, Minute: 210}}}
 	s.test.due = time.Date(1970, 1, 1, 3, 30, 0, 0, time.UTC)
