@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 
 // tester is the sound that tries itself out.
 type tester struct {
+	mu         sync.Mutex  // guards the rest
 	ended      func() bool // reports whether it was told to end
 	done       func(SelfTestResult)
 	commission bool
@@ -18,13 +20,29 @@ type tester struct {
 }
 
 func (t *tester) test(ctx context.Context, commission bool, done func(SelfTestResult)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.ended, t.commission, t.done = func() bool { return ctx.Err() != nil }, commission, done
 	t.runs++
 }
 
+// last is how things stand.
+func (t *tester) last() (l struct {
+	ended      func() bool
+	done       func(SelfTestResult)
+	commission bool
+	runs       int
+}) {
+	synctest.Wait()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l.ended, l.done, l.commission, l.runs = t.ended, t.done, t.commission, t.runs
+	return l
+}
+
 // says ends the test.
 func (t *tester) says(verdict string) {
-	t.done(SelfTestResult{Verdict: verdict, Text: "it is " + verdict, Remedy: "mend it", Coupling: -12, Chirps: 2})
+	t.last().done(SelfTestResult{Verdict: verdict, Text: "it is " + verdict, Remedy: "mend it", Coupling: -12, Chirps: 2})
 	synctest.Wait()
 }
 
@@ -52,7 +70,7 @@ func TestSelfTestEveryNight(t *testing.T) {
 	testStory(t, func(h *house, c *tester) {
 		h.tests(t, TestNever, 0)
 		time.Sleep(29 * time.Minute)
-		if synctest.Wait(); c.runs != 0 {
+		if c.last().runs != 0 {
 			t.Fatal("too early")
 		}
 		time.Sleep(2 * time.Minute)
@@ -60,7 +78,7 @@ func TestSelfTestEveryNight(t *testing.T) {
 		c.says(TestPassed)
 		time.Sleep(time.Second)
 		s := h.tests(t, TestPassed, 0)
-		if s.Coupling != -12 || s.Next.Sub(s.At) < 23*time.Hour || c.commission {
+		if s.Coupling != -12 || s.Next.Sub(s.At) < 23*time.Hour || c.last().commission {
 			t.Errorf("%+v", s)
 		}
 		by := func() {
@@ -81,8 +99,8 @@ func TestSelfTestEveryNight(t *testing.T) {
 		c.says(TestPassed)
 		time.Sleep(time.Second)
 		h.tests(t, TestPassed, 0)
-		if c.runs != 3 {
-			t.Errorf("%d runs", c.runs)
+		if c.last().runs != 3 {
+			t.Errorf("%d runs", c.last().runs)
 		}
 	})
 }
@@ -93,12 +111,12 @@ func TestSelfTestWaitsForTheEndOfACall(t *testing.T) {
 		h.press("bell")
 		h.last().happens(Answered)
 		time.Sleep(90 * time.Second)
-		if synctest.Wait(); c.runs != 0 {
+		if c.last().runs != 0 {
 			t.Fatal("a chirp in a call")
 		}
 		h.press("bell") // hangs up
 		time.Sleep(9 * time.Minute)
-		if synctest.Wait(); c.runs != 0 {
+		if c.last().runs != 0 {
 			t.Fatal("at once")
 		}
 		time.Sleep(time.Minute)
@@ -122,7 +140,7 @@ func TestWhoNeedsTheDoorEndsTheSelfTest(t *testing.T) {
 				h.tests(t, TestRunning, 0)
 				need(h)
 				synctest.Wait()
-				if !c.ended() || h.snap().SelfTest.State != TestInterrupted {
+				if !c.last().ended() || h.snap().SelfTest.State != TestInterrupted {
 					t.Fatalf("it goes on: %+v", h.snap().SelfTest)
 				}
 				c.says(TestFailed) // too late
@@ -140,14 +158,14 @@ func TestSelfTestGivesUpForTheDay(t *testing.T) {
 	testStory(t, func(h *house, c *tester) {
 		time.Sleep(31 * time.Minute)
 		for i := range testTries + 1 {
-			if synctest.Wait(); c.runs != i+1 {
-				t.Fatalf("%d runs, want %d", c.runs, i+1)
+			if c.last().runs != i+1 {
+				t.Fatalf("%d runs, want %d", c.last().runs, i+1)
 			}
 			c.says(TestUnclear)
 			time.Sleep(10*time.Minute + time.Second)
 		}
-		if s := h.tests(t, TestUnclear, 0); c.runs != testTries+1 || s.Next.Sub(s.At) < 20*time.Hour {
-			t.Errorf("%d runs, the next at %v", c.runs, s.Next)
+		if s := h.tests(t, TestUnclear, 0); c.last().runs != testTries+1 || s.Next.Sub(s.At) < 20*time.Hour {
+			t.Errorf("%d runs, the next at %v", c.last().runs, s.Next)
 		}
 	})
 }
@@ -157,8 +175,8 @@ func TestSelfTestByHand(t *testing.T) {
 		do := func(commission bool) error {
 			return h.st.Do(context.Background(), Command{Kind: CommandTest, Commission: commission})
 		}
-		if err := do(true); err != nil || !c.commission {
-			t.Fatal(err, c.commission)
+		if err := do(true); err != nil || !c.last().commission {
+			t.Fatal(err, c.last().commission)
 		}
 		if err := do(false); !errors.Is(err, ErrNotIdle) {
 			t.Errorf("two at a time: %v", err)
@@ -170,8 +188,8 @@ func TestSelfTestByHand(t *testing.T) {
 		h.press("bell")
 		time.Sleep(15 * time.Minute)
 		h.tests(t, TestInterrupted, 0)
-		if c.runs != 1 {
-			t.Errorf("asked for once, ran %d times", c.runs)
+		if c.last().runs != 1 {
+			t.Errorf("asked for once, ran %d times", c.last().runs)
 		}
 	})
 	story(t, func(h *house) {
@@ -188,13 +206,13 @@ func TestSelfTestAndTheClock(t *testing.T) {
 	c := &tester{}
 	story(t, func(*house) {
 		time.Sleep(45 * time.Minute)
-		if synctest.Wait(); c.runs != 0 {
+		if c.last().runs != 0 {
 			t.Error("a chirp at a time that is a guess")
 		}
 		known.Store(true)
 		time.Sleep(10 * time.Minute)
-		if synctest.Wait(); c.runs != 1 {
-			t.Errorf("%d runs", c.runs)
+		if c.last().runs != 1 {
+			t.Errorf("%d runs", c.last().runs)
 		}
 	}, func(cfg *Config) {
 		cfg.SelfTest = SelfTestConfig{Daily: true, Minute: 30}
