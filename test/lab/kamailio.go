@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +33,7 @@ type KamailioConfig struct {
 	Users                    map[string]string // user: password
 	CertFile, KeyFile        string            // of the secure WebSocket
 	Domain                   string
+	SessionTimer             int    // that it adds to calls which have none (RFC 4028), seconds; 0 for none
 	RTPEngine                string // "udp:address:port" of an rtpengine that anchors all media; "" for none
 }
 
@@ -58,13 +61,16 @@ func (m Message) String() string {
 // Kamailio is a running SIP server.
 type Kamailio struct {
 	*Proc
-	Config KamailioConfig
+	Config  KamailioConfig
+	Version string // as it says itself
 
 	mu    sync.Mutex
 	trace []Message
 	sent  []Message // stateless answers of the server itself: challenges, refusals
 	more  chan struct{}
 }
+
+var kamailioVersion = regexp.MustCompile(`kamailio ([0-9.]+)`)
 
 // StartKamailio starts the server and returns when it accepts connections.
 func StartKamailio(ctx context.Context, c KamailioConfig) (*Kamailio, error) {
@@ -82,7 +88,14 @@ func StartKamailio(ctx context.Context, c KamailioConfig) (*Kamailio, error) {
 			return nil, fmt.Errorf("start kamailio: %w", err)
 		}
 	}
+	version, err := exec.CommandContext(ctx, Tool("kamailio"), "-v").Output()
+	if err != nil {
+		return nil, fmt.Errorf("ask kamailio for its version: %w", err)
+	}
 	k := &Kamailio{Config: c, more: make(chan struct{})}
+	if m := kamailioVersion.FindSubmatch(version); m != nil {
+		k.Version = string(m[1])
+	}
 	p, err := Start(Spec{Name: "kamailio", Line: k.line, Args: []string{
 		Tool("kamailio"), "-DD", "-E", "-f", filepath.Join(c.Dir, "kamailio.cfg"), "-m", "16", "-M", "4",
 		"-w", c.Dir, "-Y", c.Dir, "-P", filepath.Join(c.Dir, "kamailio.pid")}})

@@ -17,7 +17,7 @@ func withPartner(t *testing.T, s *shared, a *lab.Asterisk, sc *scene) {
 	}
 	t.Cleanup(page.Close)
 	ps := &pageScene{scene: sc, page: page}
-	ps.play(asterisk, a.Version, []pageRow{
+	ps.play(on(a), []pageRow{
 		{name: "call through Asterisk to a web phone", cause: "hung up", by: "far end", play: func(s *pageScene) {
 			s.call()
 			s.do("phone.hangup()")
@@ -67,7 +67,7 @@ func withPartner(t *testing.T, s *shared, a *lab.Asterisk, sc *scene) {
 	// The same, but Asterisk passes the hold on to the door as a re-INVITE.
 	d := startDoor(t, onAsterisk(t, s, "1002", nil, "1001"))
 	held := &scene{T: t, door: d, ear: sc.ear, ladder: a.Ladder}
-	(&pageScene{scene: held, page: page}).play(asterisk, a.Version, []pageRow{
+	(&pageScene{scene: held, page: page}).play(on(a), []pageRow{
 		{name: "hold by re-INVITE without music, and back", cause: "hung up", by: "far end", play: func(s *pageScene) {
 			s.call()
 			s.do("phone.hold()")
@@ -85,11 +85,11 @@ func withPartner(t *testing.T, s *shared, a *lab.Asterisk, sc *scene) {
 
 // otherDoors plays with doors of other users: one codec alone, none in common, a
 // wrong password.
-func otherDoors(t *testing.T, s *shared, a *lab.Asterisk) {
+func otherDoors(t *testing.T, s *shared, a *lab.Asterisk, m *lab.Manager) {
 	ear := sounds(t, s.site.Pulse.Card("door"))
 	for _, c := range codecs {
 		d := startDoor(t, onAsterisk(t, s, c.user, nil))
-		(&scene{T: t, door: d, ear: ear, ladder: a.Ladder}).play(asterisk, a.Version, []row{
+		(&scene{T: t, door: d, ear: ear, ladder: a.Ladder}).play(on(a), []row{
 			{name: c.row, cause: "hung up", by: "door", play: func(s *scene) {
 				s.press("echo")
 				s.hears(doorTone)
@@ -99,11 +99,21 @@ func otherDoors(t *testing.T, s *shared, a *lab.Asterisk) {
 		})
 	}
 	d := startDoor(t, onAsterisk(t, s, "1013", nil))
-	(&scene{T: t, door: d, ear: ear, ladder: a.Ladder}).play(asterisk, a.Version, []row{
+	(&scene{T: t, door: d, ear: ear, ladder: a.Ladder}).play(on(a), []row{
 		{name: "no codec in common", cause: "no common codec", by: "far end", play: func(s *scene) { s.press("echo") }},
 	})
+	d = startDoor(t, onAsterisk(t, s, "1001", map[string]string{"call.transfers": `"never"`}, "refer"))
+	(&scene{T: t, door: d, ear: ear, ladder: a.Ladder}).play(on(a), []row{
+		{name: "Transfer() is declined where transfers are not allowed", cause: "hung up", by: "door", play: func(s *scene) {
+			s.press("refer")
+			_, err := m.Event(within(s.T, 20*time.Second), func(e lab.Packet) bool { return e["UserEvent"] == "Transfer" && e["SIP"] == "603" })
+			s.must(err)
+			s.inState("talking")
+			s.press("refer")
+		}},
+	})
 	t.Run("wrong password", func(t *testing.T) {
-		feature(t, asterisk, a.Version, "wrong password is shown and not tried again")
+		feature(t, on(a), "wrong password is shown and not tried again")
 		begin := time.Now()
 		d := startDoor(t, onAsterisk(t, s, "1005", map[string]string{"sip.password": `"wrong"`}))
 		if _, err := d.Wait(within(t, 20*time.Second), "refused", func(st lab.Status) bool { return st.Registration.State == "refused" }); err != nil {
@@ -125,7 +135,7 @@ func otherDoors(t *testing.T, s *shared, a *lab.Asterisk) {
 
 // restarts plays with an Asterisk that goes away and returns.
 func restarts(t *testing.T, a *lab.Asterisk, sc *scene) {
-	(&scene{T: t, door: sc.door, ear: sc.ear, ladder: sc.ladder}).play(asterisk, a.Version, []row{
+	(&scene{T: t, door: sc.door, ear: sc.ear, ladder: sc.ladder}).play(on(a), []row{
 		{name: "Asterisk restarts at rest, and the door calls again", cause: "hung up", by: "door", play: func(s *scene) {
 			s.must(a.Restart(within(s.T, 60*time.Second)))
 			s.must(s.door.Registered(within(s.T, 45*time.Second)))

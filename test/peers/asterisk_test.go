@@ -10,7 +10,8 @@ import (
 	"intercomd/test/lab"
 )
 
-const asterisk = "Asterisk"
+// on is what the table calls an Asterisk.
+func on(a *lab.Asterisk) string { return "Asterisk " + a.Version }
 
 // codecs are the users that Asterisk talks one codec with, and how the door names it.
 var codecs = []struct{ user, asterisk, door, row string }{
@@ -62,6 +63,7 @@ func onAsterisk(t *testing.T, s *shared, user string, keys map[string]string, ta
 
 func TestAsterisk(t *testing.T) {
 	s := need(t)
+	t.Parallel()
 	a := startAsterisk(t, s)
 	t.Cleanup(func() { _ = a.Stop(5 * time.Second) })
 	m, err := a.Manager(within(t, 10*time.Second))
@@ -73,7 +75,7 @@ func TestAsterisk(t *testing.T) {
 	d := startDoor(t, onAsterisk(t, s, "1000", map[string]string{"incoming.auto_answer": `["2222"]`},
 		"tone", "busy", "reject", "rings", "gone", "open", "read", "refer", "nobody", "1001"))
 	sc := &scene{T: t, door: d, ear: sounds(t, d.Config.Card), ladder: a.Ladder}
-	sc.play(asterisk, a.Version, []row{
+	sc.play(on(a), []row{
 		{name: "the door calls and hears itself in Echo()", cause: "hung up", by: "door", play: func(s *scene) {
 			s.press("echo")
 			s.inState("talking")
@@ -144,16 +146,17 @@ func TestAsterisk(t *testing.T) {
 			s.hears(serverTone)
 			s.press("tone")
 		}},
-		{name: "REFER is declined where transfers are not allowed", cause: "hung up", by: "door", play: func(s *scene) {
+		{name: "Transfer() passes the door on by REFER", cause: "hung up", by: "door", play: func(s *scene) {
 			s.press("refer")
-			_, err := m.Event(within(s.T, 20*time.Second), func(e lab.Packet) bool { return e["UserEvent"] == "Transfer" && e["SIP"] == "603" })
+			s.hears(serverTone)
+			_, err := m.Event(within(s.T, 20*time.Second), func(e lab.Packet) bool { return e["UserEvent"] == "Transfer" && e["Result"] == "SUCCESS" })
 			s.must(err)
-			s.inState("talking")
+			s.sees("passed on", func(st lab.Status) bool { return len(st.Calls) > 0 && st.Calls[0].Ending.Cause == "passed on" })
 			s.press("refer")
 		}},
 	})
 	t.Run("partner", func(t *testing.T) { withPartner(t, s, a, sc) })
-	t.Run("doors", func(t *testing.T) { otherDoors(t, s, a) })
+	t.Run("doors", func(t *testing.T) { otherDoors(t, s, a, m) })
 	for _, l := range long {
 		t.Run(l.name, func(t *testing.T) { l.refreshed(t, a) })
 	}

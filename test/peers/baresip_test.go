@@ -35,7 +35,7 @@ func (s *phoneScene) indoors() *scene {
 }
 
 // play plays rows with baresip.
-func (s *phoneScene) play(peer, version string, table []phoneRow) {
+func (s *phoneScene) play(peer string, table []phoneRow) {
 	var plain []row
 	for _, r := range table {
 		plain = append(plain, row{name: r.name, cause: r.cause, by: r.by, play: func(sc *scene) {
@@ -43,7 +43,7 @@ func (s *phoneScene) play(peer, version string, table []phoneRow) {
 			r.play(&phoneScene{scene: sc, phone: s.phone, indoor: s.indoor})
 		}})
 	}
-	s.scene.play(peer, version, plain)
+	s.scene.play(peer, plain)
 }
 
 type phoneRow struct {
@@ -109,14 +109,14 @@ var baresipCodecs = []struct{ codecs, door, row string }{
 
 func TestBaresip(t *testing.T) {
 	s := need(t)
-	d := startDoor(t, atKamailio(t, s, "1000", nil, "1001"))
+	d := startDoor(t, atKamailio(t, s, nil, "1001"))
 	sc := withBaresip(t, s, d, s.site.Kamailio)
 	sc.phone = startBaresip(t, s, lab.BaresipConfig{Codecs: "opus/48000/2", Kamailio: s.site.Kamailio})
-	sc.play("baresip", sc.phone.Version, phoneCalls)
+	sc.play("baresip "+sc.phone.Version+" behind Kamailio "+s.site.Kamailio.Version, phoneCalls)
 	for _, c := range baresipCodecs {
 		_ = sc.phone.Stop(3 * time.Second)
 		sc.phone = startBaresip(t, s, lab.BaresipConfig{Codecs: c.codecs, Kamailio: s.site.Kamailio})
-		sc.play("baresip", sc.phone.Version, []phoneRow{{name: c.row, cause: "hung up", by: "far end", play: func(s *phoneScene) {
+		sc.play("baresip "+sc.phone.Version+" behind Kamailio "+s.site.Kamailio.Version, []phoneRow{{name: c.row, cause: "hung up", by: "far end", play: func(s *phoneScene) {
 			s.press("1001")
 			s.talk()
 			s.sees("with codec "+c.door, func(st lab.Status) bool { return strings.Contains(strings.ToLower(st.Sound.Codec), c.door) })
@@ -172,7 +172,7 @@ func TestRTPEngine(t *testing.T) {
 	site := *s.site // the same place with another server
 	site.Kamailio = k
 
-	door := atKamailio(t, s, "1000", nil, "1001")
+	door := atKamailio(t, s, nil, "1001")
 	door.Server = site.WSS()
 	d := startDoor(t, door)
 	sc := withBaresip(t, s, d, k)
@@ -180,7 +180,7 @@ func TestRTPEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	(&pageScene{scene: sc.scene, page: page}).play("Kamailio with rtpengine", r.Version, []pageRow{
+	(&pageScene{scene: sc.scene, page: page}).play("Kamailio "+k.Version+" with rtpengine "+r.Version, []pageRow{
 		{name: "the door calls a web phone through the anchor", cause: "hung up", by: "far end", play: func(s *pageScene) {
 			s.call()
 			s.do("phone.hangup()")
@@ -205,7 +205,7 @@ func TestRTPEngine(t *testing.T) {
 	})
 	page.Close()
 	sc.phone = startBaresip(t, s, lab.BaresipConfig{Codecs: "pcma/8000/1,pcmu/8000/1", Kamailio: k, Plain: true})
-	sc.play("Kamailio with rtpengine", r.Version, []phoneRow{
+	sc.play("Kamailio "+k.Version+" with rtpengine "+r.Version, []phoneRow{
 		{name: "the door calls a telephone of plain RTP", cause: "hung up", by: "far end", play: func(s *phoneScene) {
 			s.press("1001")
 			s.talk()

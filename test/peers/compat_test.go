@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,8 +13,8 @@ import (
 
 // result is one line of the table of compatibility.
 type result struct {
-	peer, version, feature, test string
-	ok                           bool
+	peer, feature, test string
+	ok                  bool
 }
 
 // account is what the tests of this run found out, in their order.
@@ -24,15 +25,15 @@ type account struct {
 
 var results account
 
-// feature says that this test is about a feature of a peer. How the test ends is
+// feature says that this test is about a feature of a peer, given with its version. How the test ends is
 // what the table will say.
-func feature(t *testing.T, peer, version, name string) {
+func feature(t *testing.T, peer, name string) {
 	t.Helper()
 	test, _, _ := strings.Cut(t.Name(), "/")
 	t.Cleanup(func() {
 		results.mu.Lock()
 		defer results.mu.Unlock()
-		results.list = append(results.list, result{peer: peer, version: version, feature: name, test: test, ok: !t.Failed()})
+		results.list = append(results.list, result{peer: peer, feature: name, test: test, ok: !t.Failed()})
 	})
 }
 
@@ -72,18 +73,26 @@ func (a *account) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Compatibility
 
-What was called with what, and worked: every row is a test of %[1]stest/peers%[1]s, and %[1]smake compat%[1]s
-has written this file from a run of all of them on %[2]s. Versions are as the peers tell
-them. %[1]smake peers%[1]s, which %[1]smake test%[1]s includes, fails when a row does.
+What was called with what, and worked: every row is a test of %[1]stest/peers%[1]s, and
+%[1]smake compat%[1]s has written this file from a run of all of them, on
+%[2]s. Versions are as the peers tell them. %[1]smake peers%[1]s, which %[1]smake test%[1]s
+includes, fails when a row does.
 
 "Hears" is measured: each party plays a tone of its own, and the others must find it in
 what they hear.
 `, "`", system())
+	var peers []string // in the order in which they came
+	for _, r := range a.list {
+		if !slices.Contains(peers, r.peer) {
+			peers = append(peers, r.peer)
+		}
+	}
+	slices.SortStableFunc(a.list, func(x, y result) int { return slices.Index(peers, x.peer) - slices.Index(peers, y.peer) })
 	last := ""
 	for _, r := range a.list {
-		if head := r.peer + ", " + r.version; head != last {
-			fmt.Fprintf(&b, "\n## %s\n\n| feature | result | test |\n|---|---|---|\n", head)
-			last = head
+		if r.peer != last {
+			fmt.Fprintf(&b, "\n## %s\n\n| feature | result | test |\n|---|---|---|\n", r.peer)
+			last = r.peer
 		}
 		verdict := "works"
 		if !r.ok {

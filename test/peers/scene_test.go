@@ -27,12 +27,12 @@ type row struct {
 }
 
 // play plays the rows one after the other on the same door.
-func (s *scene) play(peer, version string, rows []row) {
+func (s *scene) play(peer string, rows []row) {
 	for _, r := range rows {
 		s.Run(r.name, func(t *testing.T) {
 			s := *s
 			s.T = t
-			feature(t, peer, version, r.name)
+			feature(t, peer, r.name)
 			s.rest()
 			s.begin = time.Now()
 			r.play(&s)

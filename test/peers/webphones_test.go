@@ -2,6 +2,7 @@ package peers
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,18 @@ var webPhones = []struct{ library, name string }{
 // pageScene is a scene with a web phone at the other end.
 type pageScene struct {
 	*scene
-	page *lab.WebPhone
+	page  *lab.WebPhone
+	other *lab.WebPhone // whom the page may pass the door on to; answers at once
+}
+
+// passedOn waits until the door talks with the other page, and its record of the
+// first call says so.
+func (s *pageScene) passedOn() {
+	s.Helper()
+	_, err := s.other.Hears(within(s.T, 20*time.Second), doorTone, steady)
+	s.must(err)
+	s.hears(pageTone)
+	s.sees("passed on", func(st lab.Status) bool { return len(st.Calls) > 0 && st.Calls[0].Ending.Cause == "passed on" })
 }
 
 func (s *pageScene) do(js string) {
@@ -66,12 +78,12 @@ type pageRow struct {
 }
 
 // play plays rows with a web phone.
-func (s *pageScene) play(peer, version string, table []pageRow) {
+func (s *pageScene) play(peer string, table []pageRow) {
 	var plain []row
 	for _, r := range table {
 		plain = append(plain, row{name: r.name, cause: r.cause, by: r.by, play: func(sc *scene) {
 			sc.Helper()
-			s := &pageScene{scene: sc, page: s.page}
+			s := &pageScene{scene: sc, page: s.page, other: s.other}
 			// Whoever transferred a call may have been left with his own.
 			s.must(s.page.Do(within(s.T, 5*time.Second), "phone.hangup()", nil))
 			s.must(s.page.Until(within(s.T, 10*time.Second), "phone.session === null"))
@@ -79,7 +91,7 @@ func (s *pageScene) play(peer, version string, table []pageRow) {
 			r.play(s)
 		}})
 	}
-	s.scene.play(peer, version, plain)
+	s.scene.play(peer, plain)
 }
 
 var pageCalls = []pageRow{
@@ -166,18 +178,45 @@ var pageCalls = []pageRow{
 		s.talk()
 		s.do("phone.hangup()")
 	}},
-	{name: "REFER is declined where transfers are not allowed", cause: "hung up", by: "door", play: func(s *pageScene) {
+	{name: "the page passes the door on (blind transfer)", cause: "hung up", by: "door", play: func(s *pageScene) {
 		s.call()
-		s.do(`phone.transfer("1002").then(() => { throw new Error("the door agreed"); }, () => true)`)
-		s.talk()
+		s.do(`phone.transfer("1002")`)
+		s.passedOn()
+		s.press("1001")
+	}},
+	{name: "the page passes the door on after a talk (attended transfer)", cause: "hung up", by: "door", play: func(s *pageScene) {
+		s.call()
+		s.do("phone.hold()")
+		s.do(`phone.consult("1002")`)
+		s.hear(pageTone) // the other page, which does not hear the door yet
+		s.do("phone.join()")
+		s.passedOn()
+		s.press("1001")
+	}},
+	{name: "the page connects somebody with the door (INVITE with Replaces)", cause: "hung up", by: "door", play: func(s *pageScene) {
+		s.do(`phone.call("1002")`)
+		s.hear(pageTone)
+		s.do("phone.hold()")
+		s.do(`phone.consult("1000")`)
+		s.inState("ringing")
+		s.press("1001")
+		s.inState("talking")
+		s.hear(doorTone)
+		s.do("phone.join()")
+		s.passedOn()
 		s.press("1001")
 	}},
 }
 
 func TestWebPhones(t *testing.T) {
 	s := need(t)
-	d := startDoor(t, atKamailio(t, s, "1000", nil, "1001"))
+	d := startDoor(t, atKamailio(t, s, nil, "1001"))
 	sc := scene{T: t, door: d, ear: sounds(t, d.Config.Card), ladder: func(t time.Time) string { return lab.Ladder(s.site.Kamailio.Since(t)) }}
+	other, err := s.browser.OpenLibrary(within(t, 30*time.Second), s.phones.URL, lab.SIPjs21, s.site.WSS(), "1002", "answer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
 	for _, w := range webPhones {
 		t.Run(w.library, func(t *testing.T) {
 			sc := sc
@@ -187,23 +226,38 @@ func TestWebPhones(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer page.Close()
-			var version string
-			if err := page.Do(within(t, 5*time.Second), "phone.version", &version); err != nil {
-				t.Fatal(err)
-			}
-			(&pageScene{scene: &sc, page: page}).play(w.name, version, pageCalls)
+			version := versionOf(t, page, w.library, w.name) + " behind Kamailio " + s.site.Kamailio.Version
+			(&pageScene{scene: &sc, page: page, other: other}).play(version, pageCalls)
 		})
 	}
 }
 
-// atKamailio is the configuration of a door at the shared Kamailio.
-func atKamailio(t *testing.T, s *shared, user string, keys map[string]string, targets ...string) lab.DoorConfig {
+// versionOf is the version of a web phone as it says itself, and of its browser.
+func versionOf(t *testing.T, page *lab.WebPhone, library, name string) string {
+	t.Helper()
+	var version, browser string
+	err := page.Do(within(t, 5*time.Second), "phone.version", &version)
+	if err == nil {
+		err = page.Do(within(t, 5*time.Second), `(/Chrome\/(\d+)/.exec(navigator.userAgent) || ["", "?"])[1]`, &browser)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The npm package of SIP.js 0.21.2 has an older number inside.
+	if _, packed, _ := strings.Cut(library, "-"); packed != version {
+		version = packed + " (calls itself " + version + ")"
+	}
+	return name + " " + version + " in Chromium " + browser
+}
+
+// atKamailio is the configuration of door 1000 at the shared Kamailio.
+func atKamailio(t *testing.T, s *shared, keys map[string]string, targets ...string) lab.DoorConfig {
 	if keys == nil {
 		keys = map[string]string{}
 	}
 	keys["call.target"] = `"` + targets[0] + `"`
 	return lab.DoorConfig{
-		Binary: s.site.Binary, Dir: t.TempDir(), User: user, Server: s.site.WSS(), CAFile: s.site.CA.CertFile,
+		Binary: s.site.Binary, Dir: t.TempDir(), User: "1000", Server: s.site.WSS(), CAFile: s.site.CA.CertFile,
 		Port: s.port(), Card: s.site.Pulse.Card("door"), Keys: keys, Tables: buttons(targets...),
 	}
 }

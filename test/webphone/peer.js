@@ -32,6 +32,11 @@ const phone = window.phone = { events: [], session: null, registered: false };
       s.delegate = {
         onBye: r => { note('bye'); r.accept(); },
         onCancel: () => note('cancel'),
+        onRefer: r => r.accept().then(() => {
+          const next = r.makeInviter({ sessionDescriptionHandlerOptions: phone.media });
+          follow(next);
+          next.invite();
+        }),
         onSessionDescriptionHandler: h => { h.peerConnectionDelegate = { ontrack: () => play(h.remoteMediaStream) }; },
       };
       s.stateChange.addListener(state => {
@@ -45,7 +50,7 @@ const phone = window.phone = { events: [], session: null, registered: false };
       phone.media = { constraints: { audio: o.audio, video: false } };
       const ua = phone.ua = new SIP21.UserAgent({
         uri: SIP21.UserAgent.makeURI(uri(o.user)), authorizationUsername: o.user, authorizationPassword: o.password,
-        transportOptions: { server: o.ws }, logLevel: 'warn', sipExtension100rel: 'Supported',
+        transportOptions: { server: o.ws }, logLevel: 'warn', sipExtension100rel: 'Supported', sipExtensionReplaces: 'Supported',
         sessionDescriptionHandlerFactoryOptions: { iceGatheringTimeout: 5000, peerConnectionConfiguration: { iceServers: [] } },
         delegate: {
           onInvite: s => {
