@@ -9,7 +9,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 GO        := env -u GOARCH -u GOARM go
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run bench bench-delay soak fuzz test-vm test-vm-arm64 clean
+.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run bench bench-delay bench-net soak fuzz test-vm test-vm-arm64 clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
@@ -92,6 +92,11 @@ soak: build-native ## COUNT=200 calls in a row; memory, goroutines, descriptors 
 	@$(GO) build -o bin/bench ./test/bench
 	@asterisk=$(if $(SERVER),$$(sh test/tools/asterisk.sh)) && \
 	exec bin/bench -soak $(or $(COUNT),200) -asterisk "$$asterisk" -intercomd bin/intercomd $(BENCHFLAGS)
+
+bench-net: build-native ## 100 calls over a line with 5 % loss and 30 ms jitter, then cuts of 5, 30 and 120 s
+	@$(SETUP) build demo system
+	@$(GO) build -o bin/bench ./test/bench
+	@exec bin/bench -net 100 -intercomd bin/intercomd $(BENCHFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@$(SETUP) build

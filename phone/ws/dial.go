@@ -83,7 +83,7 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	if o.NetDial == nil {
-		o.NetDial = (&net.Dialer{}).DialContext
+		o.NetDial = dialer().DialContext
 	}
 	if o.Locate == nil {
 		o.Locate = (&locate.Resolver{}).Locate

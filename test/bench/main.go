@@ -2,7 +2,7 @@
 // INVITE on the wire, how soon after the answer the far end is heard, what a call
 // costs; each beside a yardstick in the same run. With -delay it measures how late
 // the far end hears what is said, with -soak it plays many calls and looks for what
-// they leave behind.
+// they leave behind, with -net it plays them over a bad line.
 //
 // It runs in a network namespace of its own (root, or user namespaces allowed).
 package main
@@ -27,6 +27,7 @@ func main() {
 	soak := flag.Int("soak", 0, "play so many calls in a row instead")
 	asterisk := flag.String("asterisk", "", "play them against the Asterisk in this folder (test/tools/asterisk.sh) instead of Kamailio")
 	delay := flag.Bool("delay", false, "measure the delay from mouth to ear instead")
+	bad := flag.Int("net", 0, "play so many calls over a bad line, and cut it, instead")
 	flag.Parse()
 	os.Exit(lab.InNamespace(func() int {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -37,6 +38,8 @@ func main() {
 			err = soakCalls(ctx, *binary, *soak, *asterisk)
 		case *delay:
 			err = mouthToEar(ctx, *binary, time.Duration(*seconds)*time.Second)
+		case *bad > 0:
+			err = badLine(ctx, *binary, *bad)
 		default:
 			err = bench(ctx, *binary, *runs, *seconds)
 		}

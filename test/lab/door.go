@@ -32,6 +32,8 @@ type DoorConfig struct {
 	// Tables are tables such as [[button]], written behind everything else.
 	Tables string
 	Log    io.Writer // a copy of its log
+	// Line, when set, has the daemon at its far end.
+	Line *Line
 }
 
 // File writes the configuration file and returns its path.
@@ -101,11 +103,21 @@ func RunDoor(ctx context.Context, c DoorConfig, file string) (*Door, error) {
 	if c.Card != nil {
 		env = c.Card.Env()
 	}
-	p, err := Start(Spec{Name: "intercomd " + c.User, Args: []string{c.Binary, "run", file}, Env: env, Log: c.Log})
+	spec := Spec{Name: "intercomd " + c.User, Args: []string{c.Binary, "run", file}, Env: env, Log: c.Log}
+	client := &http.Client{Timeout: 5 * time.Second}
+	var p *Proc
+	start := func() (err error) { p, err = Start(spec); return err }
+	var err error
+	if c.Line != nil {
+		client.Transport = &http.Transport{DialContext: c.Line.dial}
+		err = c.Line.There(start)
+	} else {
+		err = start()
+	}
 	if err != nil {
 		return nil, err
 	}
-	d := &Door{Proc: p, Config: c, File: file, URL: fmt.Sprintf("http://127.0.0.1:%d/", c.Port), http: &http.Client{Timeout: 5 * time.Second}}
+	d := &Door{Proc: p, Config: c, File: file, URL: fmt.Sprintf("http://127.0.0.1:%d/", c.Port), http: client}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	err = Poll(ctx, func() error {
