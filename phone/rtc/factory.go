@@ -55,6 +55,7 @@ type Factory struct {
 	log     *slog.Logger
 	formats []sdpfix.Format
 	route   func() netip.Addr
+	find    finder
 
 	done chan struct{}
 	need chan struct{} // the prepared connection was taken
@@ -84,6 +85,7 @@ func New(conf Config) (*Factory, error) {
 		conf: conf, log: conf.Log, formats: formats, route: defaultRoute,
 		done: make(chan struct{}), need: make(chan struct{}, 1),
 	}
+	f.find = f.findNames
 	if _, err := f.certificate(); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ type link struct {
 	up       bool
 	loopback bool
 	addrs    []netip.Addr
+	nets     []netip.Prefix // of the usable addresses
 }
 
 // systemLinks reads the interfaces of the machine.
@@ -40,7 +41,11 @@ func newLink(i net.Interface, addrs []net.Addr) link {
 			continue
 		}
 		if addr, ok := netip.AddrFromSlice(n.IP); ok {
-			l.addrs = append(l.addrs, addr.Unmap())
+			addr = addr.Unmap()
+			l.addrs = append(l.addrs, addr)
+			if bits, _ := n.Mask.Size(); usable(addr) && bits > 0 {
+				l.nets = append(l.nets, netip.PrefixFrom(addr, bits).Masked())
+			}
 		}
 	}
 	return l
@@ -103,6 +108,7 @@ func choose(links []link, allowed []string, loopback bool) map[string][]netip.Ad
 // network is the state of the machine's addresses that candidates depend on.
 type network struct {
 	addrs map[string][]netip.Addr // by interface
+	nets  []netip.Prefix          // whose neighbours they are
 	first netip.Addr              // the one to name in c= and m=
 	key   string                  // equal for equal addresses
 }
@@ -117,6 +123,11 @@ func (f *Factory) network() (network, error) {
 	for name, addrs := range n.addrs {
 		for _, a := range addrs {
 			all = append(all, name+" "+a.String())
+		}
+	}
+	for _, l := range links {
+		if len(n.addrs[l.name]) > 0 {
+			n.nets = append(n.nets, l.nets...)
 		}
 	}
 	slices.Sort(all)

@@ -114,6 +114,7 @@ func (s *Session) Answer(offer []byte) ([]byte, error) {
 	}
 	s.remote, s.shape = d, d
 	s.agree(a)
+	s.seek(d)
 	return s.render(a.direction, s.role, a.formats, d), nil
 }
 
@@ -207,6 +208,7 @@ func (s *Session) Accept(answer []byte) error {
 		return err
 	}
 	s.remote, s.answer = d, string(answer)
+	s.seek(d)
 	return nil
 }
 

@@ -65,16 +65,17 @@ type Session struct {
 	states   chan string
 	digits   chan rune
 
-	mu     sync.Mutex // guards the negotiation below
-	closed bool
-	text   description // our last description
-	local  sdpfix.ICE
-	remote *sdpfix.Description
-	shape  *sdpfix.Description // the last offer that we answered: further ones have its streams
-	ours   []sdpfix.Format     // what our last offer said
-	answer string              // the far end's last answer, word for word
-	role   sdpfix.Setup        // ours in DTLS, once it is settled
-	open   bool                // an offer of ours is unanswered in pion
+	mu      sync.Mutex // guards the negotiation below
+	closed  bool
+	text    description // our last description
+	local   sdpfix.ICE
+	remote  *sdpfix.Description
+	shape   *sdpfix.Description // the last offer that we answered: further ones have its streams
+	ours    []sdpfix.Format     // what our last offer said
+	answer  string              // the far end's last answer, word for word
+	role    sdpfix.Setup        // ours in DTLS, once it is settled
+	open    bool                // an offer of ours is unanswered in pion
+	seeking bool                // names of the far end are looked for
 }
 
 func newSession(f *Factory, t *transport) *Session {
