@@ -66,6 +66,7 @@ type keeper struct {
 	log    *slog.Logger
 	clock  func() time.Duration
 	ends   [2]*endpoint
+	onOpen func(Direction) // nil: nobody wants to know
 	onHung func()
 	hung   bool // the sound system does not answer any more
 }
@@ -149,6 +150,9 @@ func (k *keeper) open(d *endpoint) {
 	d.set(DeviceStatus{OK: true, Name: i.Device, Rate: i.Rate, Latency: i.Latency})
 	k.log.Info("sound device open", "direction", d.dir.String(), "device", i.Device,
 		"rate", i.Rate, "latency", i.Latency)
+	if k.onOpen != nil {
+		k.onOpen(d.dir)
+	}
 }
 
 func (k *keeper) close(d *endpoint) {

@@ -44,6 +44,9 @@ type Config struct {
 	// Notify is told of events. It is called from the engine's own goroutines
 	// and must not block.
 	Notify func(Event)
+	// Opened is told of each device that was opened, also anew. Like Notify it must
+	// not block; nil tells nobody.
+	Opened func(Direction)
 	Log    *slog.Logger // required
 }
 
@@ -154,6 +157,7 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 	})
 	e.keep = &keeper{
 		drv: drv, log: cfg.Log, clock: e.clock, ends: [2]*endpoint{e.out, e.in},
+		onOpen: cfg.Opened,
 		onHung: func() {
 			e.g.hung.Store(true)
 			cfg.Notify(Event{Kind: DeviceHung, At: time.Now()})

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -318,7 +319,8 @@ func TestNoDevices(t *testing.T) {
 func TestDeviceLostAndBack(t *testing.T) {
 	d := newFakeDriver()
 	d.mic = sine(700, 0.25, 48000)
-	inHouse(t, audio.Config{}, d, func(h *house) {
+	var opened [2]atomic.Int32
+	inHouse(t, audio.Config{Opened: func(dir audio.Direction) { opened[dir].Add(1) }}, d, func(h *house) {
 		l := newFakeLink("opus", 48000)
 		defer close(l.quit)
 		h.Connect(l, true)
@@ -337,6 +339,9 @@ func TestDeviceLostAndBack(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		if s := h.Status(); !s.Input.OK || !s.Output.OK {
 			t.Errorf("2 s after the cable was plugged in: %+v", s)
+		}
+		if in, out := opened[audio.In].Load(), opened[audio.Out].Load(); in != 2 || out != 2 {
+			t.Errorf("told of %d microphones and %d loudspeakers, want 2", in, out)
 		}
 		d.heard()
 		h.talk(l, "opus", 600, time.Second)
