@@ -62,6 +62,7 @@ func (c *checker) check() {
 	c.targets()
 	c.incoming()
 	c.sound()
+	c.mixer()
 	c.buttons()
 	c.contacts()
 	c.lamps()
@@ -239,6 +240,27 @@ func (c *checker) sound() {
 	}
 	if a.Output == "" {
 		c.bad("audio.output", "is empty", `give a name, "default" or "none"`)
+	}
+}
+
+func (c *checker) mixer() {
+	seen := make(map[Mixer]string)
+	for i, m := range c.cfg.Mixer {
+		key := fmt.Sprintf("mixer[%d]", i)
+		if m.Card == "" {
+			c.bad(key+".card", "is empty", `give the card, such as "hw:0" or "default"`)
+		}
+		if m.Control == "" {
+			c.missing(key+".control", `name the control: control = "Speaker"`)
+		}
+		if !m.Level.Given {
+			c.missing(key+".level", `say how loud: level = "80%"`)
+		}
+		m.Level = Level{}
+		if place, twice := seen[m]; twice && m.Control != "" {
+			c.bad(key+".control", fmt.Sprintf("%q is set %s too", m.Control, place), "remove one of them")
+		}
+		seen[m] = c.place(key + ".control")
 	}
 }
 

@@ -35,6 +35,7 @@ type Config struct {
 	Codes     []Code     `toml:"code"`
 	Notify    []Notify   `toml:"notify"`
 	Audio     Audio      `toml:"audio"`
+	Mixer     []Mixer    `toml:"mixer"`
 	Board     Board      `toml:"board"`
 	Buttons   []Button   `toml:"button"`
 	Contacts  []Contact  `toml:"contact"`
@@ -104,6 +105,24 @@ type Audio struct {
 	ToneRegion       string        `toml:"tone_region" oneof:"eu de fr uk us cn"`
 	Language         string        `toml:"language" oneof:"off en de fr es zh"`
 	Prompts          string        `toml:"prompts"` // after Load a path that can be opened
+}
+
+// Mixer is a level in the mixer of a sound card.
+type Mixer struct {
+	Card    string `toml:"card"`
+	Control string `toml:"control"`
+	Side    string `toml:"side" oneof:"auto playback capture"`
+	Level   Level  `toml:"level"`
+}
+
+func newMixer() Mixer { return Mixer{Card: "default", Side: "auto"} }
+
+// Level is how a control of a mixer is set. The zero value is nothing at all.
+type Level struct {
+	Given bool
+	Off   bool // muted
+	DB    bool // Value is in dB, else in percent
+	Value float64
 }
 
 // Board is what buttons, lamps and relays have in common.

@@ -118,6 +118,8 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 		sections(d, p, v, key, Code{})
 	case *[]Notify:
 		sections(d, p, v, key, newNotify())
+	case *[]Mixer:
+		sections(d, p, v, key, newMixer())
 	case *[]Lamp:
 		sections(d, p, v, key, Lamp{Active: "high", Shows: "status"})
 	case *[]Relay:
@@ -132,6 +134,8 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 		d.number(p, field, v, key)
 	case *int:
 		d.whole(p, field, v, key)
+	case *Level:
+		d.level(p, v, key)
 	case *Clock:
 		d.clock(p, v, key)
 	case *Hours:

@@ -103,6 +103,40 @@ func parsed[T comparable](d *decoder, dst *[]T, v *value, key, what, form string
 	*dst = list
 }
 
+// level reads "80%", "-6dB" or "off".
+func (d *decoder) level(dst *Level, v *value, key string) {
+	text, ok := d.text(v, key, reflect.StructField{})
+	if !ok {
+		return
+	}
+	if l, ok := parseLevel(text); ok {
+		*dst = l
+		return
+	}
+	d.fault(v.line, key, fmt.Sprintf("%q is not a level", text), `write it like "80%", "-6dB" or "off"; allowed: 0% to 100%, -100dB to 40dB`)
+}
+
+func parseLevel(text string) (Level, bool) {
+	text = strings.ToLower(strings.TrimSpace(text))
+	if text == "off" {
+		return Level{Given: true, Off: true}, true
+	}
+	num, percent := strings.CutSuffix(text, "%")
+	low, high := 0., 100.
+	if !percent {
+		var db bool
+		if num, db = strings.CutSuffix(text, "db"); !db {
+			return Level{}, false
+		}
+		low, high = -100, 40
+	}
+	f, err := strconv.ParseFloat(strings.TrimSpace(num), 64)
+	if err != nil || !(f >= low && f <= high) {
+		return Level{}, false
+	}
+	return Level{Given: true, DB: !percent, Value: f}, true
+}
+
 const windowForm = `write it like "mon-fri 08:00-18:00", "sat,sun 22:00-06:00", "daily 00:00-24:00" or "holidays 10:00-12:00"`
 
 // parseWindow reads days and hours: "mon-fri 08:00-18:00". Days alone are whole days.

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"strings"
 
 	"intercomd/audio"
+	"intercomd/audio/alsamixer"
 	"intercomd/audio/portaudio"
 	"intercomd/board/gpio"
 )
@@ -22,6 +24,10 @@ func devicesCommand(_ context.Context, _ []string, io streams) int {
 	if err := listSound(io.out, sound); err != nil {
 		fmt.Fprintln(io.out, "  none:", err)
 		code = exitFailed
+	}
+	fmt.Fprintln(io.out, "\nMixer (card and control of [[mixer]], level now):")
+	if err := listMixers(io.out); err != nil {
+		fmt.Fprintln(io.out, "  none:", err)
 	}
 	fmt.Fprintln(io.out, "\nGPIO lines (chip and line of [[button]], [[lamp]], [[relay]]):")
 	chips, err := gpio.List()
@@ -57,6 +63,43 @@ func listSound(w io.Writer, drv audio.Driver) error {
 		fmt.Fprintf(w, "  %-40q %s, %d Hz\n", d.Name, strings.Join(can, ", "), d.Rate)
 	}
 	return nil
+}
+
+// listMixers lists the levels of every card.
+func listMixers(w io.Writer) error {
+	cards, names, err := alsamixer.Cards()
+	if err != nil {
+		return err
+	}
+	if len(cards) == 0 {
+		return errors.New("no sound card has a mixer")
+	}
+	for i, card := range cards {
+		fmt.Fprintf(w, "  card = %q (%s)\n", card, names[i])
+		list, err := alsamixer.Controls(card)
+		if err != nil {
+			fmt.Fprintln(w, "    "+err.Error())
+		}
+		for _, c := range list {
+			fmt.Fprintln(w, "    "+controlLine(c))
+		}
+	}
+	return nil
+}
+
+// controlLine describes a control in the words of the configuration.
+func controlLine(c alsamixer.Control) string {
+	line := fmt.Sprintf("control = %-24q", c.Name)
+	if c.Playback >= 0 {
+		line += fmt.Sprintf(" playback %d%%", c.Playback)
+	}
+	if c.Capture >= 0 {
+		line += fmt.Sprintf(" capture %d%%", c.Capture)
+	}
+	if c.Muted {
+		line += " off"
+	}
+	return line
 }
 
 func listLines(w io.Writer, c gpio.Chip) {

@@ -52,6 +52,7 @@ type daemon struct {
 	sound   *portaudio.Driver
 	voice   *voice
 	tester  *selfTester
+	mixer   *mixer
 	board   *doorBoard
 	station *station.Station
 	phone   *phone.UA    // nil: the configuration cannot be used
@@ -104,6 +105,8 @@ func (d *daemon) build(services context.Context) error {
 	d.voice = &voice{}
 	conf := audioConfig(d.cfg, d.log.With("part", "audio"))
 	conf.Notify = d.audioEvent
+	d.mixer = newMixer(d.cfg.Mixer, d.log.With("part", "mixer"))
+	conf.Opened = d.mixer.deviceOpened
 	d.sound = portaudio.New(conf.Log)
 	engine, err := audio.New(conf, d.sound)
 	if err != nil {
@@ -248,6 +251,7 @@ func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup) {
 			d.log.Error("sound", "error", err)
 		}
 	})
+	running.Go(func() { d.mixer.run(ctx, d.station) })
 	running.Go(func() { tellSystemd(ctx, d.station, d.log) })
 	running.Go(func() { d.dimAtNight(ctx) })
 	if d.chips != nil {
