@@ -184,6 +184,13 @@ func (c *checker) keys() {
 			c.actionFits(key, "does", k.Does)
 		}
 		c.users(key+".users", k.Users)
+		for _, u := range k.Users {
+			// Whoever has a key is asked for no code: single digits mean something at once.
+			if len(c.cfg.Codes) > 0 && (c.cfg.Door.Key == "" || !slices.Contains(c.cfg.Door.KeyUsers, u)) {
+				c.bad(key+".users", fmt.Sprintf("%q could open the door with no [[code]] any more: who has a key is asked for none", u),
+					"give them the key of the door, too (key and key_users under [door]), or leave them out")
+			}
+		}
 	}
 }
 

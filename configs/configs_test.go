@@ -90,7 +90,7 @@ func exampleFile() string {
 	}
 	return strings.NewReplacer(`server = ""`, `server = "wss://a"`, "\nuser = \"\"", "\nuser = \"1\"", `password = ""`, `password = "p"`,
 		"\ntarget = \"\"\n# How", "\ntarget = \"home\"\n# How",
-		`prompts = ""`, `prompts = "sounds"`, `"flash:light"`, `"flash:door"`).Replace(strings.Join(lines, "\n"))
+		`prompts = ""`, `prompts = "sounds"`, `"flash:light"`, `"flash:door"`, "\nkey = \"\"", "\nkey = \"5\"", "key_users = []", "key_users = [\"1001\"]").Replace(strings.Join(lines, "\n"))
 }
 
 func TestMinimal(t *testing.T) {

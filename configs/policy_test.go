@@ -239,6 +239,8 @@ func TestPolicyFaults(t *testing.T) {
 		{"[[contact]]\nname = \"leaf\"\nline = \"pin 9\"", []string{`contact.line: "pin 9" is GND`}},
 		{"[[relay]]\nname = \"l\"\nline = 6\npulse = \"1h\"\nlatching = true\n" + button("press = \"toggle:l\"\nlong=\"open:l\""), nil},
 		{"[[key]]\ndigits = \"7\"\ndoes = \"flash:door\"\nusers = [\"1001\"]\n[[key]]\ndigits = \"8\"\ndoes = \"open:door\"", nil},
+		{"[[key]]\ndigits = \"7\"\ndoes = \"flash:door\"\nusers = [\"1001\"]\n" + code("digits = \"1234\""), []string{`key.users: "1001" could open the door with no [[code]] any more`}},
+		{"[door]\nkey = \"5\"\nkey_users = \"1001\"\n[[key]]\ndigits = \"7\"\ndoes = \"flash:door\"\nusers = [\"1001\"]\n" + code("digits = \"1234\""), nil},
 		{"[[key]]\ndoes = \"open:door\"", []string{"x:7: key.digits: is missing"}},
 		{"[[key]]\ndigits = \"7x\"\ndoes = \"open:door\"", []string{"key.digits: are not telephone keys"}},
 		{"[[key]]\ndigits = \"7\"", []string{"x:7: key.does: is missing"}},
