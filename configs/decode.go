@@ -361,7 +361,7 @@ const maxOffset = 1023
 // addresses takes a list of lines.
 func (d *decoder) addresses(dst *[]Line, v *value, key string) {
 	if v.kind != listKind || v.each {
-		d.fault(v.line, key, "is "+v.kind.String(), `write a list of lines: [5, 6, 13] or ["GPIO5", "GPIO6", "GPIO13"]`)
+		d.fault(v.line, key, "is "+v.kind.String(), `write a list of lines: [12, 13, 16] or ["GPIO12", "GPIO13", "GPIO16"]`)
 		return
 	}
 	var list []Line
