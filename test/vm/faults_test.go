@@ -104,6 +104,29 @@ func TestMissingChip(t *testing.T) {
 	}
 }
 
+// TestLatePermission starts the daemon before udev has handed the chip over.
+func TestLatePermission(t *testing.T) {
+	d := install(t)
+	chip := "/dev/" + simulated()
+	d.sh(t, "chown root:root "+chip)
+	defer d.sh(t, "chown root:gpio "+chip)
+	d.run(config{})
+	s := d.until("telling of the permission", func(s status) bool { return s.Board.Error != "" })
+	if !strings.Contains(s.Board.Error, "no permission to open GPIO chip "+chip) || s.Board.Remedy == "" {
+		t.Errorf("the fault says %q, %q", s.Board.Error, s.Board.Remedy)
+	}
+	if out := d.sh(t, "systemctl show -p NRestarts --value intercomd"); out != "0\n" {
+		t.Errorf("restarted %q times before there was a reason", out)
+	}
+	d.sh(t, "chown root:gpio "+chip)
+	d.until("in possession of the chip", func(s status) bool { return s.Board.Error == "" && len(s.Board.Inputs) > 0 && s.Board.Inputs[0].Error == "" })
+	d.press()
+	d.until("pressed", func(s status) bool { return s.presses() == 1 })
+	if out := d.sh(t, "systemctl show -p NRestarts --value intercomd"); out != "1\n" {
+		t.Errorf("restarted %q times", out)
+	}
+}
+
 // TestRemovedChip takes the chip away while the daemon runs.
 func TestRemovedChip(t *testing.T) {
 	d := install(t)
