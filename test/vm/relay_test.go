@@ -9,12 +9,13 @@ import (
 	"intercomd/test/lab"
 )
 
-// call presses the bell and waits until the door talks with the indoor station.
+// call presses the bell and waits until the door talks with the indoor station, and
+// both can be heard: keys that are sent before that are lost.
 func (d *daemon) call() {
 	d.Helper()
 	d.until("ready to call", func(s status) bool { return s.State == "idle" && s.Registration.State == "registered" })
 	d.press()
-	d.until("talking", func(s status) bool { return s.State == "talking" })
+	d.until("talking", func(s status) bool { return s.State == "talking" && s.Call != nil && !s.Call.MediaUp.IsZero() })
 }
 
 // open lets the indoor station send the key that opens the door and returns the
