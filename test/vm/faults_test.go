@@ -119,7 +119,9 @@ func TestLatePermission(t *testing.T) {
 		t.Errorf("restarted %q times before there was a reason", out)
 	}
 	d.sh(t, "chown root:gpio "+chip)
-	d.until("in possession of the chip", func(s status) bool { return s.Board.Error == "" && len(s.Board.Inputs) > 0 && s.Board.Inputs[0].Error == "" })
+	d.until("in possession of the chip", func(s status) bool {
+		return s.Board.Error == "" && len(s.Board.Inputs) > 0 && s.Board.Inputs[0].Error == ""
+	})
 	d.press()
 	d.until("pressed", func(s status) bool { return s.presses() == 1 })
 	if out := d.sh(t, "systemctl show -p NRestarts --value intercomd"); out != "1\n" {
