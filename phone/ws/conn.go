@@ -179,7 +179,9 @@ func (c *Conn) run() {
 				c.fail(fmt.Errorf("writing to the server: %w", err))
 			}
 		case <-ticks:
-			if c.keepAlive(wait) {
+			if addressGone(c.nc.LocalAddr(), c.o.Addresses) {
+				c.fail(ErrMoved)
+			} else if c.keepAlive(wait) {
 				wait = c.o.PongWait
 			}
 		case <-c.failed:
@@ -376,9 +378,13 @@ func (c *Conn) control(h ws.Header) error {
 	c.heard.Store(now)
 	switch h.OpCode {
 	case ws.OpPing:
-		// The same payload must come back (RFC 6455, 5.5.3), an empty one too; an
-		// empty PONG is sent to none but a server that asked for it.
-		return c.enqueue(ws.OpPong, data)
+		if len(data) == 0 {
+			// The same payload should come back (RFC 6455, 5.5.3), but an empty frame
+			// makes FreeSWITCH hang up. A PONG that nobody asked for is allowed, and is
+			// the sign of life that a server without a payload wants.
+			data = []byte("alive")
+		}
+		return c.enqueue(ws.OpPong, data) // RFC 6455, 5.5.3: the same payload
 	case ws.OpPong:
 		if len(data) == pingLen {
 			if d := now - int64(binary.BigEndian.Uint64(data)); d >= 0 && d < int64(time.Minute) {

@@ -57,6 +57,9 @@ type Options struct {
 	// Avoid is a target that is tried after all others.
 	Avoid string
 
+	// Addresses are those of this machine; nil means net.InterfaceAddrs.
+	Addresses func() ([]net.Addr, error)
+
 	ConnectTimeout   time.Duration // of TCP
 	HandshakeTimeout time.Duration // of TLS and HTTP together
 	PingEvery        time.Duration // between PINGs; negative: none
@@ -84,6 +87,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.NetDial == nil {
 		o.NetDial = dialer().DialContext
+	}
+	if o.Addresses == nil {
+		o.Addresses = net.InterfaceAddrs
 	}
 	if o.Locate == nil {
 		o.Locate = (&locate.Resolver{}).Locate

@@ -19,6 +19,7 @@ var (
 	ErrClosed   = errors.New("WebSocket closed by us")
 	ErrPeer     = errors.New("WebSocket closed by the server")
 	ErrSilent   = errors.New("the server did not answer a PING in time")
+	ErrMoved    = errors.New("the address of this device has changed")
 	ErrBacklog  = errors.New("the server does not take what we send")
 	ErrProtocol = errors.New("the server broke the WebSocket protocol")
 )

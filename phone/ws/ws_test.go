@@ -1,11 +1,15 @@
 package ws
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -157,7 +161,7 @@ func TestPongs(t *testing.T) {
 	pair(t, func(p *peer) {
 		go func() { _, _ = p.c.Read() }()
 		p.send(piece(ws.OpPing, true, "abcd"), piece(ws.OpPing, true, ""), piece(ws.OpPong, true, "unasked"))
-		want := []frame{{ws.OpPong, "abcd", true}, {ws.OpPong, "", true}}
+		want := []frame{{ws.OpPong, "abcd", true}, {ws.OpPong, "alive", true}} // never an empty one
 		if got := p.seen(); len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 			t.Errorf("got %v", got)
 		}
@@ -336,5 +340,44 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		_ = c.Close()
+	})
+}
+
+// FuzzUpgrade feeds a server's answer to the handshake to the phone, and what follows it.
+func FuzzUpgrade(f *testing.F) {
+	const good = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: sip\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+	f.Add(good + string(piece(ws.OpText, true, "hello")))
+	f.Add(strings.Replace(good, "101", "302", 1))
+	f.Add(strings.Replace(good, "{accept}", "x", 1))
+	f.Add("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+	f.Add("HTTP/1.1 101\r\n\r\n")
+	f.Fuzz(func(t *testing.T, answer string) {
+		near, far := net.Pipe()
+		peer := make(chan struct{})
+		go func() {
+			defer close(peer)
+			defer func() { _ = far.Close() }()
+			req, err := http.ReadRequest(bufio.NewReader(far))
+			if err != nil {
+				return
+			}
+			sum := sha1.Sum([]byte(req.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+			go func() { _, _ = io.Copy(io.Discard, far) }()
+			_, _ = io.WriteString(far, strings.ReplaceAll(answer, "{accept}", base64.StdEncoding.EncodeToString(sum[:])))
+		}()
+		c, err := Dial(t.Context(), "ws://127.0.0.1:1", Options{
+			PingEvery: -1, HandshakeTimeout: 5 * time.Second,
+			NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+		})
+		if err == nil {
+			for {
+				if _, err := c.Read(); err != nil {
+					break
+				}
+			}
+			_ = c.Close()
+		}
+		_ = near.Close()
+		<-peer
 	})
 }
