@@ -19,6 +19,8 @@ import (
 const (
 	NearAddress = "10.78.0.1"
 	FarAddress  = "10.78.0.2"
+
+	network = "10.78.0.0/24"
 )
 
 // Weather is what a line does to the packets of each direction, each for itself.
@@ -38,8 +40,10 @@ type Weather struct {
 type Line struct {
 	tuns [2]*os.File
 	jobs chan func() // for the thread that lives in the far namespace
-	pump sync.WaitGroup
-	once sync.Once
+	// address is that of the far end. It belongs to that thread.
+	address string
+	pump    sync.WaitGroup
+	once    sync.Once
 
 	mu      sync.Mutex
 	weather Weather
@@ -68,6 +72,10 @@ func NewLine() (*Line, error) {
 	for i := range l.tuns {
 		l.pump.Go(func() { l.carry(l.tuns[i], l.tuns[1-i]) })
 	}
+	if err := ip("route", "add", network, "dev", "line0"); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("a line to another namespace: %w", err)
+	}
 	return l, nil
 }
 
@@ -76,6 +84,7 @@ func NewLine() (*Line, error) {
 func (l *Line) live(ready chan<- error) {
 	runtime.LockOSThread()
 	err := unix.Unshare(unix.CLONE_NEWNET)
+	l.address = FarAddress
 	if err == nil {
 		err = ip("link", "set", "lo", "up")
 	}
@@ -109,6 +118,22 @@ func (l *Line) dial(ctx context.Context, network, address string) (c net.Conn, e
 		return err
 	})
 	return c, err
+}
+
+// Move gives the far end another address in place of the one that it has, as a new lease
+// does.
+func (l *Line) Move(address string) error {
+	return l.There(func() error {
+		err := ip("addr", "del", l.address, "peer", NearAddress, "dev", "line0")
+		if err == nil {
+			err = ip("addr", "add", address, "peer", NearAddress, "dev", "line0")
+		}
+		if err == nil {
+			err = ip("route", "replace", "default", "dev", "line0")
+		}
+		l.address = address
+		return err
+	})
 }
 
 // Set changes the weather.

@@ -78,6 +78,25 @@ func TestUntrustedCertificateIsRefused(t *testing.T) {
 	}
 }
 
+// The server's certificate is signed by nobody that the door knows. The fault tells the key
+// that it shows; with that as a pin, the door is registered.
+func TestPinIsCopiedFromTheFault(t *testing.T) {
+	s := need(t)
+	const wrong = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+	c := doorConfig(t, s, map[string]string{"call.target": `"1001"`, "sip.pins": `"` + wrong + `"`})
+	c.CAFile = ""
+	d := startDoor(t, c)
+	st := fault(t, d, "pinned is "+wrong)
+	_, rest, _ := strings.Cut(st.Registration.Error, "it shows ")
+	pin, _, _ := strings.Cut(rest, ",")
+	if len(pin) != len(wrong) || pin == wrong {
+		t.Fatalf("no pin in %q", st.Registration.Error)
+	}
+	c = doorConfig(t, s, map[string]string{"call.target": `"1001"`, "sip.pins": `"` + pin + `"`})
+	c.CAFile = ""
+	registered(t, c)
+}
+
 func TestUnknownSoundDeviceIsShownAndCallsStillWork(t *testing.T) {
 	s := need(t)
 	page := openPhone(t, s, "1001", "answer")

@@ -8,34 +8,51 @@ import (
 	"intercomd/test/lab"
 )
 
-// A door at the far end of a bad line, and an indoor station that answers at once beside
-// the server. There are no sound devices: what is looked at is signalling and the path of
-// the media. The figures of a hundred calls are those of "make bench-net".
-func TestBadLine(t *testing.T) {
-	s := need(t)
+// farAway starts a server at the near end of a line, an indoor station that answers at
+// once beside it, and a door at the far end.
+func farAway(t *testing.T, s *shared, port int) *remote {
+	t.Helper()
 	line, err := lab.NewLine()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(line.Close)
-	kam, err := lab.StartKamailio(within(t, 20*time.Second), s.lineServer("line"))
+	c := s.server(fmt.Sprint("line", port), port)
+	c.Addresses = []string{lab.NearAddress}
+	kam, err := lab.StartKamailio(within(t, 20*time.Second), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = kam.Stop(3 * time.Second) })
 	near := doorConfig(t, s, map[string]string{"call.target": `"1000"`, "incoming.answer": `"auto"`})
-	near.User = "1001"
+	near.User, near.Card = "1001", s.pulse.Card("indoor")
 	far := doorConfig(t, s, map[string]string{"call.target": `"1001"`})
 	far.Line = line
-	for _, c := range []*lab.DoorConfig{&near, &far} {
-		c.Card, c.Server = nil, fmt.Sprintf("wss://%s:%d", lab.NearAddress, kam.Config.WSSPort)
-	}
-	startDoor(t, near)
+	near.Server = fmt.Sprintf("wss://%s:%d", lab.NearAddress, port)
+	far.Server = near.Server
+	indoor := startDoor(t, near)
 	d := startDoor(t, far)
-	if err := d.Registered(within(t, 20*time.Second)); err != nil {
-		t.Fatal(err)
+	for _, one := range []*lab.Door{indoor, d} {
+		if err := one.Registered(within(t, 30*time.Second)); err != nil {
+			t.Fatal(err)
+		}
 	}
+	return &remote{line, kam, d, near.Card}
+}
 
+// remote is a door at the far end of a line, and what stands at the near end.
+type remote struct {
+	line *lab.Line
+	kam  *lab.Kamailio
+	door *lab.Door
+	near *lab.Card // of the indoor station
+}
+
+// Calls over a line with loss and jitter, and a registration over a cut. The figures of a
+// hundred calls are those of "make bench-net".
+func TestBadLine(t *testing.T) {
+	far := farAway(t, need(t), 10443)
+	line, d := far.line, far.door
 	line.Set(lab.Weather{Loss: 0.05, Delay: 30 * time.Millisecond, Jitter: 30 * time.Millisecond})
 	for i := range 8 {
 		pressed, err := d.Press(within(t, 20*time.Second), "bell")
@@ -53,6 +70,7 @@ func TestBadLine(t *testing.T) {
 		if _, err := d.Over(within(t, 20*time.Second), pressed); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(200 * time.Millisecond) // the BYE is on its way
 	}
 	if passed, lost := line.Packets(); lost == 0 || lost > passed/5 {
 		t.Errorf("%d packets came through, %d were lost", passed, lost)
@@ -70,9 +88,56 @@ func TestBadLine(t *testing.T) {
 	t.Logf("registered again %v after the line was mended", time.Since(healed).Round(time.Millisecond))
 }
 
-// lineServer is a server at the near end of a line.
-func (s *shared) lineServer(name string) lab.KamailioConfig {
-	c := s.server(name, 10443)
-	c.Addresses = []string{lab.NearAddress}
-	return c
+// The door gets another address in a call, as a new lease brings it: it registers from
+// there, and the call finds a new path.
+func TestNewAddressInACall(t *testing.T) {
+	far := farAway(t, need(t), 11443)
+	d := far.door
+	voice, err := far.near.Play(pageTone, -12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer voice.Stop()
+	ear, err := d.Config.Card.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ear.Stop()
+	begin, err := d.Press(within(t, 20*time.Second), "bell")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ear.Heard(within(t, 30*time.Second), begin, pageTone, audible); err != nil {
+		t.Fatal(err)
+	}
+	if err := far.line.Move("10.78.0.3"); err != nil {
+		t.Fatal(err)
+	}
+	moved := time.Now()
+	m, err := far.kam.Wait(within(t, 60*time.Second), moved, register)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("registered from there %v after the move", m.At.Sub(moved).Round(time.Millisecond))
+	if _, err = far.kam.Wait(within(t, 60*time.Second), moved, func(m lab.Message) bool { return m.Method == "INVITE" && m.Status == 200 }); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second) // what is heard later was not on its way before
+	back, err := ear.Heard(within(t, 60*time.Second), time.Now(), pageTone, audible)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("heard again %v after the move at the latest", back.Sub(moved).Round(time.Millisecond))
+	if err := d.Registered(within(t, 30*time.Second)); err != nil {
+		t.Error(err)
+	}
+	if st, err := d.Status(within(t, 5*time.Second)); err != nil || st.State != "talking" {
+		t.Errorf("the door is %s, %v", st.State, err)
+	}
+	if err := d.Hangup(within(t, 5*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := d.Over(within(t, 20*time.Second), begin); err != nil || r.Ending.Cause != "hung up" {
+		t.Errorf("the record says %q, %v", r.Ending.Cause, err)
+	}
 }
