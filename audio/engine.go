@@ -231,6 +231,14 @@ func (e *Engine) awaitReaders(timer *time.Timer) {
 // Connect plays what l receives and, with talk, sends the microphone to it. It
 // replaces the link before; connecting the same link again only changes talk.
 func (e *Engine) Connect(l Link, talk bool) {
+	e.connect(l, talk, false)
+}
+
+// Speak is Connect with the microphone open, but of what l receives nothing is
+// played: push to talk.
+func (e *Engine) Speak(l Link) { e.connect(l, true, true) }
+
+func (e *Engine) connect(l Link, talk, deaf bool) {
 	c := e.connOf(l)
 	if c == nil {
 		return
@@ -238,6 +246,7 @@ func (e *Engine) Connect(l Link, talk bool) {
 	e.sending.Lock()
 	defer e.sending.Unlock()
 	c.talk.Store(talk)
+	c.deaf.Store(deaf)
 	e.current.Store(c)
 }
 

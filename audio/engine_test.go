@@ -251,6 +251,39 @@ func TestListenOnlyThenTalkThenNothing(t *testing.T) {
 	})
 }
 
+// Push to talk: the far end is not played while the door has the word, and the
+// other way round.
+func TestOneWayAtATime(t *testing.T) {
+	d := newFakeDriver()
+	d.mic = sine(700, 0.25, 48000)
+	inHouse(t, audio.Config{}, d, func(h *house) {
+		l := newFakeLink("opus", 48000)
+		defer close(l.quit)
+		h.Speak(l)
+		said := make(chan struct{})
+		go func() { defer close(said); h.talk(l, "opus", 1100, 2*time.Second) }()
+		time.Sleep(time.Second)
+		if a := amplitude(d.heard(), 1100, 48000); a > 0.001 {
+			t.Errorf("the far end is heard at %.3f although the door has the word", a)
+		}
+		if n := l.count(); n < 45 || !h.Status().MicLive {
+			t.Errorf("the door sent %d packets", n)
+		}
+		h.Connect(l, false)
+		time.Sleep(50 * time.Millisecond)
+		n := l.count()
+		d.heard()
+		<-said
+		heard := d.heard()
+		if a := amplitude(heard[len(heard)/4:len(heard)/2], 1100, 48000); a < 0.25 {
+			t.Errorf("the far end has the word and is heard at %.3f", a)
+		}
+		if l.count() != n || h.Status().MicLive {
+			t.Error("the microphone is live while the far end has the word")
+		}
+	})
+}
+
 func TestTonesAreMixedWithSpeech(t *testing.T) {
 	d := newFakeDriver()
 	inHouse(t, audio.Config{Region: "uk", OutputGain: -6}, d, func(h *house) {

@@ -58,6 +58,7 @@ type letter struct {
 type conn struct {
 	link Link
 	talk atomic.Bool // the microphone is open
+	deaf atomic.Bool // the far end is not played
 
 	box  [mailboxSize]letter
 	head atomic.Uint64 // letters written; moved by the reader

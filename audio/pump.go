@@ -19,12 +19,13 @@ const (
 
 // pump owns everything between the rings and the link. Its run is one goroutine.
 type pump struct {
-	e   *Engine
-	cur *conn // whose audio is in rcv and snd
-	rcv *receiver
-	snd *sender
-	mic micPath
-	way duplex
+	e    *Engine
+	cur  *conn // whose audio is in rcv and snd
+	rcv  *receiver
+	snd  *sender
+	mic  micPath
+	way  duplex
+	hear ramp // of the far end
 
 	player  tone.Player
 	prompt  announcer
@@ -52,7 +53,7 @@ type told struct{ heard, spoken, silent, failed bool }
 
 func newPump(e *Engine) *pump {
 	return &pump{
-		e: e, rcv: newReceiver(), mic: newMicPath(e.cfg), way: newDuplex(e.cfg.Duplex),
+		e: e, rcv: newReceiver(), mic: newMicPath(e.cfg), way: newDuplex(e.cfg.Duplex), hear: ramp{1},
 		snd:  &sender{bitrate: e.cfg.Bitrate, complexity: e.cfg.Complexity},
 		gain: gainOf(e.cfg.OutputGain), limiter: newLimiter(), playLevel: silenceDB,
 		silence: silence{after: int(e.cfg.SilentAfter / FrameTime)},
@@ -162,6 +163,11 @@ func (p *pump) makePlay() {
 	if p.cur != nil {
 		p.rcv.collect(p.cur)
 		began = p.rcv.frame(out, p.smooth)
+		to := float32(1)
+		if p.cur.deaf.Load() {
+			to, began = 0, false
+		}
+		p.hear.apply(out, to)
 	} else {
 		clear(out)
 	}
