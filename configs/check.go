@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -214,7 +215,22 @@ func (c *checker) calls() {
 	if k := call.ExtendKey; k != "" && (!isDigits(k) || len(k) > 1) {
 		c.bad("call.extend_key", fmt.Sprintf("%q is not one telephone key", k), `write one of 0-9 * # A-D, or "" for none`)
 	}
+	c.talkKey()
 	c.callee("call.target", call.Target)
+}
+
+// talkKey checks the key that turns the direction of a talk, and that somebody can.
+func (c *checker) talkKey() {
+	k := c.cfg.Call.TalkKey
+	switch button := slices.ContainsFunc(c.cfg.Buttons, func(b Button) bool { return b.InCall.Do == DoTalk }); {
+	case k != "" && (!isDigits(k) || len(k) > 1):
+		c.bad("call.talk_key", fmt.Sprintf("%q is not one telephone key", k), `write one of 0-9 * # A-D, or "" for none`)
+	case c.cfg.Audio.Duplex != "push-to-talk":
+	case k == "" && !button:
+		c.bad("call.talk_key", "is empty, and no button has in_call = \"talk\": the far end would never be heard", `write talk_key = "*"`)
+	case k != "" && k == c.cfg.Call.ExtendKey:
+		c.bad("call.talk_key", "is the key that extends the talk too (extend_key)", "choose another one")
+	}
 }
 
 func (c *checker) incoming() {

@@ -17,7 +17,7 @@ func usesOf(setting string) []string {
 	case "does":
 		return []string{DoOpen, DoToggle, DoFlash, DoOn, DoOff}
 	case "in_call":
-		return []string{DoAnswer, DoHangup, DoExtend, DoDTMF, DoOpen, DoToggle, DoFlash, DoOn, DoOff, DoDisturb, DoNothing}
+		return []string{DoAnswer, DoHangup, DoExtend, DoTalk, DoDTMF, DoOpen, DoToggle, DoFlash, DoOn, DoOff, DoDisturb, DoNothing}
 	default: // a long press is the same in every state of the door
 		return []string{DoCall, DoAnswer, DoHangup, DoExtend, DoDTMF, DoOpen, DoToggle, DoFlash, DoOn, DoOff, DoDisturb, DoNothing}
 	}
@@ -35,6 +35,9 @@ func (c *checker) buttons() {
 		own := b.Target
 		if b.Target == "" {
 			b.Target = c.cfg.Call.Target
+		}
+		if b.InCall.Do == DoTalk && b.Long.Do != DoNothing {
+			c.bad(key+".long", "cannot be told from a button that is held to talk", `write long = "none"`)
 		}
 		used := false
 		for _, a := range []struct {
@@ -76,6 +79,10 @@ func (c *checker) actionFits(button, name string, a Action) {
 		return
 	}
 	switch a.Do {
+	case DoTalk:
+		if c.cfg.Audio.Duplex != "push-to-talk" {
+			c.bad(key, "is for push to talk", `write duplex = "push-to-talk" under [audio], or another action`)
+		}
 	case DoCall:
 		c.callee(key, a.Target)
 	case DoOpen, DoFlash, DoOff:
@@ -155,6 +162,8 @@ func (c *checker) door() {
 		c.bad("door.key_users", "there is no key", `give one: key = "5"`)
 	case d.Key != "" && !isDigits(string(d.Key)):
 		c.bad("door.key", "are not telephone keys", "write one to 16 of 0-9 * # A-D")
+	case c.turns(string(d.Key)):
+		c.bad("door.key", "has the key in it that turns the direction of the talk (talk_key under [call])", "choose another one")
 	case c.extends(string(d.Key)):
 		c.bad("door.key", "has the key in it that extends the talk (extend_key under [call])", `choose another one, or write extend_key = "" under [call]`)
 	}
@@ -173,6 +182,8 @@ func (c *checker) keys() {
 			c.missing(key+".digits", `give the keys: digits = "7"`)
 		case !isDigits(digits):
 			c.bad(key+".digits", "are not telephone keys", "write one to 16 of 0-9 * # A-D")
+		case c.turns(digits):
+			c.bad(key+".digits", "have the key in them that turns the direction of the talk (talk_key under [call])", "choose others")
 		case c.extends(digits):
 			c.bad(key+".digits", "have the key in them that extends the talk (extend_key under [call])", `choose others, or write extend_key = "" under [call]`)
 		case c.hides(i):
@@ -208,6 +219,13 @@ func (c *checker) hides(i int) bool {
 	return false
 }
 
+// turns reports whether digits would be taken for the wish to turn the direction of
+// a talk.
+func (c *checker) turns(digits string) bool {
+	k := c.cfg.Call.TalkKey
+	return c.cfg.Audio.Duplex == "push-to-talk" && k != "" && strings.Contains(digits, k)
+}
+
 // extends reports whether digits would be taken for the wish to talk on.
 func (c *checker) extends(digits string) bool {
 	k := c.cfg.Call.ExtendKey
@@ -232,6 +250,8 @@ func (c *checker) codes() {
 			c.bad(key+".digits", "are not digits of a code", "write 4 to 16 of 0-9 # A-D; * begins anew")
 		case len(digits) < minCode:
 			c.bad(key+".digits", fmt.Sprintf("are only %d digits", len(digits)), fmt.Sprintf("write %d to 16", minCode))
+		case c.turns(digits):
+			c.bad(key+".digits", "have the key in them that turns the direction of the talk (talk_key under [call])", "choose others")
 		case c.extends(digits):
 			c.bad(key+".digits", "have the key in them that extends the talk (extend_key under [call])", `choose others, or write extend_key = "" under [call]`)
 		case first >= 0 && len(digits) != len(c.cfg.Codes[first].Digits):

@@ -72,6 +72,7 @@ type Call struct {
 	TalkTime     time.Duration `toml:"talk_time" range:"10s..1h"`
 	TalkWarning  time.Duration `toml:"talk_warning" range:"0s..1m"`
 	ExtendKey    string        `toml:"extend_key"` // one DTMF digit; "" is off
+	TalkKey      string        `toml:"talk_key"`   // one DTMF digit; "" is off
 	HoldPress    time.Duration `toml:"hold_press" range:"0s..2m"`
 	MediaTimeout time.Duration `toml:"media_timeout" range:"0s..10m"`
 	Transfers    string        `toml:"transfers" oneof:"partner called never"`
@@ -98,7 +99,7 @@ type Audio struct {
 	EchoCanceller    string        `toml:"echo_canceller" oneof:"kalman speexdsp off"`
 	NoiseSuppression string        `toml:"noise_suppression" oneof:"off low high"`
 	AGC              bool          `toml:"agc"`
-	Duplex           string        `toml:"duplex" oneof:"auto full switched"`
+	Duplex           string        `toml:"duplex" oneof:"auto full switched push-to-talk"`
 	AmbientBoost     float64       `toml:"ambient_boost" range:"0..20"` // dB
 	SilentAfter      time.Duration `toml:"silent_after" range:"0s..10m"`
 	SelfTest         Clock         `toml:"self_test"`
@@ -259,7 +260,7 @@ func Default() Config {
 	return Config{
 		SIP: SIP{DisplayName: "Door", Expires: 10 * time.Minute},
 		Call: Call{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second,
-			ExtendKey: "#", HoldPress: 10 * time.Second, MediaTimeout: 20 * time.Second, Transfers: "partner"},
+			ExtendKey: "#", TalkKey: "*", HoldPress: 10 * time.Second, MediaTimeout: 20 * time.Second, Transfers: "partner"},
 		Incoming: Incoming{Answer: "button", Second: "busy", QueueLength: 2, QueueTime: time.Minute},
 		Door: Door{Relay: "door", WrongPerCall: 3, WrongPerHour: 10, Lock: 30 * time.Minute,
 			TamperBlock: 30 * time.Minute},

@@ -122,6 +122,7 @@ func TestPolicyFaults(t *testing.T) {
 	code := func(rest string) string { return "[[code]]\nname = \"anna\"\n" + rest }
 	contact := func(rest string) string { return "[[contact]]\nname = \"leaf\"\nline = 5\n" + rest }
 	button := func(rest string) string { return "[[button]]\nname = \"a\"\nline = 5\n" + rest }
+	ptt := func(rest string) string { return "[audio]\nduplex = \"push-to-talk\"\n" + rest }
 	home := "[[target]]\nname = \"home\"\nusers = \"1\"\n"
 	tests := []struct {
 		text string
@@ -130,6 +131,19 @@ func TestPolicyFaults(t *testing.T) {
 		// Call
 		{"extend_key = \"##\"", []string{`x:7: call.extend_key: "##" is not one telephone key`}},
 		{"extend_key = \"\"\nhold_press = \"0s\"", nil},
+		{"talk_key = \"12\"", []string{`x:7: call.talk_key: "12" is not one telephone key`}},
+		{"talk_key = \"#\"\n[door]\nkey = \"*\"", nil}, // means nothing without push to talk
+		{ptt(""), nil},
+		{"talk_key = \"#\"\n" + ptt(""), []string{"x:7: call.talk_key: is the key that extends the talk too"}},
+		{"talk_key = \"\"\n" + ptt(""), []string{`no button has in_call = "talk"`}},
+		{"talk_key = \"\"\n" + ptt(button("in_call = \"talk\"")), nil},
+		{ptt("[door]\nkey = \"*\""), []string{"door.key: has the key in it that turns the direction of the talk (talk_key under [call])"}},
+		{ptt("[[key]]\ndigits = \"*7\"\ndoes = \"open:door\""), []string{"key.digits: have the key in them that turns the direction"}},
+		{"talk_key = \"9\"\n" + ptt(code("digits = \"4911\"")), []string{"code.digits: have the key in them that turns the direction"}},
+		{ptt(button("in_call = \"talk\"\nlong = \"call\"")), []string{"button.long: cannot be told from a button that is held to talk"}},
+		{button("in_call = \"talk\""), []string{`button.in_call: is for push to talk; write duplex = "push-to-talk" under [audio]`}},
+		{ptt(button("press = \"talk\"")), []string{`button.press: "talk" means nothing there; write it to in_call`}},
+		{ptt(button("in_call = \"talk:1\"")), []string{`"talk" takes nothing after the word`}},
 		{"hold_press = \"3m\"", []string{"allowed: 0s to 2m"}},
 		{"[incoming]\nsecond = \"wait\"", []string{`incoming.second: "wait" is not known; known: "busy", "queue"`}},
 		{"[incoming]\nsecond = \"queue\"\nqueue_length = 8\nqueue_time = \"5m\"", nil},

@@ -27,6 +27,7 @@ const (
 	DoAnswer  = "answer"
 	DoHangup  = "hangup"
 	DoExtend  = "extend"
+	DoTalk    = "talk"
 	DoDTMF    = "dtmf"
 	DoOpen    = "open"
 	DoToggle  = "toggle"
@@ -53,7 +54,7 @@ func (d *decoder) action(dst *Action, v *value, key string) {
 	a := Action{Do: word}
 	needs := ""
 	switch word {
-	case DoNothing, DoAnswer, DoHangup, DoExtend, DoDisturb:
+	case DoNothing, DoAnswer, DoHangup, DoExtend, DoDisturb, DoTalk:
 		if has {
 			d.fault(v.line, key, fmt.Sprintf("%q takes nothing after the word", word), fmt.Sprintf("write %q", word))
 			return
@@ -73,7 +74,7 @@ func (d *decoder) action(dst *Action, v *value, key string) {
 		}
 	default:
 		d.fault(v.line, key, fmt.Sprintf("%q is not known", text), choices(text, []string{DoCall, "call:1001", DoAnswer, DoHangup,
-			DoExtend, "dtmf:5", "open:door", "toggle:light", "flash:light", "on:light", "off:light", DoDisturb, DoNothing}))
+			DoExtend, DoTalk, "dtmf:5", "open:door", "toggle:light", "flash:light", "on:light", "off:light", DoDisturb, DoNothing}))
 		return
 	}
 	if needs != "" {

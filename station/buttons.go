@@ -7,6 +7,7 @@ type press struct {
 	button ButtonConfig
 	at     time.Time // of the edge
 	long   bool
+	down   bool   // of a button to talk: pressed, not let go
 	action Action // what it means in the present state
 }
 

@@ -66,6 +66,7 @@ const (
 	Answer         // answer a call that rings at the door, and nothing else
 	HangUp         // cancel, refuse or hang up
 	Extend         // the talk time begins anew
+	PushTalk       // let the door talk while held, see CallConfig.PushToTalk
 	SendDTMF       // send Digits to the far end, once the call is answered
 	Release        // pulse Relay: exit button, light
 	Toggle         // switch Relay over
@@ -86,6 +87,8 @@ func (d Deed) word() string {
 		return "hangup"
 	case Extend:
 		return "extend"
+	case PushTalk:
+		return "talk"
 	case SendDTMF:
 		return "dtmf"
 	case Release:
@@ -129,6 +132,8 @@ type CallConfig struct {
 	TalkTime    time.Duration // longest conversation, from the answer
 	TalkWarning time.Duration // how long before the end of TalkTime the warning tone sounds; 0 for none
 	ExtendKey   rune          // DTMF digit of the far end that begins the talk time anew; 0 for none
+	PushToTalk  bool          // one direction at a time, as buttons and keys say
+	TalkKey     rune          // DTMF digit of the far end that turns the direction then; 0 for none
 	Hold        time.Duration // how long a press without a registration is kept for it to return
 }
 

@@ -63,6 +63,7 @@ func LampStates() []LampState {
 type facts struct {
 	state      State
 	ringing    bool // the far end really rings
+	mic        bool // the microphone reaches the far end
 	ending     bool // the warning before the end of the talk was heard
 	registered bool
 	open       bool
@@ -84,8 +85,10 @@ func (r LampRole) tells(f facts) LampState {
 			return LampFailed
 		}
 		return callState(f)
-	case ShowTalk, ShowMic:
+	case ShowTalk:
 		return given(f.state == Talking, LampTalking)
+	case ShowMic:
+		return given(f.mic, LampTalking)
 	case ShowDoor:
 		return given(f.open, LampOpen)
 	case ShowFault:
@@ -218,7 +221,7 @@ func (l *LampConfig) look(f facts) shown {
 	if look.Colour != (Colour{}) {
 		out.colour = look.Colour
 	}
-	if f.state == Talking && l.Shows.showsMic() && out.pattern == LampOff {
+	if f.mic && l.Shows.showsMic() && out.pattern == LampOff {
 		out.pattern = LampOn // whoever stands there must see that the microphone is live
 	}
 	return out
@@ -228,7 +231,7 @@ func (l *LampConfig) look(f facts) shown {
 func (s *Station) showLamps() {
 	now := time.Now()
 	f := facts{
-		state:      s.state,
+		state: s.state, mic: s.micLive(),
 		ringing:    s.rec != nil && (!s.rec.Ringing.IsZero() || !s.rec.Early.IsZero()),
 		ending:     s.ending,
 		registered: s.reg.State == RegRegistered,

@@ -99,10 +99,12 @@ type Voice interface {
 // Direction says how far a call's audio is opened.
 type Direction int
 
-// Listen plays early media; Talk is full duplex.
+// Listen plays early media, or the far end that has the word; Talk is full duplex;
+// Speak sends the microphone and plays nothing of the far end.
 const (
 	Listen Direction = iota + 1
 	Talk
+	Speak
 )
 
 // Tone names a sound that the door makes for the visitor.

@@ -25,7 +25,10 @@ func (s *Station) Changed() <-chan struct{} { return s.pub.Load().changed }
 func (s *Station) refresh() {
 	now := time.Now()
 	sound, board := s.voice.Sound(), s.board.State()
-	sound.MicLive = s.state == Talking
+	sound.MicLive = s.micLive()
+	if s.cfg.Call.PushToTalk {
+		sound.Duplex = Duplex{Mode: DuplexPush}
+	}
 	s.faults.derive(s.reg, sound, board, s.doorState(now), now)
 	s.showLamps()
 	s.publish(now, sound, board)

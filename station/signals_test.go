@@ -118,7 +118,7 @@ func TestLiveMicrophoneIsAlwaysSeen(t *testing.T) {
 			l := LampConfig{Name: "l", Shows: role, Looks: looks}
 			for bits := range 1 << 6 {
 				has := func(n int) bool { return bits>>n&1 == 1 }
-				f := facts{state: Talking, ringing: has(0), ending: has(1), registered: has(2), open: has(3), failed: has(4), alarm: has(5), code: bits % 7, dnd: has(0)}
+				f := facts{state: Talking, mic: true, ringing: has(0), ending: has(1), registered: has(2), open: has(3), failed: has(4), alarm: has(5), code: bits % 7, dnd: has(0)}
 				if p := l.look(f).pattern; p != LampOn && p != LampWink && p != LampHurry {
 					t.Errorf("%s shows %q in a conversation: %+v", role, p, f)
 				}

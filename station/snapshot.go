@@ -91,7 +91,7 @@ type Sound struct {
 
 // Duplex is how both directions of a call share the air.
 type Duplex struct {
-	Mode   string    `json:"mode"`             // "full", "switched"
+	Mode   string    `json:"mode"`             // "full", "switched", "push-to-talk"
 	Reason string    `json:"reason,omitempty"` // why the door has fallen back to switched: "echo", "howling", "clipping"
 	Since  time.Time `json:"since,omitzero"`   // of the fall-back
 }
@@ -100,6 +100,7 @@ type Duplex struct {
 const (
 	DuplexFull     = "full"     // both at once
 	DuplexSwitched = "switched" // one at a time, as they speak
+	DuplexPush     = "push-to-talk"
 )
 
 // SelfTest is how the last acoustic self-test went: the loudspeaker played a chirp

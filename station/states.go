@@ -179,7 +179,7 @@ func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateF
 	s.state, s.ending = Talking, false
 	s.access.begin(s.rec.PassedBy != "")
 	s.voice.Silence()
-	s.voice.Open(call, Talk)
+	s.beginTalk(call)
 	if s.rec.Direction == Incoming || s.rec.PassedBy != "" {
 		s.voice.Play(ToneConnected) // whoever stands there hears that the microphone is live
 	}
@@ -215,6 +215,8 @@ func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateF
 				return s.end(call, CauseHangup)
 			case Extend:
 				limits = s.extend(call)
+			case PushTalk:
+				s.pushTalk(call, o.press)
 			case SendDTMF:
 				call.SendDigits(o.press.action.Digits)
 			}
@@ -231,6 +233,9 @@ func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateF
 			case Transferred:
 				s.passOn(o.event.Call)
 			case Digit:
+				if s.talkKey(call, o.event.Digit) {
+					break
+				}
 				if d := o.event.Digit; d == s.cfg.Call.ExtendKey && d != 0 {
 					limits = s.extend(call)
 					break

@@ -40,6 +40,7 @@ type Station struct {
 	contacts    contacts
 	access      *access
 	test        selfTest
+	way         talkWay
 	rested      map[string]time.Time // when each button may call again
 	lamps       map[string]shown     // what each lamp shows
 	ending      bool                 // the talk ends soon, and the visitor was told

@@ -144,6 +144,9 @@ func (s *Station) edge(e Edge) (occurrence, bool) {
 		}
 		return occurrence{}, false
 	}
+	if o, ok := s.talkEdge(e); ok {
+		return o, true
+	}
 	now := time.Now()
 	if late := now.Sub(e.At); e.Active && late > max(s.cfg.Call.Hold, leastLate) {
 		s.log.Warn("press ignored: it was delivered too late", "button", e.Input, "late", late.Round(time.Millisecond))

@@ -86,7 +86,9 @@ func newSoundView(snap *station.Snapshot) soundView {
 	if s.Input.OK && s.Stats.Noise > silence && s.Stats.Noise < 0 {
 		v.Facts = append(v.Facts, fact{Name: "Noise at the door", Value: dbfs(s.Stats.Noise)})
 	}
-	if d := s.Duplex; d.Mode == station.DuplexSwitched {
+	if d := s.Duplex; d.Mode == station.DuplexPush {
+		v.Facts = append(v.Facts, fact{Name: "Talking", Value: "push to talk"})
+	} else if d.Mode == station.DuplexSwitched {
 		f := fact{Name: "Talking", Value: "one at a time"}
 		if d.Reason != "" {
 			f.Value, f.Tone = "one at a time: "+clean(d.Reason, maxName), warn

@@ -293,6 +293,7 @@ func TestOneAtATimeIsSaid(t *testing.T) {
 		want   fact
 	}{
 		{station.Duplex{Mode: station.DuplexFull}, fact{}},
+		{station.Duplex{Mode: station.DuplexPush}, fact{Name: "Talking", Value: "push to talk"}},
 		{station.Duplex{Mode: station.DuplexSwitched}, fact{Name: "Talking", Value: "one at a time"}},
 		{station.Duplex{Mode: station.DuplexSwitched, Reason: "howling"}, fact{Name: "Talking", Value: "one at a time: howling", Tone: warn}},
 	} {

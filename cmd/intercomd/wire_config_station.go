@@ -21,6 +21,10 @@ func stationConfig(c *configs.Config, log *slog.Logger) station.Config {
 		Door:     doorConfig(c),
 		SelfTest: station.SelfTestConfig{Daily: c.Audio.SelfTest.Given, Minute: c.Audio.SelfTest.Minute, Zone: c.Time.Location()},
 	}
+	out.Call.PushToTalk = c.Audio.Duplex == "push-to-talk"
+	if k := c.Call.TalkKey; k != "" && out.Call.PushToTalk {
+		out.Call.TalkKey = rune(k[0])
+	}
 	if k := c.Call.ExtendKey; k != "" {
 		out.Call.ExtendKey = rune(k[0]) // one key of a telephone, all of which are ASCII
 	}
@@ -119,7 +123,7 @@ var contactKinds = map[string]station.ContactKind{
 
 var deeds = map[string]station.Deed{
 	configs.DoNothing: station.Nothing, configs.DoCall: station.Dial, configs.DoAnswer: station.Answer, configs.DoHangup: station.HangUp,
-	configs.DoExtend: station.Extend, configs.DoDTMF: station.SendDTMF, configs.DoOpen: station.Release,
+	configs.DoExtend: station.Extend, configs.DoTalk: station.PushTalk, configs.DoDTMF: station.SendDTMF, configs.DoOpen: station.Release,
 	configs.DoToggle: station.Toggle, configs.DoDisturb: station.Disturb,
 	configs.DoFlash: station.Flash, configs.DoOn: station.SwitchOn, configs.DoOff: station.SwitchOff,
 }

@@ -122,7 +122,7 @@ func TestWordsAreKnown(t *testing.T) {
 	for _, d := range deeds {
 		seen[d] = true
 	}
-	if len(deeds) != 12 || len(seen) != 12 {
+	if len(deeds) != 13 || len(seen) != 13 {
 		t.Errorf("deeds %v", deeds)
 	}
 	if !reflect.DeepEqual(configs.LampStates(), words(station.LampStates())) {

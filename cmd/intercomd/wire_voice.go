@@ -22,6 +22,10 @@ func (v *voice) Open(c station.Call, d station.Direction) {
 		return // a call that never left the phone has no audio
 	}
 	v.open.Store(pc)
+	if d == station.Speak {
+		v.engine.Speak(pc.link)
+		return
+	}
 	v.engine.Connect(pc.link, d == station.Talk)
 }
 

@@ -1,0 +1,76 @@
+package station
+
+import "slices"
+
+// Push to talk is for a street so loud that nothing else helps: one direction at a
+// time, and people decide which. The door talks and the far end listens until the
+// far end presses the talk key, and after that the other way round. Where the door
+// has a button to talk, it listens until that is held.
+
+// talkWay is who has the word.
+type talkWay struct {
+	turned bool   // the far end talks
+	held   string // button to talk that is held; "" for none
+}
+
+// beginTalk opens the voice of a call that has just been answered.
+func (s *Station) beginTalk(call Call) {
+	s.way = talkWay{turned: slices.ContainsFunc(s.cfg.Buttons, func(b ButtonConfig) bool { return b.InCall.Do == PushTalk })}
+	s.voice.Open(call, s.direction())
+}
+
+// direction is how far the voice of a conversation is open.
+func (s *Station) direction() Direction {
+	switch {
+	case !s.cfg.Call.PushToTalk:
+		return Talk
+	case s.way.turned && s.way.held == "":
+		return Listen
+	default:
+		return Speak
+	}
+}
+
+// micLive reports whether the microphone reaches the far end.
+func (s *Station) micLive() bool { return s.state == Talking && s.direction() != Listen }
+
+// talkEdge is a button to talk that is pressed or let go in a conversation.
+func (s *Station) talkEdge(e Edge) (occurrence, bool) {
+	b, ok := s.buttons.find(e.Input)
+	if !ok || s.state != Talking || !s.cfg.Call.PushToTalk || b.InCall.Do != PushTalk {
+		return occurrence{}, false
+	}
+	return occurrence{kind: pressed, press: press{button: b, at: e.At, action: b.InCall, down: e.Active}}, true
+}
+
+// pushTalk gives the word to the door while a button is held. Of two buttons the
+// last one pressed counts.
+func (s *Station) pushTalk(call Call, p press) {
+	switch {
+	case !s.cfg.Call.PushToTalk:
+		return
+	case p.down:
+		s.way.held = p.button.Input
+	case s.way.held == p.button.Input:
+		s.way.held = ""
+	}
+	s.turnTo(call)
+}
+
+// talkKey takes the key with which the far end gives the word away, or takes it.
+// It interrupts a code that is being typed: it is never a part of one.
+func (s *Station) talkKey(call Call, d rune) bool {
+	if !s.cfg.Call.PushToTalk || d == 0 || d != s.cfg.Call.TalkKey {
+		return false
+	}
+	s.access.typed = ""
+	s.way.turned = !s.way.turned
+	s.turnTo(call)
+	return true
+}
+
+func (s *Station) turnTo(call Call) {
+	s.voice.Open(call, s.direction())
+	s.log.Info("push to talk", "call", call.ID(), "door talks", s.micLive())
+	s.showLamps()
+}
