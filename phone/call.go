@@ -21,7 +21,6 @@ const (
 	mediaTime    = 2 * time.Second  // to make a media session
 	doubtTime    = 2 * time.Second  // without any answer to an INVITE before we doubt the connection
 	retryTime    = 15 * time.Second // for a new connection, when an INVITE was lost with the old one
-	sameDigit    = 1 * time.Second  // RTP and INFO tell the same key within this
 	flowPatience = 90 * time.Second // an established call waits so long for a new connection
 )
 
@@ -56,7 +55,8 @@ type Call struct {
 	mediaUp bool
 	wasUp   bool // the media was up before
 	held    bool
-	last    digitSeen
+	keys    keys
+	unsent  []rune // keys that we send by INFO
 	timers  []*time.Timer
 
 	out out // of a call that we made
@@ -87,12 +87,6 @@ const (
 	up
 	ending // Ended was told; the last request waits for its answer
 )
-
-type digitSeen struct {
-	key  rune
-	info bool // came by INFO
-	at   time.Time
-}
 
 func newCall(u *UA, id string, incoming bool) *Call {
 	return &Call{
@@ -149,14 +143,9 @@ func (c *Call) Answer() { c.do(c.answer) }
 // everything else 480.
 func (c *Call) End(why Cause) { c.do(func() { c.end(Ending{Cause: why, Local: true}) }) }
 
-// SendDigits sends DTMF keys once the call is answered.
-func (c *Call) SendDigits(digits string) {
-	c.do(func() {
-		if c.phase == up && c.session != nil {
-			c.session.SendDigits(digits)
-		}
-	})
-}
+// SendDigits sends DTMF keys once the call is answered: in RTP or, to a far end that
+// takes none there, by INFO.
+func (c *Call) SendDigits(digits string) { c.do(func() { c.sendKeys(digits) }) }
 
 // do queues a task for the call's goroutine; false means that the call is over.
 func (c *Call) do(task func()) bool { return c.box.put(task) }
@@ -445,20 +434,6 @@ func (c *Call) onMedia(state string) {
 	case mediaFailed, mediaClosed:
 		c.end(Ending{Cause: MediaFault, Reason: "the media " + state, Local: true})
 	}
-}
-
-// onDigit tells a key once, even when it comes by RTP and by INFO.
-func (c *Call) onDigit(key rune, info bool) {
-	now := time.Now()
-	if c.phase != up || c.ended {
-		return // nothing that is played before the answer opens a door
-	}
-	if l := c.last; l.key == key && l.info != info && now.Sub(l.at) < sameDigit {
-		c.last = digitSeen{}
-		return
-	}
-	c.last = digitSeen{key, info, now}
-	c.emit(Event{Kind: Digit, Digit: key})
 }
 
 // onFlowLost is told when the connection to the server is gone.

@@ -3,7 +3,7 @@ package phone
 import (
 	"errors"
 	"math/rand/v2"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -12,15 +12,21 @@ import (
 // onRequest answers a request of the far end inside the call.
 func (c *Call) onRequest(tx *serverTx) {
 	req := tx.req
+	theirs := &c.d.theirs
+	if f := c.out.fork(tagOf(fromValue(req))); f != nil && c.phase == calling {
+		theirs = &f.theirs
+	}
 	switch {
-	case c.over || c.phase == idle, c.ended && req.Method != sip.BYE:
-		if req.Method == sip.BYE && c.ended {
-			tx.reply(200)
-			return
+	case c.ended && req.Method == sip.BYE:
+		tx.reply(200)
+		if c.d.remoteTag != "" && c.knows(tagOf(fromValue(req))) {
+			c.die() // both hung up at once
 		}
+		return
+	case c.over, c.ended, c.phase == idle, !c.knows(tagOf(fromValue(req))): // or a fork that is not the one
 		tx.reply(481)
 		return
-	case !c.d.inOrder(req):
+	case !theirs.next(req.CSeq().SeqNo):
 		tx.reply(500)
 		return
 	}
@@ -38,7 +44,7 @@ func (c *Call) onRequest(tx *serverTx) {
 	case sip.OPTIONS:
 		tx.reply(200, sip.NewHeader("Allow", allow), sip.NewHeader("Supported", supported), sip.NewHeader("Accept", "application/sdp"))
 	case sip.NOTIFY:
-		tx.reply(481) // we have subscribed to nothing
+		c.ua.onNotify(tx)
 	case sip.REFER:
 		c.onRefer(tx)
 	case sip.MESSAGE:
@@ -52,25 +58,31 @@ func (c *Call) onRequest(tx *serverTx) {
 
 func (c *Call) onBYE(tx *serverTx) {
 	tx.reply(200)
-	if c.ended { // both hung up at once
-		c.die()
-		return
-	}
-	e := Ending{Cause: RemoteHangup}
-	if r := parseReason(header(tx.req, "reason")); r.protocol != "" {
-		e.Reason = r.text
-		if r.protocol == "SIP" {
-			e.Status = r.cause
-		}
-		if r.protocol == "Q.850" && r.cause == 88 || r.protocol == "SIP" && r.cause == 488 {
-			e.Cause = NoCodec
-		}
-	}
-	if c.phase == rings { // a caller may give up by BYE too (RFC 3261, 15)
+	e := reasonsOf(tx.req).ending()
+	switch c.phase {
+	case rings: // a caller may give up by BYE too (RFC 3261, 15)
 		e.Cause = Cancelled
 		c.refuse(e)
+	case calling: // and so may one far end of several, though it must not
+		c.byeEarly(tagOf(fromValue(tx.req)), e)
+		return
 	}
 	c.finish(e)
+}
+
+// byeEarly takes one of the far ends away that was called. When none is left, nobody
+// will answer; the INVITE still gets its final response.
+func (c *Call) byeEarly(tag string, e Ending) {
+	c.out.forks = slices.DeleteFunc(c.out.forks, func(f *fork) bool { return f.tag == tag })
+	if len(c.out.forks) > 0 {
+		return
+	}
+	if e.Cause == RemoteHangup {
+		e.Cause = Refused
+	}
+	c.tell(e)
+	c.phase = ending
+	c.cancel(e)
 }
 
 // onReinvite answers a change of the session: a refresh, hold, new addresses.
@@ -84,6 +96,8 @@ func (c *Call) onReinvite(tx *serverTx) {
 		return
 	case len(tx.req.Body()) > 0 && sdpBody(tx.req) == nil:
 		tx.reply(415, sip.NewHeader("Accept", "application/sdp"))
+		return
+	case tooShort(tx):
 		return
 	}
 	offer := sdpBody(tx.req)
@@ -117,8 +131,14 @@ func (c *Call) refuseChange(tx *serverTx, err error) {
 // onUpdate answers UPDATE (RFC 3311): most often it only refreshes the session.
 func (c *Call) onUpdate(tx *serverTx) {
 	offer := sdpBody(tx.req)
-	if offer != nil && (c.changing || c.phase != up || c.pending != nil && c.pending.offers) {
+	switch {
+	case offer != nil && (c.changing || c.pending != nil && c.pending.offers || !c.settled(tagOf(fromValue(tx.req)))):
 		tx.reply(491)
+		return
+	case len(tx.req.Body()) > 0 && offer == nil:
+		tx.reply(415, sip.NewHeader("Accept", "application/sdp"))
+		return
+	case tooShort(tx):
 		return
 	}
 	res := newResponse(tx.req, 200, phrase(200), "")
@@ -143,52 +163,10 @@ func (c *Call) onUpdate(tx *serverTx) {
 	}
 }
 
-// onInfo takes DTMF as FreeSWITCH and others send it when RTP carries none.
-func (c *Call) onInfo(tx *serverTx) {
-	body := string(tx.req.Body())
-	kind, _, _ := strings.Cut(header(tx.req, "content-type", "c"), ";")
-	switch strings.ToLower(strings.TrimSpace(kind)) {
-	case "application/dtmf-relay":
-		tx.reply(200)
-		if key, ok := relayKey(body); ok {
-			c.onDigit(key, true)
-		}
-	case "application/dtmf":
-		tx.reply(200)
-		if key, ok := dtmfKey(strings.TrimSpace(body)); ok {
-			c.onDigit(key, true)
-		}
-	case "":
-		tx.reply(200)
-	default:
-		tx.reply(415, sip.NewHeader("Accept", "application/dtmf-relay, application/dtmf"))
-	}
-}
-
-// relayKey reads "Signal=5" out of an application/dtmf-relay body.
-func relayKey(body string) (rune, bool) {
-	for line := range strings.SplitSeq(strings.ReplaceAll(body, "\r", "\n"), "\n") {
-		name, value, ok := strings.Cut(line, "=")
-		if ok && strings.EqualFold(strings.TrimSpace(name), "signal") {
-			return dtmfKey(strings.TrimSpace(value))
-		}
-	}
-	return 0, false
-}
-
-// dtmfKey reads a key written as itself or as an event number (RFC 4733, 3.2).
-func dtmfKey(s string) (rune, bool) {
-	switch s = strings.ToUpper(s); {
-	case len(s) == 1 && strings.IndexByte("0123456789*#ABCD", s[0]) >= 0:
-		return rune(s[0]), true
-	case s == "10":
-		return '*', true
-	case s == "11":
-		return '#', true
-	case len(s) == 2 && s >= "12" && s <= "15":
-		return rune('A' + s[1] - '2'), true
-	}
-	return 0, false
+// settled reports whether our offer has its answer, so that the far end may make one:
+// in a call that is up or, before that, from whom SDP came (RFC 3311, 5.1).
+func (c *Call) settled(tag string) bool {
+	return c.phase == up || c.phase == calling && c.accepts && tag == c.out.heardFrom
 }
 
 // reinvite offers our session anew: as a refresh, from a new connection, or with new
@@ -253,14 +231,39 @@ func (c *Call) onChangeRefused(res *sip.Response, err error, again func()) {
 		c.end(Ending{Cause: NetworkLost, Status: 408, Reason: "the far end does not answer any more", Local: true})
 	case err != nil: // the flow is lost; the next one brings the next try
 		c.away = true
-	case res.StatusCode == sip.StatusCallTransactionDoesNotExists, res.StatusCode == sip.StatusRequestTimeout, res.StatusCode == sip.StatusNotFound:
+	case gone(res.StatusCode):
 		c.end(Ending{Cause: NetworkLost, Status: res.StatusCode, Reason: "the far end does not know the call any more", Local: true})
 	case res.StatusCode == sip.StatusRequestPending:
 		c.after(glareWait(c.incoming), again)
+	case res.StatusCode == statusIntervalTooSmall && c.widen(res):
+		again()
+	case retryAfter(res) > 0:
+		c.after(retryAfter(res), again)
 	default:
 		c.log.Warn("the far end refused a change", "status", res.StatusCode)
 		c.catchUp()
 	}
+}
+
+// gone reports whether a status means that the far end knows the call no more
+// (RFC 5057, section 5.1).
+func gone(status int) bool {
+	switch status {
+	case 404, 408, 410, 481, 484, 485, 604:
+		return true
+	default:
+		return false
+	}
+}
+
+// retryAfter is how soon a request may be sent again that came at a bad time
+// (RFC 3261, 14.2 and 21.5.4); 0 if not at all, or not soon.
+func retryAfter(res *sip.Response) time.Duration {
+	n, ok := seconds(res, "retry-after")
+	if !ok || n > 10 || res.StatusCode != 500 && res.StatusCode != 503 {
+		return 0
+	}
+	return max(time.Duration(n)*time.Second, time.Second)
 }
 
 // glareWait is how long to wait after both ends changed the session at once: the

@@ -28,7 +28,7 @@ func (c *Call) invited(tx *serverTx) {
 	c.d = dialog{
 		callID: c.id, local: toValue(req) + ";tag=" + c.localTag,
 		remote: fromValue(req), remoteTag: c.remoteTag,
-		routes: recordRoutes(req, false), remoteSeq: c.inviteSeq, seqKnown: true,
+		routes: recordRoutes(req, false), theirs: order{seq: c.inviteSeq, known: true},
 		localSeq: 1,
 	}
 	c.d.target = *req.From().Address.Clone() // for callers of the last century, who send no Contact
@@ -205,11 +205,9 @@ func (c *Call) onCancel(cancel *sip.Request) {
 		return
 	}
 	e := Ending{Cause: Cancelled, Status: 487}
-	if r := parseReason(header(cancel, "reason")); r.protocol != "" {
-		e.Reason = r.text
-		if r.protocol == "SIP" && r.cause == 200 || r.protocol == "Q.850" && r.cause == 26 {
-			e.Cause = AnsweredElsewhere
-		}
+	why := reasonsOf(cancel)
+	if e.Reason = why.text; why.sip == 200 || why.q850 == 26 {
+		e.Cause = AnsweredElsewhere
 	}
 	c.refuse(e)
 	c.finish(e)

@@ -26,7 +26,24 @@ type out struct {
 	rang, early bool // told
 	rseq        map[string]uint32
 	tried       []string // addresses of redirections, so that none is tried twice
-	tags        []string // of the early dialogs (RFC 3261, 12.1)
+	forks       []*fork  // the early dialogs (RFC 3261, 12.1)
+	heardFrom   string   // tag of the one whose SDP was applied last
+}
+
+// fork is one of the far ends of a call that is not answered yet.
+type fork struct {
+	tag    string
+	theirs order
+}
+
+// fork finds an early dialog by its tag.
+func (o *out) fork(tag string) *fork {
+	for _, f := range o.forks {
+		if f.tag == tag {
+			return f
+		}
+	}
+	return nil
 }
 
 // dial starts the call.
@@ -166,8 +183,9 @@ func (c *Call) onProvisional(res *sip.Response) {
 	if res.StatusCode == sip.StatusTrying || !c.acknowledge(res) {
 		return
 	}
-	if tag := tagOf(toValue(res)); tag != "" && len(c.out.tags) < maxForks && !slices.Contains(c.out.tags, tag) {
-		c.out.tags = append(c.out.tags, tag)
+	tag := tagOf(toValue(res))
+	if tag != "" && len(c.out.forks) < maxForks && c.out.fork(tag) == nil {
+		c.out.forks = append(c.out.forks, &fork{tag: tag})
 	}
 	if (res.StatusCode == sip.StatusRinging || res.StatusCode == sip.StatusSessionInProgress) && !c.out.rang {
 		c.out.rang = true
@@ -183,6 +201,7 @@ func (c *Call) onProvisional(res *sip.Response) {
 		c.log.Warn("early media not usable", "err", err)
 		return
 	}
+	c.out.heardFrom = tag
 	c.negotiated()
 	if !c.out.early {
 		c.out.early = true
@@ -207,18 +226,38 @@ func (c *Call) acknowledge(res *sip.Response) bool {
 	c.out.rseq[tag] = uint32(n)
 	early := c.d
 	early.answered(res)
+	c.prack(&early, fmt.Sprintf("%d %d INVITE", n, res.CSeq().SeqNo), &authTry{})
+	return true
+}
+
+// prack sends PRACK in an early dialog, again with credentials if it is asked for them.
+func (c *Call) prack(early *dialog, rack string, try *authTry) {
+	early.localSeq = c.d.localSeq
 	req := early.request(c.out.f, sip.PRACK)
 	c.d.localSeq = early.localSeq
-	add(req, "RAck", fmt.Sprintf("%d %d INVITE", n, res.CSeq().SeqNo))
+	add(req, "RAck", rack)
 	req.SetBody(nil)
-	if _, err := c.out.f.start(req, func(*sip.Response, error) {}); err != nil {
+	c.ua.creds.sign(req, try, false)
+	_, err := c.out.f.start(req, func(res *sip.Response, err error) {
+		if err != nil || res.StatusCode != sip.StatusUnauthorized && res.StatusCode != sip.StatusProxyAuthRequired {
+			return
+		}
+		c.do(func() {
+			if c.phase == calling && c.ua.creds.retry(sip.PRACK, res, try) == nil {
+				c.prack(early, rack, try)
+			}
+		})
+	})
+	if err != nil {
 		c.log.Debug("PRACK not sent", "err", err)
 	}
-	return true
 }
 
 func (c *Call) onAnswer(res *sip.Response) {
 	c.d.answered(res)
+	if f := c.out.fork(c.d.remoteTag); f != nil {
+		c.d.theirs = f.theirs
+	}
 	c.out.stop = nil // the transaction stays, for repeated and other answers
 	if c.ended {     // CANCEL and 200 have crossed
 		c.bye(Ending{Cause: Cancelled})
@@ -289,12 +328,8 @@ func (c *Call) onRefusal(res *sip.Response) {
 	if c.nextTarget() {
 		return
 	}
-	r := parseReason(header(res, "reason"))
-	q850 := 0
-	if r.protocol == "Q.850" {
-		q850 = r.cause
-	}
-	c.finish(Ending{Cause: causeOf(res.StatusCode, q850), Status: res.StatusCode, Reason: refusalText(res, nil)})
+	why := reasonsOf(res)
+	c.finish(Ending{Cause: causeOf(res.StatusCode, why.q850), Status: res.StatusCode, Reason: refusalText(res, nil)})
 }
 
 // maxForks is how many early dialogs of a call are told apart.
@@ -339,8 +374,8 @@ func refusalText(res *sip.Response, err error) string {
 	if errors.Is(err, errWrongPassword) {
 		return err.Error()
 	}
-	if r := parseReason(header(res, "reason")); r.text != "" {
-		return r.text
+	if why := reasonsOf(res); why.text != "" {
+		return why.text
 	}
 	return res.Reason
 }

@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 // a server keeps the channel of a dead device open for minutes.
 type sessionTimer struct {
 	interval time.Duration // 0: none
+	least    time.Duration // that the far end has asked for by 422
 	ours     bool          // we refresh
 	until    time.Time     // the session ends then, unless refreshed
 	at       *time.Timer
@@ -58,6 +60,29 @@ func (c *Call) grantTimer(req *sip.Request, res *sip.Response) {
 	c.setTimer(time.Duration(n)*time.Second, ours)
 }
 
+// tooShort refuses a session timer below what RFC 4028 allows, from a far end that can
+// understand why.
+func tooShort(tx *serverTx) bool {
+	n, ok := seconds(tx.req, "session-expires", "x")
+	if least := int(minSessionExpires / time.Second); ok && n < least && hasToken(tx.req, "timer", "supported", "k") {
+		tx.reply(statusIntervalTooSmall, sip.NewHeader("Min-SE", strconv.Itoa(least)))
+		return true
+	}
+	return false
+}
+
+// widen takes over the least interval that a 422 names. It returns false if that says
+// nothing new.
+func (c *Call) widen(res *sip.Response) bool {
+	least, ok := seconds(res, "min-se")
+	d := time.Duration(least) * time.Second
+	if !ok || d <= c.timer.interval || d > 24*time.Hour {
+		return false
+	}
+	c.timer.interval, c.timer.least = d, d
+	return true
+}
+
 // askTimer keeps the running timer as it is in a re-INVITE or UPDATE of ours.
 func (c *Call) askTimer(req *sip.Request) {
 	if c.timer.interval <= 0 {
@@ -68,13 +93,16 @@ func (c *Call) askTimer(req *sip.Request) {
 		role = "uac"
 	}
 	add(req, "Session-Expires", secondsText(c.timer.interval)+";refresher="+role)
+	if c.timer.least > 0 {
+		add(req, "Min-SE", secondsText(c.timer.least))
+	}
 }
 
 func (c *Call) setTimer(interval time.Duration, ours bool) {
 	if c.timer.at != nil {
 		c.timer.at.Stop()
 	}
-	c.timer = sessionTimer{interval: interval, ours: ours, until: time.Now().Add(interval)}
+	c.timer = sessionTimer{interval: interval, least: c.timer.least, ours: ours, until: time.Now().Add(interval)}
 	if interval <= 0 {
 		return
 	}
@@ -86,6 +114,14 @@ func (c *Call) setTimer(interval time.Duration, ours bool) {
 	c.timer.at = c.after(interval-min(32*time.Second, interval/3), func() {
 		c.end(Ending{Cause: NetworkLost, Status: 408, Reason: "the far end did not refresh the session", Local: true})
 	})
+}
+
+// lookAgain puts off the next look at the timer; there is never more than one.
+func (c *Call) lookAgain(in time.Duration) {
+	if c.timer.at != nil {
+		c.timer.at.Stop()
+	}
+	c.timer.at = c.after(in, c.refresh)
 }
 
 // refresh tells the far end that the call still lives: by UPDATE without SDP where
@@ -100,10 +136,10 @@ func (c *Call) refresh() {
 		return
 	}
 	if c.changing || c.away {
-		c.timer.at = c.after(min(left, 2*time.Second), c.refresh)
+		c.lookAgain(min(left, 2*time.Second))
 		return
 	}
-	c.timer.at = c.after(left, c.refresh) // finds the time over, unless this try succeeds
+	c.lookAgain(left) // finds the time over, unless this try succeeds
 	if !c.update {
 		c.reinvite("session refresh")
 		return

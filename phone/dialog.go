@@ -14,8 +14,23 @@ type dialog struct {
 	target    sip.Uri   // where requests are addressed to
 	routes    []sip.Uri // the way there
 	localSeq  uint32
-	remoteSeq uint32
-	seqKnown  bool // remoteSeq is set
+	theirs    order
+}
+
+// order checks the CSeq numbers of one far end (RFC 3261, 12.2.2).
+type order struct {
+	seq   uint32
+	known bool // seq is set
+}
+
+// next checks and notes the number of a request. One that was there before is out of
+// order too: our transactions have sorted repetitions out.
+func (o *order) next(seq uint32) bool {
+	if o.known && seq <= o.seq {
+		return false
+	}
+	o.seq, o.known = seq, true
+	return true
 }
 
 // recordRoutes reads the route set from Record-Route: as it stands for the called
@@ -75,15 +90,4 @@ func (d *dialog) refresh(m interface{ Contact() *sip.ContactHeader }) {
 	if c := m.Contact(); c != nil && !c.Address.Wildcard {
 		d.target = *c.Address.Clone()
 	}
-}
-
-// inOrder checks and notes the CSeq of a request of the far end. A number that was
-// there before is out of order too: our transactions have sorted repetitions out.
-func (d *dialog) inOrder(req *sip.Request) bool {
-	seq := req.CSeq().SeqNo
-	if d.seqKnown && seq <= d.remoteSeq {
-		return false
-	}
-	d.remoteSeq, d.seqKnown = seq, true
-	return true
 }

@@ -91,7 +91,7 @@ func TestOrderInDialog(t *testing.T) {
 		s.conn.Send(old.String())
 		s.conn.ExpectStatus("INFO", 500)
 		for method, status := range map[string]int{
-			"REFER": 603, "MESSAGE": 415, "SUBSCRIBE": 405, "NOTIFY": 481, "FOO": 501, "PRACK": 481, "INFO": 200, "UPDATE": 200,
+			"REFER": 603, "MESSAGE": 415, "SUBSCRIBE": 405, "NOTIFY": 489, "FOO": 501, "PRACK": 481, "INFO": 200, "UPDATE": 200,
 		} {
 			leg.Request(method)
 			s.conn.ExpectStatus(method, status)

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/emiago/sipgo/sip"
 )
 
 // Event is one thing that happened to a call.
@@ -72,7 +74,8 @@ type Ending struct {
 }
 
 // causeOf maps a final status to a cause. q850 is the cause number of a Reason
-// header with protocol Q.850, or 0: behind a 480 it tells which kind it was.
+// header with protocol Q.850, or 0: behind a 480 or a fault of the server it tells
+// which kind it was.
 func causeOf(status, q850 int) Cause {
 	switch status {
 	case 486, 600:
@@ -85,30 +88,91 @@ func causeOf(status, q850 int) Cause {
 		return NoCodec
 	case 401, 403, 407, 603:
 		return Refused
-	case 480:
-		switch q850 {
-		case 17:
-			return Busy
-		case 18, 19:
-			return NoAnswer
-		case 21:
-			return Refused
+	case 480, 500, 502, 503, 504:
+		if c, ok := causeOfQ850(q850); ok {
+			return c
 		}
-		return Unavailable
+		if status == 480 {
+			return Unavailable
+		}
+	}
+	return Failed
+}
+
+// causeOfQ850 maps the cause numbers of ITU-T Q.850 (table 1) that say more than that
+// a call is over, and those that FreeSWITCH has added.
+func causeOfQ850(n int) (Cause, bool) {
+	switch n {
+	case 1, 28: // unallocated number, invalid number format
+		return NotFound, true
+	case 17: // user busy
+		return Busy, true
+	case 18, 19: // no user responding, no answer
+		return NoAnswer, true
+	case 20, 27, 606: // subscriber absent, destination out of order, not registered
+		return Unavailable, true
+	case 21: // call rejected
+		return Refused, true
+	case 26: // non-selected user clearing: somebody else took it
+		return AnsweredElsewhere, true
+	case 88: // incompatible destination
+		return NoCodec, true
+	case 102: // recovery on timer expiry
+		return NetworkLost, true
+	case 604: // FreeSWITCH: it heard nothing from us
+		return MediaFault, true
 	default:
-		return Failed
+		return "", false
 	}
 }
 
-// reason is a parsed Reason header (RFC 3326).
+// reasons is what the Reason headers of a message say together (RFC 3326).
+type reasons struct {
+	sip, q850 int    // cause of each protocol, 0 for none
+	text      string // the first that there is
+}
+
+func reasonsOf(m sip.Message) (r reasons) {
+	for _, h := range headerValues(m, "reason") {
+		for _, v := range splitOutsideQuotes(h, ',') {
+			one := parseReason(v)
+			switch {
+			case one.protocol == "SIP" && r.sip == 0:
+				r.sip = one.cause
+			case one.protocol == "Q.850" && r.q850 == 0:
+				r.q850 = one.cause
+			}
+			if r.text == "" {
+				r.text = one.text
+			}
+		}
+	}
+	return r
+}
+
+// ending is how a call ended that the far end hung up for these reasons.
+func (r reasons) ending() Ending {
+	e := Ending{Cause: RemoteHangup, Status: r.sip, Reason: r.text}
+	if c, ok := causeOfQ850(r.q850); ok {
+		e.Cause = c
+	}
+	switch {
+	case r.sip == 408: // the session was not refreshed
+		e.Cause = NetworkLost
+	case r.sip >= 300 && r.sip != 487:
+		e.Cause = causeOf(r.sip, r.q850)
+	}
+	return e
+}
+
+// reason is one value of a Reason header.
 type reason struct {
 	protocol string // in upper case: "SIP", "Q.850"
 	cause    int
 	text     string
 }
 
-// parseReason reads the first value of a Reason header. Whatever is malformed
-// is left empty.
+// parseReason reads one value of a Reason header. Whatever is malformed is left empty.
 func parseReason(s string) reason {
 	var r reason
 	proto, rest, _ := strings.Cut(s, ";")
@@ -120,7 +184,7 @@ func parseReason(s string) reason {
 		case "cause":
 			r.cause, _ = strconv.Atoi(value)
 		case "text":
-			r.text = unquote(splitOutsideQuotes(value, ',')[0])
+			r.text = unquote(value)
 		}
 	}
 	return r

@@ -1,7 +1,6 @@
 package phone
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -83,7 +82,10 @@ func (c *Call) onReplaced(next *Call, r replaces) {
 // knows reports whether a tag is that of the far end, or of one of them while there
 // is no answer.
 func (c *Call) knows(tag string) bool {
-	return tag == c.d.remoteTag || c.phase == calling && slices.Contains(c.out.tags, tag)
+	if c.d.remoteTag != "" || c.incoming { // who called us may be without one (RFC 2543)
+		return tag == c.d.remoteTag
+	}
+	return c.out.fork(tag) != nil
 }
 
 // turnDown refuses a call that nobody was told of.

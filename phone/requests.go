@@ -1,11 +1,8 @@
 package phone
 
 import (
-	"strconv"
-	"strings"
-	"time"
-
 	"github.com/emiago/sipgo/sip"
+	"strings"
 )
 
 // onRequest takes what the server sends: into a call, or for the phone itself.
@@ -16,6 +13,10 @@ func (u *UA) onRequest(f *flow, tx *serverTx) {
 		if c == nil || !c.do(func() { c.onRequest(tx) }) {
 			tx.reply(481)
 		}
+		return
+	}
+	if !f.registered.Load() && req.Method != sip.OPTIONS {
+		tx.reply(403) // whoever wants something of us comes over the registered connection only
 		return
 	}
 	switch req.Method {
@@ -38,23 +39,23 @@ func (u *UA) onRequest(f *flow, tx *serverTx) {
 	}
 }
 
-// onNotify accepts what servers send unasked (message waiting) and refuses the rest.
+// onNotify accepts what servers send unasked (message waiting) and refuses the rest:
+// we have subscribed to nothing.
 func (u *UA) onNotify(tx *serverTx) {
 	event, _, _ := strings.Cut(header(tx.req, "event", "o"), ";")
-	switch strings.TrimSpace(event) {
+	switch strings.ToLower(strings.TrimSpace(event)) {
 	case "message-summary", "keep-alive":
 		tx.reply(200)
+	case "refer": // known, but nobody has asked for it
+		tx.reply(481)
 	default:
-		tx.reply(489, sip.NewHeader("Allow-Events", "message-summary"))
+		tx.reply(489, sip.NewHeader("Allow-Events", "message-summary, refer"))
 	}
 }
 
 func (u *UA) onInvite(f *flow, tx *serverTx) {
 	req := tx.req
 	switch {
-	case !f.registered.Load():
-		tx.reply(403) // calls come over the registered connection only
-		return
 	case u.merged(req):
 		tx.reply(482)
 		return
@@ -65,8 +66,7 @@ func (u *UA) onInvite(f *flow, tx *serverTx) {
 		tx.reply(415, sip.NewHeader("Accept", "application/sdp"))
 		return
 	}
-	if s, ok := seconds(req, "session-expires", "x"); ok && s < int(minSessionExpires/time.Second) && hasToken(req, "timer", "supported", "k") {
-		tx.reply(422, sip.NewHeader("Min-SE", strconv.Itoa(int(minSessionExpires/time.Second))))
+	if tooShort(tx) {
 		return
 	}
 	old, r, status := u.replaced(req)

@@ -85,6 +85,7 @@ func TestKeyDetector(t *testing.T) {
 		{"2 s at 48000: two segments, one press", 48000, press(1, 1000, '1', 48000, 2000), "1"},
 		{"10 s at 48000: eight segments, one press", 48000, press(1, 1000, '1', 48000, 10000), "1"},
 		{"10 s at 8000: two segments", 8000, press(1, 1000, '1', 8000, 10000), "1"},
+		{"FreeSWITCH: 8000 agreed, but counted at 48000", 8000, slices.Concat(press(1, 1000, '1', 48000, 2000), press(200, 1000+96000+9600, '1', 48000, 200)), "11"},
 		{"a long press over the wrap of the clock", 48000, press(65530, near, '1', 48000, 2000), "1"},
 		{
 			"a long press whose first segment loses its end", 48000,
