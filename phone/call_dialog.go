@@ -260,7 +260,7 @@ func gone(status int) bool {
 // (RFC 3261, 14.2 and 21.5.4); 0 if not at all, or not soon.
 func retryAfter(res *sip.Response) time.Duration {
 	n, ok := seconds(res, "retry-after")
-	if !ok || n > 10 || res.StatusCode != 500 && res.StatusCode != 503 {
+	if !ok || n > 10 || res.StatusCode != sip.StatusInternalServerError && res.StatusCode != sip.StatusServiceUnavailable {
 		return 0
 	}
 	return max(time.Duration(n)*time.Second, time.Second)

@@ -21,7 +21,7 @@ func (u *UA) onRequest(f *flow, tx *serverTx) {
 	}
 	switch req.Method {
 	case sip.INVITE:
-		u.onInvite(f, tx)
+		u.onInvite(tx)
 	case sip.OPTIONS:
 		tx.reply(200, sip.NewHeader("Allow", allow), sip.NewHeader("Supported", supported), sip.NewHeader("Accept", "application/sdp"))
 	case sip.NOTIFY:
@@ -53,7 +53,7 @@ func (u *UA) onNotify(tx *serverTx) {
 	}
 }
 
-func (u *UA) onInvite(f *flow, tx *serverTx) {
+func (u *UA) onInvite(tx *serverTx) {
 	req := tx.req
 	switch {
 	case u.merged(req):
