@@ -227,3 +227,16 @@ func leaf(t *testing.T, c *tls.Config) *x509.Certificate {
 	}
 	return cert
 }
+
+// A server that refuses a registration which it has taken before is left alone at once.
+func TestRefusedAtRefresh(t *testing.T) {
+	var count atomic.Int32
+	once := func(c *siptest.Conn, m *siptest.Msg) bool { return count.Add(1) > 1 && answers(403)(c, m) }
+	pbxs(t, []siptest.Options{{Register: once}, {}}, func(s *stage, _ []*siptest.Server) {
+		s.state(Registered)
+		time.Sleep(4 * time.Minute)
+		if r := s.ua.Registration(); r.State != Registered || !strings.Contains(r.Server, "127.0.0.2") || count.Load() != 2 {
+			t.Errorf("at %s, %d REGISTERs at the one that refuses", r.Server, count.Load())
+		}
+	})
+}

@@ -117,6 +117,7 @@ func (u *UA) Run(ctx context.Context) error {
 		}
 		if refused(err) {
 			order.bar(time.Now().Add(refusedWait + rand.N(30*time.Second))) //nolint:gosec // spreads load, no secret
+			again = false
 		}
 		if !again {
 			var until time.Time
