@@ -28,13 +28,24 @@ func Password(user string) string { return "pw-" + user }
 // KamailioConfig says where the SIP server listens and whom it knows.
 type KamailioConfig struct {
 	Dir                      string            // for its files; created
-	Addresses                []string          // IPv4 addresses to listen on
+	Addresses                []string          // addresses to listen on
 	SIPPort, WSPort, WSSPort int               // UDP and TCP; WebSocket; secure WebSocket
 	Users                    map[string]string // user: password
 	CertFile, KeyFile        string            // of the secure WebSocket
 	Domain                   string
 	SessionTimer             int    // that it adds to calls which have none (RFC 4028), seconds; 0 for none
 	RTPEngine                string // "udp:address:port" of an rtpengine that anchors all media; "" for none
+}
+
+// Listen is Addresses as the server's configuration has them.
+func (c KamailioConfig) Listen() (out []string) {
+	for _, a := range c.Addresses {
+		if strings.Contains(a, ":") {
+			a = "[" + a + "]"
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 // Message is one SIP message that the server received, with the time at which it

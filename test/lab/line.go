@@ -20,6 +20,9 @@ const (
 	NearAddress = "10.78.0.1"
 	FarAddress  = "10.78.0.2"
 
+	NearAddress6 = "fd78::1" // after [Line.OnlySix]
+	FarAddress6  = "fd78::2"
+
 	network = "10.78.0.0/24"
 )
 
@@ -132,6 +135,23 @@ func (l *Line) Move(address string) error {
 			err = ip("route", "replace", "default", "dev", "line0")
 		}
 		l.address = address
+		return err
+	})
+}
+
+// OnlySix gives both ends IPv6 addresses, and takes the IPv4 address of the far end away.
+func (l *Line) OnlySix() error {
+	if err := ip("addr", "add", NearAddress6+"/64", "dev", "line0", "nodad"); err != nil {
+		return err
+	}
+	return l.There(func() error {
+		err := ip("addr", "add", FarAddress6+"/64", "dev", "line0", "nodad")
+		if err == nil {
+			err = ip("addr", "del", l.address, "peer", NearAddress, "dev", "line0")
+		}
+		if err == nil {
+			err = ip("route", "add", "default", "via", NearAddress6, "dev", "line0")
+		}
 		return err
 	})
 }

@@ -2,6 +2,8 @@ package system
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"testing"
 	"time"
 
@@ -9,8 +11,8 @@ import (
 )
 
 // farAway starts a server at the near end of a line, an indoor station that answers at
-// once beside it, and a door at the far end.
-func farAway(t *testing.T, s *shared, port int) *remote {
+// once beside it, and a door at the far end, over IPv4 or IPv6.
+func farAway(t *testing.T, s *shared, port int, six bool) *remote {
 	t.Helper()
 	line, err := lab.NewLine()
 	if err != nil {
@@ -18,7 +20,14 @@ func farAway(t *testing.T, s *shared, port int) *remote {
 	}
 	t.Cleanup(line.Close)
 	c := s.server(fmt.Sprint("line", port), port)
-	c.Addresses = []string{lab.NearAddress}
+	address := lab.NearAddress
+	if six {
+		if err := line.OnlySix(); err != nil {
+			t.Fatal(err)
+		}
+		address = lab.NearAddress6
+	}
+	c.Addresses = []string{address}
 	kam, err := lab.StartKamailio(within(t, 20*time.Second), c)
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +37,7 @@ func farAway(t *testing.T, s *shared, port int) *remote {
 	near.User, near.Card = "1001", s.pulse.Card("indoor")
 	far := doorConfig(t, s, map[string]string{"call.target": `"1001"`})
 	far.Line = line
-	near.Server = fmt.Sprintf("wss://%s:%d", lab.NearAddress, port)
+	near.Server = "wss://" + net.JoinHostPort(address, strconv.Itoa(port))
 	far.Server = near.Server
 	indoor := startDoor(t, near)
 	d := startDoor(t, far)
@@ -51,7 +60,7 @@ type remote struct {
 // Calls over a line with loss and jitter, and a registration over a cut. The figures of a
 // hundred calls are those of "make bench-net".
 func TestBadLine(t *testing.T) {
-	far := farAway(t, need(t), 10443)
+	far := farAway(t, need(t), 10443, false)
 	line, d := far.line, far.door
 	line.Set(lab.Weather{Loss: 0.05, Delay: 30 * time.Millisecond, Jitter: 30 * time.Millisecond})
 	for i := range 8 {
@@ -91,7 +100,7 @@ func TestBadLine(t *testing.T) {
 // The door gets another address in a call, as a new lease brings it: it registers from
 // there, and the call finds a new path.
 func TestNewAddressInACall(t *testing.T) {
-	far := farAway(t, need(t), 11443)
+	far := farAway(t, need(t), 11443, false)
 	d := far.door
 	voice, err := far.near.Play(pageTone, -12)
 	if err != nil {
@@ -139,5 +148,33 @@ func TestNewAddressInACall(t *testing.T) {
 	}
 	if r, err := d.Over(within(t, 20*time.Second), begin); err != nil || r.Ending.Cause != "hung up" {
 		t.Errorf("the record says %q, %v", r.Ending.Cause, err)
+	}
+}
+
+// A door that has nothing but IPv6: server, signalling and sound.
+func TestOnlyIPv6(t *testing.T) {
+	far := farAway(t, need(t), 12443, true)
+	voice, err := far.near.Play(pageTone, -12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer voice.Stop()
+	ear, err := far.door.Config.Card.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ear.Stop()
+	begin, err := far.door.Press(within(t, 20*time.Second), "bell")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ear.Heard(within(t, 30*time.Second), begin, pageTone, audible); err != nil {
+		t.Fatal(err)
+	}
+	if err := far.door.Hangup(within(t, 5*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := far.door.Over(within(t, 20*time.Second), begin); err != nil {
+		t.Fatal(err)
 	}
 }

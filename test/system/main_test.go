@@ -94,7 +94,7 @@ func (s *shared) start() error {
 // server is the configuration of a SIP server whose secure port is wss; its
 // other ports follow from it.
 func (s *shared) server(name string, wss int) lab.KamailioConfig {
-	cert, key, err := s.ca.Issue(s.dir, name, "pbx.door.test", lab.Address, lab.NearAddress)
+	cert, key, err := s.ca.Issue(s.dir, name, "pbx.door.test", lab.Address, lab.NearAddress, lab.NearAddress6)
 	if err != nil {
 		panic(fmt.Sprint("issue a certificate: ", err)) // out of randomness or disk
 	}
