@@ -39,7 +39,7 @@ func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
 	s.seq++
 	snap := &Snapshot{
 		Seq: s.seq, Time: now, Name: s.cfg.Name, Version: s.cfg.Version, Started: s.started,
-		State: s.state, Calls: s.calls, Waiting: s.waitingNow(), Registration: s.reg,
+		State: s.state, Calls: s.calls, Waiting: s.waitingNow(), Texts: s.texts, Registration: s.reg,
 		Sound: sound, Board: board, Faults: s.faults.list(),
 	}
 	if s.rec != nil {

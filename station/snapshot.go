@@ -15,6 +15,7 @@ type Snapshot struct {
 	Call         *Record      `json:"call,omitempty"` // the running call
 	Calls        []Record     `json:"calls"`          // the last calls, newest first
 	Waiting      []Waiting    `json:"waiting"`        // callers who wait for the running call to end
+	Texts        []Text       `json:"texts"`          // text messages to the door, newest first
 	Registration Registration `json:"registration"`
 	Sound        Sound        `json:"sound"`
 	SelfTest     SelfTest     `json:"selfTest"`

@@ -18,6 +18,7 @@ type Station struct {
 
 	regs     chan Registration
 	offers   chan Call
+	textsIn  chan Text
 	faultsIn chan faultChange
 	requests chan request
 	tests    chan tested
@@ -32,6 +33,7 @@ type Station struct {
 	rec         *Record  // of the running call
 	passing     *passing // call that is to take its place
 	waiting     []waiter // callers, the first first
+	texts       []Text   // messages to the door, newest first
 	chosen      bool     // the door chose the far end of the running call itself, and trusts it to open
 	calls       []Record
 	faults      faultSet
@@ -69,6 +71,7 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		cfg: cfg, phone: phone, voice: voice, board: board, log: cfg.Log,
 		regs:     make(chan Registration, 8),
 		offers:   make(chan Call, 4),
+		textsIn:  make(chan Text, 4),
 		faultsIn: make(chan faultChange, 64),
 		requests: make(chan request),
 		tests:    make(chan tested, 4),

@@ -67,6 +67,8 @@ func (s *Station) wait(ctx context.Context, call Call, dues ...deadline) occurre
 			return occurrence{kind: followed, event: ev}
 		case c := <-s.offers:
 			return occurrence{kind: offered, call: c}
+		case t := <-s.textsIn:
+			s.keepText(t)
 		case r := <-s.requests:
 			if o, ok := s.serve(r); ok {
 				return o

@@ -64,6 +64,7 @@ func encode(snap *station.Snapshot) ([]byte, error) {
 	st.DoubleTalk, st.Noise = finite(st.DoubleTalk, 0), finite(st.Noise, silence)
 	// null instead of an empty list would be a trap for programs that loop.
 	c.Calls, c.Faults, c.Buttons, c.Waiting = list(c.Calls), list(c.Faults), list(c.Buttons), list(c.Waiting)
+	c.Texts = list(c.Texts)
 	c.Board.Inputs, c.Board.Lamps, c.Board.Relays = list(c.Board.Inputs), list(c.Board.Lamps), list(c.Board.Relays)
 	return json.Marshal(&c)
 }

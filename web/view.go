@@ -31,6 +31,7 @@ type view struct {
 	Reg    regView
 	Inputs []inputView
 	Calls  []callView
+	Texts  []textView
 	Foot   footView
 }
 
@@ -76,6 +77,7 @@ func newView(snap *station.Snapshot, now time.Time, press bool) view {
 		Sound:  newSoundView(snap),
 		Inputs: newInputViews(snap),
 		Calls:  newCallViews(snap.Calls, now),
+		Texts:  newTextViews(snap.Texts, now),
 		Foot: footView{
 			Version: clean(snap.Version, maxName),
 			Uptime:  since(snap.Started, now),

@@ -22,6 +22,19 @@ type callView struct {
 	Ladder              string // path of its SIP messages
 }
 
+// textView is one text message to the door.
+type textView struct {
+	At, When  string // machine-readable and for people
+	Who, Text string
+}
+
+func newTextViews(texts []station.Text, now time.Time) (views []textView) {
+	for _, t := range texts {
+		views = append(views, textView{At: t.At.Format(time.RFC3339), When: clock(t.At, now), Who: peerName(t.From), Text: clean(t.Body, maxText)})
+	}
+	return views
+}
+
 // stepView is one step of the running call.
 type stepView struct {
 	Name, Clock, After string // After counts from the first step

@@ -166,6 +166,21 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+func TestTextMessages(t *testing.T) {
+	snap := with(func(s *station.Snapshot) {
+		s.Texts = []station.Text{{At: s.Time, From: station.Peer{User: "1001", Name: "Kitchen"}, Body: "<b>back</b> at 5\x1b\r\nbye"}}
+	})
+	page, err := newRenderer(false).page(snap, snap.Time)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := parse(t, page)
+	d.sound()
+	if want := "Messages to the door 15:09:26 Kitchen (1001) <b>back</b> at 5 bye"; !strings.Contains(d.text, want) {
+		t.Errorf("the page does not say %q:\n%s", want, d.text)
+	}
+}
+
 // Tones and causes that the station learns later must get words here too.
 func TestEveryToneAndCauseHasWords(t *testing.T) {
 	values := func(kind string) (vs []string) {

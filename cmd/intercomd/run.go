@@ -309,6 +309,8 @@ func (d *daemon) register(ctx context.Context) <-chan struct{} {
 				d.station.SetRegistration(registration(r))
 			case c := <-d.phone.Incoming():
 				d.station.Offer(newCall(c, d.log))
+			case t := <-d.phone.Texts():
+				d.station.Text(station.Text{At: time.Now(), From: peer(t.From), Call: t.Call, Body: t.Body})
 			case <-over:
 				return
 			}

@@ -117,10 +117,9 @@ func (c *call) tell(e station.CallEvent) {
 	}
 }
 
-func (c *call) Peer() station.Peer {
-	p := c.Remote()
-	return station.Peer{URI: p.URI, User: p.User, Name: p.Name}
-}
+func (c *call) Peer() station.Peer { return peer(c.Remote()) }
+
+func peer(p phone.Party) station.Peer { return station.Peer{URI: p.URI, User: p.User, Name: p.Name} }
 
 func (c *call) AnswerWish() station.AnswerWish {
 	after, auto := c.AnswerAfter()

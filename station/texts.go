@@ -1,0 +1,31 @@
+package station
+
+import "time"
+
+// Limits of what is kept of text messages to the door.
+const (
+	textsKept = 10
+	textRunes = 500 // of one message
+)
+
+// Text is a text message that somebody sent to the door.
+type Text struct {
+	At   time.Time `json:"at"`
+	From Peer      `json:"from"`
+	Call string    `json:"call,omitempty"` // ID of the call that it came in
+	Body string    `json:"body"`           // at most 500 characters
+}
+
+// Text hands a text message to the door. It is shown and does nothing else: no word of
+// it can open, call or switch anything.
+func (s *Station) Text(t Text) { post(s, s.textsIn, t) }
+
+// keepText puts a text message at the head of those that are shown.
+func (s *Station) keepText(t Text) {
+	if r := []rune(t.Body); len(r) > textRunes {
+		t.Body = string(r[:textRunes-1]) + "…"
+	}
+	s.log.Info("text message", "from", t.From.known(), "call", t.Call, "characters", len([]rune(t.Body)))
+	texts := append([]Text{t}, s.texts...) // the slice of the last snapshot stays as it is
+	s.texts = texts[:min(len(texts), textsKept)]
+}
