@@ -145,9 +145,9 @@ func startDoor(t *testing.T, c lab.DoorConfig) *lab.Door {
 	for k, v := range map[string]string{
 		// The tones of the lab are the same all the time: an echo canceller takes one that
 		// comes back for an echo.
-		"audio.echo_canceller": `"off"`,
-		"call.ring_time":       `"5s"`,
-		"door.key":             `"5"`, "door.callers": `["1001"]`,
+		"audio.echo_canceller": `"off"`, "audio.duplex": `"full"`, // nor is one that comes back howling
+		"call.ring_time": `"5s"`,
+		"door.key":       `"5"`, "door.callers": `["1001"]`,
 	} {
 		if _, ok := c.Keys[k]; !ok {
 			c.Keys[k] = v

@@ -122,6 +122,8 @@ key = %[5]q
 input = %[6]q
 output = %[6]q
 echo_canceller = "off"
+noise_suppression = "off"
+agc = false
 codecs = ["pcmu"]
 [board]
 driver = "gpio"
