@@ -108,6 +108,8 @@ func (u *UA) Run(ctx context.Context) error {
 		case errors.Is(err, errReturn):
 			order.back()
 			continue
+		case errors.Is(err, ws.ErrMoved):
+			again = true // nothing is wrong with the server
 		case avoided == "" && u.avoid != "":
 			again = true // another machine of the same server
 		case wasUp:

@@ -38,6 +38,7 @@ const (
 
 const (
 	reportInterval = 5 * time.Second // of RTCP (RFC 3550 §6.2)
+	lookInterval   = time.Second     // at the addresses of this machine
 	negotiateLimit = 2 * time.Second // for gathering candidates during a call
 )
 
@@ -255,6 +256,8 @@ func (s *Session) quicken() {
 func (s *Session) mind() {
 	report := time.NewTicker(reportInterval)
 	defer report.Stop()
+	look := time.NewTicker(lookInterval)
+	defer look.Stop()
 	poke := time.NewTimer(time.Hour)
 	defer poke.Stop()
 	told, begun := "", time.Now()
@@ -280,6 +283,7 @@ func (s *Session) mind() {
 			}
 		case now := <-report.C:
 			s.report(now)
+		case <-look.C:
 			if s.moved() && told != StateMoved {
 				told = StateMoved
 				s.log.Info("the address of a running call has gone")
