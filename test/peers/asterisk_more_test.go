@@ -102,7 +102,7 @@ func otherDoors(t *testing.T, s *shared, a *lab.Asterisk, m *lab.Manager) {
 	(&scene{T: t, door: d, ear: ear, ladder: a.Ladder}).play(on(a), []row{
 		{name: "no codec in common", cause: "no common codec", by: "far end", play: func(s *scene) { s.press("echo") }},
 	})
-	d = startDoor(t, onAsterisk(t, s, "1001", map[string]string{"call.transfers": `"never"`}, "refer"))
+	d = startDoor(t, onAsterisk(t, s, "1001", map[string]string{"call.transfers": `"never"`, "incoming.second": `"queue"`}, "refer"))
 	(&scene{T: t, door: d, ear: ear, ladder: a.Ladder}).play(on(a), []row{
 		{name: "Transfer() is declined where transfers are not allowed", cause: "hung up", by: "door", play: func(s *scene) {
 			s.press("refer")
@@ -110,6 +110,20 @@ func otherDoors(t *testing.T, s *shared, a *lab.Asterisk, m *lab.Manager) {
 			s.must(err)
 			s.inState("talking")
 			s.press("refer")
+		}},
+	})
+	(&scene{T: t, door: d, ear: ear, ladder: a.Ladder}).play(on(a), []row{
+		{name: "a second caller waits where there is a queue", cause: "hung up", by: "door", play: func(s *scene) {
+			s.press("echo")
+			s.hears(doorTone)
+			s.must(m.Originate(within(s.T, 5*time.Second), "1001", "tone", "3333"))
+			_, err := a.Wait(within(s.T, 10*time.Second), s.begin, func(w lab.Wire) bool { return !w.Sent && strings.HasPrefix(w.First(), "SIP/2.0 182 ") })
+			s.must(err)
+			s.press("echo")
+			s.inState("ringing")
+			s.press("echo")
+			s.hears(serverTone)
+			s.press("echo")
 		}},
 	})
 	t.Run("wrong password", func(t *testing.T) {

@@ -72,7 +72,7 @@ func TestAsterisk(t *testing.T) {
 	}
 	t.Cleanup(m.Close)
 	long := longCalls(t, s, a, m)
-	d := startDoor(t, onAsterisk(t, s, "1000", map[string]string{"incoming.auto_answer": `["2222"]`},
+	d := startDoor(t, onAsterisk(t, s, "1000", map[string]string{"incoming.auto_answer": `["2222"]`, "incoming.answer_on_request": `["2223"]`},
 		"tone", "busy", "reject", "rings", "gone", "open", "read", "refer", "nobody", "1001"))
 	sc := &scene{T: t, door: d, ear: sounds(t, d.Config.Card), ladder: a.Ladder}
 	sc.play(on(a), []row{
@@ -119,6 +119,15 @@ func TestAsterisk(t *testing.T) {
 		}},
 		{name: "Asterisk calls, the door answers by itself", cause: "hung up", by: "door", play: func(s *scene) {
 			s.must(m.Originate(within(s.T, 5*time.Second), "1000", "tone", "2222"))
+			s.inState("talking")
+			s.hears(serverTone)
+			s.press("echo")
+		}},
+		{name: "Asterisk pages (Call-Info with answer-after), the door answers", cause: "hung up", by: "door", play: func(s *scene) {
+			_, err := m.Do(within(s.T, 5*time.Second), lab.Packet{
+				"Action": "Originate", "Channel": "Local/page@lab/n", "Context": "lab", "Exten": "tone", "Priority": "1", "Async": "true",
+			})
+			s.must(err)
 			s.inState("talking")
 			s.hears(serverTone)
 			s.press("echo")
