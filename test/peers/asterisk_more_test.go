@@ -147,6 +147,36 @@ func otherDoors(t *testing.T, s *shared, a *lab.Asterisk, m *lab.Manager) {
 	})
 }
 
+// cuts plays with a connection that is cut while door and Asterisk live on.
+func cuts(t *testing.T, s *shared, a *lab.Asterisk, m *lab.Manager) {
+	cable, err := lab.LayCable(lab.Address, lab.Address+":8089")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cable.Remove)
+	c := onAsterisk(t, s, "1006", nil, "tone")
+	c.Server = "wss://" + cable.Addr + "/ws"
+	d := startDoor(t, c)
+	(&scene{T: t, door: d, ear: sounds(t, d.Config.Card), ladder: a.Ladder}).play(on(a), []row{
+		{name: "the connection is cut in a call: the sound goes on, Asterisk hangs up later", cause: "hung up", by: "far end", play: func(s *scene) {
+			s.press("tone")
+			s.hears(serverTone)
+			channel, err := m.Channel(within(s.T, 10*time.Second), "1006")
+			s.must(err)
+			at := time.Now()
+			cable.Cut()
+			_, err = a.Wait(within(s.T, 20*time.Second), at, func(w lab.Wire) bool {
+				return !w.Sent && strings.HasPrefix(w.First(), "INVITE ") && strings.Contains(w.Header("To"), "tag=") && strings.Contains(w.Header("From"), "1006")
+			})
+			s.must(err)
+			s.inState("talking")
+			s.hears(serverTone)
+			_, err = m.Do(within(s.T, 10*time.Second), lab.Packet{"Action": "Hangup", "Channel": channel})
+			s.must(err)
+		}},
+	})
+}
+
 // restarts plays with an Asterisk that goes away and returns.
 func restarts(t *testing.T, a *lab.Asterisk, sc *scene) {
 	(&scene{T: t, door: sc.door, ear: sc.ear, ladder: sc.ladder}).play(on(a), []row{

@@ -34,7 +34,7 @@ func startAsterisk(t *testing.T, s *shared) *lab.Asterisk {
 	user := func(name, codecs string, options ...string) {
 		c.Users = append(c.Users, lab.AsteriskUser{Name: name, Password: lab.Password(name), Codecs: codecs, Options: options})
 	}
-	for _, name := range []string{"1000", "1001", "1003", "1004", "1005"} {
+	for _, name := range []string{"1000", "1001", "1003", "1004", "1005", "1006"} {
 		user(name, "opus,ulaw,alaw")
 	}
 	user("1002", "opus", "moh_passthrough=yes")
@@ -165,6 +165,7 @@ func TestAsterisk(t *testing.T) {
 		}},
 	})
 	t.Run("partner", func(t *testing.T) { withPartner(t, s, a, sc) })
+	t.Run("cuts", func(t *testing.T) { cuts(t, s, a, m) })
 	t.Run("doors", func(t *testing.T) { otherDoors(t, s, a, m) })
 	for _, l := range long {
 		t.Run(l.name, func(t *testing.T) { l.refreshed(t, a) })

@@ -73,7 +73,7 @@ func (s *shared) start() error {
 		bin = "../../bin/intercomd"
 	}
 	var err error
-	if s.site, err = lab.StartSite(ctx, bin, lab.Address, 7443, "door", "indoor"); err != nil {
+	if s.site, err = lab.StartSite(ctx, bin, lab.Address, 7443, "door"); err != nil {
 		return err
 	}
 	if s.phones, err = lab.ServePhones(); err != nil {

@@ -9,12 +9,16 @@ import (
 	"intercomd/test/lab"
 )
 
+// ear is something that hears: a recorder at a loudspeaker, or what a telephone says
+// that it heard.
+type ear interface{ Last(d time.Duration) []int16 }
+
 // scene is what one row of a table plays on: a door between its sound card and a
 // server.
 type scene struct {
 	*testing.T
 	door   *lab.Door
-	ear    *lab.Recorder          // at the door's loudspeaker
+	ear    ear                    // at the door's loudspeaker
 	ladder func(time.Time) string // what was on the wire, for messages
 	begin  time.Time
 }

@@ -228,8 +228,37 @@ func TestWebPhones(t *testing.T) {
 			defer page.Close()
 			version := versionOf(t, page, w.library, w.name) + " behind Kamailio " + s.site.Kamailio.Version
 			(&pageScene{scene: &sc, page: page, other: other}).play(version, pageCalls)
+			if w.library == lab.SIPjs15 {
+				throughCable(t, s, &pageScene{scene: &sc, page: page}, version)
+			}
 		})
 	}
+}
+
+// throughCable plays with a door whose connection is cut while all others live on.
+func throughCable(t *testing.T, s *shared, ps *pageScene, version string) {
+	cable, err := lab.LayCable(lab.Address, fmt.Sprintf("%s:%d", lab.Address, s.site.Kamailio.Config.WSSPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cable.Remove()
+	c := atKamailio(t, s, nil, "1001")
+	c.User, c.Server = "1003", "wss://"+cable.Addr
+	sc := *ps.scene
+	sc.door = startDoor(t, c)
+	(&pageScene{scene: &sc, page: ps.page}).play(version, []pageRow{
+		{name: "the connection is cut in a call: the sound goes on, the page hangs up later", cause: "hung up", by: "far end", play: func(s *pageScene) {
+			s.call()
+			at := time.Now()
+			cable.Cut()
+			_, err := place.site.Kamailio.Wait(within(s.T, 20*time.Second), at, func(m lab.Message) bool {
+				return m.Method == "INVITE" && m.From == "1003" && m.Status == 200
+			})
+			s.must(err)
+			s.talk()
+			s.do("phone.hangup()")
+		}},
+	})
 }
 
 // versionOf is the version of a web phone as it says itself, and of its browser.
