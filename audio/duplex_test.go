@@ -270,6 +270,9 @@ func TestPumpFallsBack(t *testing.T) {
 		want DuplexStatus
 	}{{AutoDuplex, DuplexStatus{Switched: true, Reason: HopelessHowling}}, {FullDuplex, DuplexStatus{}}, {SwitchedDuplex, DuplexStatus{Switched: true}}} {
 		step := working(t, "opus", SampleRate, Config{Duplex: c.mode}, func(x *Engine) { e = x })
+		if e.Status().Clipped != 0 {
+			t.Error("clipped before anything was heard")
+		}
 		if got := e.Status().Duplex; got.Reason != "" || got.Switched != (c.mode == SwitchedDuplex) {
 			t.Errorf("mode %d begins with %+v", c.mode, got)
 		}
@@ -291,5 +294,22 @@ func TestPumpFallsBack(t *testing.T) {
 			t.Errorf("mode %d: the howling of the last call is held against this one", c.mode)
 		}
 		e.awaitReaders(time.NewTimer(time.Second))
+	}
+}
+
+func TestClippedFramesAreCounted(t *testing.T) {
+	var e *Engine
+	working(t, "opus", SampleRate, Config{}, func(x *Engine) { e = x })
+	p := newPump(e)
+	p.in = e.in.make().(*capture)
+	p.in.start(SampleRate)
+	loud, soft := make([]int16, Frame), make([]int16, Frame)
+	loud[7] = -32768
+	for n := range 100 {
+		p.in.x.Deliver([2][]int16{soft, loud}[n%2], false)
+		p.frame(e.clock())
+	}
+	if n := e.Status().Clipped; n < 40 || n > 50 {
+		t.Errorf("%d frames clipped of 50", n)
 	}
 }

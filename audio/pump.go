@@ -254,6 +254,9 @@ func (p *pump) makeRec() {
 		p.probe.hear(p.rec[:])
 	}
 	raw := peak(p.rec[:])
+	if raw >= clipAt {
+		p.e.g.clipped.Add(1)
+	}
 	p.mic.process(p.rec[:], p.play[:], p.playLevel, p.cur != nil, p.sounding())
 	if p.cur != nil && p.in != nil && p.out != nil && p.cur.talk.Load() && p.way.send(p.rec[:], p.play[:], raw) {
 		p.tellWay()

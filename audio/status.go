@@ -32,6 +32,7 @@ type Status struct {
 	Xruns         uint64 // under- and overruns of devices since start
 	Echo          EchoStats
 	Duplex        DuplexStatus
+	Clipped       uint64 // 10 ms frames in which the microphone reached full scale, since start
 }
 
 // CallStats counts what the audio path did for the call, or for the last one.
@@ -53,6 +54,7 @@ type gauges struct {
 	tone         atomic.Pointer[string]
 	codec        atomic.Int32
 	hung         atomic.Bool
+	clipped      atomic.Uint64
 	duplex       atomic.Pointer[DuplexStatus]
 
 	received, lost, late, discarded, concealed, sent atomic.Uint64
@@ -120,7 +122,7 @@ func (e *Engine) Status() Status {
 		Input: e.in.status(), Output: e.out.status(), Hung: g.hung.Load(),
 		Mic: g.mic.load(), Speaker: g.speaker.load(),
 		MicLive: g.live.Load(), Tone: str(&g.tone), Codec: codecName(int(g.codec.Load())),
-		Xruns: e.xruns(), Duplex: *g.duplex.Load(),
+		Xruns: e.xruns(), Duplex: *g.duplex.Load(), Clipped: g.clipped.Load(),
 		Call: CallStats{
 			Received: g.received.Load(), Lost: g.lost.Load(), Late: g.late.Load(),
 			Discarded: g.discarded.Load(), Concealed: g.concealed.Load(), Sent: g.sent.Load(),

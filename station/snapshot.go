@@ -148,6 +148,7 @@ type AudioStats struct {
 	EchoDelay  float64 `json:"echoDelayMs"` // from the loudspeaker to the microphone, ms
 	DoubleTalk float64 `json:"doubleTalk"`  // share of the far end's talk in which the near end talked too, 0 to 1
 	Noise      float64 `json:"noise"`       // background noise at the microphone, dBFS
+	Clipped    uint64  `json:"clipped"`     // 10 ms frames in which the microphone reached full scale, since start
 }
 
 // BoardState is the state of inputs, lamps and relays.

@@ -82,6 +82,9 @@ func newSoundView(snap *station.Snapshot) soundView {
 		xruns.Tone = warn
 	}
 	v.Facts = []fact{xruns}
+	if n := s.Stats.Clipped; n > 0 {
+		v.Facts = append(v.Facts, fact{Name: "Microphone clipped", Value: strconv.FormatFloat(float64(n)/100, 'f', 2, 64) + " s", Tone: warn})
+	}
 	v.Test = newTestView(snap)
 	if s.Input.OK && s.Stats.Noise > silence && s.Stats.Noise < 0 {
 		v.Facts = append(v.Facts, fact{Name: "Noise at the door", Value: dbfs(s.Stats.Noise)})

@@ -302,6 +302,20 @@ func TestSelfTestIsShown(t *testing.T) {
 	}
 }
 
+func TestClippingIsSaid(t *testing.T) {
+	for clipped, want := range map[uint64]string{0: "", 150: "1.50 s"} {
+		got := ""
+		for _, f := range newSoundView(with(func(s *station.Snapshot) { s.Sound.Stats.Clipped = clipped })).Facts {
+			if f.Name == "Microphone clipped" && f.Tone == warn {
+				got = f.Value
+			}
+		}
+		if got != want {
+			t.Errorf("%d frames: %q, want %q", clipped, got, want)
+		}
+	}
+}
+
 func TestOneAtATimeIsSaid(t *testing.T) {
 	for _, tc := range []struct {
 		duplex station.Duplex

@@ -59,7 +59,7 @@ func (v *voice) Sound() station.Sound {
 			Received: s.Call.Received, Lost: s.Call.Lost, Concealed: s.Call.Concealed, Sent: s.Call.Sent,
 			JitterMS: float64(s.Call.Target.Microseconds()) / 1000, Xruns: s.Xruns,
 			ERLE: s.Echo.ERLE, EchoDelay: float64(s.Echo.Delay.Microseconds()) / 1000,
-			DoubleTalk: s.Echo.DoubleTalk, Noise: s.Echo.Noise,
+			DoubleTalk: s.Echo.DoubleTalk, Noise: s.Echo.Noise, Clipped: s.Clipped,
 		},
 	}
 }
