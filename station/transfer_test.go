@@ -186,3 +186,17 @@ func TestRightsAfterTransfer(t *testing.T) {
 		h.expect("relay door 3s", "play open", "lamp status wink")
 	}, codes)
 }
+
+// The right of whom the door called ends with that call: a stranger who calls next has
+// none of it.
+func TestRightsEndWithTheCall(t *testing.T) {
+	story(t, func(h *house) {
+		h.talking().ends(Ending{Cause: CauseHangup, By: ByPeer})
+		stranger := h.comes("1003")
+		h.press("bell")
+		stranger.happens(Answered)
+		h.forget()
+		stranger.digits("5")
+		h.expect()
+	})
+}
