@@ -313,3 +313,24 @@ func TestClippedFramesAreCounted(t *testing.T) {
 		t.Errorf("%d frames clipped of 50", n)
 	}
 }
+
+// A visitor who shouts into the microphone clips it, whoever talks; a loudspeaker
+// that is too loud does only while it is heard.
+func TestWhoClips(t *testing.T) {
+	for name, c := range map[string]struct {
+		with, without float32
+		want          bool
+	}{"visitor": {1, 1, false}, "loudspeaker": {1, 0.2, true}, "nobody": {0.5, 0.5, false}} {
+		var k clipping
+		for n := range 2000 {
+			if heard := n/100%2 == 0; heard {
+				k.add(c.with, true)
+			} else {
+				k.add(c.without, false)
+			}
+		}
+		if k.hopeless() != c.want {
+			t.Errorf("%s: hopeless is %v", name, k.hopeless())
+		}
+	}
+}

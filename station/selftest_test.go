@@ -143,10 +143,14 @@ func TestWhoNeedsTheDoorEndsTheSelfTest(t *testing.T) {
 				if !c.last().ended() || h.snap().SelfTest.State != TestInterrupted {
 					t.Fatalf("it goes on: %+v", h.snap().SelfTest)
 				}
+				old := c.last().done
 				c.says(TestFailed) // too late
 				time.Sleep(5 * time.Minute)
 				h.tests(t, TestInterrupted, 0)
 				time.Sleep(6 * time.Minute)
+				h.tests(t, TestRunning, 0)
+				old(SelfTestResult{Verdict: TestFailed}) // later still
+				time.Sleep(time.Second)
 				h.tests(t, TestRunning, 0)
 			})
 		})

@@ -91,14 +91,14 @@ func TestLevelsAreSetWheneverADeviceOpens(t *testing.T) {
 		n := len(c.set)
 		plug(false)
 		see("another device opened", n, "sound.mixer.2", "sound.mixer.1")
-		plug(true)
 		c.mu.Lock()
-		c.hangs = make(chan struct{})
+		c.hangs, c.faults = make(chan struct{}), nil
 		c.mu.Unlock()
-		synctest.Wait()
+		plug(true)
 		time.Sleep(2 * mixerLimit)
+		see("the card hangs", n, "sound.mixer.1")
+		<-over // nothing more can be set, and nothing is waited for
 		cancel()
-		<-over // however the card hangs
 		close(c.hangs)
 	})
 	done := make(chan struct{})
