@@ -1,6 +1,8 @@
 package web
 
 import (
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,8 +40,9 @@ type relayView struct {
 }
 
 type inputView struct {
-	Name, Label, Does, State, Presses, Glitches, Pulses, Error string
-	Active, Noisy, Alarm                                       bool
+	Name, Label, Does, State, Presses, Glitches, Error string
+	Pulses                                             []pulseBar
+	Active, Noisy, Alarm                               bool
 }
 
 func newPanelView(snap *station.Snapshot, now time.Time, press bool) panelView {
@@ -121,18 +124,28 @@ func newInputViews(snap *station.Snapshot) []inputView {
 	return views
 }
 
-// pulses tells how many pulses of an input had which length; "" before the first.
-func pulses(w station.Widths) string {
-	var parts []string
-	for i, limit := range [len(w)]string{"<1", "<3", "<10", "<30", "<100", "<300", "<1000", "<3000", "longer"} {
-		if w[i] > 0 {
-			parts = append(parts, limit+": "+count(w[i]))
-		}
+// pulseBar is one bar of the histogram of an input's pulses.
+type pulseBar struct {
+	Limit       string // pulses are shorter than this
+	Count       string
+	Gap, Height int // of the drawing: above the bar, and of the bar
+}
+
+const pulseHeight = 20 // units of the drawing
+
+// pulses draws how many pulses of an input had which length; nothing before the first.
+// Heights go by the root, so that a few spikes are seen beside hundreds of presses.
+func pulses(w station.Widths) []pulseBar {
+	most := slices.Max(w[:])
+	if most == 0 {
+		return nil
 	}
-	if len(parts) == 0 {
-		return ""
+	bars := make([]pulseBar, len(w))
+	for i, limit := range [len(w)]string{"<1 ms", "<3", "<10", "<30", "<100", "<300", "<1 s", "<3 s", "longer"} {
+		h := int(math.Ceil(pulseHeight * math.Sqrt(float64(w[i])/float64(most))))
+		bars[i] = pulseBar{Limit: limit, Count: count(w[i]), Gap: pulseHeight - h, Height: h}
 	}
-	return "ms " + strings.Join(parts, ", ")
+	return bars
 }
 
 // meaning finds what pressing an input does.
