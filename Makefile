@@ -9,7 +9,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 GO        := env -u GOARCH -u GOARM go
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run bench bench-delay bench-net soak fuzz test-vm test-vm-arm64 clean
+.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run bench bench-delay bench-net soak fuzz test-vm test-vm-arm64 pictures clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
@@ -112,6 +112,10 @@ test-vm-arm64: build-native ## the same on an emulated arm64 processor, the test
 	@$(MAKE) --no-print-directory build GOARCH=arm64
 	INTERCOMD_VM=1 INTERCOMD_VM_ARCH=arm64 $(GO) test -count=1 -v -timeout 30m ./test/vm -repeat 3 \
 		-run '^(TestMachine|TestDevices|TestPresses|TestPressToLamp|TestPulse|TestKilledWithRelayOn|TestBouncyPressesCallOnce)$$'
+
+pictures: ## docs/img, the pictures of the status page, from the page as it is now
+	@$(SETUP) build system
+	@$(GO) run ./test/pictures
 
 clean: ## remove what was built here; the cache is ~/.cache/intercomd
 	rm -rf bin build

@@ -1,0 +1,167 @@
+// Command pictures makes the pictures of the status page that the documents show: the
+// page itself, as package web serves it, over doors that are made up here.
+//
+// It exists so that a change of the page can be looked at, at the widths of a telephone
+// and of a desk, and so that the documents do not show a page of long ago.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"intercomd/station"
+	"intercomd/web"
+)
+
+func main() {
+	out := flag.String("out", "docs/img", "folder for the pictures")
+	all := flag.Bool("all", false, "every scene at both widths, not only those of the documents")
+	flag.Parse()
+	if err := run(*out, *all); err != nil {
+		fmt.Fprintln(os.Stderr, "pictures:", err)
+		os.Exit(1)
+	}
+}
+
+const (
+	desk  = 1280 // CSS pixels
+	phone = 390
+	limit = time.Minute // for one picture
+)
+
+func run(out string, all bool) error {
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		return fmt.Errorf("a browser is needed (make setup): %w", err)
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("hide-scrollbars", true))
+	alloc, endAlloc := chromedp.NewExecAllocator(context.Background(), options...)
+	defer endAlloc()
+	browser, endBrowser := chromedp.NewContext(alloc)
+	defer endBrowser()
+	for _, sc := range scenes() {
+		for _, width := range sc.widths(all) {
+			png, err := sc.picture(browser, width)
+			if err != nil {
+				return fmt.Errorf("%s at %d: %w", sc.name, width, err)
+			}
+			file := filepath.Join(out, fmt.Sprintf("status-%s-%s.png", sc.name, map[int64]string{desk: "desktop", phone: "phone"}[width]))
+			if png, err = smaller(png); err != nil {
+				return fmt.Errorf("%s at %d: %w", sc.name, width, err)
+			}
+			if err := os.WriteFile(file, png, 0o644); err != nil {
+				return err
+			}
+			fmt.Println(file)
+		}
+	}
+	return nil
+}
+
+// widths are those at which a scene is in the documents, or both.
+func (sc scene) widths(all bool) []int64 {
+	if all {
+		return []int64{desk, phone}
+	}
+	if sc.onPhone {
+		return []int64{phone}
+	}
+	return []int64{desk}
+}
+
+// picture serves a scene, opens it in a tab of its own and photographs the whole page.
+func (sc scene) picture(browser context.Context, width int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(browser, limit)
+	defer cancel()
+	tab, closeTab := chromedp.NewContext(ctx)
+	defer closeTab()
+
+	server := web.New(web.Config{Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)}, door{sc.snapshot(time.Now()), make(chan struct{})}, panel{})
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(serving) }()
+	base, err := address(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	scheme := "light"
+	if sc.dark {
+		scheme = "dark"
+	}
+	if _, err := chromedp.Call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	}); err != nil {
+		return nil, err
+	}
+	for _, step := range []chromedp.Action[chromedp.Void]{
+		chromedp.EmulateViewport(width, 900), chromedp.Navigate(base),
+		chromedp.WaitReady("#state h2"), chromedp.Sleep(400 * time.Millisecond),
+	} {
+		if err := chromedp.Do(tab, step); err != nil {
+			return nil, err
+		}
+	}
+	if sc.lost {
+		stop()
+		if err := <-ended; err != nil {
+			return nil, err
+		}
+		if err := chromedp.Do(tab, chromedp.Sleep(4*time.Second)); err != nil {
+			return nil, err
+		}
+	}
+	return chromedp.Run(tab, chromedp.FullScreenshot(100))
+}
+
+// address waits for the server to listen.
+func address(ctx context.Context, s *web.Server) (string, error) {
+	for {
+		if a := s.Addr(); a != "" && a != "127.0.0.1:0" {
+			base := "http://" + a + "/"
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, base, nil)
+			if err != nil {
+				return "", err
+			}
+			if res, err := http.DefaultClient.Do(req); err == nil {
+				_ = res.Body.Close()
+				return base, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// door is a station at which nothing happens.
+type door struct {
+	snap    *station.Snapshot
+	changed chan struct{}
+}
+
+func (d door) Snapshot() *station.Snapshot               { return d.snap }
+func (d door) Changed() <-chan struct{}                  { return d.changed }
+func (d door) Do(context.Context, station.Command) error { return nil }
+
+// panel is a front panel that nobody presses.
+type panel struct{}
+
+func (panel) Press(string, time.Duration) error { return nil }
+func (panel) Set(string, bool) error            { return nil }
