@@ -55,6 +55,14 @@ func (l Level) share() float32 {
 const (
 	window = 2 * Frame
 	bins   = Frame + 1
+
+	// unheard is the level of noise, in dBFS, that nobody needs to be rid of: noise is
+	// not lowered below it, so that a voice in a quiet place stays as it is.
+	unheard    = -75
+	unheardRMS = 1.7783e-4
+	// floorWindow is the frames whose quietest one is the noise: a sentence has a pause
+	// in one of two such windows.
+	floorWindow = 150
 )
 
 // Suppressor suppresses the noise of one signal. It belongs to one goroutine.
@@ -64,6 +72,10 @@ type Suppressor struct {
 	win   [window]float32
 	feat  features
 	share float32
+	least float32 // of what is mixed back, by level
+
+	quiet  [2]float32 // power of the quietest frame of this window and of the one before
+	frames int        // in this window
 
 	high   [2]float32 // memory of the high-pass
 	x      [Frame]float32
@@ -81,7 +93,9 @@ func New(level Level) (*Suppressor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Suppressor{net: net, f: fft.MustReal(window), share: level.share()}
+	s := &Suppressor{net: net, f: fft.MustReal(window)}
+	s.SetLevel(level)
+	s.forgetFloor()
 	for i := range Frame {
 		v := math.Sin(0.5 * math.Pi * (float64(i) + 0.5) / Frame)
 		w := float32(math.Sin(0.5 * math.Pi * v * v))
@@ -92,7 +106,10 @@ func New(level Level) (*Suppressor, error) {
 }
 
 // SetLevel changes how much noise is taken away from the next frame on.
-func (s *Suppressor) SetLevel(level Level) { s.share = level.share() }
+func (s *Suppressor) SetLevel(level Level) {
+	s.least = level.share()
+	s.share = s.least
+}
 
 // Voice is the chance that the last frame held a voice, 0..1.
 func (s *Suppressor) Voice() float32 { return s.net.voiceChance[0] }
@@ -104,6 +121,8 @@ func (s *Suppressor) Reset() {
 	s.high = [2]float32{}
 	s.before, s.ola = [Frame]float32{}, [Frame]float32{}
 	s.gain = [bandCount]float32{}
+	s.forgetFloor()
+	s.share = s.least
 }
 
 // Process suppresses the noise of frame, Frame samples of full scale ±1, in
@@ -115,7 +134,7 @@ func (s *Suppressor) Process(frame []float32) {
 	}
 	late := s.before
 	s.highPass(frame)
-	if s.share == 1 {
+	if s.least == 1 {
 		s.before = s.x
 		s.ola = [Frame]float32{}
 		for i := range frame {
@@ -123,6 +142,7 @@ func (s *Suppressor) Process(frame []float32) {
 		}
 		return
 	}
+	s.listen()
 	s.analyse()
 	if !s.feat.extract(s.f, &s.win, s.x[:]) {
 		s.net.run(&s.feat.out)
@@ -152,6 +172,28 @@ func (s *Suppressor) highPass(frame []float32) {
 		s.x[i] = float32(y)
 	}
 	s.high = [2]float32{float32(m0), float32(m1)}
+}
+
+// listen follows the noise and decides how much of the input is mixed back: all of
+// it where the noise is not heard anyway.
+func (s *Suppressor) listen() {
+	if s.least == 0 { // for comparison with RNNoise itself
+		return
+	}
+	power := fft.Dot(s.x[:], s.x[:]) / Frame
+	if s.frames++; s.frames > floorWindow {
+		s.quiet[1], s.quiet[0], s.frames = s.quiet[0], power, 1
+	}
+	s.quiet[0] = min(s.quiet[0], power)
+	noise := min(s.quiet[0], s.quiet[1])
+	wanted := float32(32768 * unheardRMS)
+	want := min(1, max(s.least, wanted/float32(math.Sqrt(float64(noise)+1e-9))))
+	s.share += 0.02 * (want - s.share) // half a second: no pumping
+}
+
+// forgetFloor takes the noise for as loud as can be until something was heard.
+func (s *Suppressor) forgetFloor() {
+	s.quiet, s.frames = [2]float32{1e9, 1e9}, 0
 }
 
 // analyse computes the spectrum of this and the last frame.

@@ -59,7 +59,7 @@ func TestNetworkAgreesWithTheReference(t *testing.T) {
 	}
 	defer f.Close()
 	s := suppressor(t, High)
-	s.share = 0
+	s.least, s.share = 0, 0
 	in := buzz(2 * SampleRate)
 	frame := make([]float32, Frame)
 	lines := bufio.NewScanner(f)
@@ -217,5 +217,38 @@ func BenchmarkProcess(b *testing.B) {
 		}
 		n = (n + Frame) % len(in)
 		s.Process(frame)
+	}
+}
+
+// Where there is no noise worth the name, a voice stays what it was.
+func TestAQuietPlaceIsLeftAlone(t *testing.T) {
+	for noise, want := range map[float64]float64{-80: 30, -40: 0} { // dBFS, dB
+		s, plain := suppressor(t, High), suppressor(t, Off)
+		in := buzz(4 * SampleRate)
+		r := rand.New(rand.NewPCG(3, 1))
+		gain := math.Pow(10, noise/20)
+		frame, before := make([]float32, Frame), make([]float32, Frame)
+		var voice, change float64
+		for n := range len(in) / Frame {
+			for i := range frame {
+				frame[i] = float32(gain * r.NormFloat64())
+				if at := n*Frame + i; at/9600%2 == 0 {
+					frame[i] += float32(in[at]) / 32768
+				}
+			}
+			copy(before, frame)
+			plain.Process(before)
+			s.Process(frame)
+			if n < 200 {
+				continue // it listens first
+			}
+			for i, v := range frame {
+				voice += float64(before[i]) * float64(before[i])
+				change += float64(v-before[i]) * float64(v-before[i])
+			}
+		}
+		if got := 10 * math.Log10(voice/change); want > 0 && got < want || want == 0 && got > 20 {
+			t.Errorf("noise of %.0f dBFS: changed at %.1f dB below the voice", noise, got)
+		}
 	}
 }

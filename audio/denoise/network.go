@@ -100,20 +100,6 @@ func (l *layer) run(y, x []float32) {
 	l.add(y, x, 0, len(y))
 }
 
-// add adds the part of Wx that starts at column from; rows of W are stride
-// long.
-func (l *layer) add(y, x []float32, from, stride int) {
-	for j, v := range x {
-		if v == 0 {
-			continue // many units rest
-		}
-		row := l.w[j*stride+from:][:len(y)]
-		for i, w := range row {
-			y[i] += w * v
-		}
-	}
-}
-
 // gru is a gated recurrent unit whose candidate is rectified.
 type gru struct {
 	input     layer
