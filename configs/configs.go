@@ -265,7 +265,7 @@ func Default() Config {
 		Door: Door{Relay: "door", WrongPerCall: 3, WrongPerHour: 10, Lock: 30 * time.Minute,
 			TamperBlock: 30 * time.Minute},
 		Audio: Audio{Input: "default", Output: "default", Codecs: []string{"opus", "pcmu", "pcma"},
-			EchoCanceller: "kalman", NoiseSuppression: "off", Duplex: "auto", AGC: true, SilentAfter: 20 * time.Second, ToneRegion: "eu", Language: "off"},
+			EchoCanceller: "kalman", NoiseSuppression: "low", Duplex: "auto", AGC: true, SilentAfter: 20 * time.Second, ToneRegion: "eu", Language: "off"},
 		Board: Board{Driver: "auto", Profile: "auto",
 			Chips: []string{"pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"}, NightLevel: 0.3},
 		Buttons: []Button{bell()},

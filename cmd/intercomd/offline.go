@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"intercomd/audio"
+	"intercomd/configs"
 )
 
 // audioCommand runs the microphone's path on recordings: what an engineer hears
@@ -19,15 +20,16 @@ func audioCommand(_ context.Context, args []string, io streams) int {
 		fmt.Fprintln(io.err, "usage: intercomd audio offline -far FILE -mic FILE -out FILE")
 		return exitUsage
 	}
+	usual := configs.Default().Audio // what a door does that was not told
 	var (
 		fs    = flag.NewFlagSet("intercomd audio offline", flag.ContinueOnError)
 		far   = fs.String("far", "", "WAV `file`: what the loudspeaker played")
 		mic   = fs.String("mic", "", "WAV `file`: what the microphone heard meanwhile")
 		out   = fs.String("out", "", "WAV `file` to write: what would be sent")
-		echo  = fs.String("echo", "kalman", "echo canceller: kalman, speexdsp, off")
-		noise = fs.String("noise", "high", "noise suppression: off, low, high")
-		way   = fs.String("duplex", "auto", "auto, full, switched")
-		agc   = fs.Bool("agc", false, "level the voice, as in a call")
+		echo  = fs.String("echo", usual.EchoCanceller, "echo canceller: kalman, speexdsp, off")
+		noise = fs.String("noise", usual.NoiseSuppression, "noise suppression: off, low, high")
+		way   = fs.String("duplex", usual.Duplex, "auto, full, switched")
+		agc   = fs.Bool("agc", false, "level the voice, as in a call; a moving level counts as distortion")
 	)
 	fs.SetOutput(io.err)
 	switch err := fs.Parse(args[1:]); {

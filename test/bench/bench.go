@@ -265,7 +265,7 @@ func (p *parties) doorCost(ctx context.Context, length time.Duration) (load, err
 
 // startDoor starts the door with further keys of its configuration.
 func (p *parties) startDoor(ctx context.Context, keys map[string]string) error {
-	all := map[string]string{"call.target": `"` + callee + `"`, "log.level": `"info"`}
+	all := map[string]string{"call.target": `"` + callee + `"`, "log.level": `"info"`, "audio.noise_suppression": ""}
 	maps.Copy(all, keys)
 	var err error
 	p.door, err = p.site.Station(ctx, door, "door", 8080, all, "")

@@ -32,13 +32,13 @@ func mouthToEar(ctx context.Context, binary string, length time.Duration) error 
 		return err
 	}
 	station, err := site.Station(ctx, callee, "callee", 8081, map[string]string{
-		"call.target": `"` + door + `"`, "incoming.answer": `"auto"`, "log.level": `"info"`,
+		"call.target": `"` + door + `"`, "incoming.answer": `"auto"`, "log.level": `"info"`, "audio.noise_suppression": "",
 	}, "")
 	if err != nil {
 		return err
 	}
 	d, err := site.Station(ctx, door, "door", 8080, map[string]string{
-		"call.target": `"` + callee + `"`, "call.talk_time": `"10m"`, "log.level": `"info"`,
+		"call.target": `"` + callee + `"`, "call.talk_time": `"10m"`, "log.level": `"info"`, "audio.noise_suppression": "",
 	}, "")
 	if err != nil {
 		return err
