@@ -9,7 +9,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 GO        := env -u GOARCH -u GOARM go
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run bench bench-delay bench-net soak fuzz test-vm test-vm-arm64 pictures clean
+.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 pictures clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
@@ -86,6 +86,11 @@ bench-delay: build-native ## how late the far end hears, mouth to ear, against S
 	@$(SETUP) build demo system
 	@$(GO) build -o bin/bench ./test/bench
 	@exec bin/bench -delay -intercomd bin/intercomd $(BENCHFLAGS)
+
+bench-audio: build-native ## what becomes of voices, beside the goals and speexdsp; SEED=1 repeats one
+	@$(SETUP) build prompts
+	@$(GO) build -o bin/audiobench ./test/audiobench
+	@exec bin/audiobench -intercomd bin/intercomd $(if $(SEED),-seed $(SEED)) $(BENCHFLAGS)
 
 soak: build-native ## COUNT=200 calls in a row; memory, goroutines, descriptors before and after; SERVER=asterisk
 	@$(SETUP) build demo system $(if $(SERVER),peers)
