@@ -50,6 +50,11 @@ type Config struct {
 	Log    *slog.Logger // required
 }
 
+const (
+	defaultBitrate    = 32000
+	defaultComplexity = 5
+)
+
 // Event is something that the engine's owner wants to know at once.
 type Event struct {
 	Kind EventKind
@@ -119,10 +124,10 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 		return nil, errors.New("audio: an engine needs a driver and a logger")
 	}
 	if cfg.Bitrate == 0 {
-		cfg.Bitrate = 32000
+		cfg.Bitrate = defaultBitrate
 	}
 	if cfg.Complexity == 0 {
-		cfg.Complexity = 5
+		cfg.Complexity = defaultComplexity
 	}
 	if cfg.Notify == nil {
 		cfg.Notify = func(Event) {}

@@ -40,10 +40,11 @@ func contenders() []contender {
 func main() {
 	binary := flag.String("intercomd", "bin/intercomd", "the program to measure")
 	seed := flag.Uint64("seed", uint64(time.Now().Unix()), "of rooms, noises and utterances")
+	hours := flag.Float64("hours", 1, "for which clocks run apart")
 	only := flag.String("scenes", "", "only scenes whose names contain this")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *binary, *seed, *only)
+	err := run(ctx, *binary, *seed, *only, time.Duration(*hours*float64(time.Hour)))
 	stop()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "audiobench:", err)
@@ -51,7 +52,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, binary string, seed uint64, only string) error {
+func run(ctx context.Context, binary string, seed uint64, only string, apart time.Duration) error {
 	dir, err := os.MkdirTemp("", "intercomd-audiobench-")
 	if err != nil {
 		return err
@@ -79,7 +80,10 @@ func run(ctx context.Context, binary string, seed uint64, only string) error {
 		fmt.Printf("%-12s %s\n", s.name, line(scores, s.name))
 	}
 	report(scores)
-	return nil
+	if err := overTheLine(who); err != nil {
+		return err
+	}
+	return driftHour(who, apart)
 }
 
 // play sends a recording through the program.

@@ -3,6 +3,8 @@ package main
 import (
 	"math"
 	"testing"
+
+	"intercomd/audio"
 )
 
 // The scenes are what they say, and the judge tells a canceller that does nothing and
@@ -30,6 +32,24 @@ func TestTheJudgeIsNotFooled(t *testing.T) {
 		if clean := s.judge(r, r.near); clean.talk.SDR < 40 || clean.talk.STOI < 0.99 || clean.talk.Cut > 0 {
 			t.Errorf("%s: the voice itself %+v", s.name, clean.talk)
 		}
+	}
+}
+
+// What 5 % of loss and 30 ms of jitter leave is a call that can be followed. A real voice
+// does better; the bench has the figure.
+func TestALossyLineCanBeUnderstood(t *testing.T) {
+	x := murmur(4)
+	pcm := make([]float32, len(x))
+	for i, v := range x {
+		pcm[i] = float32(0.1 * v)
+	}
+	good, bad, err := bothLines(pcm, audio.Codec{Name: "opus", FEC: true}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := understood(pcm, good), understood(pcm, bad)
+	if good.Lost > 0 || bad.Lost < 20 || b < 0.8*a {
+		t.Errorf("STOI %.3f, %.3f with loss; %d lost, %d lost", a, b, good.Lost, bad.Lost)
 	}
 }
 
