@@ -36,7 +36,7 @@ func (s scene) judge(r recording, out []float32) score {
 // align brings y in time with the visitor, measured where the visitor talks first.
 func align(s scene, near, y []float64) []float64 {
 	from := int(s.near[0].from * voice.Rate)
-	to := min(len(near), from+8*voice.Rate)
+	to := min(len(near), from+3*voice.Rate)
 	return voice.Advance(y, voice.Delay(near[from:to], y[from:to], 800))
 }
 

@@ -32,7 +32,7 @@ func steady(int) (time.Duration, bool) { return lineDelay, true }
 // is measured in pieces, each brought in time by itself.
 func understood(said []float32, h audio.Heard) float64 {
 	x, y := voice.At16k(said), voice.At16k(h.Sound.Samples)
-	const piece, limit = 2 * voice.Rate, voice.Rate / 4
+	const piece, limit = 2 * voice.Rate, voice.Rate / 5
 	var sum, n float64
 	for at := 2 * voice.Rate; at+piece+limit <= min(len(x), len(y)); at += piece {
 		a, b := x[at:at+piece], y[at:at+piece+limit]
