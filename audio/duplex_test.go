@@ -261,7 +261,39 @@ func TestSwitchedByConfiguration(t *testing.T) {
 	}
 }
 
-// A far end that gives back the tone that the microphone hears: the pump falls
+// Steady tones begin together and say nothing of an echo, as those by which a call is
+// tested; nor does one that comes back no louder than it went out, as from an echo test.
+func TestTonesAreNoEcho(t *testing.T) {
+	tone := func(hz float64, n int) []float32 {
+		x := make([]float32, Frame)
+		for i := range x {
+			x[i] = float32(0.14 * math.Sin(2*math.Pi*hz/SampleRate*float64(n*Frame+i)))
+		}
+		return x
+	}
+	for name, far := range map[string]func(n int) []float32{
+		"two tones": func(n int) []float32 { return tone(440, n) },
+		"an echo test": func(n int) []float32 {
+			if n < 12 {
+				return make([]float32, Frame)
+			}
+			return tone(1000, n-12)
+		},
+	} {
+		d := newDuplex(AutoDuplex)
+		d.begin()
+		for n := range 2000 {
+			f := far(n)
+			d.play(f)
+			if d.send(tone(1000, n), f, 0) || d.switched {
+				t.Errorf("%s: one direction at a time after %d frames, %q", name, n, d.reason)
+				break
+			}
+		}
+	}
+}
+
+// A far end that gives back the loud tone that the microphone hears: the pump falls
 // back, shows it, and begins the next call anew.
 func TestPumpFallsBack(t *testing.T) {
 	var e *Engine
@@ -269,7 +301,7 @@ func TestPumpFallsBack(t *testing.T) {
 		mode Duplex
 		want DuplexStatus
 	}{{AutoDuplex, DuplexStatus{Switched: true, Reason: HopelessHowling}}, {FullDuplex, DuplexStatus{}}, {SwitchedDuplex, DuplexStatus{Switched: true}}} {
-		step := working(t, "opus", SampleRate, Config{Duplex: c.mode}, func(x *Engine) { e = x })
+		step := working(t, "opus", SampleRate, Config{Duplex: c.mode, InputGain: 6}, func(x *Engine) { e = x })
 		if e.Status().Clipped != 0 {
 			t.Error("clipped before anything was heard")
 		}

@@ -18,6 +18,9 @@ const (
 	// works reaches 40 dB in the room of a door.
 	leakLike, leakMost   = 0.65, 15.
 	leakLess, leakEnough = 0.45, 25.
+	// leakLively is how much a level must vary, by its own mean, to say anything: voices
+	// do by 1, tones and fans by nothing but their beginning, which both sides may share.
+	leakLively = 0.3
 )
 
 // leak tells whether the far end's voice goes back to it, whatever cancels the
@@ -74,11 +77,13 @@ func (l *leak) add(far, sent float32) bool {
 // does most, from 0 to 1, and how much weaker it then is, in dB.
 func (l *leak) measure() (like, loss float64) {
 	loss = -silenceDB
-	vy := l.syy/l.w - l.sy*l.sy/(l.w*l.w)
+	my := l.sy / l.w
+	vy := l.syy/l.w - my*my
 	for i := range l.sx {
-		vx := l.sxx[i]/l.w - l.sx[i]*l.sx[i]/(l.w*l.w)
-		c := l.sxy[i]/l.w - l.sx[i]*l.sy/(l.w*l.w)
-		if vx <= 1e-12 || vy <= 1e-12 || c <= 0 {
+		mx := l.sx[i] / l.w
+		vx := l.sxx[i]/l.w - mx*mx
+		c := l.sxy[i]/l.w - mx*my
+		if !lively(vx, mx) || !lively(vy, my) || c <= 0 {
 			continue
 		}
 		if r := c / math.Sqrt(vx*vy); r > like {
@@ -86,6 +91,11 @@ func (l *leak) measure() (like, loss float64) {
 		}
 	}
 	return like, loss
+}
+
+// lively tells whether a level with this variance and mean may be a voice.
+func lively(variance, mean float64) bool {
+	return variance > 1e-12 && variance > leakLively*leakLively*mean*mean
 }
 
 // hopeless tells that the echo is not cancelled, fine that it is.
@@ -137,7 +147,8 @@ const (
 	howlRatio  = 0.18 // of what is sent to what is played, at least: -15 dB
 	howlGrow   = 2.   // amplitude: 6 dB
 	howlSoon   = 20   // frames of a tone that grows
-	howlLate   = 60   // frames of one that has grown
+	howlLate   = 100  // frames of one that has grown before it was a tone
+	howlFull   = 0.2  // and is limited by something: -14 dBFS
 	howlMissed = 3    // frames in which it may not be recognised
 )
 
@@ -195,7 +206,7 @@ func (h *howl) add(far, sent []float32, x, y float32) bool {
 		return false
 	}
 	h.bin = bin
-	return h.frames >= howlLate || h.frames >= howlSoon && y > howlGrow*h.first
+	return h.frames >= howlSoon && y > howlGrow*h.first || h.frames >= howlLate && max(x, y) > howlFull
 }
 
 func near(a, b int) bool { return b >= 0 && a-b <= 1 && b-a <= 1 }
