@@ -197,5 +197,7 @@ func (p *pages) call(ctx context.Context, length time.Duration) ([]float64, erro
 	if err := p.caller.Do(ctx, "phone.hangup()", nil); err != nil {
 		return nil, err
 	}
-	return found, p.callee.Until(talk, "phone.session === null")
+	end, cancelEnd := context.WithTimeout(ctx, 20*time.Second)
+	defer cancelEnd()
+	return found, p.callee.Until(end, "phone.session === null")
 }
