@@ -4,6 +4,7 @@ package audio
 type micPath struct {
 	echo    EchoCanceller // nil: none
 	denoise Suppressor    // nil: none
+	need    need          // of denoise
 	gain    float32
 	agc     *agc // nil: off
 	ambient ambient
@@ -40,8 +41,8 @@ func (m *micPath) process(rec, far []float32, farLevel float64, call, playing bo
 	if m.echo != nil && (call || playing) {
 		m.echo.Process(rec, rec, far)
 	}
-	if m.denoise != nil && call {
-		m.denoise.Process(rec)
+	if m.denoise != nil {
+		m.need.suppress(m.denoise, rec, call)
 	}
 	finite(rec)
 	m.ambient.adapt(rec, farLevel)

@@ -1,0 +1,64 @@
+package audio
+
+const (
+	// needWindow is the frames whose quietest one is the noise of a place: a sentence has
+	// a pause in one of two such windows.
+	needWindow = 150
+	// needNoise is the least noise that is worth suppressing: -70 dBFS.
+	needNoise = 3.162e-4
+)
+
+// need decides whether a call's noise is suppressed: that costs 10 ms of delay, and in a
+// quiet place gives nothing for it. It listens between calls too, so that it knows when
+// one begins; before it knows, it says yes. A street that gets loud in a call turns it to
+// yes for the rest of that call, and it never turns back in one, since each turn moves
+// the voice by 10 ms.
+type need struct {
+	least  float32 // amplitude of the quietest frame of this window that is not quite silent
+	silent int     // frames that are: a digital silence, or a microphone that is away
+	frames int     // of this window
+	quiet  bool    // by the last whole window; not before there was one
+	inCall bool
+	yes    bool // in this call
+	last   [Frame]float32
+}
+
+// listen takes what the microphone heard, its echo cancelled.
+func (n *need) listen(frame []float32) {
+	switch a := rms(frame); {
+	case a == 0:
+		n.silent++
+	case n.least == 0 || a < n.least:
+		n.least = a
+	}
+	if n.frames++; n.frames == needWindow {
+		n.quiet = n.silent > needWindow/2 || n.least < needNoise
+		n.least, n.silent, n.frames = 0, 0, 0
+	}
+}
+
+// suppress runs the suppressor on a frame where it is needed. Its output is a frame
+// late: whenever it begins, it is given the frame before, or none from before the call.
+func (n *need) suppress(s Suppressor, frame []float32, call bool) {
+	n.listen(frame)
+	began := call && !n.inCall
+	n.inCall = call
+	if !call {
+		return
+	}
+	switch {
+	case began:
+		clear(n.last[:])
+		if n.yes = !n.quiet; n.yes {
+			s.Process(n.last[:])
+		}
+	case !n.yes && !n.quiet:
+		n.yes = true
+		s.Process(n.last[:])
+	}
+	if n.yes {
+		s.Process(frame)
+		return
+	}
+	copy(n.last[:], frame)
+}

@@ -1,0 +1,83 @@
+package audio
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// late is a suppressor that does nothing but come a frame late, as a real one does.
+type late struct{ before [Frame]float32 }
+
+func (l *late) Process(frame []float32) {
+	var now [Frame]float32
+	copy(now[:], frame)
+	copy(frame, l.before[:])
+	l.before = now
+}
+
+func TestNoiseIsSuppressedWhereThereIsSome(t *testing.T) {
+	const street, hall = 3e-3, 3e-5 // -50 and -90 dBFS
+	type part struct {
+		frames int
+		noise  float64
+		call   bool
+		late   bool // what is sent is a frame late at the end: the suppressor is at work
+	}
+	for name, parts := range map[string][]part{
+		"a call at once, before anything is known": {{10, hall, true, true}, {1000, hall, true, true}},
+		"a street":         {{400, street, false, false}, {10, street, true, true}},
+		"a quiet hall":     {{400, hall, false, false}, {10, hall, true, false}, {1000, hall, true, false}},
+		"digital silence":  {{400, 0, false, false}, {10, 0, true, false}},
+		"it gets loud":     {{400, hall, false, false}, {10, hall, true, false}, {310, street, true, true}, {1000, hall, true, true}},
+		"and is forgotten": {{400, hall, false, false}, {400, street, true, true}, {400, hall, false, false}, {10, hall, true, false}},
+		"gaps of a device": {{100, street, false, false}, {20, 0, false, false}, {300, street, false, false}, {10, street, true, true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var n need
+			s := &late{}
+			random := rand.New(rand.NewPCG(1, 2))
+			frame, sent := make([]float32, Frame), make([]float32, Frame)
+			var before [Frame]float32
+			for i, p := range parts {
+				for range p.frames {
+					copy(before[:], frame)
+					for k := range frame {
+						frame[k] = float32(p.noise * random.NormFloat64())
+					}
+					copy(sent, frame)
+					n.suppress(s, sent, p.call)
+				}
+				want := frame
+				if p.late {
+					want = before[:]
+				}
+				if [Frame]float32(sent) != [Frame]float32(want) {
+					t.Errorf("part %d: the suppressor is at work: %v, want %v", i, n.yes, p.late)
+				}
+			}
+		})
+	}
+}
+
+// What was said in one call never begins the next one.
+func TestSuppressorForgetsTheCallBefore(t *testing.T) {
+	var n need
+	s := &late{}
+	frame := make([]float32, Frame)
+	say := func(v float32, call bool) float32 {
+		for i := range frame {
+			frame[i] = v
+		}
+		n.suppress(s, frame, call)
+		return frame[0]
+	}
+	say(0.5, true)
+	say(0.5, true)
+	say(0.1, false)
+	if got := say(0.2, true); got != 0 {
+		t.Errorf("the next call begins with %v", got)
+	}
+	if got := say(0.3, true); got != 0.2 {
+		t.Errorf("and goes on with %v", got)
+	}
+}
