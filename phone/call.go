@@ -18,6 +18,7 @@ const (
 	timeoutB     = 64 * t1
 	byeTime      = 4 * time.Second  // for the answer to a BYE
 	ackTime      = 2 * time.Second  // for an ACK before we hang up all the same
+	passTime     = 1 * time.Second  // for the BYE of whoever passed us on (RFC 5589, 6.1); one who gets ours first may take it for a failure
 	mediaTime    = 2 * time.Second  // to make a media session
 	doubtTime    = 2 * time.Second  // without any answer to an INVITE before we doubt the connection
 	retryTime    = 15 * time.Second // for a new connection, when an INVITE was lost with the old one
@@ -64,6 +65,7 @@ type Call struct {
 
 	transfer  *transfer // we were made by one
 	referring *Call     // and this one is made by ours
+	passed    bool      // the far end was told that it is up
 	referred  bool      // there was a transfer before
 	redirects []sip.Uri // where else to try (3xx)
 
@@ -272,6 +274,10 @@ func (c *Call) end(e Ending) {
 	case accepted:
 		c.after(ackTime, func() { c.bye(e) }) // RFC 3261, 15: no BYE before the ACK
 	case up:
+		if c.passed && e.Cause != Shutdown {
+			c.after(passTime, func() { c.bye(e) })
+			return
+		}
 		c.bye(e)
 	default:
 		c.die()

@@ -130,6 +130,7 @@ func (c *Call) progress(status int, reason string) {
 			t.by.notify(t, line, final)
 			if final {
 				t.by.referring = nil
+				t.by.passed = status < 300
 			}
 		}
 	})

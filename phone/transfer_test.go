@@ -65,6 +65,36 @@ func TestTransfer(t *testing.T) {
 	}
 }
 
+// Whoever passed the door on hears how it went before the door hangs up, and has time to
+// hang up first: one that gets our BYE with the news may take the transfer for failed.
+func TestTransferredHangsUpLast(t *testing.T) {
+	for name, finish := range map[string]func(s *stage, leg *siptest.Leg){
+		"the far end hangs up": func(s *stage, leg *siptest.Leg) {
+			leg.Request("BYE")
+			s.conn.ExpectStatus("BYE", 200) // and no BYE of ours before
+		},
+		"the far end does not": func(s *stage, _ *siptest.Leg) { s.conn.Respond(s.conn.Expect("BYE"), 200, "OK") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, siptest.Options{}, func(s *stage) {
+				c, leg := s.talk()
+				leg.Request("REFER", "Refer-To: <sip:1003@pbx.test>", "Refer-Sub: false")
+				s.conn.ExpectStatus("REFER", 202)
+				next := s.event(c, Transferred).Call
+				second := s.conn.Leg(s.conn.Expect("INVITE"))
+				second.Respond(200, "OK", sdp)
+				s.conn.Expect("ACK")
+				s.events(next, Sent, Answered)
+				c.End(LocalHangup)
+				s.ended(c, LocalHangup, 0)
+				finish(s, leg)
+				<-c.gone
+				s.hangUp(next)
+			}, allowTransfers)
+		})
+	}
+}
+
 func TestTransferFails(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		c, leg := s.talk()
