@@ -255,6 +255,15 @@ func (e *Engine) connect(l Link, talk, deaf bool) {
 	e.current.Store(c)
 }
 
+// Mute sends silence in place of the microphone to the link that is connected, from
+// the end of the next frame on, or no longer. It lasts as long as the link, connected
+// anew or not. Packets go on: the far end must not take the line for dead.
+func (e *Engine) Mute(on bool) {
+	if c := e.current.Load(); c != nil {
+		c.mute.Store(on)
+	}
+}
+
 // Disconnect ends the audio of the call. When it returns, no further packet of
 // the microphone leaves.
 func (e *Engine) Disconnect() {

@@ -59,10 +59,22 @@ type conn struct {
 	link Link
 	talk atomic.Bool // the microphone is open
 	deaf atomic.Bool // the far end is not played
+	mute atomic.Bool // silence is sent in place of the microphone
 
 	box  [mailboxSize]letter
 	head atomic.Uint64 // letters written; moved by the reader
 	tail atomic.Uint64 // letters read; moved by the pump
+}
+
+// open reports whether the microphone reaches the far end.
+func (c *conn) open() bool { return c.talk.Load() && !c.mute.Load() }
+
+// voice is the gain of the microphone.
+func (c *conn) voice() float32 {
+	if c.mute.Load() {
+		return 0
+	}
+	return 1
 }
 
 // read moves packets from the link to the mailbox until the link ends. clock is

@@ -26,6 +26,7 @@ type pump struct {
 	mic  micPath
 	way  duplex
 	hear ramp // of the far end
+	say  ramp // of the microphone: 0 while muted
 
 	player  tone.Player
 	prompt  announcer
@@ -53,7 +54,7 @@ type told struct{ heard, spoken, silent, failed bool }
 
 func newPump(e *Engine) *pump {
 	return &pump{
-		e: e, rcv: newReceiver(), mic: newMicPath(e.cfg), way: newDuplex(e.cfg.Duplex), hear: ramp{1},
+		e: e, rcv: newReceiver(), mic: newMicPath(e.cfg), way: newDuplex(e.cfg.Duplex), hear: ramp{1}, say: ramp{1},
 		snd:  &sender{bitrate: e.cfg.Bitrate, complexity: e.cfg.Complexity},
 		gain: gainOf(e.cfg.OutputGain), limiter: newLimiter(), playLevel: silenceDB,
 		silence: silence{after: int(e.cfg.SilentAfter / FrameTime)},
@@ -258,7 +259,7 @@ func (p *pump) makeRec() {
 		p.e.g.clipped.Add(1)
 	}
 	p.mic.process(p.rec[:], p.play[:], p.playLevel, p.cur != nil, p.sounding())
-	if p.cur != nil && p.in != nil && p.out != nil && p.cur.talk.Load() && p.way.send(p.rec[:], p.play[:], raw) {
+	if p.cur != nil && p.in != nil && p.out != nil && p.cur.open() && p.way.send(p.rec[:], p.play[:], raw) {
 		p.tellWay()
 	}
 	if l, ok := p.recMeter.add(p.rec[:]); ok {
@@ -310,6 +311,7 @@ func (p *pump) send() {
 		p.showCodec()
 		return
 	}
+	p.say.apply(p.rec[:], c.voice())
 	payload, samples, err := p.snd.frame(p.rec[:], c.link.Codec())
 	if err == nil && payload != nil {
 		err = p.write(c, payload, samples)
@@ -328,7 +330,7 @@ func (p *pump) write(c *conn, payload []byte, samples uint32) error {
 	if p.e.current.Load() != c || !c.talk.Load() {
 		return nil
 	}
-	p.e.g.live.Store(p.in != nil)
+	p.e.g.live.Store(p.in != nil && c.open())
 	if err := c.link.Write(payload, samples, p.snd.marker); err != nil {
 		return err
 	}
