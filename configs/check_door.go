@@ -17,9 +17,9 @@ func usesOf(setting string) []string {
 	case "does":
 		return []string{DoOpen, DoToggle, DoFlash, DoOn, DoOff}
 	case "in_call":
-		return []string{DoAnswer, DoHangup, DoExtend, DoTalk, DoDTMF, DoOpen, DoToggle, DoFlash, DoOn, DoOff, DoDisturb, DoNothing}
+		return []string{DoAnswer, DoHangup, DoExtend, DoTalk, DoMute, DoDTMF, DoOpen, DoToggle, DoFlash, DoOn, DoOff, DoDisturb, DoNothing}
 	default: // a long press is the same in every state of the door
-		return []string{DoCall, DoAnswer, DoHangup, DoExtend, DoDTMF, DoOpen, DoToggle, DoFlash, DoOn, DoOff, DoDisturb, DoNothing}
+		return []string{DoCall, DoAnswer, DoHangup, DoExtend, DoMute, DoDTMF, DoOpen, DoToggle, DoFlash, DoOn, DoOff, DoDisturb, DoNothing}
 	}
 }
 

@@ -28,6 +28,7 @@ const (
 	DoHangup  = "hangup"
 	DoExtend  = "extend"
 	DoTalk    = "talk"
+	DoMute    = "mute"
 	DoDTMF    = "dtmf"
 	DoOpen    = "open"
 	DoToggle  = "toggle"
@@ -54,7 +55,7 @@ func (d *decoder) action(dst *Action, v *value, key string) {
 	a := Action{Do: word}
 	needs := ""
 	switch word {
-	case DoNothing, DoAnswer, DoHangup, DoExtend, DoDisturb, DoTalk:
+	case DoNothing, DoAnswer, DoHangup, DoExtend, DoDisturb, DoTalk, DoMute:
 		if has {
 			d.fault(v.line, key, fmt.Sprintf("%q takes nothing after the word", word), fmt.Sprintf("write %q", word))
 			return
@@ -74,7 +75,7 @@ func (d *decoder) action(dst *Action, v *value, key string) {
 		}
 	default:
 		d.fault(v.line, key, fmt.Sprintf("%q is not known", text), choices(text, []string{DoCall, "call:1001", DoAnswer, DoHangup,
-			DoExtend, DoTalk, "dtmf:5", "open:door", "toggle:light", "flash:light", "on:light", "off:light", DoDisturb, DoNothing}))
+			DoExtend, DoTalk, DoMute, "dtmf:5", "open:door", "toggle:light", "flash:light", "on:light", "off:light", DoDisturb, DoNothing}))
 		return
 	}
 	if needs != "" {

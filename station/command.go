@@ -13,6 +13,7 @@ type Command struct {
 	Button string // of CommandPress: the input's name
 	Relay  string // of CommandOpen
 	User   string // who asks, for the audit log
+	Muted  bool   // of CommandMute
 	// Of CommandTest: what is measured is what later tests are compared with.
 	Commission bool
 }
@@ -25,6 +26,7 @@ const (
 	CommandPress  CommandKind = "press"  // as if the button had been pressed
 	CommandAnswer CommandKind = "answer" // the call that rings at the door
 	CommandHangup CommandKind = "hangup" // the running call, answered or not
+	CommandMute   CommandKind = "mute"   // switch the microphone of the running call off (Muted), or on
 	CommandOpen   CommandKind = "open"   // pulse Relay
 	CommandDND    CommandKind = "dnd"    // switch do-not-disturb over
 	CommandTest   CommandKind = "test"   // try out the sound
@@ -95,6 +97,12 @@ func (s *Station) translate(cmd Command) (occurrence, error) {
 			return occurrence{}, fmt.Errorf("answer: %w", ErrNoCall)
 		}
 		return occurrence{kind: answer}, nil
+	case CommandMute:
+		if s.state != Talking {
+			return occurrence{}, fmt.Errorf("mute: %w", ErrNoCall)
+		}
+		s.mute(cmd.Muted)
+		return occurrence{}, nil
 	case CommandHangup:
 		if s.rec == nil {
 			return occurrence{}, fmt.Errorf("hang up: %w", ErrNoCall)

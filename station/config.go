@@ -67,6 +67,7 @@ const (
 	HangUp         // cancel, refuse or hang up
 	Extend         // the talk time begins anew
 	PushTalk       // let the door talk while held, see CallConfig.PushToTalk
+	Mute           // switch the microphone off in a call, or on again
 	SendDTMF       // send Digits to the far end, once the call is answered
 	Release        // pulse Relay: exit button, light
 	Toggle         // switch Relay over
@@ -89,6 +90,8 @@ func (d Deed) word() string {
 		return "extend"
 	case PushTalk:
 		return "talk"
+	case Mute:
+		return "mute"
 	case SendDTMF:
 		return "dtmf"
 	case Release:

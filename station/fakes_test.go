@@ -83,6 +83,7 @@ func (h *house) last() *fakeCall { synctest.Wait(); return h.calls[len(h.calls)-
 func (h *house) Play(t Tone)              { h.wrote("play %s", t) }
 func (h *house) Silence()                 { h.wrote("silence") }
 func (h *house) Open(c Call, d Direction) { h.wrote("open %s %d", c.ID(), d) }
+func (h *house) Mute(on bool)             { h.wrote("mute %v", on) }
 func (h *house) Close()                   { h.wrote("microphone off") }
 func (h *house) Sound() Sound {
 	h.mu.Lock()

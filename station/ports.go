@@ -89,6 +89,9 @@ type Voice interface {
 	// Open connects a call's audio: Listen plays the far end only, Talk opens the
 	// microphone too. It replaces what was open before.
 	Open(c Call, d Direction)
+	// Mute sends silence in place of the microphone, or no longer. It concerns the call
+	// that is open, however often that is opened anew; the next one begins without.
+	Mute(on bool)
 	// Close turns the microphone off and disconnects the call. When it returns no
 	// further audio of the door leaves it.
 	Close()

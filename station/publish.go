@@ -25,7 +25,7 @@ func (s *Station) Changed() <-chan struct{} { return s.pub.Load().changed }
 func (s *Station) refresh() {
 	now := time.Now()
 	sound, board := s.voice.Sound(), s.board.State()
-	sound.MicLive = s.micLive()
+	sound.MicLive, sound.Muted = s.micLive(), s.muted()
 	if s.cfg.Call.PushToTalk {
 		sound.Duplex = Duplex{Mode: DuplexPush}
 	}

@@ -7,8 +7,9 @@ import "slices"
 // far end presses the talk key, and after that the other way round. Where the door
 // has a button to talk, it listens until that is held.
 
-// talkWay is who has the word.
+// talkWay is who has the word in a conversation.
 type talkWay struct {
+	muted  bool   // nothing of the microphone is sent, see mute
 	turned bool   // the far end talks
 	held   string // button to talk that is held; "" for none
 }
@@ -32,7 +33,27 @@ func (s *Station) direction() Direction {
 }
 
 // micLive reports whether the microphone reaches the far end.
-func (s *Station) micLive() bool { return s.state == Talking && s.direction() != Listen }
+func (s *Station) micLive() bool {
+	return s.state == Talking && s.direction() != Listen && !s.way.muted
+}
+
+// muted reports whether somebody has switched the microphone off.
+func (s *Station) muted() bool { return s.state == Talking && s.way.muted }
+
+// mute switches the microphone off, or on again; it ends with the conversation. The far
+// end gets silence meanwhile, and is heard.
+func (s *Station) mute(on bool) {
+	if s.way.muted == on {
+		return
+	}
+	s.way.muted = on
+	s.voice.Mute(on)
+	s.log.Info("microphone muted", "call", s.rec.ID, "on", on)
+	if s.micLive() {
+		s.voice.Play(ToneConnected) // whoever stands there hears that the microphone is live
+	}
+	s.showLamps()
+}
 
 // talkEdge is a button to talk that is pressed or let go in a conversation.
 func (s *Station) talkEdge(e Edge) (occurrence, bool) {

@@ -84,6 +84,7 @@ type Sound struct {
 	Mic     Level      `json:"mic"`     // of the microphone, after processing
 	Speaker Level      `json:"speaker"` // of what is played
 	MicLive bool       `json:"micLive"` // the microphone reaches the far end
+	Muted   bool       `json:"muted"`   // it does not, because somebody switched it off
 	Tone    Tone       `json:"tone,omitempty"`
 	Codec   string     `json:"codec,omitempty"` // of the running call
 	Duplex  Duplex     `json:"duplex"`

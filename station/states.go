@@ -217,6 +217,8 @@ func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateF
 				limits = s.extend(call)
 			case PushTalk:
 				s.pushTalk(call, o.press)
+			case Mute:
+				s.mute(!s.way.muted)
 			case SendDTMF:
 				call.SendDigits(o.press.action.Digits)
 			}

@@ -123,7 +123,7 @@ var contactKinds = map[string]station.ContactKind{
 
 var deeds = map[string]station.Deed{
 	configs.DoNothing: station.Nothing, configs.DoCall: station.Dial, configs.DoAnswer: station.Answer, configs.DoHangup: station.HangUp,
-	configs.DoExtend: station.Extend, configs.DoTalk: station.PushTalk, configs.DoDTMF: station.SendDTMF, configs.DoOpen: station.Release,
+	configs.DoExtend: station.Extend, configs.DoTalk: station.PushTalk, configs.DoMute: station.Mute, configs.DoDTMF: station.SendDTMF, configs.DoOpen: station.Release,
 	configs.DoToggle: station.Toggle, configs.DoDisturb: station.Disturb,
 	configs.DoFlash: station.Flash, configs.DoOn: station.SwitchOn, configs.DoOff: station.SwitchOff,
 }

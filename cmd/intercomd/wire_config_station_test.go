@@ -122,7 +122,7 @@ func TestWordsAreKnown(t *testing.T) {
 	for _, d := range deeds {
 		seen[d] = true
 	}
-	if len(deeds) != 13 || len(seen) != 13 {
+	if len(deeds) != 14 || len(seen) != 14 {
 		t.Errorf("deeds %v", deeds)
 	}
 	if !reflect.DeepEqual(configs.LampStates(), words(station.LampStates())) {

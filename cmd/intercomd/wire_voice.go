@@ -29,6 +29,8 @@ func (v *voice) Open(c station.Call, d station.Direction) {
 	v.engine.Connect(pc.link, d == station.Talk)
 }
 
+func (v *voice) Mute(on bool) { v.engine.Mute(on) }
+
 func (v *voice) Close() {
 	v.engine.Disconnect()
 	v.open.Store(nil)
