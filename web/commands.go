@@ -35,6 +35,27 @@ func (s *Server) postHangup(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// postMute switches the microphone of the running call off or on.
+func (s *Server) postMute(w http.ResponseWriter, r *http.Request) {
+	muted := r.PostFormValue("muted")
+	if muted != "true" && muted != "false" {
+		s.refuse(w, r, http.StatusBadRequest, "The form field muted is true or false.")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
+	defer cancel()
+	err := s.station.Do(ctx, station.Command{Kind: station.CommandMute, Muted: muted == "true"})
+	s.cfg.Log.Info("status page: mute", "muted", muted, "from", r.RemoteAddr, "err", err)
+	switch {
+	case err == nil:
+		done(w, r)
+	case errors.Is(err, station.ErrNoCall):
+		s.refuse(w, r, http.StatusConflict, "Nobody talks: there is no microphone to mute.")
+	default:
+		s.refuse(w, r, http.StatusServiceUnavailable, sentence("the microphone could not be muted: "+err.Error()))
+	}
+}
+
 // postSelfTest begins an acoustic self-test; how it goes is in the snapshot.
 func (s *Server) postSelfTest(w http.ResponseWriter, r *http.Request) {
 	cmd := station.Command{Kind: station.CommandTest}

@@ -239,6 +239,25 @@ func TestTheMicrophoneShowsWhenItIsLive(t *testing.T) {
 	}
 }
 
+// Whoever wonders why nothing is heard finds that the microphone is muted, and the
+// button that ends it.
+func TestTheMuteButtonSwitchesOver(t *testing.T) {
+	for muted, want := range map[bool]string{false: `name="muted" value="true"`, true: `name="muted" value="false"`} {
+		page, err := newRenderer(false).page(with(func(s *station.Snapshot) {
+			s.State, s.Call, s.Sound.Muted = station.Talking, &station.Record{Answered: s.Time}, muted
+		}), sample().Time)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(page), want) {
+			t.Errorf("muted %v: no form with %s", muted, want)
+		}
+		if got := strings.Contains(parse(t, page).text, "microphone muted"); got != muted {
+			t.Errorf("muted: %v, shown: %v", muted, got)
+		}
+	}
+}
+
 // Buttons can be pressed on a simulated board with a panel, and nowhere else.
 func TestPanelButtons(t *testing.T) {
 	for _, tc := range []struct{ press, simulated, want bool }{

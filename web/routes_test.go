@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,7 @@ func TestReading(t *testing.T) {
 		{"POST", "/", asHTML, 405, "", ""},
 		{"DELETE", "/status.json", "", 405, "", ""},
 		{"GET", "/call/hangup", asHTML, 405, "", ""},
+		{"GET", "/call/mute", asHTML, 405, "", ""},
 		{"GET", "/panel/press", asHTML, 405, "", ""},
 	} {
 		w := ask(s, tc.method, tc.path, nil, "Accept", tc.accept)
@@ -130,9 +132,9 @@ func TestCrossSiteCommandsAreRefused(t *testing.T) {
 		{"another port of this machine", []string{"Origin", "http://127.0.0.1:9999"}, 403},
 		{"a page without origin", []string{"Origin", "null"}, 403},
 	} {
-		for _, path := range []string{"/call/hangup", "/selftest", "/panel/press", "/panel/set"} {
+		for _, path := range []string{"/call/hangup", "/call/mute", "/selftest", "/panel/press", "/panel/set"} {
 			st, panel := newStation(sample()), newPanel()
-			w := ask(newServer(st, panel), "POST", path, strings.NewReader("input=bell&active=true"),
+			w := ask(newServer(st, panel), "POST", path, strings.NewReader("input=bell&active=true&muted=true"),
 				append(tc.header, "Content-Type", form, "Accept", asHTML)...)
 			if w.Code != tc.want {
 				t.Errorf("%s, %s: %d, want %d", path, tc.name, w.Code, tc.want)
@@ -167,6 +169,36 @@ func TestHangup(t *testing.T) {
 		}
 		if len(st.told) != 1 || st.told[0].Kind != station.CommandHangup {
 			t.Errorf("the station was told %v", st.told)
+		}
+	}
+}
+
+func TestMute(t *testing.T) {
+	for _, tc := range []struct {
+		body string
+		err  error
+		want int
+		says string
+	}{
+		{"muted=true", nil, 204, ""},
+		{"muted=false", nil, 204, ""},
+		{"muted=perhaps", nil, 400, "true or false"},
+		{"", nil, 400, "true or false"},
+		{"muted=true", station.ErrNoCall, 409, "Nobody talks"},
+		{"muted=true", station.ErrStopped, 503, "the door has stopped"},
+	} {
+		st := newStation(sample())
+		st.err = tc.err
+		w := ask(newServer(st, nil), "POST", "/call/mute", strings.NewReader(tc.body), "Content-Type", form, "Accept", "application/json")
+		if w.Code != tc.want || !strings.Contains(w.Body.String(), tc.says) {
+			t.Errorf("%q, %v: %d %q, want %d %q", tc.body, tc.err, w.Code, w.Body, tc.want, tc.says)
+		}
+		told := []station.Command{{Kind: station.CommandMute, Muted: tc.body == "muted=true"}}
+		if tc.want == 400 {
+			told = nil
+		}
+		if !slices.Equal(st.told, told) {
+			t.Errorf("%q: the station was told %v", tc.body, st.told)
 		}
 	}
 }

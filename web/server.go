@@ -171,6 +171,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /healthz", s.getHealth)
 	mux.HandleFunc("GET /static/{file}", s.getStatic)
 	mux.HandleFunc("POST /call/hangup", s.postHangup)
+	mux.HandleFunc("POST /call/mute", s.postMute)
 	mux.HandleFunc("POST /selftest", s.postSelfTest)
 	if s.panel != nil {
 		mux.HandleFunc("POST /panel/press", s.postPress)

@@ -42,6 +42,8 @@ type stateView struct {
 	Remedy string
 	Timer  string // running time of a call's phase
 	Hangup string // label of the button that ends the call, "" without a call
+	Mute   string // label of the button that mutes, or ends that; "" without a talk
+	Muted  bool
 	Steps  []stepView
 }
 
@@ -189,9 +191,15 @@ func callState(snap *station.Snapshot, now time.Time) stateView {
 		s.Head = "Talking with " + who
 		s.Hangup = "Hang up"
 		s.Timer = running(r.Answered, now)
-		s.Detail = "The microphone is off."
-		if snap.Sound.MicLive {
+		s.Mute = "Mute"
+		switch {
+		case snap.Sound.Muted:
+			s.Tone, s.Muted, s.Mute = warn, true, "Unmute"
+			s.Detail = "The microphone is muted: the far end hears nothing of the door."
+		case snap.Sound.MicLive:
 			s.Detail = "The microphone is live."
+		default:
+			s.Detail = "The microphone is off."
 		}
 	}
 	switch lost := snap.Registration.State != station.RegRegistered; {
@@ -202,7 +210,7 @@ func callState(snap *station.Snapshot, now time.Time) stateView {
 	}
 	s.Detail = join(s.Detail, waitingWords(snap.Waiting))
 	if snap.Call == nil {
-		s.Hangup = ""
+		s.Hangup, s.Mute = "", ""
 	}
 	return s
 }

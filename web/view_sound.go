@@ -17,6 +17,7 @@ const (
 type soundView struct {
 	Devices []deviceView
 	Live    bool   // the microphone reaches the far end
+	Muted   bool   // it does not, because somebody said so
 	Tone    string // what the door plays by itself
 	Call    []fact // of the running call
 	Facts   []fact
@@ -74,7 +75,7 @@ func newSoundView(snap *station.Snapshot) soundView {
 			newDeviceView("mic", "Microphone", s.Input, s.Mic),
 			newDeviceView("speaker", "Loudspeaker", s.Output, s.Speaker),
 		},
-		Live: s.MicLive,
+		Live: s.MicLive, Muted: s.Muted,
 		Tone: toneWords(s.Tone),
 	}
 	xruns := fact{Name: "Device under- and overruns", Value: count(s.Stats.Xruns)}

@@ -77,6 +77,10 @@ func TestStateLine(t *testing.T) {
 			call(station.Talking, station.Record{Pressed: at(0), Answered: at(26_000)})(s)
 			s.Sound.MicLive = true
 		}, active, "Talking with Kitchen (1001)", "microphone is live", "0:34"},
+		{"muted", func(s *station.Snapshot) {
+			call(station.Talking, station.Record{Pressed: at(0), Answered: at(26_000)})(s)
+			s.Sound.Muted = true
+		}, warn, "Talking with Kitchen (1001)", "microphone is muted: the far end hears nothing", "0:34"},
 		{"callers wait", func(s *station.Snapshot) {
 			call(station.Talking, station.Record{Answered: at(0)})(s)
 			s.Waiting = []station.Waiting{{Peer: station.Peer{User: "1002"}}, {Peer: station.Peer{User: "1003", Name: "Anna\n"}}}
@@ -104,6 +108,9 @@ func TestStateLine(t *testing.T) {
 		}
 		if inCall := with(tc.change).Call != nil; (got.Hangup != "") != inCall {
 			t.Errorf("%s: hang-up button %q", tc.name, got.Hangup)
+		}
+		if snap := with(tc.change); (got.Mute != "") != (snap.Call != nil && snap.State == station.Talking) || got.Muted != snap.Sound.Muted {
+			t.Errorf("%s: mute button %q, muted %v", tc.name, got.Mute, got.Muted)
 		}
 	}
 }

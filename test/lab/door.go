@@ -155,7 +155,11 @@ type Status struct {
 			Error string `json:"error"`
 		}
 		MicLive bool   `json:"micLive"`
+		Muted   bool   `json:"muted"`
 		Codec   string `json:"codec"`
+		Stats   struct {
+			Sent uint64 `json:"sent"`
+		} `json:"stats"`
 	} `json:"sound"`
 	Board struct {
 		Lamps []struct {
@@ -351,11 +355,20 @@ func (d *Door) Over(ctx context.Context, t time.Time) (CallRecord, error) {
 }
 
 // Hangup hangs up, cancels or refuses the call at the page.
-func (d *Door) Hangup(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL+"call/hangup", nil)
+func (d *Door) Hangup(ctx context.Context) error { return d.command(ctx, "call/hangup", nil) }
+
+// Mute switches the microphone of a talk off at the page, or on.
+func (d *Door) Mute(ctx context.Context, on bool) error {
+	return d.command(ctx, "call/mute", url.Values{"muted": {strconv.FormatBool(on)}})
+}
+
+// command gives a command to the page.
+func (d *Door) command(ctx context.Context, path string, form url.Values) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
 	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	_, err = d.do(req)
 	return err

@@ -20,6 +20,7 @@ func scenes() []scene {
 		{name: "idle", snapshot: idle},
 		{name: "calling", onPhone: true, dark: true, snapshot: calling},
 		{name: "talking", snapshot: talking},
+		{name: "muted", onPhone: true, snapshot: muted},
 		{name: "fault", snapshot: faulty},
 		{name: "lost", lost: true, snapshot: idle},
 	}
@@ -106,6 +107,14 @@ func talking(now time.Time) *station.Snapshot {
 	s.Board.Lamps[0].Pattern, s.Board.Lamps[1].Pattern = station.LampOn, station.LampOn
 	s.Board.Relays[0].On, s.Board.Relays[0].Until = true, now.Add(time.Second)
 	s.Waiting = []station.Waiting{{ID: "w", Peer: station.Peer{URI: "sip:1002@pbx.example.lan", User: "1002", Name: "Office"}, Since: now.Add(-12 * time.Second)}}
+	return s
+}
+
+func muted(now time.Time) *station.Snapshot {
+	s := talking(now)
+	s.Sound.MicLive, s.Sound.Muted = false, true
+	s.Board.Lamps[1].Pattern = station.LampOff
+	s.Waiting = nil
 	return s
 }
 

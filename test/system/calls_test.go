@@ -82,6 +82,32 @@ func (s *stage) talk() {
 	s.Logf("page hears %.1f dBFS, door hears %.1f dBFS, first %v after the start", level, back, at.Sub(s.begin).Round(time.Millisecond))
 }
 
+// muted mutes the door for two seconds: packets go on, and nothing is in them.
+func (s *stage) muted() {
+	s.Helper()
+	s.must(s.door.Mute(within(s.T, 5*time.Second), true))
+	var level float64
+	s.must(lab.Poll(within(s.T, 15*time.Second), func() (err error) {
+		if level, err = s.page.Tone(s.Context(), doorTone); err == nil && level > inaudible {
+			err = fmt.Errorf("the page hears %.1f dBFS of a muted door", level)
+		}
+		return err
+	}))
+	before := s.inState("talking").Sound
+	time.Sleep(2 * time.Second) // nothing gets through meanwhile
+	again, err := s.page.Tone(s.Context(), doorTone)
+	s.must(err)
+	after := s.inState("talking").Sound
+	if again > inaudible || after.MicLive || !after.Muted || after.Stats.Sent < before.Stats.Sent+50 {
+		s.Errorf("muted: the page hears %.1f dBFS; %+v, then %+v", again, before, after)
+	}
+	if back := lab.Level(s.ear.Last(500*time.Millisecond), pageTone); back < steady {
+		s.Errorf("the muted door hears the page at %.1f dBFS only", back)
+	}
+	s.Logf("muted, the page hears %.1f, then %.1f dBFS, and got %d packets", level, again, after.Stats.Sent-before.Stats.Sent)
+	s.must(s.door.Mute(within(s.T, 5*time.Second), false))
+}
+
 // calls says how a door and a page can meet and part. Each row plays its story;
 // then the door's record must name the cause.
 var calls = []struct {
@@ -105,6 +131,14 @@ var calls = []struct {
 		s.talk()
 		s.press()
 		s.saw("bye")
+	}},
+	{name: "door calls, page answers, door is muted for a while, page hangs up", cause: "hung up", by: "far end", play: func(s *stage) {
+		s.incoming("answer")
+		s.press()
+		s.talk()
+		s.muted()
+		s.talk()
+		s.do("phone.hangup()")
 	}},
 	{name: "door calls, page is busy", cause: "busy", by: "far end", play: func(s *stage) {
 		s.incoming("busy")

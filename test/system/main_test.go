@@ -28,10 +28,11 @@ func TestMain(m *testing.M) {
 
 // Tones of the two sides: nothing that happens by itself, no harmonics of each other.
 const (
-	pageTone = 1700.0 // Hz, from the web phone's microphone
-	doorTone = 1000.0 // Hz, into the door's microphone
-	audible  = -45.0  // dBFS: heard at all; the tones are played at -12
-	steady   = -20.0  // dBFS over half a second: heard without great gaps
+	pageTone  = 1700.0 // Hz, from the web phone's microphone
+	doorTone  = 1000.0 // Hz, into the door's microphone
+	inaudible = -90.0  // dBFS: nothing but what a codec makes of silence
+	audible   = -45.0  // dBFS: heard at all; the tones are played at -12
+	steady    = -20.0  // dBFS over half a second: heard without great gaps
 )
 
 // peers are the servers that all tests share; started once, when first asked for.
