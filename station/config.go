@@ -34,7 +34,8 @@ type Ports struct {
 	// SelfTest tries out the sound until ctx ends, and calls done once, from any
 	// goroutine; nil: it cannot be tried.
 	SelfTest   func(ctx context.Context, commission bool, done func(SelfTestResult))
-	ClockKnown func() bool // reports whether the time of day can be trusted; nil: it can
+	SaveTest   func(TestMemory) // keep this across restarts
+	ClockKnown func() bool      // reports whether the time of day can be trusted; nil: it can
 }
 
 // ButtonConfig says what one button does.

@@ -12,6 +12,51 @@ type SelfTestConfig struct {
 	Minute       int            // after midnight
 	Zone         *time.Location // nil means UTC
 	Commissioned time.Time      // when the door was last measured to be compared with; zero: never
+	Kept         TestMemory     // as it was last saved
+}
+
+// TestMemory is what survives a restart of the self-tests so far.
+type TestMemory struct {
+	Last   SelfTest  `json:"last,omitzero"`   // the last one that came to something
+	Failed SelfTest  `json:"failed,omitzero"` // the last one that failed; none once one has passed
+	Since  time.Time `json:"since,omitzero"`  // when the first of these failed
+}
+
+// With is what is to be kept after another test. One that is unclear says nothing
+// about a fault that another one found.
+func (m TestMemory) With(t SelfTest) TestMemory {
+	t.Next, t.Commissioned = time.Time{}, time.Time{} // others know better at the next start
+	switch t.State {
+	case TestPassed:
+		return TestMemory{Last: t}
+	case TestFailed:
+		if m.Failed.State == "" {
+			m.Since = t.At
+		}
+		m.Last, m.Failed = t, t
+	case TestUnclear:
+		m.Last = t
+	}
+	return m
+}
+
+// Valid reports whether [TestMemory.With] can have made it.
+func (m TestMemory) Valid() bool {
+	switch m.Last.State {
+	case "", TestPassed:
+		return m.Failed.State == ""
+	case TestFailed:
+		return m.Failed.State == TestFailed
+	default:
+		return m.Last.State == TestUnclear && (m.Failed.State == "" || m.Failed.State == TestFailed)
+	}
+}
+
+// fault is the change of the fault that comes of it.
+func (m TestMemory) fault() faultChange {
+	return faultChange{set: m.Failed.State == TestFailed, fault: Fault{
+		Key: "sound.selftest", Code: FaultSound, Text: "acoustic self-test: " + m.Failed.Text, Remedy: m.Failed.Remedy,
+	}}
 }
 
 // SelfTestResult is what an acoustic self-test came to.
@@ -59,10 +104,15 @@ type selfTest struct {
 	tries     int  // of a scheduled test that came to nothing so far
 	due       time.Time
 	shown     SelfTest
+	kept      TestMemory
 }
 
 func newSelfTest(cfg SelfTestConfig, now time.Time) selfTest {
-	t := selfTest{shown: SelfTest{State: TestNever, Commissioned: cfg.Commissioned}}
+	t := selfTest{shown: cfg.Kept.Last, kept: cfg.Kept}
+	if t.shown.State == "" {
+		t.shown.State = TestNever
+	}
+	t.shown.Commissioned = cfg.Commissioned
 	t.due = cfg.next(now)
 	return t
 }
@@ -156,13 +206,13 @@ func (s *Station) testOver(r tested) {
 	}
 	t.shown = SelfTest{State: res.Verdict, At: now, Text: res.Text, Remedy: res.Remedy, Chirps: res.Chirps, Commissioned: res.Commissioned,
 		Level: res.Level, Noise: res.Noise, Coupling: res.Coupling, DelayMS: res.DelayMS}
-	f := Fault{Key: "sound.selftest", Code: FaultSound, Text: "acoustic self-test: " + res.Text, Remedy: res.Remedy}
+	t.kept = t.kept.With(t.shown)
+	s.faults.change(t.kept.fault(), now)
+	if s.cfg.Ports.SaveTest != nil {
+		s.cfg.Ports.SaveTest(t.kept)
+	}
 	switch res.Verdict {
-	case TestFailed:
-		s.faults.change(faultChange{fault: f, set: true}, now)
-		t.tries = 0
-	case TestPassed:
-		s.faults.change(faultChange{fault: f}, now)
+	case TestFailed, TestPassed:
 		t.tries = 0
 	default:
 		if t.scheduled {

@@ -229,3 +229,63 @@ func TestSelfTestAndTheClock(t *testing.T) {
 		t.Errorf("due %v", s.test.due)
 	}
 }
+
+// The last test is shown after a restart, and a fault that it raised stays.
+func TestSelfTestAcrossARestart(t *testing.T) {
+	var kept []TestMemory
+	keeps := func(cfg *Config) { cfg.Ports.SaveTest = func(m TestMemory) { kept = append(kept, m) } }
+	run := func(c *tester, before TestMemory, tell func(h *house)) {
+		story(t, tell, keeps, func(cfg *Config) {
+			cfg.Ports.SelfTest = c.test
+			cfg.SelfTest = SelfTestConfig{Commissioned: time.Unix(1, 0), Kept: before}
+		})
+	}
+	by := func(h *house, c *tester, verdict string) {
+		h.asks(Command{Kind: CommandTest})
+		c.says(verdict)
+		time.Sleep(time.Second)
+	}
+	c := &tester{}
+	var first, last time.Time
+	run(c, TestMemory{}, func(h *house) {
+		h.tests(t, TestNever, 0)
+		by(h, c, TestFailed)
+		first = h.tests(t, TestFailed, 1).At
+		by(h, c, TestFailed)
+		by(h, c, TestUnclear)
+		last = h.tests(t, TestUnclear, 1).At
+		h.asks(Command{Kind: CommandTest})
+		h.press("bell") // interrupts: that is no result
+		h.tests(t, TestInterrupted, 1)
+	})
+	if len(kept) != 3 {
+		t.Fatalf("kept %+v", kept)
+	}
+	if !kept[2].Since.Equal(first) {
+		t.Errorf("kept %+v, failed first at %v", kept[2], first)
+	}
+	kept[2].Since = first.Add(-time.Hour) // each story begins at the same time
+	run(c, kept[2], func(h *house) {
+		if s := h.tests(t, TestUnclear, 1); !s.At.Equal(last) || s.Text != "it is unclear" || s.Coupling != -12 || s.Commissioned.Unix() != 1 {
+			t.Errorf("%+v", s)
+		}
+		if f := h.snap().Faults[0]; f.Key != "sound.selftest" || f.Text != "acoustic self-test: it is failed" || f.Remedy != "mend it" || !f.Since.Equal(kept[2].Since) {
+			t.Errorf("%+v", f)
+		}
+		by(h, c, TestPassed)
+		h.tests(t, TestPassed, 0)
+	})
+	if len(kept) != 4 {
+		t.Fatalf("kept %+v", kept)
+	}
+	run(c, kept[3], func(h *house) { h.tests(t, TestPassed, 0) })
+	// Where the sound cannot be tried, no test could take the fault back.
+	story(t, func(h *house) { h.tests(t, TestUnclear, 0) }, func(cfg *Config) { cfg.SelfTest.Kept = kept[2] })
+	// A clock that was set back meanwhile.
+	kept[2].Since = time.Now().Add(1000 * time.Hour)
+	run(c, kept[2], func(h *house) {
+		if f := h.snap().Faults[0]; f.Since.After(time.Now()) {
+			t.Errorf("%+v", f)
+		}
+	})
+}

@@ -88,6 +88,13 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		lamps:    map[string]shown{},
 		open:     map[string]time.Time{},
 	}
+	if cfg.Ports.SelfTest != nil { // else no test could ever take the fault back
+		since := s.test.kept.Since
+		if since.After(now) { // by another clock
+			since = now
+		}
+		s.faults.change(s.test.kept.fault(), since)
+	}
 	s.access.clamp(now, cfg.Door.TamperBlock)
 	s.publish(now, voice.Sound(), board.State())
 	return s

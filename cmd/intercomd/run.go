@@ -130,7 +130,7 @@ func (d *daemon) build(services context.Context) error {
 	d.buildNotices()
 	sc := stationConfig(d.cfg, d.log.With("part", "door"))
 	sc.Memory, sc.Ports = memory, d.ports()
-	sc.SelfTest.Commissioned = d.tester.commissioned()
+	sc.SelfTest.Commissioned, sc.SelfTest.Kept = d.tester.commissioned(), d.tester.last()
 	d.station = station.New(sc, d.dialer(), d.voice, d.board)
 	for _, c := range d.notices {
 		c.fault, c.clear = d.station.SetFault, d.station.ClearFault
@@ -239,6 +239,7 @@ func (d *daemon) ports() station.Ports {
 	}
 	if d.keep != nil {
 		p.Save = func(m station.Memory) { d.keep.later(d.log, func() error { return d.keep.saveMemory(m) }) }
+		p.SaveTest = func(m station.TestMemory) { d.keep.later(d.log, func() error { return d.tester.saveLast(m) }) }
 		p.Audit = func(a station.Audit) { d.keep.later(d.log, func() error { return d.keep.audit(a) }) }
 	}
 	return p

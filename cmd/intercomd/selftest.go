@@ -172,7 +172,11 @@ func testHere(ctx context.Context, cfg *configs.Config, commission bool, w io.Wr
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- engine.Run(running) }()
-	r, err := testWith(ctx, engine, newSelfTester(engine, keep, log), commission)
+	t := newSelfTester(engine, keep, log)
+	r, err := testWith(ctx, engine, t, commission)
+	if err == nil && keep != nil {
+		t.tell(r)
+	}
 	stop()
 	if e := <-ended; err == nil {
 		err = e

@@ -76,6 +76,42 @@ func TestCommissioningIsKeptAndComparedWith(t *testing.T) {
 	}
 }
 
+// What a test came to outlives the daemon; a file that no test can have left is
+// forgotten.
+func TestLastSelfTestIsKept(t *testing.T) {
+	c := testerOf(t, &wire{})
+	if m := c.last(); m != (station.TestMemory{}) {
+		t.Errorf("before any test: %+v", m)
+	}
+	at := time.Now().UTC().Truncate(time.Second)
+	failed := station.SelfTest{State: station.TestFailed, At: at, Text: "deaf", Remedy: "mend it", Chirps: 3, Level: -61.5}
+	c.tell(failed)
+	c.tell(station.SelfTest{State: station.TestUnclear, At: at.Add(time.Hour), Text: "too loud"})
+	want := station.TestMemory{Last: station.SelfTest{State: station.TestUnclear, At: at.Add(time.Hour), Text: "too loud"}, Failed: failed, Since: at}
+	if m := newSelfTester(nil, c.keep, c.log).last(); m != want {
+		t.Errorf("after a restart: %+v, want %+v", m, want)
+	}
+	whole, err := os.ReadFile(c.keep.path(lastTestFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	c.log = slog.New(slog.NewTextHandler(&said, nil))
+	for _, broken := range []string{"", "{", "null,", "\x00\x00\x00\x00", string(whole[:len(whole)/2]), `{"last":{"state":"sunny"}}`, `{"last":{"state":"passed"},"failed":{"state":"failed"}}`, `[]`} {
+		said.Reset()
+		if err := os.WriteFile(c.keep.path(lastTestFile), []byte(broken), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if m := c.last(); m != (station.TestMemory{}) || strings.Count(said.String(), "\n") != 1 || !strings.Contains(said.String(), lastTestFile) {
+			t.Errorf("%q is read as %+v, and said as %q", broken, m, said.String())
+		}
+	}
+	c.tell(station.SelfTest{State: station.TestPassed, At: at})
+	if m := c.last(); m.Last.State != station.TestPassed || m.Failed.State != "" || !m.Since.IsZero() {
+		t.Errorf("after one that passed: %+v", m)
+	}
+}
+
 func TestSelfTestThatCannotBe(t *testing.T) {
 	c := testerOf(t, &wire{err: audio.ErrProbeEnded})
 	if r := c.run(t.Context(), false); r.Verdict != station.TestInterrupted {

@@ -22,7 +22,10 @@ type baseline struct {
 	Measured selftest.Measurement `json:"measured"`
 }
 
-const baselineFile = "selftest.json"
+const (
+	baselineFile = "selftest.json"
+	lastTestFile = "selftest-last.json"
+)
 
 // selfTester lets the station try out the sound.
 type selfTester struct {
@@ -90,33 +93,67 @@ func (t *selfTester) commissioned() time.Time {
 
 // load reads the commissioning; none yet is no error.
 func (t *selfTester) load() (b baseline, err error) {
-	if t.keep == nil {
-		return b, nil
-	}
-	data, err := os.ReadFile(t.keep.path(baselineFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return b, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &b)
-	}
-	if err != nil {
-		return baseline{}, fmt.Errorf("%s: %w", t.keep.path(baselineFile), err)
+	if err := t.read(baselineFile, &b); err != nil {
+		return baseline{}, err
 	}
 	return b, nil
 }
 
-// save keeps the commissioning, readable for the daemon whoever made it.
-func (t *selfTester) save(b baseline) error {
+// save keeps the commissioning.
+func (t *selfTester) save(b baseline) error { return t.write(baselineFile, b) }
+
+// last is what was kept of the tests so far. What cannot be read is said and forgotten.
+func (t *selfTester) last() (m station.TestMemory) {
+	err := t.read(lastTestFile, &m)
+	if err == nil && !m.Valid() {
+		err = fmt.Errorf("%s: no test can have left this", t.keep.path(lastTestFile))
+	}
+	if err != nil {
+		t.log.Warn("the last self-test cannot be read and is forgotten", "error", err)
+		return station.TestMemory{}
+	}
+	return m
+}
+
+// saveLast keeps what came of the tests.
+func (t *selfTester) saveLast(m station.TestMemory) error { return t.write(lastTestFile, m) }
+
+// tell lets the daemon know of a test that was made without it, when it starts.
+func (t *selfTester) tell(r station.SelfTest) {
+	if err := t.saveLast(t.last().With(r)); err != nil {
+		t.log.Warn("the door will not know of this test", "error", err)
+	}
+}
+
+// read reads what write wrote; nothing yet is no error and leaves v as it is.
+func (t *selfTester) read(name string, v any) error {
+	if t.keep == nil {
+		return nil
+	}
+	data, err := os.ReadFile(t.keep.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, v)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.keep.path(name), err)
+	}
+	return nil
+}
+
+// write keeps something, readable for the daemon whoever made it.
+func (t *selfTester) write(name string, v any) error {
 	if t.keep == nil {
 		return errors.New("there is no state directory")
 	}
-	data, err := json.Marshal(b)
+	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	if err := t.keep.replace(baselineFile, data); err != nil {
+	if err := t.keep.replace(name, data); err != nil {
 		return err
 	}
-	return os.Chmod(t.keep.path(baselineFile), 0o644) //nolint:gosec // levels are no secret
+	return os.Chmod(t.keep.path(name), 0o644) //nolint:gosec // levels are no secret
 }
