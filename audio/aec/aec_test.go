@@ -135,6 +135,62 @@ func TestSilentFarEndLeavesTheNearEndAlone(t *testing.T) {
 	}
 }
 
+func TestLatency(t *testing.T) {
+	k := NewKalman()
+	if got := k.Latency(); got != 4*SampleRate/1000 {
+		t.Errorf("%d samples, want 4 ms", got)
+	}
+	var frame, far [Frame]float32
+	for at := range 4 { // four places in a frame
+		var out []float32
+		in := (2*4+at)*Frame/4 + at
+		for n := range 8 {
+			clear(frame[:])
+			if i := in - n*Frame; i >= 0 && i < Frame {
+				frame[i] = 0.5
+			}
+			k.Process(frame[:], frame[:], far[:])
+			out = append(out, frame[:]...)
+		}
+		for i, v := range out {
+			want := float32(0)
+			if i == in+k.Latency() {
+				want = 0.5
+			}
+			if abs(v-want) > 1e-4 {
+				t.Errorf("an impulse at %d: sample %d is %v, want %v", in, i, v, want)
+			}
+		}
+	}
+}
+
+// Comfort noise must not come and go with the frames.
+func TestComfortNoiseIsSteady(t *testing.T) {
+	const power, group = 1e-2, lowFrame / 16
+	s := newSuppressor()
+	for i := range bins {
+		s.noise.power[i], s.gain[i] = power, 0
+	}
+	var out [lowFrame]float32
+	var got [lowFrame / group]float32
+	const frames = 4000
+	for n := range frames + 1 {
+		clear(s.err[:])
+		s.synthesise(out[:])
+		if n == 0 {
+			continue // half of its beginning is missing
+		}
+		for i, v := range out {
+			got[i/group] += v * v / (frames * group)
+		}
+	}
+	for i, v := range got {
+		if d := decibels(v, comfort*power/fftLen); abs(d) > 0.2 {
+			t.Errorf("samples %d to %d of a frame are %.2f dB from the level", i*group, (i+1)*group-1, d)
+		}
+	}
+}
+
 // TestALoopThatSingsIsSeen feeds the same steady tone to both ends.
 func TestALoopThatSingsIsSeen(t *testing.T) {
 	k := NewKalman()

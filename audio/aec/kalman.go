@@ -32,6 +32,7 @@ type Kalman struct {
 
 	restarts int
 	turn     int
+	high     float32 // gain of the high band
 
 	full [2][Frame]float32
 	late [Frame]float32
@@ -47,8 +48,8 @@ func NewKalman() *Kalman {
 	k := &Kalman{
 		micDown: newDecimator(taps), farDown: newDecimator(taps),
 		lowUp: newInterpolator(taps), restUp: newInterpolator(taps),
-		direct:   newDelayLine(bandDelay+Frame, Frame),
-		lowDelay: newDelayLine(lowFrame, lowFrame),
+		direct:   newDelayLine(bandDelay+decim*lowLate, Frame),
+		lowDelay: newDelayLine(lowLate, lowFrame),
 		search:   newDelaySearch(),
 		ref:      newRefLine(),
 		shp:      newShape(tailMs / 10),
@@ -63,7 +64,7 @@ func NewKalman() *Kalman {
 }
 
 // Latency is the delay of out behind mic, in samples.
-func (k *Kalman) Latency() int { return bandDelay + Frame }
+func (k *Kalman) Latency() int { return bandDelay + decim*lowLate }
 
 // Reset implements Canceller.
 func (k *Kalman) Reset() {
@@ -85,6 +86,7 @@ func (k *Kalman) Reset() {
 	k.level = levels{}
 	k.mon = monitor{}
 	k.restarts = 0
+	k.high = 1
 }
 
 // Close implements Canceller.
@@ -141,7 +143,7 @@ func sane(dst *[Frame]float32, src []float32) []float32 {
 	return dst[:]
 }
 
-// cancel runs the low band: mic and far to clean, one frame late.
+// cancel runs the low band: mic and far to clean, lowLate samples late.
 func (k *Kalman) cancel() {
 	k.ref.push(k.far[:])
 	if k.search.push(k.far[:], k.mic[:]) {
@@ -198,9 +200,13 @@ func (k *Kalman) assemble(out, mic []float32) {
 	k.lowDelay.process(k.mic[:], k.mic[:])
 	low := k.full[1][:]
 	k.restUp.process(low, k.mic[:])
-	g := k.sup.highGain()
+	// The gain changes while the spectra of the low band overlap.
+	step := (k.sup.highGain() - k.high) / (decim * lowLate)
 	for i, v := range low {
-		k.late[i] = g * (k.late[i] - v)
+		if i < decim*lowLate {
+			k.high += step
+		}
+		k.late[i] = k.high * (k.late[i] - v)
 	}
 	k.lowUp.process(low, k.clean[:])
 	if len(out) != Frame {

@@ -14,12 +14,16 @@ import (
 // The power of the residual is the larger of two estimates: what the filter's
 // own uncertainty may leave, and a leakage of the echo estimate that is
 // learned per bin while the far end talks alone.
+//
+// Its windows keep the delay at lowLate samples.
 type suppressor struct {
 	f    *fft.Real
-	win  [fftLen]float32
+	win  [fftLen]float32 // before the transform
+	syn  [fftLen]float32 // after the inverse one
+	fill float32         // power of comfort noise in a spectrum, relative to the noise
 	eh   [fftLen]float32
 	yh   [fftLen]float32
-	ola  [fftLen]float32
+	ola  [lowLate]float32
 	time [fftLen]float32
 
 	err  [bins]complex64
@@ -43,6 +47,9 @@ type suppressor struct {
 }
 
 const (
+	// lowLate is the delay: 2.5 ms. Half of it would remove as much echo, but spread
+	// a voice by 10 dB more where gains change; docs/decisions/low-delay-windows.md.
+	lowLate = lowRate / 400
 	// Largest attenuation of residual echo, amplitude: −40 dB while the far
 	// end talks alone, −25 dB in double talk.
 	floorFar = 0.01
@@ -57,20 +64,22 @@ const (
 	masked  = 2
 	overDT  = 1
 	overFar = 4
+	// comfort is how much of the noise in a hole is filled again: power.
+	comfort = 0.6
 )
 
 func newSuppressor() *suppressor {
 	s := &suppressor{f: fft.MustReal(fftLen)}
-	for i := range s.win {
-		s.win[i] = float32(math.Sin(math.Pi * (float64(i) + 0.5) / fftLen))
-	}
+	analysis, synthesis := fft.LowDelay(fftLen, lowFrame, lowLate)
+	copy(s.win[:], analysis)
+	copy(s.syn[:], synthesis)
+	s.fill = comfort / fft.NoisePower(synthesis, lowFrame)
 	s.reset()
 	return s
 }
 
 func (s *suppressor) reset() {
-	f, win := s.f, s.win
-	*s = suppressor{f: f, win: win, rng: 1}
+	*s = suppressor{f: s.f, win: s.win, syn: s.syn, fill: s.fill, rng: 1}
 	for i := range bins {
 		s.se[i], s.sy[i] = 1e-9, 1e-9
 		s.num[i], s.den[i] = 1e-6, 1e-4
@@ -80,7 +89,7 @@ func (s *suppressor) reset() {
 }
 
 // process takes the filter's error and its echo estimate and writes the
-// cleaned signal, lowFrame samples late, to out. left is the power that the
+// cleaned signal, lowLate samples late, to out. left is the power that the
 // filter's uncertainty may leave, unlike how sure it is, from 0 to 1, that the
 // path has just moved.
 func (s *suppressor) process(out, e, y []float32, left *[bins]float32, unlike float32) {
@@ -217,7 +226,7 @@ func (s *suppressor) synthesise(out []float32) {
 		v := s.err[i]
 		re, im := g*real(v), g*imag(v)
 		if g < 1 {
-			a := sqrt(max(0, (1-g*g)*s.noise.power[i]*0.6))
+			a := sqrt(max(0, (1-g*g)*s.noise.power[i]*s.fill))
 			sn, cs := s.phase()
 			re += a * cs
 			im += a * sn
@@ -225,12 +234,14 @@ func (s *suppressor) synthesise(out []float32) {
 		s.err[i] = complex(re, im)
 	}
 	s.f.Inverse(s.time[:], s.err[:])
-	for i := range s.ola {
-		s.ola[i] += s.time[i] * s.win[i]
+	const from = fftLen - lowFrame - lowLate // the synthesis window is zero before
+	for i := range lowFrame {
+		out[i] = s.time[from+i] * s.syn[from+i]
 	}
-	copy(out, s.ola[:lowFrame])
-	copy(s.ola[:], s.ola[lowFrame:])
-	clear(s.ola[lowFrame:])
+	for i := range s.ola {
+		out[i] += s.ola[i]
+		s.ola[i] = s.time[from+lowFrame+i] * s.syn[from+lowFrame+i]
+	}
 }
 
 // phase draws one of 256 directions; more would not be heard.

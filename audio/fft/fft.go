@@ -1,9 +1,9 @@
 // Package fft is a small single-precision Fourier transform for real signals
 // of one fixed length, made for audio frames: it is planned once and then
-// transforms without allocating. [Dot], which the users of transforms need
-// beside it, lives here too.
+// transforms without allocating. [Dot] and [LowDelay], which the users of
+// transforms need beside it, live here too.
 //
-// It knows nothing of sound: no windows, no overlap, no sample rates.
+// It knows nothing of sound: no signals, no overlapping, no sample rates.
 //
 // The algorithm is the self-sorting Stockham scheme with radices 5, 4, 3 and
 // 2 on half the length, followed by the usual real-input butterfly (C. Van
