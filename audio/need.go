@@ -8,11 +8,11 @@ const (
 	needNoise = 3.162e-4
 )
 
-// need decides whether a call's noise is suppressed: that costs 10 ms of delay, and in a
-// quiet place gives nothing for it. It listens between calls too, so that it knows when
-// one begins; before it knows, it says yes. A street that gets loud in a call turns it to
-// yes for the rest of that call, and it never turns back in one, since each turn moves
-// the voice by 10 ms.
+// need decides whether a call's noise is suppressed: that costs delay and computing, and
+// in a quiet place gives nothing for it. It listens between calls too, so that it knows
+// when one begins; before it knows, it says yes. A street that gets loud in a call turns
+// it to yes for the rest of that call, and it never turns back in one, since each turn
+// moves the voice by the delay of the suppressor.
 type need struct {
 	least  float32 // amplitude of the quietest frame of this window that is not quite silent
 	silent int     // frames that are: a digital silence, or a microphone that is away
@@ -37,28 +37,35 @@ func (n *need) listen(frame []float32) {
 	}
 }
 
-// suppress runs the suppressor on a frame where it is needed. Its output is a frame
-// late: whenever it begins, it is given the frame before, or none from before the call.
+// suppress runs the suppressor on a frame where it is needed. Its output is late, by a
+// frame at most: whenever it begins, it is given the frame before, or none from before
+// the call. In a call its output is faded in.
 func (n *need) suppress(s Suppressor, frame []float32, call bool) {
 	n.listen(frame)
 	began := call && !n.inCall
 	n.inCall = call
-	if !call {
-		return
-	}
 	switch {
+	case !call:
 	case began:
 		clear(n.last[:])
 		if n.yes = !n.quiet; n.yes {
 			s.Process(n.last[:])
+			s.Process(frame)
+			return
 		}
-	case !n.yes && !n.quiet:
+		copy(n.last[:], frame)
+	case n.yes:
+		s.Process(frame)
+	case !n.quiet:
 		n.yes = true
 		s.Process(n.last[:])
-	}
-	if n.yes {
+		copy(n.last[:], frame)
 		s.Process(frame)
-		return
+		for i, v := range n.last {
+			w := (float32(i) + 0.5) / Frame
+			frame[i] = v*(1-w) + frame[i]*w
+		}
+	default:
+		copy(n.last[:], frame)
 	}
-	copy(n.last[:], frame)
 }

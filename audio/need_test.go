@@ -1,18 +1,21 @@
 package audio
 
 import (
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
+
+	"intercomd/audio/denoise"
 )
 
-// late is a suppressor that does nothing but come a frame late, as a real one does.
-type late struct{ before [Frame]float32 }
+// late is a suppressor that does nothing but come late, as a real one does.
+type late struct{ waiting [denoise.Latency]float32 }
 
 func (l *late) Process(frame []float32) {
-	var now [Frame]float32
-	copy(now[:], frame)
-	copy(frame, l.before[:])
-	l.before = now
+	x := slices.Concat(l.waiting[:], frame)
+	copy(frame, x)
+	copy(l.waiting[:], x[Frame:])
 }
 
 func TestNoiseIsSuppressedWhereThereIsSome(t *testing.T) {
@@ -21,7 +24,7 @@ func TestNoiseIsSuppressedWhereThereIsSome(t *testing.T) {
 		frames int
 		noise  float64
 		call   bool
-		late   bool // what is sent is a frame late at the end: the suppressor is at work
+		late   bool // what is sent is late at the end: the suppressor is at work
 	}
 	for name, parts := range map[string][]part{
 		"a call at once, before anything is known": {{10, hall, true, true}, {1000, hall, true, true}},
@@ -49,9 +52,9 @@ func TestNoiseIsSuppressedWhereThereIsSome(t *testing.T) {
 				}
 				want := frame
 				if p.late {
-					want = before[:]
+					want = slices.Concat(before[Frame-denoise.Latency:], frame)[:Frame]
 				}
-				if [Frame]float32(sent) != [Frame]float32(want) {
+				if !slices.Equal(sent, want) {
 					t.Errorf("part %d: the suppressor is at work: %v, want %v", i, n.yes, p.late)
 				}
 			}
@@ -64,20 +67,53 @@ func TestSuppressorForgetsTheCallBefore(t *testing.T) {
 	var n need
 	s := &late{}
 	frame := make([]float32, Frame)
-	say := func(v float32, call bool) float32 {
+	say := func(v float32, call bool) []float32 {
 		for i := range frame {
 			frame[i] = v
 		}
 		n.suppress(s, frame, call)
-		return frame[0]
+		return frame
 	}
 	say(0.5, true)
 	say(0.5, true)
 	say(0.1, false)
-	if got := say(0.2, true); got != 0 {
-		t.Errorf("the next call begins with %v", got)
+	if got := say(0.2, true); got[0] != 0 || got[Frame-1] != 0.2 {
+		t.Errorf("the next call begins with %v, then %v", got[0], got[Frame-1])
 	}
-	if got := say(0.3, true); got != 0.2 {
-		t.Errorf("and goes on with %v", got)
+	if got := say(0.3, true); got[0] != 0.2 || got[Frame-1] != 0.3 {
+		t.Errorf("and goes on with %v, then %v", got[0], got[Frame-1])
+	}
+}
+
+// A suppressor that begins in a call moves the voice without a click.
+func TestSuppressorBeginsWithoutAClick(t *testing.T) {
+	const hz, amplitude = 330, 0.5
+	s, err := denoise.New(denoise.Off) // it delays, as all levels do
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n need
+	frame := make([]float32, Frame)
+	var last float32
+	steepest := amplitude * 2 * math.Pi * hz / SampleRate
+	for i := range 4 * needWindow {
+		for k := range frame {
+			frame[k] = float32(1e-5 * float64(k%2)) // quiet: nothing to suppress
+			if i >= needWindow+10 {
+				frame[k] = float32(amplitude * math.Sin(2*math.Pi*hz*float64(i*Frame+k)/SampleRate))
+			}
+		}
+		was := n.yes
+		n.suppress(s, frame, i >= needWindow)
+		for k, v := range frame {
+			if d := math.Abs(float64(v - last)); d > 1.2*steepest {
+				t.Fatalf("frame %d, sample %d: a step of %.3f, the voice has %.3f; the suppressor at work: %v, before: %v",
+					i, k, d, steepest, n.yes, was)
+			}
+			last = v
+		}
+	}
+	if !n.yes {
+		t.Error("the suppressor never began")
 	}
 }

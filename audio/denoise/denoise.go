@@ -10,7 +10,8 @@
 // real-time full-band speech enhancement", MMSP 2018: a small network decides
 // on the gain of 22 bands of the Bark scale, and a comb filter at the pitch
 // period cleans between the harmonics. RNNOISE-LICENSE has the terms of the
-// network's parameters.
+// network's parameters. Its window is not kept: that of [fft.LowDelay] waits for
+// less, and the network bears it (docs/decisions/low-delay-windows.md).
 package denoise
 
 import (
@@ -25,8 +26,8 @@ const (
 	Frame      = SampleRate / 100
 )
 
-// Latency is how late the output is, in samples.
-const Latency = Frame
+// Latency is how late the output is, in samples: 2.5 ms.
+const Latency = SampleRate / 400
 
 // Level says how much noise is taken away.
 type Level int
@@ -69,7 +70,8 @@ const (
 type Suppressor struct {
 	net   *network
 	f     *fft.Real
-	win   [window]float32
+	win   [window]float32 // before transforms
+	syn   [window]float32 // after the inverse one
 	feat  features
 	share float32
 	least float32 // of what is mixed back, by level
@@ -80,7 +82,7 @@ type Suppressor struct {
 	high   [2]float32 // memory of the high-pass
 	x      [Frame]float32
 	before [Frame]float32 // the frame before, for the window and for the mix
-	ola    [Frame]float32
+	ola    [Latency]float32
 	time   [window]float32
 	gain   [bandCount]float32 // of the last frame
 	curve  [bins]float32
@@ -96,11 +98,9 @@ func New(level Level) (*Suppressor, error) {
 	s := &Suppressor{net: net, f: fft.MustReal(window)}
 	s.SetLevel(level)
 	s.forgetFloor()
-	for i := range Frame {
-		v := math.Sin(0.5 * math.Pi * (float64(i) + 0.5) / Frame)
-		w := float32(math.Sin(0.5 * math.Pi * v * v))
-		s.win[i], s.win[window-1-i] = w, w
-	}
+	analysis, synthesis := fft.LowDelay(window, Frame, Latency)
+	copy(s.win[:], analysis)
+	copy(s.syn[:], synthesis)
 	s.feat.init()
 	return s, nil
 }
@@ -119,7 +119,7 @@ func (s *Suppressor) Reset() {
 	s.net.reset()
 	s.feat.reset()
 	s.high = [2]float32{}
-	s.before, s.ola = [Frame]float32{}, [Frame]float32{}
+	s.before, s.ola = [Frame]float32{}, [Latency]float32{}
 	s.gain = [bandCount]float32{}
 	s.forgetFloor()
 	s.share = s.least
@@ -132,13 +132,13 @@ func (s *Suppressor) Process(frame []float32) {
 	if len(frame) != Frame {
 		return
 	}
-	late := s.before
 	s.highPass(frame)
+	copy(frame, s.before[Frame-Latency:])
+	copy(frame[Latency:], s.x[:])
 	if s.least == 1 {
-		s.before = s.x
-		s.ola = [Frame]float32{}
+		s.pass()
 		for i := range frame {
-			frame[i] = late[i] * (1.0 / 32768)
+			frame[i] *= 1.0 / 32768
 		}
 		return
 	}
@@ -148,11 +148,32 @@ func (s *Suppressor) Process(frame []float32) {
 		s.net.run(&s.feat.out)
 		s.shape()
 	}
+	s.synthesise(frame)
+}
+
+// pass keeps ready what another level would need of this frame.
+func (s *Suppressor) pass() {
+	s.before = s.x
+	const tail = window - Latency
+	for i := range s.ola {
+		s.ola[i] = s.x[Frame-Latency+i] * s.win[tail+i] * s.syn[tail+i]
+	}
+}
+
+// synthesise turns the spectrum into sound and mixes it with the input in frame.
+func (s *Suppressor) synthesise(frame []float32) {
 	s.f.Inverse(s.time[:], s.feat.spec[:])
-	for i := range frame {
-		y := s.ola[i] + s.time[i]*s.win[i]
-		s.ola[i] = s.time[Frame+i] * s.win[Frame+i]
-		frame[i] = ((1-s.share)*y + s.share*late[i]) * (1.0 / 32768)
+	const from = window - Frame - Latency // the synthesis window is zero before
+	for i := range s.time[from:] {
+		s.time[from+i] *= s.syn[from+i]
+	}
+	y := s.time[from:][:Frame]
+	for i, v := range s.ola {
+		y[i] += v
+	}
+	copy(s.ola[:], s.time[from+Frame:])
+	for i, late := range frame {
+		frame[i] = ((1-s.share)*y[i] + s.share*late) * (1.0 / 32768)
 	}
 }
 

@@ -51,7 +51,8 @@ func floorDiv(a, b int) int {
 }
 
 // TestNetworkAgreesWithTheReference compares the chance of voice and the
-// level of every frame with what RNNoise 0.1 itself gave for the same input.
+// level of every frame with what RNNoise 0.1 itself gave for the same input, with
+// the window that it has.
 func TestNetworkAgreesWithTheReference(t *testing.T) {
 	f, err := os.Open("testdata/reference.txt")
 	if err != nil {
@@ -60,6 +61,13 @@ func TestNetworkAgreesWithTheReference(t *testing.T) {
 	defer f.Close()
 	s := suppressor(t, High)
 	s.least, s.share = 0, 0
+	for i := range Frame {
+		v := math.Sin(0.5 * math.Pi * (float64(i) + 0.5) / Frame)
+		w := float32(math.Sin(0.5 * math.Pi * v * v))
+		s.win[i], s.win[window-1-i] = w, w
+	}
+	var time [window]float32
+	var half [Frame]float32
 	in := buzz(2 * SampleRate)
 	frame := make([]float32, Frame)
 	lines := bufio.NewScanner(f)
@@ -73,11 +81,14 @@ func TestNetworkAgreesWithTheReference(t *testing.T) {
 			frame[i] = float32(in[n*Frame+i]) / 32768
 		}
 		s.Process(frame)
-		var e float64
-		for _, v := range frame {
-			e += float64(v) * float64(v)
+		s.f.Inverse(time[:], s.feat.spec[:])
+		for i := range half {
+			half[i] += time[i] * s.win[i]
 		}
-		got := math.Sqrt(e/Frame) * 32768
+		got := math.Sqrt(power(half[:]) / Frame)
+		for i := range half {
+			half[i] = time[Frame+i] * s.win[Frame+i]
+		}
 		if math.Abs(got-level) > 2+0.02*level {
 			t.Errorf("frame %d: level %.2f, want %.2f", n, got, level)
 		}
@@ -139,6 +150,68 @@ func TestOffOnlyDelaysAndFiltersRumble(t *testing.T) {
 		if d := math.Abs(float64(out[i] - in[i-Latency])); d > 0.02 {
 			t.Fatalf("sample %d differs by %.3f", i, d)
 		}
+	}
+}
+
+// What is heard comes Latency late at any level.
+func TestLatency(t *testing.T) {
+	for _, level := range []Level{Off, Low, High} {
+		s := suppressor(t, level)
+		in := buzz(SampleRate)
+		out := make([]float32, len(in))
+		for i, v := range in {
+			out[i] = float32(v) / 32768
+		}
+		for i := 0; i < len(out); i += Frame {
+			s.Process(out[i : i+Frame])
+		}
+		var at int
+		var most float64
+		for lag := range 2 * Frame {
+			var sum float64
+			for i := 20 * Frame; i < len(in); i++ {
+				sum += float64(in[i-lag]) * float64(out[i])
+			}
+			if sum > most {
+				at, most = lag, sum
+			}
+		}
+		if at != Latency {
+			t.Errorf("level %d: %d samples late, want %d", level, at, Latency)
+		}
+	}
+}
+
+// A spectrum that nothing is done to comes back as it was, and so does the
+// beginning of the first one after the level was Off.
+func TestWhatIsLeftAloneComesBack(t *testing.T) {
+	s := suppressor(t, Low)
+	s.share = 0
+	in := buzz(20 * Frame)
+	var want [Latency]float32 // of the frame before
+	for n := range len(in) / Frame {
+		frame := make([]float32, Frame)
+		for i := range frame {
+			frame[i] = float32(in[n*Frame+i]) / 32768
+		}
+		s.highPass(frame)
+		now := s.x
+		if n < 10 {
+			s.pass()
+		} else {
+			s.analyse()
+			s.synthesise(frame)
+			for i, v := range frame {
+				w := now[max(0, i-Latency)]
+				if i < Latency {
+					w = want[i]
+				}
+				if math.Abs(float64(v*32768-w)) > 0.05 {
+					t.Fatalf("frame %d, sample %d is %v, want %v", n, i, v*32768, w)
+				}
+			}
+		}
+		copy(want[:], now[Frame-Latency:])
 	}
 }
 
