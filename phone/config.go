@@ -63,6 +63,8 @@ type Config struct {
 	Locate func(ctx context.Context, host string) []string
 	// NetDial opens TCP connections; nil means a net.Dialer.
 	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	wall func() time.Time // the clock of the day; nil means the system's
 }
 
 // Transfers says who may pass a call on to somebody else: by REFER (RFC 3515), or by
@@ -150,6 +152,9 @@ func (c *Config) defaults() {
 	c.DisplayName = oneLine(c.DisplayName)
 	if c.InstanceID == "" {
 		c.InstanceID = newInstanceID()
+	}
+	if c.wall == nil {
+		c.wall = time.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

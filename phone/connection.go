@@ -117,15 +117,29 @@ func retrySoon(err error) bool {
 	return errors.As(err, &reg) && !reg.refused()
 }
 
+// lookEvery is how often the phone looks whether the machine has slept.
+const lookEvery = time.Second
+
 // hold waits until the registration must be refreshed (nil), the connection is
-// lost, or the phone is to go.
+// lost, or the phone is to go. A machine that sleeps stops our timers and not the
+// server's: after that it is refreshed at once, which also shows whether the
+// connection is still there. Whoever only sets the clock causes one REGISTER too many.
 func (u *UA) hold(ctx context.Context, f *flow, wait time.Duration, better <-chan time.Time) error {
-	refresh := time.NewTimer(wait)
+	refresh, look := time.NewTimer(wait), time.NewTicker(lookEvery)
 	defer refresh.Stop()
+	defer look.Stop()
+	looked, wall := time.Now(), u.cfg.wall().Round(0)
 	for {
 		select {
 		case <-refresh.C:
 			return nil
+		case <-look.C:
+			gone, passed := u.cfg.wall().Round(0).Sub(wall), time.Since(looked)
+			looked, wall = looked.Add(passed), wall.Add(gone)
+			if gone > passed && clockSet(gone, passed) {
+				u.log.Info("the machine has slept, or its clock was set: registering again", "for", (gone - passed).Round(time.Second))
+				return nil
+			}
 		case <-f.lost():
 			return fmt.Errorf("connection to %s lost: %w", f.server.url, f.conn.Err())
 		case <-better:

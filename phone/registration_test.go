@@ -41,6 +41,32 @@ func TestRegister(t *testing.T) {
 	})
 }
 
+// A machine that slept is registered again at once, whatever its timers say: those
+// stood still, and the server's did not.
+func TestRefreshAfterSleep(t *testing.T) {
+	var slept atomic.Int64
+	play(t, siptest.Options{Password: "secret"}, func(s *stage) {
+		time.Sleep(20 * time.Second)
+		before := len(s.srv.Registers())
+		for _, step := range []time.Duration{4 * time.Second, -time.Hour} { // slewed, and set back
+			slept.Add(int64(step))
+			time.Sleep(5 * time.Second)
+			if n := len(s.srv.Registers()); n != before {
+				t.Fatalf("%d REGISTERs after the clock went by %v", n-before, step)
+			}
+		}
+		slept.Add(int64(10 * time.Minute))
+		time.Sleep(2 * time.Second)
+		if n := len(s.srv.Registers()); n != before+1 {
+			t.Errorf("%d REGISTERs after a sleep, want one", n-before)
+		}
+		time.Sleep(20 * time.Second)
+		if n := len(s.srv.Registers()); n != before+1 || s.ua.Registration().State != Registered {
+			t.Errorf("%d REGISTERs, %+v", n-before, s.ua.Registration())
+		}
+	}, func(c *Config) { c.wall = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) } })
+}
+
 // A registration is refreshed well before it ends, with the nonce that is known.
 func TestRefresh(t *testing.T) {
 	play(t, siptest.Options{Password: "secret", Expires: 120}, func(s *stage) {
