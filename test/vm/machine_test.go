@@ -2,10 +2,12 @@ package vm
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -35,6 +37,7 @@ type machine struct {
 	sim  chipConfig // the chip that is there; zero: none
 	// Events of the past are not asked for again: there are many after a thousand kills.
 	marked int
+	slept  bool // as deep as it can only once, see nap
 }
 
 // start boots the machine and returns when the agent answers.
@@ -56,7 +59,7 @@ func (m *machine) start(ctx context.Context) error {
 		return err
 	}
 	begin := time.Now()
-	m.qemu, err = lab.Start(lab.Spec{Name: "qemu", Args: qemuArgs(os.Getenv(imageVar), extra)})
+	m.qemu, err = lab.Start(lab.Spec{Name: "qemu", Args: append(qemuArgs(os.Getenv(imageVar), extra), "-monitor", "unix:"+m.monitor()+",server=on,wait=off")})
 	if err != nil {
 		return err
 	}
@@ -94,6 +97,42 @@ func qemuArgs(image, extra string) []string {
 		"-drive", "file="+filepath.Join(image, "root.ext4")+",format=raw,if=none,id=root,snapshot=on", "-device", "virtio-blk-pci,drive=root",
 		"-drive", "file="+extra+",format=raw,if=none,id=extra,readonly=on", "-device", "virtio-blk-pci,drive=extra",
 		"-netdev", "tap,id=net,script=no,downscript=no,ifname="+tap, "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci")
+}
+
+// monitor is the socket on which qemu takes commands.
+func (m *machine) monitor() string { return filepath.Join(m.dir, "monitor") }
+
+// command gives qemu a command and returns what it says.
+func (m *machine) command(ctx context.Context, text string) (string, error) {
+	var dial net.Dialer
+	c, err := dial.DialContext(ctx, "unix", m.monitor())
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = c.Close() }()
+	if at, ok := ctx.Deadline(); ok {
+		_ = c.SetDeadline(at)
+	}
+	r := bufio.NewReader(c)
+	const prompt = "(qemu) "
+	said := func() (string, error) {
+		var b strings.Builder
+		for !strings.HasSuffix(b.String(), prompt) {
+			one, err := r.ReadByte()
+			if err != nil {
+				return b.String(), err
+			}
+			b.WriteByte(one)
+		}
+		return strings.TrimSuffix(b.String(), prompt), nil
+	}
+	if _, err := said(); err != nil {
+		return "", err
+	}
+	if _, err := io.WriteString(c, text+"\n"); err != nil {
+		return "", err
+	}
+	return said()
 }
 
 func (m *machine) stop() {
