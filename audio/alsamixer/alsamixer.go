@@ -34,6 +34,10 @@ static int set_centibels(snd_mixer_elem_t *e, int capture, long v) {
 	return capture ? snd_mixer_selem_set_capture_dB_all(e, v, 1) : snd_mixer_selem_set_playback_dB_all(e, v, 1);
 }
 
+static int range_centibels(snd_mixer_elem_t *e, int capture, long *low, long *high) {
+	return capture ? snd_mixer_selem_get_capture_dB_range(e, low, high) : snd_mixer_selem_get_playback_dB_range(e, low, high);
+}
+
 static int set_switch(snd_mixer_elem_t *e, int capture, int on) {
 	if (capture) return snd_mixer_selem_has_capture_switch(e) ? snd_mixer_selem_set_capture_switch_all(e, on) : 0;
 	return snd_mixer_selem_has_playback_switch(e) ? snd_mixer_selem_set_playback_switch_all(e, on) : 0;
@@ -70,6 +74,7 @@ import (
 var (
 	ErrNoCard    = errors.New("there is no such sound card")
 	ErrNoControl = errors.New("there is no such control")
+	ErrTooLoud   = errors.New("the card cannot be that loud")
 	ErrNoLevel   = errors.New("this control has no level of that kind; give it in percent, and see whether it has that side")
 )
 
@@ -150,7 +155,8 @@ func name(e *C.snd_mixer_elem_t) string {
 	return n
 }
 
-// Set sets a level and takes off a mute, or mutes.
+// Set sets a level and takes off a mute, or mutes. A card that cannot be as loud as
+// that is as loud as it can, and that is an error too.
 func Set(card string, s Setting) error {
 	var have []string
 	found, err := false, error(nil)
@@ -205,7 +211,14 @@ func (s Setting) apply(e *C.snd_mixer_elem_t) error {
 	if code < 0 {
 		return fmt.Errorf("%w: %w", ErrNoLevel, alsaError(code))
 	}
-	return alsaError(C.set_switch(e, capture, 1))
+	if err := alsaError(C.set_switch(e, capture, 1)); err != nil || !s.Decibel {
+		return err
+	}
+	var low, high C.long
+	if C.range_centibels(e, capture, &low, &high) >= 0 && s.Level*100 > float64(high) {
+		return fmt.Errorf("%w: it goes from %.1f to %.1f dB", ErrTooLoud, float64(low)/100, float64(high)/100)
+	}
+	return nil
 }
 
 // with calls f with every control of a card.
