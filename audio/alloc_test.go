@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"math"
 	"testing"
-	"time"
 )
 
 // loopLink gives back every packet that it is asked to send, some lost.
@@ -74,14 +73,12 @@ func working(t testing.TB, codec string, rate int, cfg Config, made func(*Engine
 	for i := range mic {
 		mic[i] = int16(8000 * math.Sin(float64(i)/7))
 	}
-	now := e.clock()
-	e.epoch = time.Now().Add(-now)
 	return func() {
-		now += FrameTime
 		e.epoch = e.epoch.Add(-FrameTime)
 		p.in.x.Deliver(mic, false)
 		p.out.x.Fetch(spk, false)
-		p.frame(now)
+		p.makePlay(e.clock())
+		p.makeRec(true)
 	}
 }
 

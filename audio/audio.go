@@ -4,14 +4,15 @@
 //	          Link.Read                                              callback
 //	packets ──▶ mailbox ──▶ jitter ──▶ decode ──▶ stretch ─▶ + tones ─▶ gain,   ─▶ ring ──▶ loudspeaker
 //	            (reader)    buffer                drift                 limiter │
-//	                                                                           far
+//	                                                                          pairs
 //	          Link.Write                                                        ▼
 //	packets ◀── encode ◀── meter ◀── limiter ◀── gain ◀── noise ◀── echo canceller ◀── ring ◀── microphone
 //
 // Everything between the mailbox, the rings and Link.Write happens in one
-// goroutine, the pump, in frames of 10 ms paced by the sound card; it allocates
-// nothing per frame. The callbacks of the sound card only copy to and from
-// lock-free rings. Devices are opened, watched and reopened by a goroutine of
+// goroutine, the pump, in frames of 10 ms; it allocates nothing per frame. A frame of the
+// microphone is taken as soon as it is there, one for the loudspeaker made just before
+// its callback needs it, so that sound waits in neither ring. The callbacks of the sound
+// card only copy to and from lock-free rings. Devices are opened, watched and reopened by a goroutine of
 // their own, so that a hanging device never holds up a call: without devices
 // the pump keeps time by the clock.
 //
@@ -34,8 +35,8 @@ const FrameTime = 10 * time.Millisecond
 // used by one goroutine.
 type EchoCanceller interface {
 	// Process writes mic without the echo of far to out. All hold [Frame]
-	// samples, full scale ±1; out may be mic. far is what was handed to the
-	// loudspeaker in the same 10 ms. It does not allocate.
+	// samples, full scale ±1; out may be mic. far is what the loudspeaker played
+	// some constant time before. It does not allocate.
 	Process(out, mic, far []float32)
 	// Stats tells how well it does.
 	Stats() EchoStats

@@ -5,13 +5,8 @@ import (
 	"time"
 )
 
-const (
-	// Of the cushions between callbacks and pump.
-	cushionStep = FrameTime / 2
-	cushionMost = 4 * FrameTime
-	// backlog is how much more than needed may wait before it is thrown away.
-	backlog = 30 * time.Millisecond
-)
+// backlog is how much more than needed may wait before it is thrown away.
+const backlog = 30 * time.Millisecond
 
 // tap is the engine's end of an open device.
 type tap struct {
@@ -30,10 +25,13 @@ func (t *tap) last() time.Duration { return time.Duration(t.mem.Last.Load()) }
 // chunk is the size of the largest callback, in samples.
 func (t *tap) chunk() int { return int(t.mem.Chunk.Load()) }
 
+// callback is how long the largest callback is.
+func (t *tap) callback() time.Duration { return t.time(t.chunk()) }
+
 // alive tells whether callbacks come.
 func (t *tap) alive(now time.Duration) bool {
 	last := t.last()
-	return last != 0 && now-last < stalled+t.time(t.chunk())
+	return last != 0 && now-last < stalled+t.callback()
 }
 
 // samples converts a duration to samples of the device, time the reverse.
@@ -43,7 +41,8 @@ func (t *tap) time(n int) time.Duration {
 	return time.Duration(n) * time.Second / time.Duration(t.rate)
 }
 
-// capture is an open microphone.
+// capture is an open microphone. A frame is read as soon as it is there, so that
+// nothing waits in the ring but what the pump was late for.
 type capture struct {
 	tap
 	live *atomic.Pointer[capture]
@@ -52,26 +51,21 @@ type capture struct {
 	ratio  float64 // nominal step of rs
 	raw    []int16
 	pcm    []float32
-	extra  cushion
-	primed bool
+	dry    bool // the last frame was not there
 	splice bool // the next frame follows a cut
-	trim   bool // nobody listens yet: throw away what is more than needed
-
-	drift drift
-	ref   time.Duration // how much should wait, averaged when reading began
-	refN  int           // frames in it
+	trim   bool // nobody listens yet: throw away what waits
 }
 
-// refFrames is how long the level of the ring is averaged before it is held.
-const refFrames = 100
+// trimmed is how much more than the last callback brought may wait when a call begins.
+const trimmed = time.Millisecond
 
 func (c *capture) start(rate int) {
 	c.rate = rate
 	most := rate / 20
 	c.rs = newResampler(float64(rate), SampleRate, most)
-	c.ratio, c.drift = c.rs.step, cardDrift()
-	c.extra = newCushion(c.samples(cushionStep), c.samples(cushionMost))
+	c.ratio = c.rs.step
 	c.raw, c.pcm = make([]int16, most), make([]float32, most)
+	c.want()
 }
 
 func (c *capture) publish(on bool) {
@@ -82,162 +76,60 @@ func (c *capture) publish(on bool) {
 	}
 }
 
-// wake asks for the pump to be woken by the microphone, or not: with a loudspeaker
-// that would only cost.
-func (c *capture) wake(on bool) {
-	var v uint32
-	if on {
-		v = 1
-	}
-	if c.mem.Wanted.Load() != v {
-		c.mem.Wanted.Store(v)
-	}
-}
+// ready tells whether a frame waits.
+func (c *capture) ready() bool { return c.mem.waiting() >= c.rs.need(Frame) }
 
-// wanted is how much should wait before a read, in samples: the read itself, a
-// callback, because the next may be that far away, and what jitter eats. Callbacks
-// of more than a frame come between whole bursts of reads.
-func (c *capture) wanted(need int) int {
-	chunk, frame := c.chunk(), c.samples(FrameTime)
-	if chunk <= frame {
-		return need + chunk + frame/2 + c.extra.size
+// read fills frame and returns when the end of it was heard. What is missing is
+// silence; what waits because the machine stood still is thrown away.
+func (c *capture) read(frame []float32) time.Duration {
+	need, chunk := c.rs.need(Frame), c.chunk()
+	excess := c.mem.waiting() - need
+	if excess < 0 {
+		c.miss(frame)
+		return c.last()
 	}
-	return need + 3*chunk + c.extra.size
-}
-
-// ready tells whether a read would take a frame from the ring.
-func (c *capture) ready() bool {
-	n := c.rs.need(Frame)
-	if !c.primed {
-		n = c.wanted(n)
-	}
-	return c.mem.waiting() >= n
-}
-
-// read fills frame. What is missing is silence; what waits too long, because the
-// machine stood still, is thrown away.
-//
-// now is the engine's clock for this frame. The microphone is resampled to the
-// pace of the reads, so that what waits stays the same whatever the two clocks.
-func (c *capture) read(frame []float32, now time.Duration) {
-	need, level := c.rs.need(Frame), c.mem.waiting()
-	// Between callbacks the microphone goes on: what it has heard since counts.
-	since := max(0, now-c.last())
-	excess := level + c.samples(since) - c.wanted(need)
+	late := c.time(excess - max(chunk-need, 0)) // beyond what one callback leaves
 	switch {
-	case c.primed && level < need:
-		c.primed = false
-		c.extra.gap()
+	case late > backlog:
 		c.mem.Xruns.Add(1)
-	case c.primed && excess > c.samples(backlog):
-		c.mem.Xruns.Add(1)
-		c.begin(excess)
-	case c.primed && c.trim && excess > c.samples(cushionStep):
-		c.begin(excess)
-	case !c.primed && excess >= 0 && level > 0:
-		c.primed = true
-		c.begin(excess)
+		c.cut(excess)
+	case c.trim && late > trimmed:
+		c.cut(excess)
 	}
-	c.trim = false
-	if !c.primed {
-		clear(frame)
-		return
-	}
-	if c.extra.frame() {
-		c.ref -= cushionStep // the drift loop takes it out, unheard
-	}
-	c.hold(c.time(c.mem.waiting()) + since)
+	c.dry, c.trim = false, false
 	n := c.mem.read(c.raw[:need])
 	toFloat(c.pcm[:n], c.raw[:n])
-	clear(c.pcm[n:need])
-	c.rs.feed(c.pcm[:need])
+	c.rs.feed(c.pcm[:n])
 	c.rs.pull(frame)
 	if c.splice {
 		fadeIn(frame[:seam])
 		c.splice = false
 	}
+	c.want()
+	return c.last() - c.time(c.mem.waiting())
 }
 
-// begin starts to read anew, with what is in excess thrown away.
-func (c *capture) begin(excess int) {
-	c.mem.discard(excess)
-	c.splice, c.refN = true, 0
-}
-
-// hold steers the resampler so that the level of the ring, in time, stays where it
-// was when reading began.
-func (c *capture) hold(level time.Duration) {
-	if c.refN < refFrames {
-		c.refN++
-		c.ref += (level - c.ref) / time.Duration(c.refN)
-		return
+// miss makes silence of a frame that is not there.
+func (c *capture) miss(frame []float32) {
+	if !c.dry && c.last() != 0 {
+		c.mem.Xruns.Add(1)
 	}
-	c.rs.step = c.ratio * (1 + 1e-6*c.drift.ppm(level-c.ref))
+	c.dry, c.splice = true, true
+	clear(frame)
 }
 
-// playback is an open loudspeaker.
-type playback struct {
-	tap
-	live *atomic.Pointer[playback]
-
-	rs    *resampler // nil at 48 kHz
-	raw   []int16
-	pcm   []float32
-	seen  uint64 // gaps that extra knows of
-	extra cushion
+// cut throws away the n oldest samples.
+func (c *capture) cut(n int) {
+	c.mem.discard(n)
+	c.splice = true
 }
 
-func (p *playback) start(rate int) {
-	p.rate = rate
-	if rate != SampleRate {
-		p.rs = newResampler(SampleRate, float64(rate), 2*Frame)
-	}
-	p.extra = newCushion(p.samples(cushionStep), p.samples(cushionMost))
-	n := rate/50 + 64
-	p.raw, p.pcm = make([]int16, n), make([]float32, n)
-}
-
-func (p *playback) publish(on bool) {
-	if on {
-		p.live.Store(p)
-	} else {
-		p.live.Store(nil)
+// want asks to be woken for the next frame.
+func (c *capture) want() {
+	if n := uint32(c.rs.need(Frame)); c.mem.Wanted.Load() != n {
+		c.mem.Wanted.Store(n)
 	}
 }
 
-// enough is how much should wait, in samples: the next callback, and what gaps
-// have taught. The pump has the time between two callbacks to see to it.
-func (p *playback) enough() int {
-	return max(p.chunk(), p.samples(FrameTime)) + p.extra.size
-}
-
-// hungry tells whether a frame is due.
-func (p *playback) hungry() bool { return p.mem.waiting() < p.enough() }
-
-// ahead is how much later than in the rest of a burst the next frame is heard.
-func (p *playback) ahead() time.Duration {
-	return p.time(p.mem.waiting()-p.enough()) + FrameTime
-}
-
-// write appends a frame, unless the device has stopped taking any.
-func (p *playback) write(frame []float32) {
-	if n := p.mem.Gaps.Load(); n != p.seen {
-		p.seen = n
-		p.extra.gap()
-	} else {
-		p.extra.frame()
-	}
-	if p.mem.waiting() > p.enough()+p.samples(backlog) {
-		return
-	}
-	if p.rs != nil {
-		p.rs.feed(frame)
-		frame = p.pcm[:min(p.rs.ready(), len(p.pcm))]
-		p.rs.pull(frame)
-	}
-	toInt16(p.raw[:len(frame)], frame)
-	p.mem.write(p.raw[:len(frame)])
-	if !p.hungry() && p.last() != 0 {
-		p.mem.Started.Store(1)
-	}
-}
+// faster changes the microphone's pace by ppm.
+func (c *capture) faster(ppm float64) { c.rs.step = c.ratio * (1 + 1e-6*ppm) }

@@ -7,33 +7,53 @@ import (
 	"time"
 )
 
-// twoClocks lets a microphone whose clock is off by ppm be read for a while, and
-// returns what was read and the ring's levels after each read, in ms.
-func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out []float32, levels []float64, c *capture) {
-	var now time.Duration
-	x := NewExchange(func() time.Duration { return now }, func() {})
-	c = &capture{tap: newTap(x), live: &atomic.Pointer[capture]{}}
+// twoClocks lets a microphone whose clock is off by ppm hear for a while beside a
+// loudspeaker whose clock is right, and returns what was read, how late what is heard
+// was behind what is paired with it, in ms, and both devices.
+func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out []float32, late []float64, c *capture, spk *playback) {
+	now := time.Duration(0)
+	clock := func() time.Duration { return now }
+	c = &capture{tap: newTap(NewExchange(clock, func() {})), live: &atomic.Pointer[capture]{}}
+	spk = &playback{tap: newTap(NewExchange(clock, func() {})), live: &atomic.Pointer[playback]{}}
 	c.start(rate)
+	spk.start(rate)
+	p := newPairs()
+	p.room(c.time(chunk))
 	pcm, frame := make([]int16, chunk), make([]float32, Frame)
-	period := float64(chunk) / float64(rate) / (1 + ppm*1e-6) * 1e9
-	heard, reads := 0, 0
-	for end := length; ; {
-		callback, read := time.Duration(float64(heard+1)*period), time.Duration(reads)*FrameTime+3*time.Millisecond
-		if now = min(callback, read); now > end {
-			return out, levels, c
-		}
-		if callback <= read {
-			for i := range pcm {
-				pcm[i] = int16(8000 * math.Sin(2*math.Pi*700*float64(heard*chunk+i)/float64(rate)))
-			}
-			heard++
-			x.Deliver(pcm, false)
+	period := float64(chunk) / float64(rate) * 1e9
+	heard, fetched := 0, 0
+	for {
+		mic := time.Duration(float64(heard+1) * period / (1 + ppm*1e-6))
+		speaker := time.Duration(float64(fetched)*period) + 3*time.Millisecond
+		now = min(mic, speaker)
+		if spk.look(); fetched > 0 && spk.due() <= now {
+			now = max(spk.due(), 0)
+			p.push(frame, 0, spk.write(make([]float32, Frame)), nil)
 			continue
 		}
-		reads++
-		c.read(frame, now)
-		out = append(out, frame...)
-		levels = append(levels, float64(c.mem.waiting())*1000/float64(rate))
+		if now > length {
+			return out, late, c, spk
+		}
+		if now == speaker {
+			fetched++
+			spk.x.Fetch(make([]int16, chunk), false)
+			spk.look()
+			continue
+		}
+		for i := range pcm {
+			pcm[i] = int16(8000 * math.Sin(2*math.Pi*700*float64(heard*chunk+i)/float64(rate)))
+		}
+		heard++
+		c.x.Deliver(pcm, false)
+		for c.ready() {
+			at := c.read(frame)
+			if p.n > 0 {
+				late = append(late, float64(p.off(at))/1e6)
+			}
+			p.match(at)
+			c.faster(p.ppm)
+			out = append(out, frame...)
+		}
 	}
 }
 
@@ -50,16 +70,16 @@ func TestTwoClocks(t *testing.T) {
 		ppm         float64
 		rate, chunk int
 	}{{200, 48000, 480}, {-200, 48000, 480}, {-80, 44100, 441}, {150, 16000, 256}} {
-		out, levels, c := twoClocks(k.ppm, k.rate, k.chunk, testLength(100*time.Second))
-		if n := c.mem.Xruns.Load(); n > 0 {
+		out, late, c, spk := twoClocks(k.ppm, k.rate, k.chunk, testLength(400*time.Second))
+		if n := c.mem.Xruns.Load() + spk.mem.Xruns.Load(); n > 0 {
 			t.Errorf("%+v: %d gaps", k, n)
 		}
-		lo, hi := 1e9, 0.
-		for _, l := range levels[1000:] {
+		lo, hi := 1e9, -1e9
+		for _, l := range late[1000:] {
 			lo, hi = min(lo, l), max(hi, l)
 		}
-		if spread := hi - lo; spread > 25 {
-			t.Errorf("%+v: between %.1f and %.1f ms wait", k, lo, hi)
+		if hi-lo > 25 {
+			t.Errorf("%+v: heard between %.1f and %.1f ms from where it was", k, lo, hi)
 		}
 		if r, at := roughness(out[SampleRate:], 700); r > 0.005 {
 			t.Errorf("%+v: a glitch of %.4f after %v", k, r, timeOf(at+SampleRate))
@@ -72,9 +92,9 @@ func TestTwoClocks(t *testing.T) {
 
 // One clock for both: the microphone's samples come through as they are.
 func TestOneClockIsLeftAlone(t *testing.T) {
-	out, _, c := twoClocks(0, 48000, 480, 10*time.Second)
-	if c.rs.step != 1 || c.drift.integral != 0 {
-		t.Errorf("corrected: %+v", c.drift)
+	out, _, c, _ := twoClocks(0, 48000, 480, 10*time.Second)
+	if c.rs.step != 1 {
+		t.Errorf("corrected: %+v", c.rs.step)
 	}
 	first := 0
 	for out[first] == 0 {
@@ -99,7 +119,7 @@ func TestACallBeginsWithoutBacklog(t *testing.T) {
 	read := func() int {
 		now += FrameTime
 		x.Deliver(make([]int16, Frame), false)
-		c.read(frame, now)
+		c.read(frame)
 		return c.mem.waiting()
 	}
 	for range 20 {

@@ -1,12 +1,14 @@
 package audio
 
-// cushion is how much more than needed waits between a device and the pump. Each
-// gap makes it larger, calm makes it smaller again; a gap that follows a trial of
-// less makes the next trial come later.
+import "time"
+
+// cushion is how much earlier than needed something is done. Each gap makes it
+// larger, calm makes it smaller again; a gap that follows a trial of less makes the
+// next trial come later.
 type cushion struct {
-	size  int  // samples
-	step  int  // samples per change
-	most  int  // samples
+	size  time.Duration
+	step  time.Duration // per change
+	most  time.Duration
 	calm  int  // frames since the last change
 	after int  // frames of calm before less is tried
 	tried bool // the last change was for less
@@ -17,7 +19,7 @@ const (
 	calmMost  = 60000 // frames: 10 min
 )
 
-func newCushion(step, most int) cushion {
+func newCushion(step, most time.Duration) cushion {
 	return cushion{step: step, most: most, after: calmLeast}
 }
 
@@ -29,16 +31,14 @@ func (c *cushion) gap() {
 	c.calm, c.size, c.tried = 0, min(c.size+c.step, c.most), false
 }
 
-// frame is told of a frame without a gap, and tells whether the cushion became
-// smaller by a step.
-func (c *cushion) frame() bool {
+// frame is told of a frame without a gap.
+func (c *cushion) frame() {
 	if c.calm++; c.calm < c.after {
-		return false
+		return
 	}
 	if c.tried {
 		c.after = max(c.after/2, calmLeast) // less was enough
 	}
 	c.calm, c.tried = 0, c.size > 0
 	c.size = max(c.size-c.step, 0)
-	return c.tried
 }

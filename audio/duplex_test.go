@@ -341,7 +341,8 @@ func TestClippedFramesAreCounted(t *testing.T) {
 		now := time.Duration(n+1) * FrameTime // of a machine that is never late
 		e.epoch = time.Now().Add(-now)
 		p.in.x.Deliver([2][]int16{soft, loud}[n%2], false)
-		p.frame(now)
+		p.makePlay(now)
+		p.makeRec(false)
 	}
 	if n := e.Status().Clipped; n < 40 || n > 50 {
 		t.Errorf("%d frames clipped of 50", n)

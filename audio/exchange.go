@@ -15,7 +15,8 @@ const RingSize = 1 << 14
 //
 // A driver whose callbacks are written in Go calls [Exchange.Deliver] or
 // [Exchange.Fetch]. One whose callbacks are written in C works on [Exchange.Memory]
-// itself and wakes the engine with [Exchange.Wake].
+// itself and wakes the engine with [Exchange.Wake]. Only microphones wake it: what a
+// loudspeaker needs is due at a time that is known from its last callback.
 type Exchange struct {
 	mem   *Memory
 	clock func() time.Duration
@@ -28,22 +29,21 @@ type Exchange struct {
 type Memory struct {
 	Head    atomic.Uint64 // samples written since the device was opened, by the writer
 	Tail    atomic.Uint64 // samples read, by the reader
+	Asked   atomic.Uint64 // samples that callbacks brought or wanted, lost and missing ones too; set last
 	Last    atomic.Int64  // engine's clock at the last callback, ns; 0 = none yet
 	Chunk   atomic.Int64  // samples of the largest callback
 	Xruns   atomic.Uint64 // callbacks before or in which samples were lost or invented
 	Gaps    atomic.Uint64 // of these, the ones in which the loudspeaker found too little
 	Started atomic.Uint32 // not 0: what the loudspeaker does not find is missing
-	Wanted  atomic.Uint32 // not 0: wake the engine after each callback
+	Wanted  atomic.Uint32 // wake the engine when a microphone has so many samples waiting; 0 = never
 	Samples [RingSize]int16
 }
 
 // NewExchange returns an empty queue. clock is the time that callbacks are noted
-// by, wake is called after each one that the engine wants to know of and must not
-// block.
+// by, wake is called after each callback of a microphone that the engine wants to
+// know of and must not block.
 func NewExchange(clock func() time.Duration, wake func()) *Exchange {
-	x := &Exchange{mem: &Memory{}, clock: clock, wake: wake}
-	x.mem.Wanted.Store(1)
-	return x
+	return &Exchange{mem: &Memory{}, clock: clock, wake: wake}
 }
 
 // Memory is the queue itself.
@@ -52,7 +52,7 @@ func (x *Exchange) Memory() *Memory { return x.mem }
 // Now is the engine's clock, the one of Memory.Last.
 func (x *Exchange) Now() time.Duration { return x.clock() }
 
-// Wake tells the engine that a callback took place. It never blocks.
+// Wake tells the engine that the microphone has what it waits for. It never blocks.
 func (x *Exchange) Wake() { x.wake() }
 
 // Deliver is the callback of a microphone: it takes pcm. xrun tells that the sound
@@ -62,6 +62,9 @@ func (x *Exchange) Deliver(pcm []int16, xrun bool) {
 		xrun = true // the engine has not come for a third of a second
 	}
 	x.called(len(pcm), xrun)
+	if w := x.mem.Wanted.Load(); w != 0 && x.mem.waiting() >= int(w) {
+		x.wake()
+	}
 }
 
 // Fetch is the callback of a loudspeaker: it fills pcm.
@@ -84,9 +87,7 @@ func (x *Exchange) called(n int, xrun bool) {
 	if xrun {
 		x.mem.Xruns.Add(1)
 	}
-	if x.mem.Wanted.Load() != 0 {
-		x.wake()
-	}
+	x.mem.Asked.Add(uint64(n))
 }
 
 // waiting is the number of samples in the queue.

@@ -22,7 +22,7 @@ type fakeDriver struct {
 	err     error // of Open, instead
 	streams map[*fakeStream]bool
 	stuck   time.Duration // how long Open and Close take
-	loop    float64       // of the loudspeaker at the microphone, if mic hears nothing
+	loop    float64       // of the loudspeaker at the microphone, 20 ms later, if mic hears nothing
 	inPPM   float64       // how much faster the microphone's clock runs
 
 	clicks int
@@ -158,7 +158,7 @@ func (s *fakeStream) run() {
 				pcm[i] = 0
 				if mic != nil {
 					pcm[i] = int16(mic(n*s.d.chunk+i) * 32767)
-				} else if k := len(echo) - len(pcm) + i; loop > 0 && k >= 0 {
+				} else if k := len(echo) - s.d.rate/50 - len(pcm) + i; loop > 0 && k >= 0 {
 					pcm[i] = int16(loop * float64(echo[k]) * 32767)
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 )
 
 // One writer and one reader at full speed: every sample arrives once, in order.
@@ -240,23 +241,24 @@ func TestPitchConcealer(t *testing.T) {
 // Gaps make the cushion larger, calm makes it smaller, and a trial of less that
 // failed is not repeated soon.
 func TestCushion(t *testing.T) {
-	c := newCushion(240, 960)
+	const ms = time.Millisecond
+	c := newCushion(5*ms, 20*ms)
 	calm := func() (n int) {
-		for ; !c.frame(); n++ {
-			if n > 10*calmMost {
+		for was := c.size; c.size == was; n++ {
+			if c.frame(); n > 10*calmMost {
 				t.Fatal("never smaller")
 			}
 		}
-		return n
+		return n - 1
 	}
 	for range 10 {
 		c.gap()
 	}
-	if c.size != 960 {
-		t.Errorf("%d samples after ten gaps", c.size)
+	if c.size != 20*ms {
+		t.Errorf("%v after ten gaps", c.size)
 	}
-	if n := calm(); c.size != 720 || n > calmLeast {
-		t.Errorf("%d samples after %d calm frames", c.size, n)
+	if n := calm(); c.size != 15*ms || n > calmLeast {
+		t.Errorf("%v after %d calm frames", c.size, n)
 	}
 	c.gap()
 	if n := calm(); n < 2*calmLeast-2 {
@@ -266,7 +268,7 @@ func TestCushion(t *testing.T) {
 		calm()
 	}
 	for range 3 * calmMost {
-		if c.frame() {
+		if c.frame(); c.size < 0 {
 			t.Fatal("smaller than nothing")
 		}
 	}

@@ -17,7 +17,8 @@ var (
 // probe is a sound that is played while the microphone is recorded.
 type probe struct {
 	play, rec []float32
-	n         int        // samples done
+	sounded   int        // samples played
+	heard     int        // samples recorded
 	done      chan error // buffered
 }
 
@@ -55,8 +56,10 @@ func (p *pump) probing() *probe {
 		err = ErrProbeEnded
 	case p.in == nil || p.out == nil:
 		err = ErrProbeDeaf
-	case pr.n < len(pr.play):
+	case pr.sounded < len(pr.play):
 		return pr
+	case pr.heard < len(pr.play):
+		return nil // its end is still to be heard
 	}
 	pr.finish(p.e, err)
 	return nil
@@ -69,7 +72,7 @@ func (pr *probe) finish(e *Engine, err error) {
 }
 
 // sound puts the next frame in place of what would be played.
-func (pr *probe) sound(frame []float32) { copy(frame, pr.play[pr.n:]) }
+func (pr *probe) sound(frame []float32) { pr.sounded += copy(frame, pr.play[pr.sounded:]) }
 
 // hear takes the frame of the microphone that belongs to it.
-func (pr *probe) hear(frame []float32) { pr.n += copy(pr.rec[pr.n:], frame) }
+func (pr *probe) hear(frame []float32) { pr.heard += copy(pr.rec[pr.heard:], frame) }

@@ -15,6 +15,8 @@ const (
 	// standstill resets it.
 	timeGain = 1. / 32
 	timeJump = 60 * time.Millisecond
+	// together is how soon a frame must be due to be made now that the pump is awake.
+	together = 2 * time.Millisecond
 )
 
 // pump owns everything between the rings and the link. Its run is one goroutine.
@@ -34,14 +36,14 @@ type pump struct {
 
 	out       *playback // devices during a call of work; nil = none
 	in        *capture
+	paired    *capture // whose frames are in pairs
 	play, rec [Frame]float32
+	pairs     pairs
 	gain      float32 // of the loudspeaker
 	limiter   limiter
 	playMeter meter
 	recMeter  meter
-	playLevel float64 // of the frame played last, dBFS
 	silence   silence
-	probe     *probe // of this frame
 
 	smooth time.Duration // clock of the frame being made
 	due    time.Duration // when the next frame is due by the clock
@@ -56,7 +58,7 @@ func newPump(e *Engine) *pump {
 	return &pump{
 		e: e, rcv: newReceiver(), mic: newMicPath(e.cfg), way: newDuplex(e.cfg.Duplex), hear: ramp{1}, say: ramp{1},
 		snd:  &sender{bitrate: e.cfg.Bitrate, complexity: e.cfg.Complexity},
-		gain: gainOf(e.cfg.OutputGain), limiter: newLimiter(), playLevel: silenceDB,
+		gain: gainOf(e.cfg.OutputGain), limiter: newLimiter(), pairs: newPairs(),
 		silence: silence{after: int(e.cfg.SilentAfter / FrameTime)},
 		smooth:  e.clock(), due: e.clock(),
 	}
@@ -79,50 +81,59 @@ func (p *pump) run(ctx context.Context) {
 	}
 }
 
-// work makes the frames that are due and returns how long nothing is, unless a
-// device says so: the loudspeaker sets the pace; without one the microphone
-// does, and without both the clock.
+// work makes the frames that are due and returns how long nothing is, unless the
+// microphone says so. Each device sets the pace of its own direction; one that is not
+// there follows the other, and without both the clock sets the pace.
 func (p *pump) work() time.Duration {
 	now := p.e.clock()
-	out, in := p.e.loudspeaker.Load(), p.e.mic.Load()
-	p.out, p.in = out, in
-	paced := out != nil && out.alive(now)
-	if in != nil {
-		in.wake(!paced)
-	}
-	switch {
-	case paced:
-		for out.hungry() {
-			p.frame(now + out.ahead())
-		}
-	case in != nil && in.alive(now):
-		for in.ready() {
-			p.frame(now)
-		}
-	default:
-		if now-p.due > timeJump {
-			p.due = now
-		}
-		for p.due <= now {
-			p.frame(p.due)
-			p.due += FrameTime
-		}
-		return p.due - now
+	p.out, p.in = p.e.loudspeaker.Load(), p.e.mic.Load()
+	speaks, hears := p.out != nil && p.out.alive(now), p.in != nil && p.in.alive(now)
+	if !speaks && !hears {
+		return p.keepTime(now)
 	}
 	p.due = now + FrameTime
-	return stalled
+	if !speaks {
+		for p.in.ready() {
+			p.makePlay(now)
+			p.makeRec(false)
+		}
+		return stalled
+	}
+	p.speak(now, hears)
+	for hears && p.in.ready() {
+		p.makeRec(true)
+		p.speak(p.e.clock(), hears) // echo cancelling takes its time on small boards
+	}
+	p.out.look()
+	return max(p.out.due()-p.e.clock(), FrameTime/10)
 }
 
-// frame makes 10 ms in both directions.
-func (p *pump) frame(now time.Duration) {
-	p.tick(now)
-	if c := p.e.current.Load(); c != p.cur {
-		p.adopt(c)
+// keepTime makes the frames that are due by the clock.
+func (p *pump) keepTime(now time.Duration) time.Duration {
+	if now-p.due > timeJump {
+		p.due = now
 	}
-	p.makePlay()
-	p.makeRec()
-	p.send()
-	p.probe = nil
+	for p.due <= now {
+		p.makePlay(p.due)
+		p.makeRec(false)
+		p.due += FrameTime
+	}
+	return p.due - now
+}
+
+// speak makes what the loudspeaker is about to need, and the microphone's part where
+// there is none that would ask for it.
+func (p *pump) speak(now time.Duration, hears bool) {
+	soon := now + together
+	if p.cur == nil && !p.sounding() {
+		soon = now + FrameTime // nothing is to be heard: once per frame is enough to be awake
+	}
+	for p.out.hungry(soon) {
+		p.makePlay(p.out.turn())
+		if !hears {
+			p.makeRec(false)
+		}
+	}
 }
 
 // tick advances the smoothed clock.
@@ -136,8 +147,12 @@ func (p *pump) tick(now time.Duration) {
 	p.smooth += time.Duration(float64(late) * timeGain)
 }
 
-// adopt changes to another link, or to none.
-func (p *pump) adopt(c *conn) {
+// adopt changes to another link, or to none, if that was asked for.
+func (p *pump) adopt() {
+	c := p.e.current.Load()
+	if c == p.cur {
+		return
+	}
 	p.cur, p.told, p.silence.frames = c, told{}, 0
 	p.snd.pause()
 	if c == nil {
@@ -158,8 +173,10 @@ func (p *pump) adopt(c *conn) {
 	p.e.g.sent.Store(0)
 }
 
-// makePlay makes what the loudspeaker plays.
-func (p *pump) makePlay() {
+// makePlay makes the 10 ms that the loudspeaker plays next. now is the clock of them.
+func (p *pump) makePlay(now time.Duration) {
+	p.tick(now)
+	p.adopt()
 	out, began := p.play[:], false
 	if p.cur != nil {
 		p.rcv.collect(p.cur)
@@ -174,23 +191,25 @@ func (p *pump) makePlay() {
 	}
 	p.mixSound(out)
 	p.limiter.process(out, p.gain*gainOf(p.mic.ambient.gain))
-	if p.probe = p.probing(); p.probe != nil {
-		p.probe.sound(out)
+	pr := p.probing()
+	if pr != nil {
+		pr.sound(out)
 	}
 
+	at := now
 	if p.out == nil {
 		clear(out) // nobody hears it, so nothing can come back
 	} else {
 		if p.cur != nil {
 			p.way.play(out)
 		}
-		p.out.write(out)
+		at = p.out.write(out)
 		if began && !p.told.heard {
 			p.told.heard = true
 			p.e.cfg.Notify(Event{FirstHeard, time.Now(), p.cur.link})
 		}
 	}
-	p.playLevel = loudness(out)
+	p.pairs.push(out, loudness(out), at, pr)
 	if l, ok := p.playMeter.add(out); ok {
 		p.report(l)
 	}
@@ -243,28 +262,48 @@ func (p *pump) report(l Level) {
 	}
 }
 
-// makeRec makes what the microphone says.
-func (p *pump) makeRec() {
-	if p.in != nil {
-		p.in.read(p.rec[:], p.smooth)
-		p.listen()
-	} else {
-		clear(p.rec[:])
-	}
-	if p.probe != nil {
-		p.probe.hear(p.rec[:])
+// makeRec makes the next 10 ms that the microphone says, and sends them. apart tells
+// that microphone and loudspeaker each have their own pace.
+func (p *pump) makeRec(apart bool) {
+	p.adopt()
+	far := p.hearWith(apart)
+	if far.probe != nil {
+		far.probe.hear(p.rec[:])
 	}
 	raw := peak(p.rec[:])
 	if raw >= clipAt {
 		p.e.g.clipped.Add(1)
 	}
-	p.mic.process(p.rec[:], p.play[:], p.playLevel, p.cur != nil, p.sounding())
-	if p.cur != nil && p.in != nil && p.out != nil && p.cur.open() && p.way.send(p.rec[:], p.play[:], raw) {
+	p.mic.process(p.rec[:], far.pcm[:], far.level, p.cur != nil, p.sounding())
+	if p.cur != nil && p.in != nil && p.out != nil && p.cur.open() && p.way.send(p.rec[:], far.pcm[:], raw) {
 		p.tellWay()
 	}
 	if l, ok := p.recMeter.add(p.rec[:]); ok {
 		p.e.g.mic.store(l)
 	}
+	p.send()
+}
+
+// hearWith takes a frame of the microphone and returns the one that was played
+// meanwhile.
+func (p *pump) hearWith(apart bool) *played {
+	if p.in == nil {
+		clear(p.rec[:])
+		return p.pairs.next()
+	}
+	if p.in != p.paired {
+		p.paired = p.in
+		p.pairs.restart()
+	}
+	at := p.in.read(p.rec[:])
+	p.listen()
+	if !apart {
+		return p.pairs.next()
+	}
+	p.pairs.room(p.out.callback())
+	far := p.pairs.match(at)
+	p.in.faster(p.pairs.ppm)
+	return far
 }
 
 // tellWay says that full duplex has become hopeless, or works again.

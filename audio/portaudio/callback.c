@@ -7,21 +7,27 @@
 // The other side of each counter is Go, whose atomics are sequentially consistent.
 #define LOAD(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
-#define ADD(p) __atomic_add_fetch((p), 1, __ATOMIC_SEQ_CST)
+#define ADD(p, n) __atomic_add_fetch((p), (n), __ATOMIC_SEQ_CST)
 
-// called notes a callback and wakes the engine if it asked for that.
+// called notes a callback.
 static void called(device *d, unsigned long frames, int xrun) {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - d->epoch;
 	STORE(&d->x->last, now > 0 ? now : 1);
 	if ((int64_t)frames > LOAD(&d->x->chunk)) STORE(&d->x->chunk, (int64_t)frames);
-	if (xrun) ADD(&d->x->xruns);
-	if (LOAD(&d->x->wanted) && d->fd >= 0) {
-		uint64_t one = 1;
-		ssize_t n = write(d->fd, &one, sizeof one); // never blocks; a full counter wakes as well
-		(void)n;
-	}
+	if (xrun) ADD(&d->x->xruns, 1);
+	ADD(&d->x->asked, frames);
+}
+
+// wake wakes the engine if as much waits as it wants.
+static void wake(device *d) {
+	exchange *x = d->x;
+	uint32_t wanted = LOAD(&x->wanted);
+	if (!wanted || LOAD(&x->head) - LOAD(&x->tail) < wanted) return;
+	uint64_t one = 1;
+	ssize_t n = write(d->fd, &one, sizeof one); // never blocks; a full counter wakes as well
+	(void)n;
 }
 
 int capture_callback(const void *in, void *out, unsigned long frames,
@@ -41,6 +47,7 @@ int capture_callback(const void *in, void *out, unsigned long frames,
 	}
 	STORE(&x->head, head + n);
 	called(d, frames, n < frames || (flags & (paInputOverflow | paInputUnderflow)));
+	wake(d);
 	return paContinue;
 }
 
@@ -58,7 +65,7 @@ int playback_callback(const void *in, void *out, unsigned long frames,
 	memset(pcm, 0, (frames - n) * d->channels * sizeof *pcm);
 	STORE(&x->tail, tail + n);
 	int started = LOAD(&x->started) != 0;
-	if (started && n < frames) ADD(&x->gaps);
+	if (started && n < frames) ADD(&x->gaps, 1);
 	called(d, frames, started && (n < frames || (flags & (paOutputUnderflow | paOutputOverflow))));
 	return paContinue;
 }

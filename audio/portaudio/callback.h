@@ -9,7 +9,7 @@
 
 // exchange has the layout of audio.Memory; a test compares them.
 typedef struct {
-	uint64_t head, tail;
+	uint64_t head, tail, asked;
 	int64_t last, chunk;
 	uint64_t xruns, gaps;
 	uint32_t started, wanted;
@@ -21,7 +21,7 @@ typedef struct {
 	PaStream *stream;
 	exchange *x;
 	int64_t epoch; // CLOCK_MONOTONIC when the engine's clock was 0, ns
-	int fd;        // eventfd that wakes the engine; -1 = none
+	int fd;        // eventfd that wakes the engine
 	int channels;
 } device;
 

@@ -13,7 +13,7 @@ import "unsafe"
 func layout() []uintptr {
 	var x C.exchange
 	return []uintptr{
-		unsafe.Offsetof(x.head), unsafe.Offsetof(x.tail), unsafe.Offsetof(x.last), unsafe.Offsetof(x.chunk),
+		unsafe.Offsetof(x.head), unsafe.Offsetof(x.tail), unsafe.Offsetof(x.asked), unsafe.Offsetof(x.last), unsafe.Offsetof(x.chunk),
 		unsafe.Offsetof(x.xruns), unsafe.Offsetof(x.gaps), unsafe.Offsetof(x.started), unsafe.Offsetof(x.wanted),
 		unsafe.Offsetof(x.samples), unsafe.Sizeof(x),
 	}

@@ -1,0 +1,137 @@
+package audio
+
+import "time"
+
+// played is a frame on its way to the loudspeaker.
+type played struct {
+	pcm   [Frame]float32
+	level float64       // dBFS
+	at    time.Duration // when the device takes it
+	probe *probe        // that it belongs to; nil: none
+}
+
+const (
+	// pairsRoom is how many frames may be on their way: more than a live microphone can
+	// be late by.
+	pairsRoom = 16
+	// pairFrames is how long the distance of a pair is averaged before it is held.
+	pairFrames = 100
+	// mismatch is the distance from there at which another frame is nearer. More than
+	// half a frame, so that what the scheduler does changes nothing.
+	mismatch = 15 * time.Millisecond
+)
+
+// pairs gives each frame of the microphone the one that was played at the same time,
+// for the echo canceller, which must not have to search for it again and again. The
+// two come when their devices say so. In the long run one comes with the other,
+// because the microphone is resampled to the loudspeaker's pace; when one of the devices
+// has stood still, frames are left out, or silence is put in, until they fit again.
+type pairs struct {
+	queue [pairsRoom]played
+	first int
+	n     int
+	lead  time.Duration // how much later than taken a frame is heard whose partner it is first
+
+	apart time.Duration // how much later a frame is heard than the one that it is paired with is taken
+	known int           // frames in this average
+	waits bool          // the loudspeaker's next frame is not yet heard
+	drift drift
+	ppm   float64 // by which the microphone is to be faster
+
+	none played // silence
+}
+
+func newPairs() pairs { return pairs{drift: cardDrift(), none: played{level: silenceDB}} }
+
+// room is told how long the loudspeaker's callbacks are: frames are made that much before
+// the last of them is taken, at the latest. Something is added, so that the next is always
+// there, for clocks that differ need time to be understood. The way through both devices'
+// buffers is longer, so that no frame is heard before the one that it is paired with.
+func (p *pairs) room(callback time.Duration) { p.lead = callback + 6*time.Millisecond }
+
+// restart is told of another microphone.
+func (p *pairs) restart() {
+	p.drift, p.ppm = cardDrift(), 0
+	p.begin()
+}
+
+// push takes a copy of what is about to be played.
+func (p *pairs) push(pcm []float32, level float64, at time.Duration, pr *probe) {
+	if p.n == pairsRoom {
+		p.drop()
+	}
+	f := &p.queue[(p.first+p.n)%pairsRoom]
+	copy(f.pcm[:], pcm)
+	f.level, f.at, f.probe = level, at, pr
+	p.n++
+}
+
+// next returns the oldest frame, or silence; it is valid until the next push.
+func (p *pairs) next() *played {
+	if p.n == 0 {
+		return &p.none
+	}
+	f := &p.queue[p.first]
+	p.first, p.n = (p.first+1)%pairsRoom, p.n-1
+	return f
+}
+
+// drop leaves a frame out.
+func (p *pairs) drop() {
+	if f := p.next(); f.probe != nil {
+		f.probe.hear(p.none.pcm[:])
+	}
+}
+
+// match returns the frame to which one of the microphone belongs that was heard at the
+// given time.
+func (p *pairs) match(heard time.Duration) *played {
+	p.mend(heard)
+	p.waits = p.waits || p.n == 0 && p.known > 0
+	if p.n == 0 || p.waits || p.known == 0 && p.off(heard) < p.lead {
+		return &p.none
+	}
+	off := p.off(heard)
+	if p.known < pairFrames {
+		p.known++
+		p.apart += off / time.Duration(p.known)
+	} else {
+		p.ppm = p.drift.ppm(-off)
+	}
+	return p.next()
+}
+
+// mend finds the frame that fits anew where one of the devices has stood still. What is
+// left of the mismatch then, half a frame at most, stays: the canceller has to search
+// once, and need not follow.
+func (p *pairs) mend(heard time.Duration) {
+	if p.n == 0 {
+		return
+	}
+	switch off := p.off(heard); {
+	case p.known == 0:
+		p.dropTo(heard, p.lead+FrameTime)
+	case off > mismatch:
+		p.dropTo(heard, FrameTime/2)
+		p.begin()
+	case off < -mismatch:
+		p.waits = true
+	case p.waits && off >= -FrameTime/2:
+		p.begin()
+	}
+}
+
+// dropTo leaves out what is further off than that.
+func (p *pairs) dropTo(heard, most time.Duration) {
+	for p.n > 0 && p.off(heard) > most {
+		p.drop()
+	}
+}
+
+// begin takes the distance as it is from now on.
+func (p *pairs) begin() { p.apart, p.known, p.waits, p.drift.smooth = 0, 0, false, 0 }
+
+// off is how far from the usual distance the oldest frame is.
+func (p *pairs) off(heard time.Duration) time.Duration {
+	return heard - p.queue[p.first].at - p.apart
+}
