@@ -63,11 +63,10 @@ func (d *daemon) hear(seconds string) []int16 {
 	return samples
 }
 
-// TestCallWithSound rings through to an indoor station on the host: the tone in
-// front of either microphone must come out of the other loudspeaker. How well it
-// sounds is nothing to be judged on an emulated processor.
-func TestCallWithSound(t *testing.T) {
-	d := install(t)
+// indoorVoice starts an indoor station with sound: a tone is in front of its microphone,
+// and what its loudspeaker plays is recorded.
+func indoorVoice(t *testing.T) (*lab.Door, *lab.Recorder) {
+	t.Helper()
 	server(t)
 	indoorCard := peers.pulse.Card("indoor")
 	in := indoor(t, indoorCard)
@@ -75,12 +74,21 @@ func TestCallWithSound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer voice.Stop()
+	t.Cleanup(voice.Stop)
 	ear, err := indoorCard.Record()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ear.Stop()
+	t.Cleanup(ear.Stop)
+	return in, ear
+}
+
+// TestCallWithSound rings through to an indoor station on the host: the tone in
+// front of either microphone must come out of the other loudspeaker. How well it
+// sounds is nothing to be judged on an emulated processor.
+func TestCallWithSound(t *testing.T) {
+	d := install(t)
+	in, ear := indoorVoice(t)
 	d.run(config{target: indoorUser, sound: card})
 	d.hum()
 	d.until("in possession of the sound card", func(s status) bool { return s.Sound.Input.OK && s.Sound.Output.OK })
