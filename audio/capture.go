@@ -65,7 +65,7 @@ func (c *capture) start(rate int) {
 	c.rs = newResampler(float64(rate), SampleRate, most)
 	c.ratio = c.rs.step
 	c.raw, c.pcm = make([]int16, most), make([]float32, most)
-	c.want()
+	c.ready(1)
 }
 
 func (c *capture) publish(on bool) {
@@ -76,8 +76,14 @@ func (c *capture) publish(on bool) {
 	}
 }
 
-// ready tells whether a frame waits.
-func (c *capture) ready() bool { return c.mem.waiting() >= c.rs.need(Frame) }
+// ready tells whether so many frames wait, and asks to be woken if not.
+func (c *capture) ready(frames int) bool {
+	need := c.rs.need(frames * Frame)
+	if n := uint32(need); c.mem.Wanted.Load() != n {
+		c.mem.Wanted.Store(n)
+	}
+	return c.mem.waiting() >= need
+}
 
 // read fills frame and returns when the end of it was heard. What is missing is
 // silence; what waits because the machine stood still is thrown away.
@@ -105,7 +111,6 @@ func (c *capture) read(frame []float32) time.Duration {
 		fadeIn(frame[:seam])
 		c.splice = false
 	}
-	c.want()
 	return c.last() - c.time(c.mem.waiting())
 }
 
@@ -122,13 +127,6 @@ func (c *capture) miss(frame []float32) {
 func (c *capture) cut(n int) {
 	c.mem.discard(n)
 	c.splice = true
-}
-
-// want asks to be woken for the next frame.
-func (c *capture) want() {
-	if n := uint32(c.rs.need(Frame)); c.mem.Wanted.Load() != n {
-		c.mem.Wanted.Store(n)
-	}
 }
 
 // faster changes the microphone's pace by ppm.

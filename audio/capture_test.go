@@ -45,7 +45,7 @@ func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out []float3
 		}
 		heard++
 		c.x.Deliver(pcm, false)
-		for c.ready() {
+		for c.ready(1) {
 			at := c.read(frame)
 			if p.n > 0 {
 				late = append(late, float64(p.off(at))/1e6)
@@ -138,5 +138,32 @@ func TestACallBeginsWithoutBacklog(t *testing.T) {
 	}
 	if c.trim {
 		t.Error("goes on trimming")
+	}
+}
+
+// The pump is woken once for all frames of a packet, and not before the last is there.
+func TestWokenOncePerPacket(t *testing.T) {
+	woken := 0
+	x := NewExchange(func() time.Duration { return time.Second }, func() { woken++ })
+	c := &capture{tap: newTap(x), live: &atomic.Pointer[capture]{}}
+	c.start(SampleRate)
+	snd := &sender{bitrate: defaultBitrate, complexity: defaultComplexity}
+	frame, packets := make([]float32, Frame), 0
+	for range 100 {
+		was := woken
+		x.Deliver(make([]int16, Frame), false)
+		for woken > was && c.ready(snd.wants()) {
+			c.read(frame)
+			payload, _, err := snd.frame(frame, Codec{Name: "opus"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if payload != nil {
+				packets++
+			}
+		}
+	}
+	if packets < 49 || woken > packets+2 {
+		t.Errorf("woken %d times for %d packets of 100 frames", woken, packets)
 	}
 }

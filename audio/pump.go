@@ -93,14 +93,14 @@ func (p *pump) work() time.Duration {
 	}
 	p.due = now + FrameTime
 	if !speaks {
-		for p.in.ready() {
+		for p.in.ready(1) {
 			p.makePlay(now)
 			p.makeRec(false)
 		}
 		return stalled
 	}
 	p.speak(now, hears)
-	for hears && p.in.ready() {
+	for hears && p.in.ready(p.snd.wants()) {
 		p.makeRec(true)
 		p.speak(p.e.clock(), hears) // echo cancelling takes its time on small boards
 	}

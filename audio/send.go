@@ -22,6 +22,14 @@ func (s *sender) reset() { s.codec, s.enc, s.n, s.marker = Codec{}, nil, 0, true
 // pause is told when the microphone does not reach the far end.
 func (s *sender) pause() { s.n, s.marker = 0, true }
 
+// wants is how many frames the next payload lacks: nothing leaves before the last.
+func (s *sender) wants() int {
+	if s.enc == nil {
+		return 1
+	}
+	return (s.size - s.n) / Frame
+}
+
 // frame takes a frame and, when a payload is complete, returns it with its
 // duration in RTP clock units. codec is what the far end wants now.
 func (s *sender) frame(frame []float32, codec Codec) (payload []byte, samples uint32, err error) {
