@@ -158,7 +158,8 @@ type Status struct {
 		Muted   bool   `json:"muted"`
 		Codec   string `json:"codec"`
 		Stats   struct {
-			Sent uint64 `json:"sent"`
+			Sent uint64  `json:"sent"`
+			ERLE float64 `json:"erle"` // dB
 		} `json:"stats"`
 	} `json:"sound"`
 	Board struct {
