@@ -141,29 +141,32 @@ func TestACallBeginsWithoutBacklog(t *testing.T) {
 	}
 }
 
-// The pump is woken once for all frames of a packet, and not before the last is there.
-func TestWokenOncePerPacket(t *testing.T) {
-	woken := 0
-	x := NewExchange(func() time.Duration { return time.Second }, func() { woken++ })
-	c := &capture{tap: newTap(x), live: &atomic.Pointer[capture]{}}
-	c.start(SampleRate)
-	snd := &sender{bitrate: defaultBitrate, complexity: defaultComplexity}
-	frame, packets := make([]float32, Frame), 0
-	for range 100 {
-		was := woken
-		x.Deliver(make([]int16, Frame), false)
-		for woken > was && c.ready(snd.wants()) {
-			c.read(frame)
-			payload, _, err := snd.frame(frame, Codec{Name: "opus"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if payload != nil {
-				packets++
+// The pump is woken once for the frames of a packet, or for two of a longer one, and
+// nothing is lost by that.
+func TestWokenForPacketsOnly(t *testing.T) {
+	for ptime, packets := range map[time.Duration]int{20 * time.Millisecond: 60, 40 * time.Millisecond: 30, 60 * time.Millisecond: 20} {
+		woken := 0
+		x := NewExchange(func() time.Duration { return time.Second }, func() { woken++ })
+		c := &capture{tap: newTap(x), live: &atomic.Pointer[capture]{}}
+		c.start(SampleRate)
+		snd := &sender{bitrate: defaultBitrate, complexity: defaultComplexity}
+		frame, sent := make([]float32, Frame), 0
+		for range 121 { // the resampler keeps some samples
+			was := woken
+			x.Deliver(make([]int16, Frame), false)
+			for woken > was && c.ready(snd.wants()) {
+				c.read(frame)
+				payload, _, err := snd.frame(frame, Codec{Name: "opus", Ptime: ptime})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if payload != nil {
+					sent++
+				}
 			}
 		}
-	}
-	if packets < 49 || woken > packets+2 {
-		t.Errorf("woken %d times for %d packets of 100 frames", woken, packets)
+		if sent != packets || woken > 62 || c.mem.Xruns.Load() > 0 {
+			t.Errorf("packets of %v: woken %d times, %d packets, %d cuts", ptime, woken, sent, c.mem.Xruns.Load())
+		}
 	}
 }

@@ -22,12 +22,13 @@ func (s *sender) reset() { s.codec, s.enc, s.n, s.marker = Codec{}, nil, 0, true
 // pause is told when the microphone does not reach the far end.
 func (s *sender) pause() { s.n, s.marker = 0, true }
 
-// wants is how many frames the next payload lacks: nothing leaves before the last.
+// wants is how many frames of the microphone it is worth waking up for: nothing leaves
+// before a payload is full. All of a long one would look like a backlog: two at a time.
 func (s *sender) wants() int {
 	if s.enc == nil {
 		return 1
 	}
-	return (s.size - s.n) / Frame
+	return 2 - (s.size-s.n)/Frame%2
 }
 
 // frame takes a frame and, when a payload is complete, returns it with its
