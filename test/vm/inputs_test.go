@@ -96,7 +96,7 @@ func TestPressToLamp(t *testing.T) {
 	d.run(config{})
 	var all []time.Duration
 	total := d.presses()
-	for range 10 {
+	for range 6 {
 		// The call before has failed by itself, and the lamp has said so.
 		d.until("idle and dark", func(s status) bool {
 			return s.State == "idle" && s.presses() == total && s.Board.Lamps[0].Pattern == "off"

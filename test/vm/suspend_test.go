@@ -151,7 +151,7 @@ func TestLongSleep(t *testing.T) {
 	d.until("in possession of the sound card", func(s status) bool { return s.Sound.Input.OK && s.Sound.Output.OK })
 	d.call()
 	before := time.Now()
-	back := d.nap(40 * time.Second)
+	back := d.nap(25 * time.Second)
 	_, err := kam.Wait(within(t, settle), before, func(m lab.Message) bool {
 		return m.Method == "REGISTER" && m.Status == 0 && m.From == doorUser
 	})
