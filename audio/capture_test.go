@@ -48,7 +48,7 @@ func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out []float3
 		for c.ready(1) {
 			at := c.read(frame)
 			if p.n > 0 {
-				late = append(late, float64(p.off(at))/1e6)
+				late = append(late, float64(p.distance(at)-p.apart)/1e6)
 			}
 			p.match(at)
 			c.faster(p.ppm)

@@ -16,9 +16,12 @@ const (
 	pairsRoom = 16
 	// pairFrames is how long the distance of a pair is averaged before it is held.
 	pairFrames = 100
-	// mismatch is the distance from there at which another frame is nearer. More than
+	// mismatch is how much nearer than that a frame may be before it has to wait: more than
 	// half a frame, so that what the scheduler does changes nothing.
 	mismatch = 15 * time.Millisecond
+	// slack is how much further than at first it may be before it is left out. Beyond that
+	// it would be heard before the one that it is paired with.
+	slack = 4 * time.Millisecond
 )
 
 // pairs gives each frame of the microphone the one that was played at the same time,
@@ -88,10 +91,10 @@ func (p *pairs) drop() {
 func (p *pairs) match(heard time.Duration) *played {
 	p.mend(heard)
 	p.waits = p.waits || p.n == 0 && p.known > 0
-	if p.n == 0 || p.waits || p.known == 0 && p.off(heard) < p.lead {
+	if p.n == 0 || p.waits || p.known == 0 && p.distance(heard) < p.lead {
 		return &p.none
 	}
-	off := p.off(heard)
+	off := p.distance(heard) - p.apart
 	if p.known < pairFrames {
 		p.known++
 		p.apart += off / time.Duration(p.known)
@@ -102,36 +105,27 @@ func (p *pairs) match(heard time.Duration) *played {
 }
 
 // mend finds the frame that fits anew where one of the devices has stood still. What is
-// left of the mismatch then, half a frame at most, stays: the canceller has to search
+// left of the mismatch then, half a frame or so, stays: the canceller has to search
 // once, and need not follow.
 func (p *pairs) mend(heard time.Duration) {
 	if p.n == 0 {
 		return
 	}
-	switch off := p.off(heard); {
-	case p.known == 0:
-		p.dropTo(heard, p.lead+FrameTime)
-	case off > mismatch:
-		p.dropTo(heard, FrameTime/2)
+	switch d := p.distance(heard); {
+	case d > p.lead+FrameTime+slack:
+		for p.n > 0 && p.distance(heard) > p.lead+FrameTime {
+			p.drop()
+		}
 		p.begin()
-	case off < -mismatch:
+	case d < p.apart-mismatch:
 		p.waits = true
-	case p.waits && off >= -FrameTime/2:
+	case p.waits && d >= p.apart-FrameTime/2:
 		p.begin()
-	}
-}
-
-// dropTo leaves out what is further off than that.
-func (p *pairs) dropTo(heard, most time.Duration) {
-	for p.n > 0 && p.off(heard) > most {
-		p.drop()
 	}
 }
 
 // begin takes the distance as it is from now on.
 func (p *pairs) begin() { p.apart, p.known, p.waits, p.drift.smooth = 0, 0, false, 0 }
 
-// off is how far from the usual distance the oldest frame is.
-func (p *pairs) off(heard time.Duration) time.Duration {
-	return heard - p.queue[p.first].at - p.apart
-}
+// distance is how much later than the oldest frame was taken something is heard.
+func (p *pairs) distance(heard time.Duration) time.Duration { return heard - p.queue[p.first].at }

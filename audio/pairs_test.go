@@ -104,3 +104,22 @@ func TestAProbeLosesNothing(t *testing.T) {
 		t.Errorf("%d of %d samples", pr.heard, len(pr.rec))
 	}
 }
+
+// A microphone that is late for good is not paired with what is heard only after it.
+func TestNothingIsHeardBeforeItsPair(t *testing.T) {
+	p := newPairs()
+	p.room(FrameTime)
+	now := time.Duration(0)
+	for n := range 1000 {
+		now += FrameTime
+		p.push(make([]float32, Frame), 0, now, nil)
+		late := min(time.Duration(n)*time.Millisecond, 60*time.Millisecond) // 1 ms more in each frame
+		if d := p.distance(now + late); p.n > 1 && d > p.lead+FrameTime+slack+FrameTime {
+			t.Fatalf("frame %d: %v apart", n, d)
+		}
+		p.match(now + late)
+	}
+	if p.apart > p.lead+FrameTime+slack {
+		t.Errorf("%v apart", p.apart)
+	}
+}
