@@ -52,7 +52,7 @@ func newPairs() pairs { return pairs{drift: cardDrift(), none: played{level: sil
 // buffers is longer, so that no frame is heard before the one that it is paired with.
 func (p *pairs) room(callback time.Duration) { p.lead = callback + 6*time.Millisecond }
 
-// restart is told of another microphone.
+// restart is told of another microphone or loudspeaker.
 func (p *pairs) restart() {
 	p.drift, p.ppm = cardDrift(), 0
 	p.begin()

@@ -36,7 +36,8 @@ type pump struct {
 
 	out       *playback // devices during a call of work; nil = none
 	in        *capture
-	paired    *capture // whose frames are in pairs
+	pairIn    *capture // between which pairs goes
+	pairOut   *playback
 	play, rec [Frame]float32
 	pairs     pairs
 	gain      float32 // of the loudspeaker
@@ -291,8 +292,8 @@ func (p *pump) hearWith(apart bool) *played {
 		clear(p.rec[:])
 		return p.pairs.next()
 	}
-	if p.in != p.paired {
-		p.paired = p.in
+	if p.in != p.pairIn || p.out != p.pairOut {
+		p.pairIn, p.pairOut = p.in, p.out
 		p.pairs.restart()
 	}
 	at := p.in.read(p.rec[:])
