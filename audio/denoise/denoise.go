@@ -57,10 +57,9 @@ const (
 	window = 2 * Frame
 	bins   = Frame + 1
 
-	// unheard is the level of noise, in dBFS, that nobody needs to be rid of: noise is
+	// unheard is the level of noise that nobody needs to be rid of, -75 dBFS: noise is
 	// not lowered below it, so that a voice in a quiet place stays as it is.
-	unheard    = -75
-	unheardRMS = 1.7783e-4
+	unheard = 1.7783e-4
 	// floorWindow is the frames whose quietest one is the noise: a sentence has a pause
 	// in one of two such windows.
 	floorWindow = 150
@@ -207,7 +206,7 @@ func (s *Suppressor) listen() {
 	}
 	s.quiet[0] = min(s.quiet[0], power)
 	noise := min(s.quiet[0], s.quiet[1])
-	wanted := float32(32768 * unheardRMS)
+	wanted := float32(32768 * unheard)
 	want := min(1, max(s.least, wanted/float32(math.Sqrt(float64(noise)+1e-9))))
 	s.share += 0.02 * (want - s.share) // half a second: no pumping
 }
