@@ -105,7 +105,6 @@ func (p *pump) work() time.Duration {
 		p.makeRec(true)
 		p.speak(p.e.clock(), hears) // echo cancelling takes its time on small boards
 	}
-	p.out.look()
 	return max(p.out.due()-p.e.clock(), FrameTime/10)
 }
 
