@@ -55,6 +55,16 @@ const (
 	defaultComplexity = 5
 )
 
+// encoding takes the defaults of the encoder.
+func (c *Config) encoding() {
+	if c.Bitrate == 0 {
+		c.Bitrate = defaultBitrate
+	}
+	if c.Complexity == 0 {
+		c.Complexity = defaultComplexity
+	}
+}
+
 // Event is something that the engine's owner wants to know at once.
 type Event struct {
 	Kind EventKind
@@ -123,12 +133,7 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 	if cfg.Log == nil || drv == nil {
 		return nil, errors.New("audio: an engine needs a driver and a logger")
 	}
-	if cfg.Bitrate == 0 {
-		cfg.Bitrate = defaultBitrate
-	}
-	if cfg.Complexity == 0 {
-		cfg.Complexity = defaultComplexity
-	}
+	cfg.encoding()
 	if cfg.Notify == nil {
 		cfg.Notify = func(Event) {}
 	}

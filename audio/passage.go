@@ -24,10 +24,8 @@ type Heard struct {
 // same line gives the same sound. The receiver's clock is faster by ppm.
 func Pass(cfg Config, codec Codec, said Sound, passage Passage, ppm float64) (Heard, error) {
 	l := &line{passage: passage, codec: codecID(codec.Name)}
+	cfg.encoding()
 	snd := &sender{bitrate: cfg.Bitrate, complexity: cfg.Complexity}
-	if snd.bitrate == 0 {
-		snd.bitrate, snd.complexity = defaultBitrate, defaultComplexity
-	}
 	snd.reset()
 	rcv := newReceiver()
 	pcm := said.at48k()
