@@ -21,7 +21,7 @@ typedef struct {
 	PaStream *stream;
 	exchange *x;
 	int64_t epoch; // CLOCK_MONOTONIC when the engine's clock was 0, ns
-	int fd;        // eventfd that wakes the engine
+	int fd;        // eventfd that wakes the engine; of a microphone
 	int channels;
 } device;
 

@@ -62,7 +62,7 @@ func TestCallbacks(t *testing.T) {
 	t0 := time.Now()
 	x := audio.NewExchange(func() time.Duration { return time.Hour + time.Since(t0) }, func() { woken <- struct{}{} })
 	m := x.Memory()
-	s, err := newStream(nil, 2, x)
+	s, err := newStream(nil, audio.In, 2, x)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ type stream struct {
 	info  audio.StreamInfo
 	dev   *C.device      // in C's memory
 	pin   runtime.Pinner // of the exchange that dev points to
-	event *os.File       // eventfd
+	event *os.File       // eventfd of a microphone; nil for a loudspeaker
 	waker chan struct{}  // closed when the goroutine that reads event has ended
 }
 
@@ -57,7 +57,7 @@ type format struct {
 // openStream opens and starts a stream. The calls into PortAudio are made here; it
 // runs where [Driver.do] says.
 func (d *Driver) openStream(dir audio.Direction, info *pa.DeviceInfo, f format, x *audio.Exchange) (*stream, error) {
-	s, err := newStream(d, f.channels, x)
+	s, err := newStream(d, dir, f.channels, x)
 	if err != nil {
 		return nil, err
 	}
@@ -86,22 +86,34 @@ func (d *Driver) openStream(dir audio.Direction, info *pa.DeviceInfo, f format, 
 }
 
 // newStream makes what the callbacks share with x.
-func newStream(d *Driver, channels int, x *audio.Exchange) (*stream, error) {
-	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("eventfd: %w", err)
-	}
+func newStream(d *Driver, dir audio.Direction, channels int, x *audio.Exchange) (*stream, error) {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		return nil, errors.Join(fmt.Errorf("clock: %w", err), unix.Close(fd))
+		return nil, fmt.Errorf("clock: %w", err)
 	}
-	s := &stream{d: d, event: os.NewFile(uintptr(fd), "eventfd"), waker: make(chan struct{})}
+	s := &stream{d: d}
 	s.pin.Pin(x.Memory())
 	s.dev = (*C.device)(C.calloc(1, C.sizeof_device))
 	s.dev.x = (*C.exchange)(unsafe.Pointer(x.Memory()))
 	s.dev.epoch = C.int64_t(now.Nano() - int64(x.Now()))
-	s.dev.fd = C.int(fd)
 	s.dev.channels = C.int(channels)
+	if dir == audio.In {
+		if err := s.wakes(x); err != nil {
+			s.free()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// wakes lets the callbacks of a microphone wake the engine.
+func (s *stream) wakes(x *audio.Exchange) error {
+	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("eventfd: %w", err)
+	}
+	s.event, s.waker = os.NewFile(uintptr(fd), "eventfd"), make(chan struct{})
+	s.dev.fd = C.int(fd)
 	go func() {
 		defer close(s.waker)
 		var count [8]byte
@@ -112,13 +124,15 @@ func newStream(d *Driver, channels int, x *audio.Exchange) (*stream, error) {
 			x.Wake()
 		}
 	}()
-	return s, nil
+	return nil
 }
 
 // free gives back what newStream made, when no callback can come any more.
 func (s *stream) free() {
-	_ = s.event.Close() // nothing was written that could be lost
-	<-s.waker
+	if s.event != nil {
+		_ = s.event.Close() // nothing was written that could be lost
+		<-s.waker
+	}
 	C.free(unsafe.Pointer(s.dev))
 	s.pin.Unpin()
 }
