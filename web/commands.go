@@ -20,10 +20,7 @@ const (
 )
 
 func (s *Server) postHangup(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
-	defer cancel()
-	err := s.station.Do(ctx, station.Command{Kind: station.CommandHangup})
-	s.cfg.Log.Info("status page: hang up", "from", r.RemoteAddr, "err", err)
+	err := s.order(r, station.Command{Kind: station.CommandHangup}, "hang up")
 	switch {
 	case err == nil:
 		done(w, r)
@@ -35,17 +32,22 @@ func (s *Server) postHangup(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// postMute switches the microphone of the running call off or on.
-func (s *Server) postMute(w http.ResponseWriter, r *http.Request) {
-	muted := r.PostFormValue("muted")
-	if muted != "true" && muted != "false" {
-		s.refuse(w, r, http.StatusBadRequest, "The form field muted is true or false.")
-		return
-	}
+// order gives the station a command and logs it by what it is called, with more about it.
+func (s *Server) order(r *http.Request, cmd station.Command, what string, more ...any) error {
 	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
 	defer cancel()
-	err := s.station.Do(ctx, station.Command{Kind: station.CommandMute, Muted: muted == "true"})
-	s.cfg.Log.Info("status page: mute", "muted", muted, "from", r.RemoteAddr, "err", err)
+	err := s.station.Do(ctx, cmd)
+	s.cfg.Log.Info("status page: "+what, append(more, "from", r.RemoteAddr, "err", err)...)
+	return err
+}
+
+// postMute switches the microphone of the running call off or on.
+func (s *Server) postMute(w http.ResponseWriter, r *http.Request) {
+	muted, ok := s.flag(w, r, "muted")
+	if !ok {
+		return
+	}
+	err := s.order(r, station.Command{Kind: station.CommandMute, Muted: muted}, "mute", "muted", muted)
 	switch {
 	case err == nil:
 		done(w, r)
@@ -59,18 +61,13 @@ func (s *Server) postMute(w http.ResponseWriter, r *http.Request) {
 // postSelfTest begins an acoustic self-test; how it goes is in the snapshot.
 func (s *Server) postSelfTest(w http.ResponseWriter, r *http.Request) {
 	cmd := station.Command{Kind: station.CommandTest}
-	switch r.PostFormValue("commission") {
-	case "", "false":
-	case "true":
-		cmd.Commission = true
-	default:
-		s.refuse(w, r, http.StatusBadRequest, "The form field commission is true or false.")
-		return
+	if r.PostFormValue("commission") != "" {
+		var ok bool
+		if cmd.Commission, ok = s.flag(w, r, "commission"); !ok {
+			return
+		}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
-	defer cancel()
-	err := s.station.Do(ctx, cmd)
-	s.cfg.Log.Info("status page: self-test", "commission", cmd.Commission, "from", r.RemoteAddr, "err", err)
+	err := s.order(r, cmd, "self-test", "commission", cmd.Commission)
 	switch {
 	case err == nil:
 		done(w, r)
@@ -107,13 +104,12 @@ func (s *Server) postSet(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	active := r.PostForm.Get("active")
-	if active != "true" && active != "false" {
-		s.refuse(w, r, http.StatusBadRequest, "The form field active is true or false.")
+	active, ok := s.flag(w, r, "active")
+	if !ok {
 		return
 	}
 	s.cfg.Log.Info("status page: contact", "input", name, "active", active, "from", r.RemoteAddr)
-	if err := s.panel.Set(name, active == "true"); err != nil {
+	if err := s.panel.Set(name, active); err != nil {
 		s.refuse(w, r, http.StatusServiceUnavailable, sentence("the contact could not be moved: "+err.Error()))
 		return
 	}
@@ -158,6 +154,18 @@ func (s *Server) postHold(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 	case <-s.stop:
 	}
+}
+
+// flag reads a form field that is true or false, or refuses.
+func (s *Server) flag(w http.ResponseWriter, r *http.Request, field string) (on, ok bool) {
+	switch r.PostFormValue(field) {
+	case "true":
+		return true, true
+	case "false":
+		return false, true
+	}
+	s.refuse(w, r, http.StatusBadRequest, "The form field "+field+" is true or false.")
+	return false, false
 }
 
 // pressable reads the form and finds the input in it, or refuses.
