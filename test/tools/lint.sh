@@ -1,5 +1,5 @@
 #!/bin/sh
-# lint.sh PACKAGES: gofmt, go vet and golangci-lint. The linter is built from
+# lint.sh PACKAGES: gofmt, go mod tidy, go vet and golangci-lint. The linter is built from
 # source once, in the version that the project is checked with.
 set -eu
 version=v2.15.0
@@ -15,6 +15,10 @@ fi
 unformatted=$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l)
 if [ -n "$unformatted" ]; then
 	echo "lint: not formatted, run gofmt -w on:" $unformatted >&2
+	exit 1
+fi
+if ! go mod tidy -diff; then
+	echo "lint: go.mod or go.sum is not tidy, run go mod tidy" >&2
 	exit 1
 fi
 go vet "$@"
