@@ -1,9 +1,11 @@
 package web
 
 import (
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -27,8 +29,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		setHeaders(w.Header())
 		if !s.knownHost(r.Host) {
 			s.refuse(w, r, http.StatusMisdirectedRequest,
-				"This page answers to localhost, to IP addresses and to its configured names only. "+
-					"Ask for http://127.0.0.1 with the port of the page.")
+				"This page answers to "+s.known()+" only. Ask for http://127.0.0.1 with the port of the page.")
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -67,6 +68,12 @@ func nameSet(names []string) map[string]bool {
 		set[canonical(n)] = true
 	}
 	return set
+}
+
+// known lists the hosts that [Server.knownHost] accepts, for people.
+func (s *Server) known() string {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(s.names)), func(n string) bool { return n == "localhost" })
+	return strings.Join(append(names, "localhost"), ", ") + " and IP addresses"
 }
 
 // knownHost says whether the Host header is one that only a person or program

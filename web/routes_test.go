@@ -116,6 +116,19 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// Whoever is turned away is told what the page does answer to, and nothing else.
+func TestUnknownHostIsToldTheKnownOnes(t *testing.T) {
+	for want, names := range map[string][]string{
+		"This page answers to localhost and IP addresses only.":                                  nil,
+		"This page answers to a.example.lan, door.example.lan, localhost and IP addresses only.": {"door.example.lan", "A.example.lan."},
+	} {
+		s := New(Config{Listen: "127.0.0.1:0", Names: names, Log: quiet()}, newStation(sample()), newPanel())
+		if w := ask(s, "GET", "/", nil, "Host", "evil.example"); !strings.Contains(w.Body.String(), want) {
+			t.Errorf("with the names %q it says:\n%s", names, w.Body)
+		}
+	}
+}
+
 func TestCrossSiteCommandsAreRefused(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
