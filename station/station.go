@@ -16,10 +16,9 @@ type Station struct {
 	board Board
 	log   *slog.Logger
 
-	regs     chan Registration
+	reports  *inbox
 	offers   chan Call
 	textsIn  chan Text
-	faultsIn chan faultChange
 	requests chan request
 	tests    chan tested
 	done     chan struct{} // closed when Run has returned
@@ -69,10 +68,9 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 	now := time.Now()
 	s := &Station{
 		cfg: cfg, phone: phone, voice: voice, board: board, log: cfg.Log,
-		regs:     make(chan Registration, 8),
+		reports:  newInbox(),
 		offers:   make(chan Call, 4),
 		textsIn:  make(chan Text, 4),
-		faultsIn: make(chan faultChange, 64),
 		requests: make(chan request),
 		tests:    make(chan tested, 4),
 		done:     make(chan struct{}),
@@ -141,18 +139,21 @@ func (s *Station) survey() {
 }
 
 // SetRegistration tells the door how it stands with its server. A running call
-// is never touched by it.
-func (s *Station) SetRegistration(r Registration) { post(s, s.regs, r) }
+// is never touched by it. Like all reports it never waits, whether the station runs
+// yet or not.
+func (s *Station) SetRegistration(r Registration) { s.reports.registration(r) }
 
-// Offer hands an incoming call to the door.
+// Offer hands an incoming call to the door. It waits for the station to run and to
+// take the call.
 func (s *Station) Offer(c Call) { post(s, s.offers, c) }
 
-// SetFault shows a fault until [Station.ClearFault] is called with its key.
-func (s *Station) SetFault(f Fault) { post(s, s.faultsIn, faultChange{fault: f, set: true}) }
+// SetFault shows a fault until [Station.ClearFault] is called with its key. It never
+// waits.
+func (s *Station) SetFault(f Fault) { s.reports.fault(faultChange{fault: f, set: true}) }
 
-// ClearFault takes a fault back; an unknown key is ignored.
+// ClearFault takes a fault back; an unknown key is ignored. It never waits.
 func (s *Station) ClearFault(key string) {
-	post(s, s.faultsIn, faultChange{fault: Fault{Key: key}})
+	s.reports.fault(faultChange{fault: Fault{Key: key}})
 }
 
 func post[T any](s *Station, to chan T, v T) {

@@ -1,7 +1,10 @@
 package station
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -303,6 +306,36 @@ func TestFaults(t *testing.T) {
 		h.st.ClearFault("config")
 		h.st.ClearFault("unknown")
 		h.expect("lamp status blink3")
+	})
+}
+
+// Whatever is reported before the station runs, however much, makes nobody wait.
+func TestReportsBeforeTheStationRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &house{t: t}
+		st := New(Config{Log: slog.New(slog.DiscardHandler)}, h, h, h)
+		for i := range 1000 {
+			st.SetRegistration(Registration{State: RegConnecting, Error: fmt.Sprint("try ", i)})
+			st.SetFault(Fault{Key: fmt.Sprint("config.", i), Code: FaultConfig, Text: "first"})
+			st.SetFault(Fault{Key: fmt.Sprint("config.", i), Code: FaultConfig, Text: "second"})
+		}
+		st.ClearFault("config.0")
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan struct{})
+		go func() { defer close(over); st.Run(ctx) }()
+		synctest.Wait()
+		f := st.Snapshot().Faults
+		if len(f) != 1000 { // without the one taken back, with that of the registration
+			t.Fatalf("%d faults", len(f))
+		}
+		if f[0].Key != "config.1" || f[0].Text != "second" || f[999].Text != "not registered: try 999" {
+			t.Errorf("first %+v, last %+v", f[0], f[999])
+		}
+		cancel()
+		<-over
+		for i := range 1000 { // nor after it has run
+			st.SetFault(Fault{Key: fmt.Sprint("late.", i)})
+		}
 	})
 }
 

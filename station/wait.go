@@ -73,11 +73,15 @@ func (s *Station) wait(ctx context.Context, call Call, dues ...deadline) occurre
 			if o, ok := s.serve(r); ok {
 				return o
 			}
-		case r := <-s.regs:
-			s.registered(r)
-			return occurrence{kind: changed}
-		case f := <-s.faultsIn:
-			s.faults.change(f, now)
+		case <-s.reports.news:
+			faults, reg := s.reports.read()
+			for _, f := range faults {
+				s.faults.change(f, now)
+			}
+			if reg != nil {
+				s.registered(*reg)
+				return occurrence{kind: changed}
+			}
 		case r := <-s.tests:
 			s.testOver(r)
 		case <-s.tick.C:
