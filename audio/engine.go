@@ -29,7 +29,7 @@ type Config struct {
 	// AmbientBoost is how much louder the street may make the loudspeaker, dB; 0 = off.
 	AmbientBoost float64
 	// SilentAfter is how long an open microphone may hear nothing at all in a
-	// call before [MicSilent] is told; 0 = never.
+	// call before Status.MicSilent tells; 0 = never.
 	SilentAfter time.Duration
 	// Prompts holds recordings as WAV files. One that is named like a tone
 	// replaces it; others are played by their names without ".wav".
@@ -84,9 +84,6 @@ const (
 	// DeviceHung: the sound system does not answer. The engine goes on without
 	// devices; only a new process can use them again.
 	DeviceHung
-	// MicSilent: the microphone is open but has heard nothing at all for
-	// Config.SilentAfter; told once in a call.
-	MicSilent
 )
 
 // Engine carries the sound of the door. Its methods may be called from any
@@ -155,10 +152,9 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 		cfg.Log.Warn("the door has no words: tones only", "error", err) // nobody wrote them by hand
 	}
 	e := &Engine{
-		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(), tones: tones, prompts: prompts, words: words,
+		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(DuplexStatus{Switched: cfg.Duplex == SwitchedDuplex}), tones: tones, prompts: prompts, words: words,
 		token: make(chan struct{}, 1),
 	}
-	e.g.duplex.Store(&DuplexStatus{Switched: cfg.Duplex == SwitchedDuplex})
 	e.in = newEndpoint(In, cfg.Input, func() opened {
 		return &capture{tap: newTap(NewExchange(e.clock, e.nudge)), live: &e.mic}
 	})

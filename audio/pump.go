@@ -50,14 +50,15 @@ type pump struct {
 	due    time.Duration // when the next frame is due by the clock
 	told   told
 	sent   uint64
+	now    reading // what show publishes
 }
 
 // told is what was already said about the present call.
-type told struct{ heard, spoken, silent, failed bool }
+type told struct{ heard, spoken, failed bool }
 
 func newPump(e *Engine) *pump {
 	return &pump{
-		e: e, rcv: newReceiver(), mic: newMicPath(e.cfg), way: newDuplex(e.cfg.Duplex), hear: ramp{1}, say: ramp{1},
+		e: e, now: *e.g.reading.Load(), rcv: newReceiver(), mic: newMicPath(e.cfg), way: newDuplex(e.cfg.Duplex), hear: ramp{1}, say: ramp{1},
 		snd:  &sender{bitrate: e.cfg.Bitrate, complexity: e.cfg.Complexity},
 		gain: gainOf(e.cfg.OutputGain), limiter: newLimiter(), pairs: newPairs(),
 		silence: silence{after: int(e.cfg.SilentAfter / FrameTime)},
@@ -153,10 +154,12 @@ func (p *pump) adopt() {
 	if c == p.cur {
 		return
 	}
+	p.count()
 	p.cur, p.told, p.silence.frames = c, told{}, 0
 	p.snd.pause()
+	defer p.show()
 	if c == nil {
-		p.e.g.codec.Store(codecNone)
+		p.now.codec = ""
 		return
 	}
 	for c.next() != nil {
@@ -165,12 +168,11 @@ func (p *pump) adopt() {
 	p.rcv.reset()
 	p.snd.reset()
 	p.way.begin()
-	p.showWay()
+	p.noteWay()
 	if p.in != nil {
 		p.in.trim = true
 	}
-	p.sent = 0
-	p.e.g.sent.Store(0)
+	p.sent, p.now.call = 0, CallStats{}
 }
 
 // makePlay makes the 10 ms that the loudspeaker plays next. now is the clock of them.
@@ -227,7 +229,7 @@ func (p *pump) mixSound(out []float32) {
 	p.player.Mix(out)
 	p.prompt.mix(out)
 	if !p.sounding() {
-		p.e.g.tone.Store(nil)
+		p.showTone("")
 	}
 }
 
@@ -246,20 +248,43 @@ func (p *pump) startSound(r *playRequest) {
 	default:
 		return
 	}
-	p.e.g.tone.Store(&r.name)
+	p.showTone(r.name)
+}
+
+func (p *pump) showTone(name string) {
+	p.now.tone = name
+	p.show()
 }
 
 func (p *pump) sounding() bool { return p.player.Active() || p.prompt.active() }
 
 // report shows what changes slowly, with each reading of the loudspeaker's meter.
 func (p *pump) report(l Level) {
-	p.e.g.speaker.store(l)
-	if p.cur != nil {
-		p.e.g.call(p.rcv)
-	}
+	p.now.speaker = l
+	p.count()
 	if p.mic.echo != nil {
-		p.e.g.echo(p.mic.echo.Stats())
+		p.now.echo = p.mic.echo.Stats()
 	}
+	p.show()
+}
+
+// count takes down what was done for the call so far.
+func (p *pump) count() {
+	if p.cur == nil {
+		return
+	}
+	s := p.rcv.jb.Stats()
+	p.now.call = CallStats{
+		Received: s.Received, Lost: s.Lost, Late: s.Late, Discarded: s.Discarded, Concealed: p.rcv.concealed,
+		Sent: p.sent, Target: s.Target, Delay: s.Delay,
+	}
+}
+
+// show publishes the present reading. It makes a new one, so it is for what changes, and
+// for every meter reading, not for every frame.
+func (p *pump) show() {
+	r := p.now
+	p.e.g.reading.Store(&r)
 }
 
 // makeRec makes the next 10 ms that the microphone says, and sends them. apart tells
@@ -272,14 +297,14 @@ func (p *pump) makeRec(apart bool) {
 	}
 	raw := peak(p.rec[:])
 	if raw >= clipAt {
-		p.e.g.clipped.Add(1)
+		p.now.clipped++
 	}
 	p.mic.process(p.rec[:], far.pcm[:], far.level, p.cur != nil, p.sounding())
 	if p.cur != nil && p.in != nil && p.out != nil && p.cur.open() && p.way.send(p.rec[:], far.pcm[:], raw) {
 		p.tellWay()
 	}
 	if l, ok := p.recMeter.add(p.rec[:]); ok {
-		p.e.g.mic.store(l)
+		p.now.mic = l // shown with the loudspeaker's
 	}
 	p.send()
 }
@@ -313,29 +338,37 @@ func (p *pump) tellWay() {
 	} else {
 		p.e.log.Info("full duplex again")
 	}
-	p.showWay()
+	p.noteWay()
+	p.show()
 }
 
-// showWay shows how the two directions share the air, if that has changed.
-func (p *pump) showWay() {
+// noteWay takes down how the two directions share the air, if that has changed.
+func (p *pump) noteWay() {
 	s := DuplexStatus{Switched: p.way.switched, Reason: p.way.reason}
+	if old := p.now.duplex; old.Switched == s.Switched && old.Reason == s.Reason {
+		return
+	}
 	if s.Reason != "" {
 		s.Since = time.Now()
 	}
-	if old := p.e.g.duplex.Load(); old != nil && old.Switched == s.Switched && old.Reason == s.Reason {
-		return
-	}
-	p.e.g.duplex.Store(&s)
+	p.now.duplex = s
 }
 
-// listen notices a microphone that is dead.
+// listen notices a microphone that is dead, and one that lives again. After the call it
+// stands until the next one that the microphone takes part in.
 func (p *pump) listen() {
-	if p.cur == nil || !p.silence.add(p.rec[:]) || p.told.silent {
+	if p.cur == nil {
 		return
 	}
-	p.told.silent = true
-	p.e.log.Warn("the microphone hears nothing at all", "for", p.e.cfg.SilentAfter)
-	p.e.cfg.Notify(Event{MicSilent, time.Now(), p.cur.link})
+	silent := p.silence.add(p.rec[:])
+	switch {
+	case silent == p.now.silent, !silent && !p.told.spoken:
+		return
+	case silent:
+		p.e.log.Warn("the microphone hears nothing at all", "for", p.e.cfg.SilentAfter)
+	}
+	p.now.silent = silent
+	p.show()
 }
 
 // send sends the microphone's frame, if it may leave.
@@ -347,7 +380,7 @@ func (p *pump) send() {
 	if !c.talk.Load() {
 		p.snd.pause()
 		p.e.g.live.Store(false)
-		p.showCodec()
+		p.noteCodec()
 		return
 	}
 	p.say.apply(p.rec[:], c.voice())
@@ -359,7 +392,7 @@ func (p *pump) send() {
 		p.told.failed = true
 		p.e.log.Warn("the microphone's audio cannot be sent", "error", err)
 	}
-	p.showCodec()
+	p.noteCodec()
 }
 
 // write hands a packet to the link unless the call was disconnected meanwhile.
@@ -375,7 +408,6 @@ func (p *pump) write(c *conn, payload []byte, samples uint32) error {
 	}
 	p.snd.marker = false
 	p.sent++
-	p.e.g.sent.Store(p.sent)
 	if !p.told.spoken {
 		p.told.spoken = true
 		p.e.cfg.Notify(Event{FirstSpoken, time.Now(), c.link})
@@ -383,11 +415,14 @@ func (p *pump) write(c *conn, payload []byte, samples uint32) error {
 	return nil
 }
 
-// showCodec names the codec in use.
-func (p *pump) showCodec() {
+// noteCodec names the codec in use.
+func (p *pump) noteCodec() {
 	id := codecID(p.snd.codec.Name)
 	if id == codecNone {
 		id = p.rcv.codec
 	}
-	p.e.g.codec.Store(int32(id))
+	if name := codecName(id); name != p.now.codec {
+		p.now.codec = name
+		p.show()
+	}
 }

@@ -1,7 +1,6 @@
 package audio
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
 )
@@ -26,6 +25,7 @@ type Status struct {
 	Hung          bool   // the sound system does not answer: only a new process helps
 	Mic, Speaker  Level  // after all processing
 	MicLive       bool   // the microphone reaches the far end
+	MicSilent     bool   // in the call, or in the last one, it heard nothing at all for Config.SilentAfter
 	Tone          string // playing; "" none
 	Codec         string // of the packets sent, or else received; "" without a call
 	Call          CallStats
@@ -47,94 +47,42 @@ type CallStats struct {
 	Delay     time.Duration // delay in the jitter buffer
 }
 
-// gauges are written by the pump and read by anybody.
+// gauges is what readers of [Engine.Status] see. The pump publishes a new reading
+// whenever something has changed and ten times a second anyhow; what others decide
+// is beside it.
 type gauges struct {
-	mic, speaker level
-	live         atomic.Bool
-	tone         atomic.Pointer[string]
-	codec        atomic.Int32
-	hung         atomic.Bool
-	clipped      atomic.Uint64
-	duplex       atomic.Pointer[DuplexStatus]
-
-	received, lost, late, discarded, concealed, sent atomic.Uint64
-	target, delay                                    atomic.Int64
-
-	erle, doubleTalk, noise atomic.Uint64 // float64 bits
-	echoDelay               atomic.Int64
-	diverged, howling       atomic.Bool
+	reading atomic.Pointer[reading]
+	live    atomic.Bool // the microphone reaches the far end; Disconnect ends it at once
+	hung    atomic.Bool // see Status
 }
 
-// level is a Level with atomic fields; a reader may see peak and mean of two
-// neighbouring readings.
-type level struct{ peak, rms atomic.Uint64 }
-
-func (l *level) store(v Level) {
-	l.peak.Store(math.Float64bits(v.Peak))
-	l.rms.Store(math.Float64bits(v.RMS))
+// reading is the part of a Status that the pump knows. One that was published is never
+// changed.
+type reading struct {
+	mic, speaker Level
+	silent       bool
+	tone, codec  string
+	call         CallStats
+	echo         EchoStats
+	duplex       DuplexStatus
+	clipped      uint64
 }
 
-func (l *level) load() Level {
-	return Level{math.Float64frombits(l.peak.Load()), math.Float64frombits(l.rms.Load())}
-}
-
-func newGauges() *gauges {
+func newGauges(d DuplexStatus) *gauges {
+	quiet := Level{silenceDB, silenceDB}
 	g := &gauges{}
-	g.mic.store(Level{silenceDB, silenceDB})
-	g.speaker.store(Level{silenceDB, silenceDB})
-	g.noise.Store(math.Float64bits(silenceDB))
-	g.duplex.Store(&DuplexStatus{})
+	g.reading.Store(&reading{mic: quiet, speaker: quiet, echo: EchoStats{Noise: silenceDB}, duplex: d})
 	return g
-}
-
-func (g *gauges) echo(s EchoStats) {
-	g.erle.Store(math.Float64bits(s.ERLE))
-	g.doubleTalk.Store(math.Float64bits(s.DoubleTalk))
-	g.noise.Store(math.Float64bits(s.Noise))
-	g.echoDelay.Store(int64(s.Delay))
-	g.diverged.Store(s.Diverged)
-	g.howling.Store(s.Howling)
-}
-
-func (g *gauges) call(r *receiver) {
-	s := r.jb.Stats()
-	g.received.Store(s.Received)
-	g.lost.Store(s.Lost)
-	g.late.Store(s.Late)
-	g.discarded.Store(s.Discarded)
-	g.concealed.Store(r.concealed)
-	g.target.Store(int64(s.Target))
-	g.delay.Store(int64(s.Delay))
-}
-
-func str(p *atomic.Pointer[string]) string {
-	if s := p.Load(); s != nil {
-		return *s
-	}
-	return ""
 }
 
 // Status tells the state of the engine. It takes no lock and may be called from
 // any goroutine.
 func (e *Engine) Status() Status {
-	g := e.g
+	r := e.g.reading.Load()
 	return Status{
-		Input: e.in.status(), Output: e.out.status(), Hung: g.hung.Load(),
-		Mic: g.mic.load(), Speaker: g.speaker.load(),
-		MicLive: g.live.Load(), Tone: str(&g.tone), Codec: codecName(int(g.codec.Load())),
-		Xruns: e.xruns(), Duplex: *g.duplex.Load(), Clipped: g.clipped.Load(),
-		Call: CallStats{
-			Received: g.received.Load(), Lost: g.lost.Load(), Late: g.late.Load(),
-			Discarded: g.discarded.Load(), Concealed: g.concealed.Load(), Sent: g.sent.Load(),
-			Target: time.Duration(g.target.Load()), Delay: time.Duration(g.delay.Load()),
-		},
-		Echo: EchoStats{
-			ERLE:       math.Float64frombits(g.erle.Load()),
-			DoubleTalk: math.Float64frombits(g.doubleTalk.Load()),
-			Noise:      math.Float64frombits(g.noise.Load()),
-			Delay:      time.Duration(g.echoDelay.Load()),
-			Diverged:   g.diverged.Load(), Howling: g.howling.Load(),
-		},
+		Input: e.in.status(), Output: e.out.status(), Hung: e.g.hung.Load(),
+		Mic: r.mic, Speaker: r.speaker, MicLive: e.g.live.Load(), MicSilent: r.silent, Tone: r.tone, Codec: r.codec,
+		Call: r.call, Xruns: e.xruns(), Echo: r.echo, Duplex: r.duplex, Clipped: r.clipped,
 	}
 }
 

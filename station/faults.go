@@ -79,6 +79,10 @@ func (fs *faultSet) derive(reg Registration, snd Sound, b BoardState, d DoorStat
 	if snd.Output.Error != "" {
 		add("sound.output", FaultSound, "no loudspeaker: "+snd.Output.Error, snd.Output.Remedy)
 	}
+	if snd.MicSilent && snd.Input.Error == "" { // without a microphone that is why
+		add("sound.silent", FaultSound, "the microphone hears nothing at all",
+			"see whether it is muted in the mixer, plugged in, and the right one (intercomd devices)")
+	}
 	if d := snd.Duplex; d.Reason != "" && now.Sub(d.Since) >= duplexPatience {
 		add("sound.duplex", FaultSound, "one direction at a time: "+duplexFaults[d.Reason].text, duplexFaults[d.Reason].remedy)
 	}

@@ -79,16 +79,18 @@ const (
 
 // Sound is the state of the sound devices and the audio path.
 type Sound struct {
-	Input   Device     `json:"input"`
-	Output  Device     `json:"output"`
-	Mic     Level      `json:"mic"`     // of the microphone, after processing
-	Speaker Level      `json:"speaker"` // of what is played
-	MicLive bool       `json:"micLive"` // the microphone reaches the far end
-	Muted   bool       `json:"muted"`   // it does not, because somebody switched it off
-	Tone    Tone       `json:"tone,omitempty"`
-	Codec   string     `json:"codec,omitempty"` // of the running call
-	Duplex  Duplex     `json:"duplex"`
-	Stats   AudioStats `json:"stats"`
+	Input   Device `json:"input"`
+	Output  Device `json:"output"`
+	Mic     Level  `json:"mic"`     // of the microphone, after processing
+	Speaker Level  `json:"speaker"` // of what is played
+	MicLive bool   `json:"micLive"` // the microphone reaches the far end
+	// In this call, or in the last one, the microphone heard nothing at all for long.
+	MicSilent bool       `json:"micSilent,omitempty"`
+	Muted     bool       `json:"muted"` // it does not, because somebody switched it off
+	Tone      Tone       `json:"tone,omitempty"`
+	Codec     string     `json:"codec,omitempty"` // of the running call
+	Duplex    Duplex     `json:"duplex"`
+	Stats     AudioStats `json:"stats"`
 }
 
 // Duplex is how both directions of a call share the air.

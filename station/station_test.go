@@ -306,6 +306,11 @@ func TestFaults(t *testing.T) {
 		h.st.ClearFault("config")
 		h.st.ClearFault("unknown")
 		h.expect("lamp status blink3")
+		h.setSound(Sound{MicSilent: true})
+		time.Sleep(2 * refreshEvery)
+		if f := h.snap().Faults; len(f) != 1 || f[0].Key != "sound.silent" {
+			t.Errorf("a microphone that is dead: %+v", f)
+		}
 	})
 }
 

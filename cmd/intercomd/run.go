@@ -31,7 +31,10 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 	log := newLogger(io.err, cfg.Log)
 	slog.SetDefault(log) // for libraries that write to the standard logger
 	log.Info("starting", "version", buildVersion(), "config", path)
-	d := &daemon{cfg: cfg, faults: faultsOf(path, err), log: log}
+	d := &daemon{cfg: cfg, log: log}
+	for _, f := range faultsOf(path, err) {
+		d.fault(f)
+	}
 	if err := d.run(ctx); err != nil {
 		log.Error("stopped", "error", err)
 		return exitFailed
@@ -45,7 +48,7 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 // registration, then sound, board and page.
 type daemon struct {
 	cfg    *configs.Config
-	faults []station.Fault // of the configuration
+	faults []station.Fault // known before the station is there
 	log    *slog.Logger
 
 	keep    *store // nil: nothing can be kept
@@ -159,8 +162,10 @@ func (d *daemon) ladder(call string) (out []web.SIPMessage) {
 	return out
 }
 
+// fault notes what is wrong before the station is there to show it, and logs it: a door
+// whose page is off or out of reach has nothing but its log.
 func (d *daemon) fault(f station.Fault) {
-	d.log.Error(f.Text, "remedy", f.Remedy)
+	d.log.Error(f.Text, "fault", f.Key, "remedy", f.Remedy)
 	d.faults = append(d.faults, f)
 }
 
@@ -352,17 +357,7 @@ func (d *daemon) dimAtNight(ctx context.Context) {
 // audioEvent passes news of the sound on. A sound system that hangs can only be
 // used again by a new process: the daemon ends as soon as no call is up.
 func (d *daemon) audioEvent(e audio.Event) {
-	switch e.Kind {
-	case audio.DeviceHung:
-	case audio.MicSilent:
-		d.station.SetFault(station.Fault{Key: "sound.silent", Code: station.FaultSound, Text: "the microphone hears nothing at all",
-			Remedy: "see whether it is muted in the mixer, plugged in, and the right one (intercomd devices)"})
-		return
-	case audio.FirstSpoken:
-		d.station.ClearFault("sound.silent") // a new call, a new chance
-		d.voice.notify(e)
-		return
-	default:
+	if e.Kind != audio.DeviceHung {
 		d.voice.notify(e)
 		return
 	}

@@ -55,7 +55,7 @@ func (v *voice) Sound() station.Sound {
 	return station.Sound{
 		Input: device(s.Input), Output: device(s.Output),
 		Mic: station.Level(s.Mic), Speaker: station.Level(s.Speaker),
-		MicLive: s.MicLive, Tone: station.Tone(s.Tone), Codec: s.Codec,
+		MicLive: s.MicLive, MicSilent: s.MicSilent, Tone: station.Tone(s.Tone), Codec: s.Codec,
 		Duplex: duplexOf(s.Duplex),
 		Stats: station.AudioStats{
 			Received: s.Call.Received, Lost: s.Call.Lost, Concealed: s.Call.Concealed, Sent: s.Call.Sent,
