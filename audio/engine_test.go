@@ -171,7 +171,8 @@ func TestCall(t *testing.T) {
 				}
 				h.checkFirsts(started, 2*time.Duration(c.chunk)*time.Second/time.Duration(c.devRate))
 				s := h.Status()
-				if s.Call.Lost != 0 || s.Call.Received < 90 || s.Call.Sent < 95 || s.Xruns != xruns || s.Codec != c.codec || !s.MicLive {
+				// Counted at the last reading, up to 100 ms and a callback ago.
+				if s.Call.Lost != 0 || s.Call.Received < 88 || s.Call.Sent < 88 || s.Xruns != xruns || s.Codec != c.codec || !s.MicLive {
 					t.Errorf("%+v", s)
 				}
 				if math.Abs(s.Mic.RMS+15) > 1 || math.Abs(s.Speaker.Peak+10.5) > 1 {
