@@ -167,20 +167,21 @@ func TestReasonsOfBYE(t *testing.T) {
 	for header, want := range map[string]Ending{
 		``:                                      {Cause: RemoteHangup},
 		`Q.850;cause=16;text="NORMAL_CLEARING"`: {Cause: RemoteHangup, Reason: "NORMAL_CLEARING"},
-		`SIP;cause=200;text="Call completed elsewhere"`:        {Cause: RemoteHangup, Status: 200, Reason: "Call completed elsewhere"},
-		`SIP;cause=408;text="Session timeout"`:                 {Cause: NetworkLost, Status: 408, Reason: "Session timeout"}, // FreeSWITCH, no refresh came
-		`Q.850;cause=604;text="MEDIA_TIMEOUT"`:                 {Cause: MediaFault, Reason: "MEDIA_TIMEOUT"},                 // FreeSWITCH, no audio came
-		`Q.850;cause=17;text="USER_BUSY"`:                      {Cause: Busy, Reason: "USER_BUSY"},                           // answered before it called on
-		`Q.850;cause=19`:                                       {Cause: NoAnswer},
-		`Q.850;cause=18`:                                       {Cause: NoAnswer},
-		`Q.850;cause=21`:                                       {Cause: Refused},
-		`Q.850;cause=1`:                                        {Cause: NotFound},
-		`Q.850;cause=20`:                                       {Cause: Unavailable},
-		`Q.850;cause=606;text="USER_NOT_REGISTERED"`:           {Cause: Unavailable, Reason: "USER_NOT_REGISTERED"},
-		`Q.850;cause=88`:                                       {Cause: NoCodec},
-		`Q.850;cause=102`:                                      {Cause: NetworkLost},
-		`SIP;cause=488`:                                        {Cause: NoCodec, Status: 488},
-		`SIP;cause=486`:                                        {Cause: Busy, Status: 486},
+		`SIP;cause=200;text="Call completed elsewhere"`: {Cause: RemoteHangup, Status: 200, Reason: "Call completed elsewhere"},
+		`SIP;cause=408;text="Session timeout"`:          {Cause: Unavailable, Status: 408, Reason: "Session timeout"}, // FreeSWITCH, no refresh came
+		`Q.850;cause=604;text="MEDIA_TIMEOUT"`:          {Cause: MediaFault, Reason: "MEDIA_TIMEOUT"},                 // FreeSWITCH, no audio came
+		`Q.850;cause=17;text="USER_BUSY"`:               {Cause: Busy, Reason: "USER_BUSY"},                           // answered before it called on
+		`Q.850;cause=19`:                                {Cause: NoAnswer},
+		`Q.850;cause=18`:                                {Cause: NoAnswer},
+		`Q.850;cause=21`:                                {Cause: Refused},
+		`Q.850;cause=1`:                                 {Cause: NotFound},
+		`Q.850;cause=20`:                                {Cause: Unavailable},
+		`Q.850;cause=606;text="USER_NOT_REGISTERED"`:    {Cause: Unavailable, Reason: "USER_NOT_REGISTERED"},
+		`Q.850;cause=88`:                                {Cause: NoCodec},
+		`Q.850;cause=102`:                               {Cause: Unavailable},
+		`FreeSWITCH;cause=804;text="MEDIA_TIMEOUT"`:     {Cause: MediaFault, Reason: "MEDIA_TIMEOUT"}, `FreeSWITCH;cause=806;text="USER_NOT_REGISTERED"`: {Cause: Unavailable, Reason: "USER_NOT_REGISTERED"}, `preemption;cause=17;text="x"`: {Cause: RemoteHangup, Reason: "x"},
+		`SIP;cause=488`: {Cause: NoCodec, Status: 488},
+		`SIP;cause=486`: {Cause: Busy, Status: 486},
 		`SIP ; cause=480 ; text="a, b; \"c\"", Q.850;cause=19`: {Cause: NoAnswer, Status: 480, Reason: `a, b; "c"`},
 		`Q.850;cause=16, SIP;cause=603;text="no"`:              {Cause: Refused, Status: 603, Reason: "no"},
 		`nonsense;;;cause=x`:                                   {Cause: RemoteHangup},
@@ -213,22 +214,6 @@ func TestReasonsOfBYE(t *testing.T) {
 			s.over(c)
 		})
 	})
-}
-
-// What FreeSWITCH says to a call that it cannot make: the status, and the cause behind it.
-func TestReasonsOfRefusals(t *testing.T) {
-	for _, tc := range []struct {
-		status, q850 int
-		cause        Cause
-	}{
-		{480, 18, NoAnswer}, {480, 20, Unavailable}, {480, 21, Refused}, {480, 31, Unavailable}, {480, 606, Unavailable},
-		{502, 27, Unavailable}, {503, 41, Failed}, {503, 34, Failed}, {504, 102, NetworkLost}, {500, 0, Failed}, {500, 17, Busy},
-		{486, 31, Busy}, {603, 17, Refused}, {404, 1, NotFound}, {483, 25, Failed}, {380, 0, Failed},
-	} {
-		if got := causeOf(tc.status, tc.q850); got != tc.cause {
-			t.Errorf("%d with Q.850 %d is %s, want %s", tc.status, tc.q850, got, tc.cause)
-		}
-	}
 }
 
 // A call that began without a session timer gets one by the re-INVITE of a hold, as of
@@ -300,7 +285,13 @@ func TestReinviteRefused(t *testing.T) {
 					return
 				}
 				s.conn.Respond(s.conn.Expect("BYE"), 481, "Gone")
-				s.ended(c, NetworkLost, status)
+				want := RemoteHangup
+				if status == 408 {
+					want = Unavailable
+				}
+				if e := s.ended(c, want, status); e.Local {
+					t.Error("the door is said to have hung up")
+				}
 				s.over(c)
 			}, able)
 		})

@@ -232,7 +232,7 @@ func (c *Call) onChangeRefused(res *sip.Response, err error, again func()) {
 	case err != nil: // the flow is lost; the next one brings the next try
 		c.away = true
 	case gone(res.StatusCode):
-		c.end(Ending{Cause: NetworkLost, Status: res.StatusCode, Reason: "the far end does not know the call any more", Local: true})
+		c.end(goneEnding(res.StatusCode))
 	case res.StatusCode == sip.StatusRequestPending:
 		c.after(glareWait(c.incoming), again)
 	case res.StatusCode == statusIntervalTooSmall && c.widen(res):
@@ -254,6 +254,15 @@ func gone(status int) bool {
 	default:
 		return false
 	}
+}
+
+// goneEnding tells a far end that is out of reach from one that has hung up, which we
+// were not told.
+func goneEnding(status int) Ending {
+	if status == sip.StatusRequestTimeout {
+		return Ending{Cause: Unavailable, Status: status, Reason: "the far end does not answer any more", Side: CalledSide, Remedy: checkPhone}
+	}
+	return Ending{Cause: RemoteHangup, Status: status, Reason: "the far end does not know the call any more"}
 }
 
 // retryAfter is how soon a request may be sent again that came at a bad time

@@ -206,7 +206,7 @@ func (c *Call) onCancel(cancel *sip.Request) {
 	}
 	e := Ending{Cause: Cancelled, Status: 487}
 	why := reasonsOf(cancel)
-	if e.Reason = why.text; why.sip == 200 || why.q850 == 26 {
+	if e.Reason = why.text; why.elsewhere() {
 		e.Cause = AnsweredElsewhere
 	}
 	c.refuse(e)

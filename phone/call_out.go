@@ -1,10 +1,12 @@
 package phone
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -314,7 +316,7 @@ func (c *Call) onRefusal(res *sip.Response) {
 			c.invite()
 			return
 		}
-		c.finish(Ending{Cause: Refused, Status: res.StatusCode, Reason: refusalText(res, err)})
+		c.finish(refusal(res, err))
 		return
 	case statusIntervalTooSmall:
 		least, ok := seconds(res, "min-se")
@@ -328,8 +330,7 @@ func (c *Call) onRefusal(res *sip.Response) {
 	if c.nextTarget() {
 		return
 	}
-	why := reasonsOf(res)
-	c.finish(Ending{Cause: causeOf(res.StatusCode, why.q850), Status: res.StatusCode, Reason: refusalText(res, nil)})
+	c.finish(refusal(res, nil))
 }
 
 // maxForks is how many early dialogs of a call are told apart.
@@ -369,15 +370,33 @@ func (c *Call) nextTarget() bool {
 	return true
 }
 
-// refusalText is the best text that a refusal carries.
-func refusalText(res *sip.Response, err error) string {
+// refusal is how a call ended that got a final response. err is why a challenge could
+// not be answered.
+func refusal(res *sip.Response, err error) Ending {
+	why := reasonsOf(res)
+	v := why.refused(res.StatusCode)
+	e := Ending{Cause: v.cause, Status: res.StatusCode, Reason: cmp.Or(why.text, warning(res), res.Reason), Side: v.side, Remedy: v.remedy}
 	if errors.Is(err, errWrongPassword) {
-		return err.Error()
+		e.Reason, e.Side, e.Remedy = err.Error(), DeviceSide, checkAccount
 	}
-	if why := reasonsOf(res); why.text != "" {
-		return why.text
+	if n, ok := seconds(res, "retry-after"); ok && n > 0 {
+		e.Remedy = strings.TrimSpace(fmt.Sprintf("%s The server asks to try again in %v.", e.Remedy, time.Duration(n)*time.Second))
 	}
-	return res.Reason
+	return e
+}
+
+// warning is the first text of the Warning headers (RFC 3261, 20.43): code, agent, text.
+func warning(res *sip.Response) string {
+	for _, h := range headerValues(res, "warning") {
+		for _, v := range splitOutsideQuotes(h, ',') {
+			if i := strings.IndexByte(v, '"'); i >= 0 {
+				if text := unquote(v[i:]); text != "" {
+					return text
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // cancel ends a call that is not answered yet. CANCEL must wait for a first

@@ -124,7 +124,7 @@ func TestRefusals(t *testing.T) {
 		"overloaded":       {503, nil, Failed, "Nope"},
 		"bad extension":    {420, []string{"Unsupported: timer"}, Failed, "Nope"},
 		"terminated":       {487, nil, NoAnswer, "Nope"},
-		"odd final status": {699, nil, Failed, "Nope"},
+		"odd final status": {699, nil, Busy, "Nope"}, // an unknown 6xx counts as 600 (RFC 3261, 8.1.3.2),
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {

@@ -288,7 +288,7 @@ func TestSessionTimer(t *testing.T) {
 			s.conn.Respond(m, 481, "Gone")
 			s.conn.Expect("ACK")
 			s.conn.Respond(s.conn.Expect("BYE"), 481, "Gone")
-			s.ended(c, NetworkLost, 481)
+			s.ended(c, RemoteHangup, 481)
 			s.over(c)
 		})
 	})
@@ -385,22 +385,25 @@ func TestInviteOnDeadConnection(t *testing.T) {
 }
 
 func TestConnectionLostForGood(t *testing.T) {
-	for name, end := range map[string]func(s *stage){
-		"the server has forgotten the call": func(s *stage) {
+	for name, tc := range map[string]struct {
+		end  func(s *stage)
+		want Cause
+	}{
+		"the server has forgotten the call": {func(s *stage) {
 			s.conn = s.srv.Conn()
 			m := s.conn.Expect("INVITE")
 			s.conn.Respond(m, 481, "Gone")
 			s.conn.Expect("ACK")
 			s.conn.Respond(s.conn.Expect("BYE"), 481, "Gone")
-		},
-		"the server does not come back": func(s *stage) { s.srv.Close() },
+		}, RemoteHangup}, // or hung up while we were away
+		"the server does not come back": {func(s *stage) { s.srv.Close() }, NetworkLost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
 				c, _ := s.talk()
 				s.conn.Kill()
-				end(s)
-				if e := s.event(c, Ended).Ending; e.Cause != NetworkLost {
+				tc.end(s)
+				if e := s.event(c, Ended).Ending; e.Cause != tc.want {
 					t.Errorf("%+v", e)
 				}
 				s.over(c)

@@ -65,6 +65,9 @@ func (s *Station) record(e Ending) {
 	if e.Status != 0 || e.Reason != "" {
 		attrs = append(attrs, "status", e.Status, "reason", e.Reason)
 	}
+	if e.Remedy != "" {
+		attrs = append(attrs, "remedy", e.Remedy)
+	}
 	s.log.Info("call ended", attrs...)
 }
 

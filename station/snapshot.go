@@ -273,6 +273,7 @@ type Ending struct {
 	By     Party  `json:"by"`
 	Status int    `json:"status,omitempty"` // SIP status of a failed call
 	Reason string `json:"reason,omitempty"` // reason phrase or Reason header text
+	Remedy string `json:"remedy,omitempty"` // what a person can do about it
 }
 
 // Party is who ended a call.
@@ -295,7 +296,7 @@ const (
 	CauseBusy         Cause = "busy"           // 486, 600
 	CauseRefused      Cause = "refused"        // 403, 603 and other refusals
 	CauseNotFound     Cause = "does not exist" // 404, 484, 604
-	CauseNotReachable Cause = "not reachable"  // 480, 503: registered nowhere
+	CauseNotReachable Cause = "not reachable"  // 480, 504: registered nowhere, or dead
 	CauseNoAnswer     Cause = "no answer"      // ring time over, 408, 487
 	CauseTalkLimit    Cause = "talk time over"
 	CauseNoCodec      Cause = "no common codec" // 488, 415

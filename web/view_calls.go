@@ -18,6 +18,7 @@ type callView struct {
 	Ended               string
 	Tone                tone
 	Sent, Rang, Audible string // press → INVITE, INVITE → ring, answer → first audio
+	Remedy              string // of a call that went wrong
 	Opened              bool
 	Ladder              string // path of its SIP messages
 }
@@ -53,6 +54,9 @@ func newCallViews(records []station.Record, now time.Time) []callView {
 			Audible: between(r.Answered, r.Heard),
 			Opened:  !r.Opened.IsZero(),
 			Ladder:  ladderPath(r.ID),
+		}
+		if v.Tone == bad {
+			v.Remedy = clean(r.Ending.Remedy, maxText)
 		}
 		if !r.Answered.IsZero() && !r.Over.IsZero() {
 			v.Talked = timer(r.Over.Sub(r.Answered))

@@ -141,7 +141,7 @@ func TestLedger(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		r    station.Record
-		want callView // of Talked, Ended, Tone, Sent, Rang, Audible
+		want callView // of Talked, Ended, Remedy, Tone, Sent, Rang, Audible
 	}{
 		{"answered", station.Record{Pressed: at(0), Sent: at(11), Ringing: at(94), Answered: at(6000), Heard: at(6048), Over: at(40_000),
 			Ending: station.Ending{Cause: station.CauseHangup, By: station.ByPeer}},
@@ -152,6 +152,9 @@ func TestLedger(t *testing.T) {
 		{"busy", station.Record{Pressed: at(0), Sent: at(11), Over: at(99),
 			Ending: station.Ending{Cause: station.CauseBusy, By: station.ByPeer, Status: 486, Reason: "Busy Here"}},
 			callView{Talked: none, Ended: "busy (486 Busy Here)", Tone: calm, Sent: "11 ms", Rang: none, Audible: none}},
+		{"out of reach", station.Record{Pressed: at(0), Sent: at(11), Over: at(99),
+			Ending: station.Ending{Cause: station.CauseNotReachable, By: station.ByPeer, Status: 504, Reason: "Gateway Time-out", Remedy: "Check\x00 it."}},
+			callView{Talked: none, Ended: "not reachable (504 Gateway Time-out)", Remedy: "Check it.", Tone: bad, Sent: "11 ms", Rang: none, Audible: none}},
 		{"never left", station.Record{Pressed: at(0), Over: at(0), Ending: station.Ending{Cause: station.CauseOffline, By: station.ByNet}},
 			callView{Talked: none, Ended: "not registered", Tone: bad, Sent: none, Rang: none, Audible: none}},
 		{"incoming", station.Record{Direction: station.Incoming, Pressed: at(0), Ringing: at(5), Answered: at(2000), Heard: at(3234), Over: at(65_000),
@@ -166,7 +169,7 @@ func TestLedger(t *testing.T) {
 		{"nothing known", station.Record{}, callView{Talked: none, Ended: none, Tone: bad, Sent: none, Rang: none, Audible: none}},
 	} {
 		got := newCallViews([]station.Record{tc.r}, now)[0]
-		cut := callView{Talked: got.Talked, Ended: got.Ended, Tone: got.Tone, Sent: got.Sent, Rang: got.Rang, Audible: got.Audible}
+		cut := callView{Talked: got.Talked, Ended: got.Ended, Remedy: got.Remedy, Tone: got.Tone, Sent: got.Sent, Rang: got.Rang, Audible: got.Audible}
 		if cut != tc.want {
 			t.Errorf("%s:\n got %+v\nwant %+v", tc.name, cut, tc.want)
 		}

@@ -165,7 +165,7 @@ var causes = map[phone.Cause]station.Cause{
 }
 
 func ending(e phone.Ending) station.Ending {
-	out := station.Ending{Cause: causes[e.Cause], By: station.ByPeer, Status: e.Status, Reason: e.Reason}
+	out := station.Ending{Cause: causes[e.Cause], By: station.ByPeer, Status: e.Status, Reason: e.Reason, Remedy: e.Remedy}
 	switch {
 	case e.Local:
 		out.By = station.ByDoor

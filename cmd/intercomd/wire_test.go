@@ -26,6 +26,9 @@ func TestEveryEndingHasItsWord(t *testing.T) {
 	if got := ending(phone.Ending{Cause: "new"}); got.Cause != station.CauseFailed {
 		t.Errorf("an unknown cause became %q", got.Cause)
 	}
+	if got := ending(phone.Ending{Cause: phone.Unavailable, Status: 504, Remedy: "look"}); got.By != station.ByPeer || got.Remedy != "look" {
+		t.Errorf("a telephone out of reach became %+v", got)
+	}
 	if got := ending(phone.Ending{Cause: phone.NetworkLost}); got.By != station.ByNet {
 		t.Errorf("a lost connection was ended by %q", got.By)
 	}

@@ -57,6 +57,11 @@ func (l *Leg) Respond(status int, phrase string, extra ...string) {
 	l.c.Send(l.Response(status, phrase, extra...).String())
 }
 
+// TimeOut answers as FreeSWITCH does when it hears nothing of the telephone that it called.
+func (l *Leg) TimeOut() {
+	l.Respond(504, "Gateway Time-out", `Reason: Q.850;cause=102;text="RECOVERY_ON_TIMER_EXPIRE"`)
+}
+
 // Response makes an answer to the INVITE without sending it.
 func (l *Leg) Response(status int, phrase string, extra ...string) *Msg {
 	if status > 100 && status < 300 {
