@@ -9,7 +9,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 GO        := env -u GOARCH -u GOARM go
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 pictures clean
+.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 pictures clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
@@ -76,6 +76,12 @@ demo: build-native ## one whole call by itself, then stays up to be tried; ONCE=
 run: build-native ## run the door with your own configuration: make run CONFIG=my.toml
 	@test -n "$(CONFIG)" || { echo "say which: make run CONFIG=intercom.toml (start from configs/examples)"; exit 2; }
 	@exec bin/intercomd run $(CONFIG)
+
+# INTERCOMD names a program that is built already, so that root needs no Go.
+install: $(if $(INTERCOMD),prompts,build) ## everything that a system gets, below DESTDIR; PREFIX=/usr/local, INTERCOMD=bin/intercomd-arm64
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" sh packaging/install.sh $(or $(INTERCOMD),bin/intercomd$(if $(filter-out $(HOSTARCH),$(GOARCH)),-$(GOARCH)))
+	@test -n "$(DESTDIR)" || printf '%s\n' "now run:" "  systemd-sysusers && systemd-tmpfiles --create intercomd.conf" \
+		"  udevadm control --reload && udevadm trigger --subsystem-match=gpio --subsystem-match=pwm" "  systemctl daemon-reload && systemctl enable --now intercomd"
 
 bench: build-native ## set-up times against SIP.js, cost of a call against baresip; median of 10
 	@$(SETUP) build demo system bench

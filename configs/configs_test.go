@@ -515,18 +515,19 @@ func TestSecret(t *testing.T) {
 }
 
 func TestReference(t *testing.T) {
-	const file = "../docs/configuration.md"
-	if os.Getenv("UPDATE") != "" {
-		if err := os.WriteFile(file, []byte(Reference()), 0o644); err != nil {
+	for file, want := range map[string]string{"../docs/configuration.md": Reference(), "../docs/man/intercom.toml.5": Manual()} {
+		if os.Getenv("UPDATE") != "" {
+			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(data) != Reference() {
-		t.Errorf("%s is stale: run go generate ./configs", file)
+		if string(data) != want {
+			t.Errorf("%s is stale: run go generate ./configs", file)
+		}
 	}
 }
 

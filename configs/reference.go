@@ -11,8 +11,20 @@ import (
 func Reference() string {
 	var b strings.Builder
 	b.WriteString(referenceHead)
+	document(func(name, comment string, example bool) {
+		fmt.Fprintf(&b, "\n## `%s`\n\n%s\n\n| key | %s | allowed | meaning |\n|---|---|---|---|\n",
+			name, comment, map[bool]string{false: "default", true: "example"}[example])
+	}, func(key, val, comment string, f reflect.StructField) {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", key, code(val), allowed(f), strings.ReplaceAll(comment, "|", `\|`))
+	})
+	return b.String()
+}
+
+// document calls section for each section of [DefaultFile], with its brackets, and setting
+// for each of its settings. example tells that the section is not there by default.
+func document(section func(name, comment string, example bool), set func(key, val, comment string, f reflect.StructField)) {
 	var comment []string
-	var section reflect.Type
+	var current reflect.Type
 	for line := range strings.Lines(DefaultFile) {
 		line = strings.TrimSpace(line)
 		line, example := setting(line)
@@ -25,23 +37,21 @@ func Reference() string {
 			if !ok {
 				break
 			}
-			if s == section { // one more example of the same
-				section = nil
+			if s == current { // one more example of the same
+				current = nil
 				break
 			}
-			section = s
-			fmt.Fprintf(&b, "\n## `%s`\n\n%s\n\n| key | %s | allowed | meaning |\n|---|---|---|---|\n",
-				line, strings.Join(comment, " "), map[bool]string{false: "default", true: "example"}[example])
-		case section != nil && strings.Contains(line, "="):
+			current = s
+			section(line, strings.Join(comment, " "), example)
+		case current != nil && strings.Contains(line, "="):
 			key, val, _ := strings.Cut(line, "=")
 			key, val = strings.TrimSpace(key), strings.TrimSpace(val)
-			if f, ok := fieldOf(section, key); ok {
-				fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", key, code(val), allowed(f), cell(comment))
+			if f, ok := fieldOf(current, key); ok {
+				set(key, val, strings.Join(comment, " "), f)
 			}
 		}
 		comment = nil
 	}
-	return b.String()
 }
 
 // setting is a line of [DefaultFile] without the mark of an example: settings that are
@@ -99,10 +109,6 @@ func code(s string) string {
 		return "empty"
 	}
 	return "`" + s + "`"
-}
-
-func cell(comment []string) string {
-	return strings.ReplaceAll(strings.Join(comment, " "), "|", `\|`)
 }
 
 // allowed describes the values of a field.

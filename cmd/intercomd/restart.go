@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"intercomd/station"
@@ -14,6 +16,21 @@ const (
 	permissionWait = 3 * time.Second // for udev to hand over chips at the start
 	chipsEvery     = 5 * time.Second // between looks for chips that came late
 )
+
+// errAnew ends a daemon that was told to start anew; it is no failure.
+var errAnew = errors.New("told to start anew")
+
+// startAnew ends the daemon when hangUp says so, and no call is up: SIGHUP is what the
+// service sends for "systemctl reload", after a new configuration and after an upgrade.
+// Only a new process has the new program, so that nothing is read again in this one.
+func (d *daemon) startAnew(ctx context.Context, hangUp <-chan os.Signal) {
+	select {
+	case <-hangUp:
+		d.log.Info("told to start anew: doing so when no call is up")
+		d.endWhenIdle(ctx, errAnew)
+	case <-ctx.Done():
+	}
+}
 
 // endWhenIdle ends the daemon as soon as no call is up.
 func (d *daemon) endWhenIdle(ctx context.Context, why error) {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"intercomd/audio"
@@ -35,7 +37,7 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 	for _, f := range faultsOf(path, err) {
 		d.fault(f)
 	}
-	if err := d.run(ctx); err != nil {
+	if err := d.run(ctx); err != nil && !errors.Is(err, errAnew) {
 		log.Error("stopped", "error", err)
 		return exitFailed
 	}
@@ -260,6 +262,12 @@ func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup) {
 	running.Go(func() { d.mixer.run(ctx, d.station) })
 	running.Go(func() { tellSystemd(ctx, d.station, d.log) })
 	running.Go(func() { d.dimAtNight(ctx) })
+	running.Go(func() {
+		hangUp := make(chan os.Signal, 1)
+		signal.Notify(hangUp, syscall.SIGHUP)
+		defer signal.Stop(hangUp)
+		d.startAnew(ctx, hangUp)
+	})
 	if d.chips != nil {
 		running.Go(func() { d.watchChips(ctx, d.chips.Late) })
 	}

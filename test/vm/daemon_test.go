@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -27,36 +29,33 @@ type daemon struct {
 
 var installing sync.Once
 
-// install puts the program and its unit where a package would put them.
+// install puts what a system gets, by the one list of it, where a package would put it,
+// and does what the package does then, in its order.
 func install(t *testing.T) *daemon {
 	t.Helper()
 	d := &daemon{t, need(t)}
 	installing.Do(func() {
-		for _, f := range []struct{ from, to string }{
-			{"../../systemd/intercomd.sysusers", "/usr/lib/sysusers.d/intercomd.conf"},
-			{"../../systemd/intercomd.tmpfiles", "/usr/lib/tmpfiles.d/intercomd.conf"},
-			{"../../systemd/60-intercomd.rules", "/usr/lib/udev/rules.d/60-intercomd.rules"},
-			{"../../systemd/intercomd.service", "/usr/lib/systemd/system/intercomd.service"},
-			{"../../configs/examples/minimal.toml", "/etc/intercomd/intercom.toml"},
-			{box.ca.CertFile, "/etc/intercomd/ca.crt"},
-			{guestProgram(), "/usr/bin/intercomd"},
-		} {
-			data, err := os.ReadFile(f.from)
-			if err != nil {
-				t.Fatal("install the daemon (make build makes it): ", err)
-			}
-			mode := os.FileMode(0o644)
-			if strings.HasPrefix(f.to, "/usr/bin/") {
-				mode = 0o755
-			}
-			d.put(t, f.to, mode, data)
-			if strings.HasSuffix(f.from, ".sysusers") {
-				// Before udev sees the rules: it forgets a group that does not exist yet
-				// until the file changes again.
-				d.sh(t, "systemd-sysusers intercomd.conf")
-			}
+		root := t.TempDir()
+		list := exec.CommandContext(t.Context(), "sh", "../../packaging/install.sh", guestProgram())
+		list.Env = append(os.Environ(), "DESTDIR="+root, "PREFIX=")
+		if _, err := output(list); err != nil {
+			t.Fatal("install the daemon (make build makes it): ", err)
 		}
-		d.sh(t, "systemd-tmpfiles --create intercomd.conf && udevadm control --reload && systemctl daemon-reload")
+		all := filepath.Join(root, "all.tar")
+		if _, err := output(exec.CommandContext(t.Context(), "tar", "-C", root, "--owner=0", "--group=0", "-cf", all, "usr")); err != nil {
+			t.Fatal(err)
+		}
+		for from, to := range map[string]string{all: "/tmp/all.tar", box.ca.CertFile: "/etc/intercomd/ca.crt"} {
+			data, err := os.ReadFile(from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.put(t, to, 0o644, data)
+		}
+		d.sh(t, `tar -C / -xf /tmp/all.tar && rm /tmp/all.tar
+systemd-sysusers intercomd.conf && systemd-tmpfiles --create intercomd.conf
+udevadm control --reload && udevadm trigger --action=change --subsystem-match=gpio --subsystem-match=pwm
+systemctl daemon-reload`)
 	})
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -140,3 +140,30 @@ func TestSoundCardGone(t *testing.T) {
 	d.until("in possession of the card again", func(s status) bool { return s.Sound.Input.OK && s.Sound.Output.OK })
 	t.Log("restarts: ", d.sh(t, "systemctl show -p NRestarts --value intercomd"))
 }
+
+// TestReloadInACall is what an upgrade of the package does while people talk: the call goes
+// on, and after it the service has a new process.
+func TestReloadInACall(t *testing.T) {
+	d := install(t)
+	in, _ := indoorVoice(t)
+	d.run(config{target: indoorUser, sound: card})
+	d.hum()
+	begin := time.Now()
+	d.call()
+	process := d.sh(t, "systemctl show -P MainPID intercomd")
+	d.sh(t, "systemctl reload intercomd")
+	d.hear("3") // time for everything that might go wrong
+	if s := d.until("there", func(status) bool { return true }); s.State != "talking" || d.sh(t, "systemctl show -P MainPID intercomd") != process {
+		t.Errorf("the door is %s after a reload", s.State)
+	}
+	d.press()
+	over, err := in.Over(within(t, settle), begin)
+	if err != nil || over.Ending.Cause != "hung up" {
+		t.Errorf("the call ended with %q, %v", over.Ending.Cause, err)
+	}
+	d.sh(t, "for i in $(seq 150); do now=$(systemctl show -P MainPID intercomd); [ $now != 0 ] && [ $now != "+strings.TrimSpace(process)+" ] && exit 0; sleep 0.2; done; exit 1")
+	d.registered()
+	if out := d.sh(t, "systemctl show -P Result intercomd"); out != "success\n" {
+		t.Errorf("the service ended with %s", out)
+	}
+}
