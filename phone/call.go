@@ -63,11 +63,11 @@ type Call struct {
 	out out // of a call that we made
 	in  in  // of a call that we got
 
-	transfer  *transfer // we were made by one
-	referring *Call     // and this one is made by ours
-	passed    bool      // the far end was told that it is up
-	referred  bool      // there was a transfer before
-	redirects []sip.Uri // where else to try (3xx)
+	transfer  *transfer  // we were made by one
+	referring *Call      // and this one is made by ours
+	passed    bool       // the far end was told that it is up
+	referred  bool       // there was a transfer before
+	redirects []redirect // where else to try (3xx)
 
 	pending  *pending2xx // our 200 that waits for its ACK
 	timer    sessionTimer
@@ -469,6 +469,7 @@ func (c *Call) onFlowLost() {
 func (c *Call) onFlow(f *flow) {
 	if c.phase == calling && c.out.lost {
 		c.out.lost, c.out.f, c.out.try = false, f, authTry{}
+		c.d.routes = f.serviceRoute()
 		c.log.Info("call", "state", "repeated", "to", c.remote.URI)
 		c.invite()
 	}

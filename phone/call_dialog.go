@@ -42,7 +42,7 @@ func (c *Call) onRequest(tx *serverTx) {
 	case sip.INFO:
 		c.onInfo(tx)
 	case sip.OPTIONS:
-		tx.reply(200, sip.NewHeader("Allow", allow), sip.NewHeader("Supported", supported), sip.NewHeader("Accept", "application/sdp"))
+		tx.reply(200, sip.NewHeader("Allow", allow), sip.NewHeader("Supported", supported), sip.NewHeader("Accept", acceptedBodies))
 	case sip.NOTIFY:
 		c.ua.onNotify(tx)
 	case sip.REFER:
@@ -58,10 +58,14 @@ func (c *Call) onRequest(tx *serverTx) {
 
 func (c *Call) onBYE(tx *serverTx) {
 	tx.reply(200)
-	e := reasonsOf(tx.req).ending()
+	why := reasonsOf(tx.req)
+	e := why.ending()
 	switch c.phase {
 	case rings: // a caller may give up by BYE too (RFC 3261, 15)
 		e.Cause = Cancelled
+		if why.elsewhere() {
+			e.Cause = AnsweredElsewhere
+		}
 		c.refuse(e)
 	case calling: // and so may one far end of several, though it must not
 		c.byeEarly(tagOf(fromValue(tx.req)), e)
@@ -94,8 +98,8 @@ func (c *Call) onReinvite(tx *serverTx) {
 	case c.changing, c.phase != up, c.pending != nil && c.pending.offers:
 		tx.reply(491)
 		return
-	case len(tx.req.Body()) > 0 && sdpBody(tx.req) == nil:
-		tx.reply(415, sip.NewHeader("Accept", "application/sdp"))
+	case strange(tx.req):
+		tx.reply(415, sip.NewHeader("Accept", acceptedBodies), sip.NewHeader("Accept-Encoding", "identity"))
 		return
 	case tooShort(tx):
 		return
@@ -135,8 +139,8 @@ func (c *Call) onUpdate(tx *serverTx) {
 	case offer != nil && (c.changing || c.pending != nil && c.pending.offers || !c.settled(tagOf(fromValue(tx.req)))):
 		tx.reply(491)
 		return
-	case len(tx.req.Body()) > 0 && offer == nil:
-		tx.reply(415, sip.NewHeader("Accept", "application/sdp"))
+	case strange(tx.req):
+		tx.reply(415, sip.NewHeader("Accept", acceptedBodies), sip.NewHeader("Accept-Encoding", "identity"))
 		return
 	case tooShort(tx):
 		return

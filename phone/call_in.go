@@ -31,7 +31,7 @@ func (c *Call) invited(tx *serverTx) {
 		routes: recordRoutes(req, false), theirs: order{seq: c.inviteSeq, known: true},
 		localSeq: 1,
 	}
-	c.d.target = *req.From().Address.Clone() // for callers of the last century, who send no Contact
+	c.d.target, _ = uriOf(fromValue(req)) // for callers of the last century, who send no Contact
 	c.d.refresh(req)
 	c.phase = rings
 	c.learn(req)

@@ -71,12 +71,12 @@ func (c *Call) dial(target sip.Uri, bad error) {
 		c.finish(Ending{Cause: Failed, Reason: fmt.Sprintf("making an offer: %v", err), Local: true})
 		return
 	}
-	aor := "sip:" + c.ua.cfg.User + "@" + f.server.domain
+	aor := c.ua.cfg.aor(f.server.domain)
 	c.d = dialog{
 		callID: c.id, local: nameAddr(c.ua.cfg.DisplayName, aor) + ";tag=" + c.localTag,
-		remote: "<" + target.String() + ">", target: target,
+		remote: "<" + target.String() + ">", target: target, routes: f.serviceRoute(),
 	}
-	c.out = out{f: f, offer: offer, expires: c.ua.cfg.SessionExpires, rseq: map[string]uint32{}}
+	c.out = out{f: f, offer: offer, expires: c.ua.cfg.SessionExpires, rseq: map[string]uint32{}, tried: []string{redirect{uri: target}.String()}}
 	c.phase = calling
 	if c.invite() {
 		c.log.Info("call", "state", Sent.String(), "to", c.remote.URI)
@@ -339,31 +339,51 @@ const maxForks = 16
 // maxRedirects is how many addresses a call tries beside the one that was dialled.
 const maxRedirects = 4
 
-// redirected notes the addresses of a 3xx (RFC 3261, 8.1.3.4), the best first as
-// the server wrote them.
+// redirected notes the addresses of a 3xx (RFC 3261, 8.1.3.4), the best first: by their q
+// and, where that is equal, as the server wrote them.
 func (c *Call) redirected(res *sip.Response) {
-	if !res.IsRedirection() {
+	if !res.IsRedirection() || res.StatusCode == statusAlternativeService { // which is told in its body
 		return
 	}
-	for _, h := range append(res.GetHeaders("contact"), res.GetHeaders("m")...) {
-		contact, ok := h.(*sip.ContactHeader)
-		if !ok || contact.Address.Wildcard {
+	for _, a := range addresses(res, "contact", "m") {
+		uri, err := parseTarget(a.uri, c.out.f.server.domain)
+		if method, ok := uriParam(uri, "method"); err != nil || ok && !strings.EqualFold(method, "INVITE") {
 			continue
 		}
-		uri, err := parseTarget(contact.Address.String(), "")
-		if err == nil && len(c.out.tried) < maxRedirects && !slices.Contains(c.out.tried, uri.String()) {
-			c.out.tried = append(c.out.tried, uri.String())
-			c.redirects = append(c.redirects, uri)
+		to := redirect{uri: withoutParam(uri, "method"), q: 1}
+		if q, ok := a.param("q"); ok {
+			if v, err := strconv.ParseFloat(q, 64); err == nil && v >= 0 && v < 1 {
+				to.q = v
+			}
+		}
+		if res.StatusCode == sip.StatusUseProxy {
+			to.uri, to.by = c.d.target, []route{route(uri.String())}
+		}
+		if len(c.out.tried) < maxRedirects+1 && !slices.Contains(c.out.tried, to.String()) {
+			c.out.tried = append(c.out.tried, to.String())
+			c.redirects = append(c.redirects, to)
 		}
 	}
+	slices.SortStableFunc(c.redirects, func(a, b redirect) int { return cmp.Compare(b.q, a.q) })
 }
+
+// redirect is one address of a redirection.
+type redirect struct {
+	uri sip.Uri
+	by  []route // the proxy that the call must go through (305)
+	q   float64 // the larger, the sooner (RFC 3261, 20.10)
+}
+
+func (r redirect) String() string { return fmt.Sprint(r.uri.String(), r.by) }
 
 // nextTarget calls the next address of a redirection.
 func (c *Call) nextTarget() bool {
 	if len(c.redirects) == 0 {
 		return false
 	}
-	c.d.target, c.redirects = c.redirects[0], c.redirects[1:]
+	to := c.redirects[0]
+	c.d.target, c.redirects = to.uri, c.redirects[1:]
+	c.d.routes = append(c.out.f.serviceRoute(), to.by...)
 	c.out.try = authTry{}
 	c.log.Info("call", "state", "redirected", "to", c.d.target.String())
 	c.invite()
@@ -388,7 +408,7 @@ func refusal(res *sip.Response, err error) Ending {
 // warning is the first text of the Warning headers (RFC 3261, 20.43): code, agent, text.
 func warning(res *sip.Response) string {
 	for _, h := range headerValues(res, "warning") {
-		for _, v := range splitOutsideQuotes(h, ',') {
+		for _, v := range splitOutside(h, ',') {
 			if i := strings.IndexByte(v, '"'); i >= 0 {
 				if text := unquote(v[i:]); text != "" {
 					return text

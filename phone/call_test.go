@@ -151,7 +151,7 @@ func TestRedirect(t *testing.T) {
 	play(t, siptest.Options{Password: "secret"}, func(s *stage) {
 		c := s.ua.Dial("1001")
 		leg := s.conn.ExpectInvite()
-		leg.Respond(302, "Moved Temporarily", `=Contact: "unknown" <sip:1002@pbx.test>;q=0.7, <sip:1003@pbx.test;x=y>`, `Reason: Q.850;cause=31;text="NORMAL_UNSPECIFIED"`)
+		leg.Respond(302, "Moved Temporarily", `=Contact: "unknown" <sip:1002@pbx.test>;q=0.7, <sip:1003@pbx.test;x=y>;q=0.5`, `Reason: Q.850;cause=31;text="NORMAL_UNSPECIFIED"`)
 		s.conn.Expect("ACK")
 		second := s.conn.ExpectInvite()
 		if second.Invite.URI() != "sip:1002@pbx.test" || second.Invite.Get("To") != leg.Invite.Get("To") || second.Invite.Get("Call-ID") != leg.Invite.Get("Call-ID") {
@@ -606,7 +606,7 @@ func (s *stage) talk(extra ...string) (*Call, *siptest.Leg) {
 
 func TestBadTargets(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		for _, target := range []string{"", " ", "10 01", "sip:", "1001@", "sip:a b@c", "http://x", "a\r\nX: y", "sip:1001@h>\r\n", "tel:+123"} {
+		for _, target := range []string{"", " ", "10 01", "sip:", "1001@", "sip:a b@c", "http://x", "a\r\nX: y", "sip:1001@h>\r\n", "tel:", "tel:x", "sip:@h", "1001@xn--\u00fc", "1001@h h", "a:b", "sip:1@h;x=<"} {
 			c := s.ua.Dial(target)
 			if e := s.ended(c, NotFound, 0); !e.Local {
 				t.Errorf("%q: %+v", target, e)

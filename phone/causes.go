@@ -364,7 +364,7 @@ func parseReason(s string) reason {
 	var r reason
 	proto, rest, _ := strings.Cut(s, ";")
 	r.protocol = strings.ToUpper(strings.TrimSpace(proto))
-	for _, p := range splitOutsideQuotes(rest, ';') {
+	for _, p := range splitOutside(rest, ';') {
 		name, value, _ := strings.Cut(p, "=")
 		value = strings.TrimSpace(value)
 		switch strings.ToLower(strings.TrimSpace(name)) {

@@ -12,6 +12,8 @@ import (
 	"net"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"intercomd/phone/ws"
 )
@@ -107,11 +109,15 @@ func (c *Config) check() ([]server, error) {
 			c.Domain = domain
 		}
 	}
-	if c.User == "" || !cleanUser(c.User) {
+	if !cleanUser(c.User) {
 		return nil, fmt.Errorf("phone: user %q is not an extension like 1000 or 1000@domain", c.User)
 	}
-	if c.Domain != "" && !cleanHost(c.Domain) {
-		return nil, fmt.Errorf("phone: %q is not a domain", c.Domain)
+	if c.Domain != "" {
+		domain, err := ws.ASCIIHost(c.Domain)
+		if err != nil || !cleanHost(domain) {
+			return nil, fmt.Errorf("phone: %q is not a domain", c.Domain)
+		}
+		c.Domain = domain
 	}
 	c.defaults()
 	var servers []server
@@ -177,6 +183,9 @@ func newInstanceID() string {
 	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
+// aor is our address of record at a domain.
+func (c *Config) aor(domain string) string { return "sip:" + escapeUser(c.User) + "@" + domain }
+
 // randomHex returns 2n random hexadecimal digits.
 func randomHex(n int) string {
 	b := make([]byte, n)
@@ -200,10 +209,12 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// cleanUser accepts the characters of a SIP user part that need no escape
-// (RFC 3261, section 25.1), and escapes.
+// cleanUser accepts what can be a user part once it is escaped: what nobody can have meant
+// is refused.
 func cleanUser(s string) bool {
-	return onlyOf(s, "-_.!~*'()&=+$,/%#")
+	return s != "" && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune(`@:<>"\`, r)
+	})
 }
 
 func cleanHost(s string) bool {

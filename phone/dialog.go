@@ -1,6 +1,8 @@
 package phone
 
 import (
+	"slices"
+
 	"github.com/emiago/sipgo/sip"
 )
 
@@ -11,8 +13,8 @@ type dialog struct {
 	local     string // our From value, with tag
 	remote    string // our To value; with the far end's tag once it is known
 	remoteTag string
-	target    sip.Uri   // where requests are addressed to
-	routes    []sip.Uri // the way there
+	target    sip.Uri // where requests are addressed to
+	routes    []route // the way there
 	localSeq  uint32
 	theirs    order
 }
@@ -35,18 +37,10 @@ func (o *order) next(seq uint32) bool {
 
 // recordRoutes reads the route set from Record-Route: as it stands for the called
 // side, backwards for the calling one (RFC 3261, 12.1).
-func recordRoutes(m sip.Message, reverse bool) []sip.Uri {
-	var out []sip.Uri
-	for _, h := range m.GetHeaders("record-route") {
-		rr, ok := h.(*sip.RecordRouteHeader)
-		if !ok {
-			continue
-		}
-		if reverse {
-			out = append([]sip.Uri{rr.Address}, out...)
-		} else {
-			out = append(out, rr.Address)
-		}
+func recordRoutes(m sip.Message, reverse bool) []route {
+	out := routesOf(m, "record-route")
+	if reverse {
+		slices.Reverse(out)
 	}
 	return out
 }
@@ -54,16 +48,21 @@ func recordRoutes(m sip.Message, reverse bool) []sip.Uri {
 // routed gives the request URI and Route headers for a target behind a route set:
 // the target and all routes for loose routers, shifted by one for a strict one
 // (RFC 3261, 12.2.1.1).
-func routed(target sip.Uri, routes []sip.Uri) (sip.Uri, []sip.Uri) {
-	if len(routes) == 0 || routes[0].UriParams.Has("lr") {
+func routed(target sip.Uri, routes []route) (sip.Uri, []route) {
+	if len(routes) == 0 || routes[0].loose() {
 		return target, routes
 	}
-	return routes[0], append(append([]sip.Uri{}, routes[1:]...), target)
+	first, err := parseURI(string(routes[0]))
+	if err != nil {
+		return target, routes
+	}
+	first.Headers = nil
+	return withoutParam(first, "method"), append(slices.Clone(routes[1:]), route(target.String()))
 }
 
-func addRoutes(req *sip.Request, routes []sip.Uri) {
+func addRoutes(req *sip.Request, routes []route) {
 	for _, r := range routes {
-		req.AppendHeader(&sip.RouteHeader{Address: r})
+		add(req, "Route", "<"+string(r)+">")
 	}
 }
 
@@ -86,8 +85,8 @@ func (d *dialog) answered(res *sip.Response) {
 }
 
 // refresh takes over a new target (RFC 3261, 12.2.1.2).
-func (d *dialog) refresh(m interface{ Contact() *sip.ContactHeader }) {
-	if c := m.Contact(); c != nil && !c.Address.Wildcard {
-		d.target = *c.Address.Clone()
+func (d *dialog) refresh(m sip.Message) {
+	if uri, ok := contactOf(m); ok {
+		d.target = uri
 	}
 }

@@ -55,32 +55,47 @@ type Ending struct {
 
 func reasonsOf(m sip.Message) (r reasons) {
 	for _, h := range headerValues(m, "reason") {
-		for _, v := range splitOutsideQuotes(h, ',') {
+		for _, v := range splitOutside(h, ',') {
 			r.more(parseReason(v))
 		}
 	}
 	return r
 }
 
-// splitOutsideQuotes cuts s at sep where sep is not inside a quoted string. It
-// returns at least one element.
-func splitOutsideQuotes(s string, sep byte) []string {
-	var (
-		parts  []string
-		from   int
-		quoted bool
-	)
+// splitOutside cuts s at sep where sep stands neither in a quoted string nor between < and
+// >. It returns at least one element.
+func splitOutside(s string, sep byte) []string {
+	var parts []string
+	for {
+		i := indexOutside(s, sep)
+		if i < 0 {
+			return append(parts, s)
+		}
+		parts, s = append(parts, s[:i]), s[i+1:]
+	}
+}
+
+// indexOutside finds the first c in s that stands neither in a quoted string nor between <
+// and >.
+func indexOutside(s string, c byte) int {
+	inQuotes, unclosed := false, false
 	for i := 0; i < len(s); i++ {
 		switch {
-		case quoted && s[i] == '\\':
+		case inQuotes && s[i] == '\\':
 			i++
 		case s[i] == '"':
-			quoted = !quoted
-		case s[i] == sep && !quoted:
-			parts, from = append(parts, s[from:i]), i+1
+			inQuotes = !inQuotes
+		case inQuotes:
+		case s[i] == c:
+			return i
+		case s[i] == '<' && !unclosed: // a search for each would take long
+			end := strings.IndexByte(s[i:], '>')
+			if unclosed = end < 0; !unclosed {
+				i += end
+			}
 		}
 	}
-	return append(parts, s[from:])
+	return -1
 }
 
 // quote writes a quoted string (RFC 3261, 25.1). Line ends have no place in one.

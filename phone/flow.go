@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,7 +53,8 @@ type flow struct {
 	registered atomic.Bool
 	// outbound is set when the server has said that it knows RFC 5626.
 	outbound atomic.Bool
-	plain    bool // a proxy on the way does not know it (439): do not ask for it. For UA.Run only
+	services atomic.Pointer[[]route] // Service-Route of the registration
+	plain    bool                    // a proxy on the way does not know it (439): do not ask for it. For UA.Run only
 
 	wg     sync.WaitGroup // the reader
 	mu     sync.Mutex
@@ -68,6 +70,28 @@ func newFlow(conn *ws.Conn, s server, host, userAgent string, to receiver, l *la
 	}
 	f.wg.Go(f.readAll)
 	return f
+}
+
+// serviceRoute is the way that requests outside of dialogs go, except REGISTER (RFC 3608,
+// section 6.1).
+func (f *flow) serviceRoute() []route {
+	if r := f.services.Load(); r != nil {
+		return slices.Clone(*r)
+	}
+	return nil
+}
+
+const maxServiceRoute = 8 // URIs; more are no route but an attack
+
+// useServiceRoute takes over what a 200 to REGISTER says; none means that there is none
+// any more.
+func (f *flow) useServiceRoute(res *sip.Response) {
+	routes := routesOf(res, "service-route")
+	if len(routes) > maxServiceRoute {
+		f.log.Warn("the server's Service-Route is too long; it is not followed", "routes", len(routes))
+		routes = nil
+	}
+	f.services.Store(&routes)
 }
 
 // close ends the connection, all transactions and goroutines of the flow. What
@@ -165,7 +189,7 @@ func (f *flow) response(res *sip.Response) {
 		return
 	}
 	settle(res)
-	if cseq.MethodName == sip.REGISTER && res.IsSuccess() && res.Contact() != nil {
+	if cseq.MethodName == sip.REGISTER && res.IsSuccess() && len(addresses(res, "contact", "m")) > 0 {
 		f.registered.Store(true)
 	}
 	f.mu.Lock()
@@ -317,24 +341,19 @@ func (f *flow) ackFor(req *sip.Request, res *sip.Response) *sip.Request {
 	if cseq == nil || from == "" || to == "" {
 		return nil
 	}
-	var target sip.Uri
+	target, ok := contactOf(res)
 	switch {
-	case res.Contact() != nil:
-		target = res.Contact().Address
+	case ok:
 	case req != nil:
 		target = req.Recipient
-	case res.To() != nil:
-		target = res.To().Address
 	default:
-		return nil
-	}
-	var routes []sip.Uri
-	if req != nil && tagOf(toValue(req)) != "" {
-		for _, h := range req.GetHeaders("route") { // in a dialog the route set never changes
-			if r, ok := h.(*sip.RouteHeader); ok {
-				routes = append(routes, r.Address)
-			}
+		if target, ok = uriOf(to); !ok {
+			return nil
 		}
+	}
+	var routes []route
+	if req != nil && tagOf(toValue(req)) != "" {
+		routes = routesOf(req, "route") // in a dialog the route set never changes
 	} else {
 		routes = recordRoutes(res, true)
 	}

@@ -13,19 +13,23 @@ import (
 const (
 	allow          = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY, UPDATE, PRACK, REFER, MESSAGE"
 	supported      = "timer, 100rel, replaces, answermode, outbound, path"
+	acceptedBodies = "application/sdp, multipart/mixed, multipart/alternative, multipart/related"
 	maxMessageSize = 128 << 10 // bytes
 	// statusIntervalTooSmall refuses a session timer (RFC 4028, 6); sipgo has no name for it.
 	statusIntervalTooSmall = 422
-	magicCookie            = sip.RFC3261BranchMagicCookie
+	// statusAlternativeService is 380 (RFC 3261, 21.3.5), which sipgo does not name either.
+	statusAlternativeService = 380
+	magicCookie              = sip.RFC3261BranchMagicCookie
 )
 
-// newParser makes a parser that keeps From and To as they were written, because
-// an answer has to repeat them exactly, and reads them on demand.
+// newParser makes a parser that keeps addresses as they were written: an answer has to
+// repeat some of them exactly, and we read them ourselves (address.go).
 func newParser() *sip.Parser {
 	headers := maps.Clone(sip.DefaultHeadersParser())
-	for _, raw := range []string{"from", "f", "to", "t", "refer-to", "r", "referred-by", "b"} {
+	for _, raw := range []string{"from", "f", "to", "t", "contact", "m", "route", "record-route", "refer-to", "r", "referred-by", "b"} {
 		delete(headers, raw)
 	}
+	headers["cseq"] = parseCSeq
 	p := sip.NewParser(sip.WithHeadersParsers(headers))
 	p.MaxMessageLength = maxMessageSize
 	return p
@@ -75,11 +79,16 @@ func add(m sip.Message, name, value string) { m.AppendHeader(sip.NewHeader(name,
 
 // param returns a parameter of a header value outside of <> and quotes.
 func param(value, name string) (string, bool) {
-	if i := strings.LastIndexByte(value, '>'); i >= 0 {
-		value = value[i+1:]
+	i := indexOutside(value, ';')
+	if i < 0 {
+		return "", false
 	}
-	parts := splitOutsideQuotes(value, ';')
-	for _, p := range parts[min(1, len(parts)):] {
+	return paramOf(value[i:], name)
+}
+
+// paramOf returns one of the parameters that stand behind a value, from the first ';' on.
+func paramOf(params, name string) (string, bool) {
+	for _, p := range splitOutside(params, ';') {
 		k, v, _ := strings.Cut(p, "=")
 		if strings.EqualFold(strings.TrimSpace(k), name) {
 			return unquote(v), true
@@ -105,19 +114,6 @@ func seconds(m sip.Message, names ...string) (n int, ok bool) {
 	}
 	n, err := strconv.Atoi(v)
 	return n, err == nil && n >= 0
-}
-
-// body returns the body of a message and whether it is SDP.
-func sdpBody(m sip.Message) []byte {
-	b := m.Body()
-	if len(b) == 0 {
-		return nil
-	}
-	t, _, _ := strings.Cut(header(m, "content-type", "c"), ";")
-	if t = strings.ToLower(strings.TrimSpace(t)); t != "" && t != "application/sdp" {
-		return nil
-	}
-	return b
 }
 
 func setBody(m sip.Message, contentType string, body []byte) {
@@ -255,7 +251,7 @@ func fault(req *sip.Request) (status int, why string) {
 		return 505, "SIP version " + req.SipVersion
 	case req.Via() == nil, cseq == nil, req.CallID() == nil:
 		return 400, "Via, CSeq or Call-ID missing or malformed"
-	case req.From() == nil, req.To() == nil:
+	case !hasAddress(fromValue(req)), !hasAddress(toValue(req)):
 		return 400, "From or To missing or malformed"
 	case !strings.EqualFold(string(cseq.MethodName), string(req.Method)): // sipgo writes the method large
 		return 400, fmt.Sprintf("method %s with CSeq of %s", req.Method, cseq.MethodName)
@@ -265,6 +261,25 @@ func fault(req *sip.Request) (status int, why string) {
 		return 416, "URI scheme " + req.Recipient.Scheme
 	}
 	return 0, ""
+}
+
+// parseCSeq takes any space between number and method, as the grammar does.
+func parseCSeq(_ []byte, text string) (sip.Header, error) {
+	f := strings.Fields(text)
+	if len(f) != 2 {
+		return nil, fmt.Errorf("CSeq %q is not a number and a method", oneLine(text))
+	}
+	n, err := strconv.ParseUint(f[0], 10, 31)
+	if err != nil {
+		return nil, fmt.Errorf("CSeq %q: %w", oneLine(text), err)
+	}
+	return &sip.CSeqHeader{SeqNo: uint32(n), MethodName: sip.RequestMethod(f[1])}, nil
+}
+
+// hasAddress reports whether a From or To value names somebody, by any kind of URI.
+func hasAddress(value string) bool {
+	uri, ok := uriOf(value)
+	return ok && !uri.Wildcard
 }
 
 // settle makes a message read all its headers now. sipgo reads some of them on

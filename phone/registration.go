@@ -180,6 +180,7 @@ func (u *UA) register(ctx context.Context, f *flow, expires time.Duration) (bind
 			return binding{}, err
 		}
 		if res.IsSuccess() {
+			f.useServiceRoute(res)
 			return u.granted(f, res, expires), nil
 		}
 		if res.StatusCode == statusLacksOutbound && !f.plain {
@@ -201,7 +202,7 @@ func (u *UA) register(ctx context.Context, f *flow, expires time.Duration) (bind
 
 func (u *UA) registerRequest(f *flow, expires time.Duration) *sip.Request {
 	u.regSeq++
-	aor := "sip:" + u.cfg.User + "@" + f.server.domain
+	aor := u.cfg.aor(f.server.domain)
 	var uri sip.Uri
 	_ = sip.ParseUri("sip:"+f.server.domain, &uri) // checked when the configuration was
 	req := f.newRequest(sip.REGISTER, uri, nameAddr(u.cfg.DisplayName, aor)+";tag="+u.regTag, "<"+aor+">", u.regCallID, u.regSeq)
@@ -227,20 +228,16 @@ func (u *UA) granted(f *flow, res *sip.Response, asked time.Duration) binding {
 	if s, ok := seconds(res, "expires"); ok {
 		b.granted = time.Duration(s) * time.Second
 	}
-	for _, h := range append(res.GetHeaders("contact"), res.GetHeaders("m")...) {
-		c, ok := h.(*sip.ContactHeader)
-		if !ok {
-			continue
-		}
-		if c.Address.Host != f.host {
-			inst, _ := c.Params.Get("+sip.instance")
+	for _, c := range addresses(res, "contact", "m") {
+		if uri, err := parseURI(c.uri); err != nil || !strings.EqualFold(uri.Host, f.host) {
+			inst, _ := c.param("+sip.instance")
 			if !strings.Contains(inst, u.cfg.InstanceID) { // else it is ours, from an earlier start
 				b.others++
 			}
 			continue
 		}
 		b.ours = true
-		if v, ok := c.Params.Get("expires"); ok {
+		if v, ok := c.param("expires"); ok {
 			if s, err := strconv.Atoi(v); err == nil && s >= 0 {
 				b.granted = time.Duration(s) * time.Second
 			}

@@ -23,7 +23,7 @@ func (u *UA) onRequest(f *flow, tx *serverTx) {
 	case sip.INVITE:
 		u.onInvite(tx)
 	case sip.OPTIONS:
-		tx.reply(200, sip.NewHeader("Allow", allow), sip.NewHeader("Supported", supported), sip.NewHeader("Accept", "application/sdp"))
+		tx.reply(200, sip.NewHeader("Allow", allow), sip.NewHeader("Supported", supported), sip.NewHeader("Accept", acceptedBodies))
 	case sip.NOTIFY:
 		u.onNotify(tx)
 	case sip.BYE, sip.INFO, sip.PRACK, sip.UPDATE:
@@ -62,8 +62,8 @@ func (u *UA) onInvite(tx *serverTx) {
 	case !acceptsSDP(req):
 		tx.reply(406)
 		return
-	case len(req.Body()) > 0 && sdpBody(req) == nil:
-		tx.reply(415, sip.NewHeader("Accept", "application/sdp"))
+	case strange(req):
+		tx.reply(415, sip.NewHeader("Accept", acceptedBodies), sip.NewHeader("Accept-Encoding", "identity"))
 		return
 	}
 	if tooShort(tx) {
@@ -126,10 +126,11 @@ func (u *UA) onLate2xx(f *flow, res *sip.Response) {
 
 // byeTo ends the dialog that a 2xx opened, from what stands in it.
 func (u *UA) byeTo(f *flow, res *sip.Response) {
-	if res.To() == nil || res.CSeq() == nil {
+	target, ok := uriOf(toValue(res)) // for those of the last century, who send no Contact
+	if !ok || res.CSeq() == nil {
 		return
 	}
-	d := dialog{callID: callIDOf(res), local: fromValue(res), target: res.To().Address, localSeq: res.CSeq().SeqNo + 100}
+	d := dialog{callID: callIDOf(res), local: fromValue(res), target: target, localSeq: res.CSeq().SeqNo + 100}
 	d.answered(res)
 	req := d.request(f, sip.BYE)
 	req.SetBody(nil)

@@ -3,7 +3,6 @@ package phone
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -34,11 +33,13 @@ func (u *UA) SendText(ctx context.Context, target, text string) error {
 	if f == nil {
 		return fmt.Errorf("text message to %s: not registered with the server", uri.String())
 	}
-	from := nameAddr(u.cfg.DisplayName, "sip:"+u.cfg.User+"@"+f.server.domain) + ";tag=" + randomHex(6)
+	from := nameAddr(u.cfg.DisplayName, u.cfg.aor(f.server.domain)) + ";tag=" + randomHex(6)
 	callID, seq := randomHex(12), uint32(0)
 	res, err := u.exchange(ctx, f, func() *sip.Request {
 		seq++
-		req := f.newRequest(sip.MESSAGE, uri, from, "<"+uri.String()+">", callID, seq)
+		to, routes := routed(uri, f.serviceRoute())
+		req := f.newRequest(sip.MESSAGE, to, from, "<"+uri.String()+">", callID, seq)
+		addRoutes(req, routes)
 		setBody(req, "text/plain; charset=utf-8", []byte(text))
 		return req
 	})
@@ -54,17 +55,17 @@ func (u *UA) SendText(ctx context.Context, target, text string) error {
 // onText takes a text in, from outside of a call or within one.
 func (u *UA) onText(tx *serverTx, call string) {
 	req := tx.req
-	kind, _, _ := strings.Cut(header(req, "content-type", "c"), ";")
+	text, ok := textBody(req)
 	switch {
-	case !strings.EqualFold(strings.TrimSpace(kind), "text/plain"):
-		tx.reply(415, sip.NewHeader("Accept", "text/plain"))
+	case !ok && (len(req.Body()) > 0 || bodyPart(req).kind != "text/plain"):
+		tx.reply(415, sip.NewHeader("Accept", "text/plain, multipart/mixed, multipart/alternative"))
 		return
-	case len(req.Body()) > textSize:
+	case len(text) > textSize:
 		tx.reply(513)
 		return
 	}
 	select {
-	case u.texts <- Text{From: callerOf(req), Body: string(req.Body()), Call: call}:
+	case u.texts <- Text{From: callerOf(req), Body: string(text), Call: call}:
 		tx.reply(200)
 	default:
 		tx.reply(480)

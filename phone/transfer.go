@@ -48,7 +48,7 @@ func (c *Call) onRefer(tx *serverTx) {
 		tx.reply(400)
 		return
 	}
-	uri, replaces, err := referTo(to[0].Value())
+	uri, replaces, err := referTo(to[0].Value(), tx.f.server.domain)
 	if err != nil {
 		c.log.Warn("transfer to nowhere", "err", err)
 		tx.reply(400)
@@ -79,13 +79,16 @@ func (c *Call) onRefer(tx *serverTx) {
 }
 
 // referTo reads a Refer-To value: the URI to call and, from its headers, Replaces.
-// Other headers are left out: nobody else writes our INVITE.
-func referTo(value string) (uri sip.Uri, replaces string, err error) {
-	var params sip.HeaderParams
-	if _, err := sip.ParseAddressValue(value, &uri, &params); err != nil {
+// A telephone number is called at our own domain. Other headers are left out: nobody else writes our INVITE.
+func referTo(value, domain string) (uri sip.Uri, replaces string, err error) {
+	a, err := parseAddress(value)
+	if err != nil {
 		return uri, "", fmt.Errorf("Refer-To %q: %w", oneLine(value), err)
 	}
-	if m, ok := uri.UriParams.Get("method"); ok && !strings.EqualFold(m, "INVITE") {
+	if uri, err = parseURI(a.uri); err != nil {
+		return uri, "", fmt.Errorf("Refer-To: %w", err)
+	}
+	if m, ok := uriParam(uri, "method"); ok && !strings.EqualFold(m, "INVITE") {
 		return uri, "", fmt.Errorf("Refer-To asks for %q, not for a call", oneLine(m))
 	}
 	for _, kv := range uri.Headers {
@@ -96,9 +99,8 @@ func referTo(value string) (uri sip.Uri, replaces string, err error) {
 			return uri, "", fmt.Errorf("Refer-To with a malformed Replaces %q", oneLine(kv.V))
 		}
 	}
-	uri, err = parseTarget(uri.String(), "") // leaves all headers out
-	uri.UriParams.Remove("method")
-	return uri, replaces, err
+	uri, err = parseTarget(a.uri, domain) // leaves all headers out
+	return withoutParam(uri, "method"), replaces, err
 }
 
 // partyReferred is whom a transfer leads to. The far end has chosen the URI: a user of

@@ -170,7 +170,7 @@ func sleep(ctx context.Context, d time.Duration, clock bool) {
 func clockSet(wall, passed time.Duration) bool { return (wall - passed).Abs() > 5*time.Second }
 
 func (u *UA) contactURI(f *flow) string {
-	return "sip:" + u.cfg.User + "@" + f.host + ";transport=ws"
+	return u.cfg.aor(f.host) + ";transport=ws"
 }
 
 // contact is our address in calls. "ob" asks a server that has outbound to send requests

@@ -14,9 +14,12 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gobwas/ws"
+	"golang.org/x/net/idna"
 
 	"intercomd/phone/ws/locate"
 )
@@ -119,7 +122,27 @@ func CheckURL(raw string) (*url.URL, error) {
 	case u.Scheme == "ws" && !loopback(u.Hostname()):
 		return nil, fmt.Errorf("server address %q: ws:// has no encryption and is allowed for this machine only; use wss://", raw)
 	}
+	host, err := ASCIIHost(u.Hostname())
+	if err != nil {
+		return nil, fmt.Errorf("server address %q: %w", raw, err)
+	}
+	if host != u.Hostname() {
+		u.Host = host + strings.TrimPrefix(u.Host, u.Hostname())
+	}
 	return u, nil
+}
+
+// ASCIIHost is the name of a host as DNS and certificates have it: letters of other scripts
+// become "xn--…" (RFC 5891). What is ASCII already comes back as it is.
+func ASCIIHost(host string) (string, error) {
+	if !strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return host, nil
+	}
+	out, err := idna.Lookup.ToASCII(host)
+	if err != nil {
+		return "", fmt.Errorf("%q is not the name of a host: %w", host, err)
+	}
+	return out, nil
 }
 
 func loopback(host string) bool {
