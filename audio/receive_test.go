@@ -21,6 +21,7 @@ type network struct {
 	ppm   float64                              // how much faster the far end's clock runs
 	delay func(packet int) time.Duration       // transit; negative = lost
 	hold  func(at time.Duration) time.Duration // arrival of what would come at this time
+	step  func(packet int) uint32              // what is added to the timestamp
 }
 
 type outcome struct {
@@ -65,9 +66,12 @@ func (n *network) run(t testing.TB, length time.Duration) outcome {
 				if n.hold != nil {
 					at = n.hold(at)
 				}
-				samples := size * clockRate(n.codec) / SampleRate
+				samples, step := size*clockRate(n.codec)/SampleRate, uint32(0)
+				if n.step != nil {
+					step = n.step(sent)
+				}
 				queue = append(queue, arrival{at, jitter.Packet{
-					SSRC: 1, Seq: uint16(sent), Timestamp: uint32(sent * samples), ClockRate: clockRate(n.codec),
+					SSRC: 1, Seq: uint16(sent), Timestamp: uint32(sent*samples) + step, ClockRate: clockRate(n.codec),
 					Samples: samples, Codec: n.codec, Payload: slices.Clone(buf[:k]),
 				}})
 				slices.SortStableFunc(queue, func(a, b arrival) int { return int(a.at - b.at) })
@@ -159,6 +163,23 @@ func TestLatencyShrinksBack(t *testing.T) {
 				t.Errorf("%s, codec %d: 3 s later the delay is %v, target %v", name, codec, d, target)
 			}
 			t.Logf("%s, codec %d: target %v, delay %v", name, codec, target, after[0])
+		}
+	}
+}
+
+// The far end's clock steps, as FreeSWITCH's does when what it plays changes: nobody
+// hears it.
+func TestClockStepsAreInaudible(t *testing.T) {
+	for name, step := range map[string]uint32{
+		"back": 1<<32 - 70080, "far forward": 2639522183, "half a second back": 1<<32 - 4000, "half a second forward": 4000,
+	} {
+		n := network{x: tone1k, codec: codecPCMU, step: func(packet int) uint32 { return uint32(packet/100) * step }}
+		o := n.run(t, 8*time.Second)
+		if s := o.rcv.jb.Stats(); s.Lost > 0 || o.rcv.concealed > 2 || slices.Max(o.delays[100:]) > 35*ms {
+			t.Errorf("%s: %d frames concealed, delay up to %v, %+v", name, o.rcv.concealed, slices.Max(o.delays[100:]), s)
+		}
+		if r, at := roughness(o.out[SampleRate/2:], 1000); r > 0.05 {
+			t.Errorf("%s: a glitch of %.3f after %v", name, r, timeOf(at+SampleRate/2))
 		}
 	}
 }

@@ -29,8 +29,11 @@ const (
 	maxDropout  = 3000
 	maxMisorder = 100
 
-	// discontinuity is the change of transit that only a new timeline explains.
+	// discontinuity is the growth of transit that begins a new timeline.
 	discontinuity = time.Second
+	// leap is how far a timestamp may be from where its sequence number expects it,
+	// for all that networks and pauses do; further off, it may be of a new timeline.
+	leap = 200 * time.Millisecond
 	// early is how much before the target delay a waiting stream may start.
 	early = 5 * time.Millisecond
 	// concealStep is the longest repair at once.
@@ -144,7 +147,7 @@ type Buffer struct {
 	bad     int           // sequence number that would confirm a restart; -1 none
 	stamp   uint32        // timestamp of newest
 	at      time.Duration // media time of newest
-	transit time.Duration // of newest
+	transit time.Duration // of newest, by that time
 	heard   time.Duration // arrival of the last packet taken
 	old     [4]uint32     // senders that were replaced
 	oldN    int

@@ -407,6 +407,87 @@ func TestRestartsAndJumps(t *testing.T) {
 	}
 }
 
+// A clock that steps, however far and in either direction, is heard by nobody: no
+// silence, no packet lost, and the delay stays what it was.
+func TestClockSteps(t *testing.T) {
+	for _, rate := range []uint32{8000, 48000} {
+		for name, step := range map[string]uint32{
+			"FreeSWITCH back":    1<<32 + 7680 - 77760,
+			"FreeSWITCH forward": 2639598983 - 76800,
+			"half a second back": -rate / 2, "half a second forward": rate / 2,
+			"a tick back": 1<<32 - 161, "300 ms forward": rate * 3 / 10, "900 ms back": -rate * 9 / 10,
+			"900 ms forward": rate * 9 / 10, "to the other end": 1 << 31, "nearly": 1<<31 - 1, "a little more": 1<<31 + 1,
+		} {
+			for path, edit := range map[string]func(i int, a *arrival){
+				"":             func(int, *arrival) {},
+				" with jitter": func(i int, a *arrival) { a.at += time.Duration(i*7919%15) * ms },
+				" and packets that change places": func(i int, a *arrival) {
+					switch i { // 98 and 99 come after 100
+					case 98:
+						a.at += 42 * ms
+					case 99:
+						a.at += 23 * ms
+					}
+				},
+			} {
+				t.Run(fmt.Sprint(name, " at ", rate, path), func(t *testing.T) {
+					tr := trace(300, func(i int, a *arrival) bool {
+						a.p.ClockRate, a.p.Samples, a.p.Timestamp = int(rate), int(rate)/50, uint32(i)*rate/50+1000
+						if i >= 100 {
+							a.p.Timestamp += step
+						}
+						if i >= 200 {
+							a.p.Timestamp += step
+						}
+						edit(i, a)
+						return true
+					})
+					b := jitter.New(jitter.Config{Floor: 60 * ms})
+					r := play(b, tr, 6*time.Second+100*ms)
+					if got := r.played(); !slices.Equal(got, upTo(300)) {
+						t.Errorf("played %v", got)
+					}
+					if silent := r.sum(jitter.Conceal) + r.sum(jitter.Recover); silent > 40*ms {
+						t.Errorf("%v made up", silent)
+					}
+					if s := b.Stats(); s.Lost+s.Late > 0 || r.worst > 85*ms || s.Delay < 40*ms {
+						t.Errorf("delay %v, at worst %v: %+v", s.Delay, r.worst, s)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A sender that changes what it plays may pause as well, and lose packets.
+func TestClockStepsInAPause(t *testing.T) {
+	for _, pause := range []time.Duration{40 * ms, 300 * ms, 2 * time.Second} {
+		for _, step := range []uint32{1<<32 + 7680 - 77760, 2639598983 - 76800, 24000} {
+			tr := trace(200, func(i int, a *arrival) bool {
+				if i >= 100 {
+					a.at += pause
+					a.p.Timestamp += step
+				}
+				return i != 100 && i != 150
+			})
+			b := jitter.New(jitter.Config{})
+			r := play(b, tr, 8*time.Second)
+			var back time.Duration // when 101 was heard
+			for _, e := range r.events {
+				if e.kind == jitter.Play && e.packet == 101 {
+					back = e.at - 101*ptime - pause
+				}
+			}
+			if n := len(r.played()); n != 198 || back > 45*ms {
+				t.Errorf("pause %v, step %d: %d played, the first after %v", pause, int32(step), n, back)
+			}
+			if s := b.Stats(); s.Delay > 45*ms {
+				t.Errorf("pause %v, step %d: delay %v", pause, int32(step), s.Delay)
+			}
+		}
+	}
+}
+
 // After a stall of the network, what comes in a burst is old: the delay must be
 // back near the target at once.
 func TestStallAndBurst(t *testing.T) {

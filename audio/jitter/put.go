@@ -85,18 +85,40 @@ func (b *Buffer) restart(p Packet, arrival time.Duration) {
 	b.delay.rebase(arrival, b.transit)
 }
 
-// mediaTime unwraps the timestamp of p, which is ahead packets newer than the
-// newest one. A jump of the timeline in either clock is taken out.
+// mediaTime unwraps the timestamp of p, which is ahead packets newer than the newest
+// one. A step of the sender's clock is taken out, in either direction: a newer
+// sequence number is a newer packet, whatever its timestamp.
 func (b *Buffer) mediaTime(p Packet, arrival time.Duration, ahead int16) time.Duration {
 	at := b.at + span(int64(int32(p.Timestamp-b.stamp)), b.clock)
-	if ahead < 0 {
+	even := b.at + time.Duration(ahead)*span(int64(p.Samples), b.clock) // if nothing was paused or left out
+	switch {
+	case ahead < 0:
+		if at > b.at || even-at > leap { // it comes from before a step
+			at = even
+		}
 		return at
-	}
-	if d := arrival - at - b.transit; d > discontinuity || d < -discontinuity {
-		at = arrival - b.transit
+	case ahead > 0 && b.stepped(at, even, arrival):
+		at = even
+		// What the numbers say can be wrong: digits take some, pauses none.
+		if late := arrival - at - b.delay.base(); late < 0 || late > b.target() {
+			at = arrival - b.delay.base()
+		}
 	}
 	b.newest, b.stamp, b.at, b.transit = p.Seq, p.Timestamp, at, arrival-at
 	return at
+}
+
+// stepped reports whether the timestamp of a newer packet is of another timeline. at is
+// the media time by its timestamp, even the one by its sequence number.
+func (b *Buffer) stepped(at, even, arrival time.Duration) bool {
+	switch transit := arrival - at; {
+	case at < b.at:
+		return true
+	case transit < b.delay.base()-leap && at-even > leap:
+		return true // no pause: it would have come before it was sent
+	default:
+		return transit-b.transit > discontinuity
+	}
 }
 
 // makeRoom gives up the oldest packets if seq lies beyond the last slot.
