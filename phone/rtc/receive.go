@@ -11,7 +11,7 @@ import (
 const (
 	queueLength = 64                     // packets: more than a second of audio
 	staleAfter  = 250 * time.Millisecond // audio that waited longer for its reader is dropped
-	oldSource   = 2 * time.Second        // how long packets of the source before are refused
+	oldSource   = 200 * time.Millisecond // of silence of a source, after which the one before may come back
 )
 
 // receiver takes decrypted RTP packets from the transport and hands audio to one
@@ -30,14 +30,13 @@ type receiver struct {
 	head   int
 	count  int
 
-	ssrc    uint32 // of the source that is heard
-	before  uint32 // and of the one before it
-	changed time.Time
-	heard   time.Time // last packet of any kind
-	source  source
-	keys    keyDetector
-	header  rtp.Header // reused
-	total   counters
+	source source    // of the audio that is heard
+	before uint32    // SSRC of the one before it
+	audio  time.Time // last audio packet of the source that is heard
+	heard  time.Time // last packet of any kind
+	keys   keySources
+	header rtp.Header // reused
+	total  counters
 }
 
 type slot struct {
@@ -75,42 +74,46 @@ func (r *receiver) take(a *agreement, b []byte, now time.Time) (rune, bool) {
 	if err != nil || r.closed {
 		return 0, false
 	}
-	h := &r.header
-	if !r.listensTo(h.SSRC, now) {
+	h, pt := &r.header, r.header.PayloadType&0x7f
+	codec, rate := a.receive[pt], a.events[pt]
+	if rate == 0 {
+		r.keys.follow(h.SSRC, h.SequenceNumber)
+	}
+	if codec.Name != "" && !r.listensTo(h.SSRC, now) {
 		return 0, false
 	}
 	r.heard = now
 	r.total.packets++
 	r.total.bytes += uint64(len(b) - n)
-	pt := h.PayloadType & 0x7f
-	if rate := a.events[pt]; rate != 0 {
-		r.source.packet(h, 0, now)
-		return r.keys.packet(h.SequenceNumber, h.Timestamp, h.Marker, rate, b[n:])
+	if h.SSRC == r.source.ssrc && !r.audio.IsZero() {
+		r.source.packet(h, codec.ClockRate, now)
 	}
-	codec := a.receive[pt]
+	if rate != 0 {
+		return r.keys.packet(h, rate, b[n:], now)
+	}
 	if codec.Name == "" {
 		r.total.unknown++
-		r.source.packet(h, 0, now)
 		return 0, false
 	}
-	r.source.packet(h, codec.ClockRate, now)
 	r.push(b, now)
 	return 0, false
 }
 
-// listensTo follows the source: a new SSRC replaces the one before, whose packets
-// are then refused for a while. So nothing is heard twice when early media and the
-// answered call overlap.
+// listensTo follows the source of the audio: a new SSRC replaces the one before, whose
+// packets are then refused as long as the new one is heard. So nothing is heard twice
+// when early media and the answered call overlap. Packets that are no audio change
+// nothing: keys may have an SSRC of their own.
 func (r *receiver) listensTo(ssrc uint32, now time.Time) bool {
-	if ssrc == r.ssrc && r.source.started {
-		return true
-	}
-	if r.source.started && ssrc == r.before && now.Sub(r.changed) < oldSource {
+	switch {
+	case r.audio.IsZero():
+		r.source, r.before = source{ssrc: ssrc}, ssrc
+	case ssrc == r.source.ssrc:
+	case ssrc == r.before && now.Sub(r.audio) < oldSource:
 		return false
+	default:
+		r.before, r.source = r.source.ssrc, source{ssrc: ssrc}
 	}
-	r.before, r.ssrc, r.changed = r.ssrc, ssrc, now
-	r.source = source{ssrc: ssrc}
-	r.keys = keyDetector{}
+	r.audio = now
 	return true
 }
 
