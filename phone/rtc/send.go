@@ -13,12 +13,14 @@ import (
 // Pacing of digits that we send (RFC 4733 §2.5.1): long enough for every
 // gateway, short enough for a code of six.
 const (
-	keyOn      = 100 * time.Millisecond
-	keyGap     = 70 * time.Millisecond
-	keyStep    = 20 * time.Millisecond // between the packets of an event
-	keyEnds    = 3                     // how often the last one is sent
-	keyVolume  = 10                    // -dBm0
-	maxPending = 64                    // digits that wait to be sent
+	keyOn       = 100 * time.Millisecond
+	keyGap      = 70 * time.Millisecond
+	keyStep     = 20 * time.Millisecond  // between the packets of an event
+	keyEnds     = 3                      // how often the last one is sent
+	keyVolume   = 10                     // -dBm0
+	maxPending  = 64                     // digits that wait to be sent
+	keyPatience = 5 * time.Second        // that the first packet of a digit waits for a connection
+	clockStands = 500 * time.Millisecond // without frames: longer than a stall of the sound card that is made up for
 )
 
 // sender numbers and stamps what goes out. Sequence number, timestamp and SSRC go
@@ -27,6 +29,7 @@ const (
 type sender struct {
 	write func(*rtp.Header, []byte) (int, error) // 0 bytes: not connected, nothing was sent
 	done  <-chan struct{}                        // closed at the session's end
+	lost  func(digits int)                       // told of digits that could not be sent; may be nil, must not block
 	wait  sync.WaitGroup                         // the goroutine of digits
 
 	mu      sync.Mutex
@@ -34,10 +37,12 @@ type sender struct {
 	agreed  *agreement
 	header  rtp.Header // reused
 	seq     uint16
-	ts      uint32 // of the next audio frame
-	gap     bool   // the last frame was not sent: the next one begins a talk spurt
-	keying  bool   // an event is going out: audio is held back
-	eventTS uint32 // the earliest timestamp for the next event
+	ts      uint32    // of the next audio frame
+	due     time.Time // when that frame should come; zero before the first one
+	gap     bool      // the last frame was not sent: the next one begins a talk spurt
+	keying  bool      // an event is going out: audio is held back
+	keyed   bool      // eventTS is set
+	eventTS uint32    // the earliest timestamp for the next event
 	pending []rune
 	running bool
 
@@ -76,8 +81,11 @@ func (s *sender) frame(payload []byte, samples uint32, marker bool) error {
 	if s.closed {
 		return io.ErrClosedPipe
 	}
+	now := time.Now()
+	s.keepTime(now)
 	ts := s.ts
 	s.ts += samples
+	s.due = now.Add(s.duration(samples))
 	if s.keying || s.muted() {
 		s.gap = true
 		return nil
@@ -87,8 +95,29 @@ func (s *sender) frame(payload []byte, samples uint32, marker bool) error {
 		return nil
 	}
 	s.gap = false
-	s.lastTS, s.lastAt, s.clock = ts, time.Now(), s.agreed.send.ClockRate
+	s.lastTS, s.lastAt, s.clock = ts, now, s.agreed.send.ClockRate
 	return nil
+}
+
+// keepTime lets the clock go on while there are no frames: RTP timestamps are those of
+// the sampling instant (RFC 3550 §5.1), whether somebody talks or not.
+func (s *sender) keepTime(now time.Time) {
+	if s.due.IsZero() || s.agreed == nil {
+		s.due = now
+		return
+	}
+	if late := now.Sub(s.due); late > clockStands {
+		s.ts += units(late, s.agreed.send.ClockRate)
+		s.due = now
+	}
+}
+
+// duration is the length of so many samples of the agreed codec.
+func (s *sender) duration(samples uint32) time.Duration {
+	if s.agreed == nil || s.agreed.send.ClockRate <= 0 {
+		return 0
+	}
+	return time.Duration(samples) * time.Second / time.Duration(s.agreed.send.ClockRate)
 }
 
 // packet sends one RTP packet and reports whether it went out. Packets that do
@@ -165,20 +194,36 @@ func (s *sender) nextDigit() (uint8, bool) {
 }
 
 // sendDigit sends one event: a packet every 20 ms whose duration grows, the last
-// one three times, then the gap.
+// one three times, then the gap. Its first packet waits for the connection.
 func (s *sender) sendDigit(code uint8, pause func(time.Duration) bool) bool {
-	ts := s.beginDigit()
-	for at := keyStep; at <= keyOn; at += keyStep {
-		s.sendEvent(event{code: code, volume: keyVolume, end: at == keyOn}, ts, at, at == keyStep)
+	var ts uint32
+	for waited := time.Duration(0); ; waited += keyStep {
+		ts = s.beginDigit()
+		if s.sendEvent(event{code: code, volume: keyVolume}, ts, keyStep, true) {
+			break
+		}
+		if waited >= keyPatience {
+			s.giveUp()
+			return true
+		}
 		if !pause(keyStep) {
 			return false
 		}
 	}
-	for range keyEnds - 1 {
-		s.sendEvent(event{code: code, volume: keyVolume, end: true}, ts, keyOn, false)
+	for at := 2 * keyStep; at <= keyOn; at += keyStep {
 		if !pause(keyStep) {
 			return false
 		}
+		s.sendEvent(event{code: code, volume: keyVolume, end: at == keyOn}, ts, at, false)
+	}
+	for range keyEnds - 1 {
+		if !pause(keyStep) {
+			return false
+		}
+		s.sendEvent(event{code: code, volume: keyVolume, end: true}, ts, keyOn, false)
+	}
+	if !pause(keyStep) {
+		return false
 	}
 	s.mu.Lock()
 	s.keying = false
@@ -186,33 +231,50 @@ func (s *sender) sendDigit(code uint8, pause func(time.Duration) bool) bool {
 	return pause(keyGap - (keyEnds-1)*keyStep)
 }
 
+// giveUp drops the digits that wait: a code that is sent in part is of no use.
+func (s *sender) giveUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keying = false
+	if s.lost != nil {
+		s.lost(1 + len(s.pending))
+	}
+	s.pending = nil
+}
+
 // beginDigit holds the audio back and returns the timestamp of the event: that of
-// the audio, but never one that was used before.
+// the audio, but never one that was used before, and never 0, which FreeSWITCH takes
+// for no event at all.
 func (s *sender) beginDigit() uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keying = true
-	if int32(s.eventTS-s.ts) > 0 {
+	s.keepTime(time.Now())
+	if ahead := s.eventTS - s.ts; s.keyed && int32(ahead) > 0 {
 		s.ts = s.eventTS
+		s.due = s.due.Add(s.duration(ahead))
 	}
-	rate := 8000
-	if s.agreed != nil {
-		rate = s.agreed.send.ClockRate
+	if s.ts == 0 {
+		s.ts = 1
 	}
-	s.eventTS = s.ts + units(keyOn+keyGap, rate)
 	return s.ts
 }
 
-func (s *sender) sendEvent(e event, ts uint32, duration time.Duration, marker bool) {
+// sendEvent sends one packet of an event and reports whether it went out.
+func (s *sender) sendEvent(e event, ts uint32, duration time.Duration, marker bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.muted() || !s.canKey() {
-		return
+		return false
 	}
 	e.duration = uint16(units(duration, s.agreed.digits.ClockRate))
 	var b [eventSize]byte
-	s.packet(s.agreed.digits.PT, ts, marker, e.marshal(&b))
+	if !s.packet(s.agreed.digits.PT, ts, marker, e.marshal(&b)) {
+		return false
+	}
 	s.gap = true
+	s.keyed, s.eventTS = true, ts+units(keyOn+keyGap, s.agreed.send.ClockRate)
+	return true
 }
 
 // units is a duration in the units of a clock.

@@ -179,6 +179,111 @@ func TestDigitsWithoutAudio(t *testing.T) {
 	})
 }
 
+// A digit has the clock of the audio, whatever that begins with and whether any audio
+// was sent before. FreeSWITCH takes timestamp 0 for no digit.
+func TestDigitsHaveTheClockOfTheAudio(t *testing.T) {
+	for _, first := range []uint32{0, 1, 5000, 1 << 31, 1<<31 + 5000, 0xffffffff, 0xfffffc41} {
+		for _, frames := range []int{0, 1, 50} {
+			synctest.Test(t, func(t *testing.T) {
+				w := &wire{}
+				s := testSender(t, w, opusAgreement(48000))
+				s.ts = first
+				for range frames {
+					must(t, s.frame([]byte{7}, 960, false))
+					time.Sleep(20 * time.Millisecond)
+				}
+				expect := s.ts
+				s.digits("55")
+				for range 40 {
+					time.Sleep(20 * time.Millisecond)
+					must(t, s.frame([]byte{7}, 960, false))
+				}
+				synctest.Wait()
+				var starts []uint32
+				for _, p := range w.packets[frames:] {
+					if p.PayloadType == 110 && p.Marker {
+						starts = append(starts, p.Timestamp)
+					}
+					if p.PayloadType == 110 && p.Timestamp == 0 {
+						t.Errorf("from %d: an event at timestamp 0", first)
+					}
+				}
+				if len(starts) != 2 || starts[0]-expect > 960 || starts[1]-starts[0] > 48000/5 || starts[1]-starts[0] < 48000/10 {
+					t.Errorf("from %d, %d frames before: events at %d, the audio was at %d", first, frames, starts, expect)
+				}
+				for i := 1; i < len(w.packets); i++ {
+					if step := w.packets[i].Timestamp - w.packets[i-1].Timestamp; step > 48000/5 {
+						t.Errorf("from %d: the clock steps by %d", first, int32(step))
+					}
+				}
+			})
+		}
+	}
+}
+
+// The clock goes on while the microphone is off, and a digit then tells the time.
+func TestClockGoesOnWithoutFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{}
+		s := testSender(t, w, opusAgreement(48000))
+		begun := time.Now()
+		for range 3 {
+			must(t, s.frame([]byte{7}, 960, false))
+			time.Sleep(7 * time.Second)
+			s.digits("12345")
+			time.Sleep(2 * time.Second)
+		}
+		must(t, s.frame([]byte{7}, 960, false))
+		synctest.Wait()
+		for _, p := range w.packets {
+			media := time.Duration(p.Timestamp-w.packets[0].Timestamp) * time.Second / 48000
+			if late := p.at.Sub(begun) - media; late < -clockStands || late > clockStands+keyOn {
+				t.Errorf("payload type %d at %v: its timestamp says %v", p.PayloadType, p.at.Sub(begun), media)
+			}
+		}
+	})
+}
+
+// Digits wait for the connection and for the end of hold, but not for ever.
+func TestDigitsWaitForTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, lost := &wire{down: true}, 0
+		s := testSender(t, w, opusAgreement(48000))
+		s.lost = func(n int) { lost += n }
+		s.digits("12")
+		time.Sleep(3 * time.Second)
+		s.mu.Lock()
+		w.down = false
+		s.mu.Unlock()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		var k keyDetector
+		var heard []rune
+		for _, p := range w.packets {
+			if key, ok := k.packet(p.SequenceNumber, p.Timestamp, p.Marker, 48000, p.payload); ok {
+				heard = append(heard, key)
+			}
+		}
+		if string(heard) != "12" || lost != 0 {
+			t.Errorf("heard %q, %d given up", string(heard), lost)
+		}
+		s.mu.Lock()
+		w.down = true
+		s.mu.Unlock()
+		s.digits("345")
+		time.Sleep(keyPatience + time.Second)
+		synctest.Wait()
+		s.mu.Lock()
+		w.down = false
+		s.mu.Unlock()
+		before := len(w.packets)
+		must(t, s.frame([]byte{7}, 960, false))
+		if len(w.packets) != before+1 || lost != 3 {
+			t.Errorf("%d packets after the digits were given up, %d told of", len(w.packets)-before, lost)
+		}
+	})
+}
+
 func TestDigitsAreRefused(t *testing.T) {
 	none := opusAgreement(48000)
 	none.digits = sdpfix.Format{}

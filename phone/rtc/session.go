@@ -93,6 +93,9 @@ func newSession(f *Factory, t *transport) *Session {
 	s.life, s.end = context.WithCancel(context.Background())
 	s.in = newReceiver(s.pressed)
 	s.out = newSender(s.write, s.life.Done())
+	s.out.lost = func(digits int) {
+		s.log.Warn("digits were not sent: the call was on hold or had no connection for too long", "count", digits)
+	}
 	s.adopt(t)
 	s.wait.Go(s.mind)
 	return s
@@ -153,7 +156,8 @@ func (s *Session) WriteFrame(payload []byte, samples uint32, marker bool) error 
 }
 
 // SendDigits sends keys (0-9, *, #, A-D) as telephone-events, 100 ms each with
-// pauses of 70 ms. It returns at once. Audio is held back meanwhile.
+// pauses of 70 ms. It returns at once. Audio is held back meanwhile. On hold and
+// while there is no connection they wait, for five seconds.
 func (s *Session) SendDigits(digits string) {
 	if n := s.out.digits(digits); n > 0 {
 		s.log.Warn("digits were not sent: the far end takes no telephone-event, or they are no keys", "count", n)
