@@ -89,7 +89,7 @@ func (c *checker) account() {
 			c.bad("sip.server", problem, remedy)
 		}
 	}
-	c.user()
+	domainKey := c.user()
 	switch {
 	case s.Password != "" && s.PasswordFile != "":
 		c.bad("sip.password_file", "password is given too", "give one of them")
@@ -99,13 +99,14 @@ func (c *checker) account() {
 		}
 	}
 	if s.Domain == "" && len(s.Servers) > 0 {
+		domainKey = "" // the server's name is judged there
 		if u, err := url.Parse(s.Servers[0]); err == nil {
 			s.Domain = u.Hostname()
 		}
 	}
 	c.pins()
-	if s.Domain != "" && !isHost(s.Domain) {
-		c.bad("sip.domain", fmt.Sprintf("%q is not a domain", s.Domain), `write it like "example.lan"`)
+	if domainKey != "" && s.Domain != "" && !isHost(s.Domain) {
+		c.bad(domainKey, fmt.Sprintf("%q is not a domain", s.Domain), `write it like "example.lan"`)
 	}
 	if strings.ContainsAny(s.DisplayName, "\"\\<>") {
 		c.bad("sip.display_name", `has one of " \ < > in it`, "remove it")
@@ -134,40 +135,29 @@ func (c *checker) network() {
 // maxInterface is the length of the longest name that the kernel takes (IFNAMSIZ).
 const maxInterface = 15
 
-// isHost reports whether s is a name or an address as SIP URIs have it (RFC 3261, 25.1).
-func isHost(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._:[]", r)
-	})
-}
-
-// user splits user@domain and fills in what follows from it.
-func (c *checker) user() {
+// user splits user@domain and fills in what follows from it. It returns the key at which
+// the domain is given.
+func (c *checker) user() (domainKey string) {
 	s := &c.cfg.SIP
+	domainKey = "sip.domain"
 	s.User = strings.TrimPrefix(s.User, "sip:")
 	if name, domain, both := strings.Cut(s.User, "@"); both {
 		if s.Domain != "" && s.Domain != domain {
 			c.bad("sip.domain", fmt.Sprintf("%q differs from the domain of user, %q", s.Domain, domain), "give one of them")
 		}
+		domainKey = "sip.user"
 		s.User, s.Domain = name, domain
 	}
 	switch {
 	case s.User == "":
 		c.missing("sip.user", `give the user (extension) of the door: user = "1000"`)
 	case !isUser(s.User):
-		c.bad("sip.user", fmt.Sprintf("%q is not a SIP user", s.User), "use letters, digits and . _ - + only")
+		c.bad("sip.user", fmt.Sprintf("%q is not a SIP user", s.User), "use letters, digits and . _ - + * # only")
 	}
 	if s.AuthUser == "" {
 		s.AuthUser = s.User
 	}
-}
-
-// isUser holds user names to the characters that PBXs use for extensions, a part of
-// what RFC 3261 section 25.1 allows.
-func isUser(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(".-_+*#~!", r)
-	})
+	return domainKey
 }
 
 func server(raw string) (problem, remedy string) {
@@ -181,6 +171,9 @@ func server(raw string) (problem, remedy string) {
 	}
 	if u.User != nil {
 		return "has a user or password in it", "remove it: they belong to user and password"
+	}
+	if !isHost(u.Hostname()) {
+		return fmt.Sprintf("%q is not the name of a host", u.Hostname()), example
 	}
 	if p := u.Port(); p != "" {
 		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {

@@ -126,9 +126,7 @@ func (c *checker) callee(key, name string) {
 
 // dialable checks a user or SIP URI.
 func (c *checker) dialable(key, t string) {
-	user := strings.TrimPrefix(strings.TrimPrefix(t, "sips:"), "sip:")
-	user, domain, hasDomain := strings.Cut(user, "@")
-	if !isUser(user) || hasDomain && (domain == "" || strings.ContainsAny(domain, " <>\"@")) {
+	if !isCallable(t) {
 		c.bad(key, fmt.Sprintf("%q cannot be called", t), `write a user such as "1001" or a SIP URI such as "sip:1001@example.lan"`)
 	}
 }
@@ -200,7 +198,7 @@ func (c *checker) notify() {
 func webhook(raw string) (problem, remedy string) {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || u.Hostname() == "":
+	case err != nil || !isHost(u.Hostname()):
 		return "is not the address of a web service", `write it like "https://house.example.lan/notify"`
 	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return "", ""

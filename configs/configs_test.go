@@ -355,7 +355,10 @@ func TestAccountFaults(t *testing.T) {
 		"server = \"wss://a\"\nuser = \"a b\"":                   `"a b" is not a SIP user`,
 		"server = \"wss://a\"\nuser = 1000":                      `is a whole number; put it between quotes: "1000"`,
 		"server = \"wss://a\"\ndomain = \"a b\"":                 `"a b" is not a domain`,
-		"server = \"wss://a\"\ndomain = \"tür.example\"":         `"tür.example" is not a domain`,
+		"server = \"wss://a\"\ndomain = \"tür_x.example\"":       `sip.domain: "tür_x.example" is not a domain`,
+		"server = \"wss://a\"\nuser = \"1@tür_x.example\"":       `sip.user: "tür_x.example" is not a domain`,
+		"server = \"wss://tür_x.example\"":                       `sip.server: "tür_x.example" is not the name of a host; write it like`,
+		"server = \"wss://pbx.a$b\"":                             `sip.server: "pbx.a$b" is not the name of a host`,
 		"server = \"wss://a\"\npins = [\"AAAA\"]":                `sip.pins: "AAAA" is not the SHA-256 of a public key in base64; write its 44 characters`,
 		"server = \"wss://a\"\ndisplay_name = 'a\"b'":            "display_name: has one of",
 		"server = \"wss://a\"\nexpires = \"30s\"":                "allowed: 1m to 24h",
@@ -608,4 +611,40 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("incomplete without a fault: %+v", cfg)
 		}
 	})
+}
+
+// What becomes part of a URI: names of any script, users with marks, escapes in URIs only.
+func TestUsersAndHosts(t *testing.T) {
+	for _, host := range []string{"pbx.example.lan", "tür.example.org", "xn--tr-xka.example.org", "電話.jp", "192.0.2.1", "::1", "[::1]", "a_b.lan", "TÜR.example.org", "tu\u0308r.example.org", "tür。example.org"} {
+		if !isHost(host) {
+			t.Errorf("%q should be a host", host)
+		}
+	}
+	for _, host := range []string{"", "a b", "a/b", "a@b", "tür_x.org", "-ü", "a..ü", "a$b", "\u200fü", "xn--ü"} {
+		if isHost(host) {
+			t.Errorf("%q should be no host", host)
+		}
+	}
+	for _, target := range []string{"1001", "*21#1001", "9901#1", "tür", "Müller@tür.example:5070", "sip:*21%231001@pbx.lan", "sips:a@[::1]:5061", "sip:1001@pbx.lan;transport=ws", "tel:+49-30-555", "o'neil"} {
+		if !isCallable(target) {
+			t.Errorf("%q should be callable", target)
+		}
+	}
+	for _, target := range []string{"", "a b", "1001,1002", "1001;1002", "1001@", "@pbx", "sip:", "1001@a b", "1001@h:0", "1001@h:x", "1001@h/p", "a@b@c", "tel:", "tel:x", "mailto:a@b", `"a"`, "a%b"} {
+		if isCallable(target) {
+			t.Errorf("%q should not be callable", target)
+		}
+	}
+	for name, text := range map[string]string{
+		"hash in the user":            "[sip]\nserver = \"wss://pbx.example.org:7443\"\nuser = \"9901#1\"\npassword = \"geheim\"\n\n[call]\ntarget = \"*21#1001\"\n",
+		"umlaut in the server's name": "[sip]\nserver = \"wss://tür.example.org:7443\"\nuser = \"1000\"\npassword = \"geheim\"\n[call]\ntarget = \"1001@tür.example.org\"\n",
+	} {
+		c, faults := Parse("x", []byte(text))
+		if len(faults) > 0 {
+			t.Errorf("%s: %v", name, faults)
+		}
+		if name == "umlaut in the server's name" && c.SIP.Domain != "tür.example.org" {
+			t.Errorf("the domain is %q", c.SIP.Domain)
+		}
+	}
 }

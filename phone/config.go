@@ -106,7 +106,7 @@ func (c *Config) check() ([]server, error) {
 	if user, domain, ok := strings.Cut(c.User, "@"); ok {
 		c.User = user
 		if c.Domain == "" {
-			c.Domain = domain
+			c.Domain = hostInURI(strings.Trim(domain, "[]"))
 		}
 	}
 	if !cleanUser(c.User) {
@@ -117,7 +117,7 @@ func (c *Config) check() ([]server, error) {
 		if err != nil || !cleanHost(domain) {
 			return nil, fmt.Errorf("phone: %q is not a domain", c.Domain)
 		}
-		c.Domain = domain
+		c.Domain = hostInURI(strings.Trim(domain, "[]"))
 	}
 	c.defaults()
 	var servers []server

@@ -447,3 +447,34 @@ func TestAnsweredElsewhere(t *testing.T) {
 		})
 	}
 }
+
+// A server with letters that DNS does not know is looked up, verified and named on the
+// wire in the form that it does.
+func TestServerWithUmlaut(t *testing.T) {
+	for _, name := range []string{"tür.example.org", "TÜR.example.org", "tu\u0308r.example.org", "tür。example.org"} {
+		ua, err := New(Config{Servers: []string{"wss://" + name + ":7443"}, User: "1000", Media: &fakeMedia{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := ua.servers[0]; s.host != "xn--tr-xka.example.org" || s.domain != "xn--tr-xka.example.org" {
+			t.Errorf("%q is %+v", name, s)
+		}
+		for _, target := range []string{"1001@" + name, "sip:1001@" + name + ":5060;x=y"} {
+			if uri, err := parseTarget(target, ""); err != nil || uri.Host != "xn--tr-xka.example.org" {
+				t.Errorf("%q is %q (%v)", target, uri.String(), err)
+			}
+		}
+	}
+	for _, c := range []Config{
+		{Servers: []string{"wss://tür_x.example.org"}, User: "1000"}, {Servers: []string{"wss://a"}, User: "1000@tür_x.org"}, {Servers: []string{"wss://a"}, User: "1000", Domain: "tür x"},
+	} {
+		c.Media = &fakeMedia{}
+		if _, err := New(c); err == nil {
+			t.Errorf("%+v was taken", c)
+		}
+	}
+	ua, err := New(Config{Servers: []string{"wss://[::1]:7443"}, User: "1000", Domain: "::1", Media: &fakeMedia{}})
+	if err != nil || ua.servers[0].domain != "[::1]" {
+		t.Errorf("the domain of an address: %v", err)
+	}
+}

@@ -82,11 +82,13 @@ type rawChallenge struct {
 }
 
 // split cuts a header value into challenges: scheme, then name=value pairs. A
-// word that is not followed by '=' begins the next challenge.
+// word that is not followed by '=' begins the next challenge, unless it goes on with a
+// list that lacks its quotes (qop=auth,auth-int).
 func split(s string) []rawChallenge {
 	var out []rawChallenge
+	list := false // the last parameter was such a list
 	for {
-		s = strings.TrimLeft(s, " \t,")
+		s = strings.TrimLeft(s, " \t,;")
 		if s == "" {
 			return out
 		}
@@ -96,12 +98,19 @@ func split(s string) []rawChallenge {
 			continue
 		}
 		rest := strings.TrimLeft(s[len(word):], " \t")
+		if list && (rest == "" || rest[0] == ',') {
+			out[len(out)-1].params["qop"] += "," + word
+			s = rest
+			continue
+		}
+		list = false
 		if !strings.HasPrefix(rest, "=") {
 			out = append(out, rawChallenge{scheme: word, params: map[string]string{}})
 			s = rest
 			continue
 		}
-		value, after := paramValue(strings.TrimLeft(rest[1:], " \t"))
+		text := strings.TrimLeft(rest[1:], " \t")
+		value, after := paramValue(text)
 		s = after
 		if len(out) == 0 {
 			continue
@@ -109,12 +118,13 @@ func split(s string) []rawChallenge {
 		p, name := out[len(out)-1].params, strings.ToLower(word)
 		if _, dup := p[name]; !dup {
 			p[name] = value
+			list = name == "qop" && !strings.HasPrefix(text, `"`)
 		}
 	}
 }
 
 func token(s string) string {
-	i := strings.IndexAny(s, " \t,=\"")
+	i := strings.IndexAny(s, " \t,;=\"")
 	if i < 0 {
 		return s
 	}

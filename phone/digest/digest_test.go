@@ -63,6 +63,26 @@ func TestParse(t *testing.T) {
 			[]string{`Digest realm="a", nonce="1", algorithm=SHA-256, Digest realm="a", nonce="2", algorithm=MD5`},
 			[]string{"a/1/SHA-256//false", "a/2/MD5//false"},
 		},
+		"a list without quotes": {
+			[]string{`Digest realm="a",qop=auth,auth-int,nonce="1"`, `Digest qop = auth-int , auth , algorithm=SHA-256, nonce="2",realm="a"`},
+			[]string{"a/1/MD5/auth+auth-int/false", "a/2/SHA-256/auth-int+auth/false"},
+		},
+		"a list without quotes at the end, and the next": {
+			[]string{`Digest realm="a", nonce="1", qop=auth,auth-int, Digest realm="b", nonce="2", qop=auth`, `Digest nonce="3",realm="c",qop=auth,auth-int`},
+			[]string{"a/1/MD5/auth+auth-int/false", "b/2/MD5/auth/false", "c/3/MD5/auth+auth-int/false"},
+		},
+		"other schemes around": {
+			[]string{`Negotiate, NTLM TlRMTVNTUAAB==, Digest realm="a", nonce="1", qop="auth", Basic realm="x", Bearer`, `AWSv9 region="q, Digest realm=no"`},
+			[]string{"a/1/MD5/auth/false"},
+		},
+		"unknown algorithms": {
+			[]string{`Digest realm="a", nonce="1", algorithm=AKAv1-MD5, Digest realm="a", nonce="2", algorithm="SHA-512-256"`},
+			[]string{"a/1/AKAV1-MD5//false", "a/2/SHA-512-256//false"},
+		},
+		"semicolons": {
+			[]string{`Digest realm="a"; nonce="1"; qop="auth,auth-int"; stale=TRUE`},
+			[]string{"a/1/MD5/auth+auth-int/true"},
+		},
 		"other scheme between": {
 			[]string{`Bearer realm="b", error="x"`, `Digest realm="a" , nonce="1"`},
 			[]string{"a/1/MD5//false"},
@@ -181,7 +201,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		`Digest realm="127.0.0.1", nonce="d51cfed5-5ab5-4804-9fd1-670ec9846e72", algorithm=MD5, qop="auth"`,
 		`Digest realm="a", nonce="1", algorithm=SHA-256, Digest realm="a", nonce="2"`,
-		`Digest realm="a\`, `Digest =`, `,,,=,="`, `Digest realm=a nonce=b`,
+		`Digest realm="a\`, `Digest =`, `,,,=,="`, `Digest qop=,a,b,=c`, `Digest realm=a nonce=b`,
 	} {
 		f.Add(s)
 	}

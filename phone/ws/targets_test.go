@@ -137,3 +137,27 @@ func threeMute(t *testing.T, story func(t *testing.T, dials *[]string, o Options
 		}
 	})
 }
+
+// Names are asked for in the form that DNS and certificates know.
+func TestNamesOfOtherScripts(t *testing.T) {
+	stop := errors.New("enough")
+	for url, want := range map[string]string{
+		"wss://tür.example.org:7443": "xn--tr-xka.example.org:7443", "wss://電話.jp": "xn--722ax0w.jp:443", "wss://tür.example.org/ws": "xn--tr-xka.example.org:443",
+	} {
+		var located, dialled string
+		_, err := Dial(t.Context(), url, Options{
+			Locate: func(_ context.Context, host string) []string { located = host; return nil },
+			NetDial: func(_ context.Context, _, address string) (net.Conn, error) {
+				dialled = address
+				return nil, stop
+			},
+		})
+		if !errors.Is(err, stop) || dialled != want || located != "" && !strings.HasPrefix(want, located+":") {
+			t.Errorf("%s: asked for %q, dialled %q, want %q (%v)", url, located, dialled, want, err)
+		}
+	}
+	var bad *DialError
+	if _, err := Dial(t.Context(), "wss://tür_x.example.org", Options{}); !errors.As(err, &bad) || bad.Cause != BadURL {
+		t.Errorf("a name that none can be: %v", err)
+	}
+}
