@@ -44,7 +44,9 @@ type Config struct {
 	// Log receives what this package and pion have to say. nil discards it.
 	Log *slog.Logger
 
-	net pionnet.Net // in place of the machine's network, for tests
+	// In place of the machine's network and of its routes, for tests.
+	net    pionnet.Net
+	source func(to netip.Addr) netip.Addr
 }
 
 // Factory makes sessions. It keeps one connection prepared (sockets open,
@@ -54,7 +56,7 @@ type Factory struct {
 	conf    Config
 	log     *slog.Logger
 	formats []sdpfix.Format
-	route   func() netip.Addr
+	source  func(to netip.Addr) netip.Addr // of the kernel's choice
 	find    finder
 
 	done chan struct{}
@@ -82,8 +84,11 @@ func New(conf Config) (*Factory, error) {
 		conf.Log = slog.New(slog.DiscardHandler)
 	}
 	f := &Factory{
-		conf: conf, log: conf.Log, formats: formats, route: defaultRoute,
+		conf: conf, log: conf.Log, formats: formats, source: conf.source,
 		done: make(chan struct{}), need: make(chan struct{}, 1),
+	}
+	if f.source == nil {
+		f.source = sourceFor
 	}
 	f.find = f.findNames
 	if _, err := f.certificate(); err != nil {

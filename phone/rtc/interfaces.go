@@ -132,7 +132,7 @@ func (f *Factory) network() (network, error) {
 	}
 	slices.Sort(all)
 	n.key = strings.Join(all, "\n")
-	n.first = n.preferred(f.conf.IncludeLoopback, f.route)
+	n.first = n.preferred(f.conf.IncludeLoopback, f.source)
 	return n, nil
 }
 
@@ -148,20 +148,23 @@ func (n network) has(want netip.Addr) bool {
 
 // preferred names the default address: loopback when the server is there, else
 // the one that the default route uses, else any.
-func (n network) preferred(loopback bool, route func() netip.Addr) netip.Addr {
+func (n network) preferred(loopback bool, source func(to netip.Addr) netip.Addr) netip.Addr {
 	if local := netip.AddrFrom4([4]byte{127, 0, 0, 1}); loopback && n.has(local) {
 		return local
 	}
-	if a := route(); n.has(a) {
+	if a := source(anywhere); n.has(a) {
 		return a
 	}
 	return netip.Addr{}
 }
 
-// defaultRoute is the address that the kernel would send from to the world. No
-// packet is sent: connecting a datagram socket only looks up the route.
-func defaultRoute() netip.Addr {
-	c, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9})
+// anywhere stands for a far end whose address is not known yet (RFC 5737).
+var anywhere = netip.AddrFrom4([4]byte{192, 0, 2, 1}) //nolint:gochecknoglobals // a constant
+
+// sourceFor is the address that the kernel would send from to another one; the zero Addr if
+// there is no route. No packet is sent: connecting a datagram socket only looks it up.
+func sourceFor(to netip.Addr) netip.Addr {
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9)))
 	if err != nil {
 		return netip.Addr{}
 	}

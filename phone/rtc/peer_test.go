@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/ice/v4"
 	"github.com/pion/rtp"
+	pionnet "github.com/pion/transport/v4"
 	"github.com/pion/webrtc/v4"
 
 	"intercomd/phone/rtc/sdpfix"
@@ -25,12 +27,19 @@ type server struct {
 	states chan webrtc.PeerConnectionState
 }
 
-func newServer(t testing.TB, codec string) *server {
+// network is nil for the loopback interface.
+func newServer(t testing.TB, codec string, network pionnet.Net) *server {
 	t.Helper()
 	e := webrtc.SettingEngine{}
-	e.SetIncludeLoopbackCandidate(true)
-	e.SetInterfaceFilter(func(name string) bool { return name == "lo" })
-	e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	if network == nil {
+		e.SetIncludeLoopbackCandidate(true)
+		e.SetInterfaceFilter(func(name string) bool { return name == "lo" })
+		e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	} else {
+		e.SetNet(network)
+		e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+		e.DisableActiveTCP(true)
+	}
 	e.LoggerFactory = pionLogs{testLog(t)}
 	media := &webrtc.MediaEngine{}
 	must(t, media.RegisterDefaultCodecs())
@@ -188,7 +197,7 @@ func TestCallToServer(t *testing.T) {
 	} {
 		t.Run(tt.want.Name, func(t *testing.T) {
 			s := testSession(t, testFactory(t, Config{Codecs: []string{tt.want.Name}}))
-			fs := newServer(t, tt.codec)
+			fs := newServer(t, tt.codec, nil)
 			offer, err := s.Offer()
 			must(t, err)
 			must(t, s.Accept(fs.answer(offer)))
@@ -210,7 +219,7 @@ func TestCallToServer(t *testing.T) {
 
 func TestCallFromServer(t *testing.T) {
 	s := testSession(t, testFactory(t, Config{}))
-	fs := newServer(t, webrtc.MimeTypeOpus)
+	fs := newServer(t, webrtc.MimeTypeOpus, nil)
 	offer := fs.offer()
 	answer, err := s.Answer(offer)
 	must(t, err)

@@ -281,9 +281,7 @@ func (s *Session) mind() {
 		case now := <-poke.C:
 			if t := s.current.Load(); t.connecting() {
 				t.poke()
-				if d := pokePause(now.Sub(begun)); d > 0 {
-					poke.Reset(d)
-				}
+				poke.Reset(pokePause(now.Sub(begun)))
 			}
 		case now := <-report.C:
 			s.report(now)
@@ -298,7 +296,7 @@ func (s *Session) mind() {
 }
 
 // pokePause is the time to the next check of all pairs, by how long connecting has
-// taken so far; 0 leaves it to pion, which goes on every 200 ms.
+// taken so far.
 func pokePause(since time.Duration) time.Duration {
 	switch {
 	case since < 30*time.Millisecond:
@@ -309,8 +307,10 @@ func pokePause(since time.Duration) time.Duration {
 		return 20 * time.Millisecond
 	case since < 1500*time.Millisecond:
 		return 50 * time.Millisecond
+	case since < 10*time.Second:
+		return 200 * time.Millisecond
 	}
-	return 0
+	return time.Second // each adds to pion's list of candidates
 }
 
 func stateOf(s webrtc.PeerConnectionState) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,9 +18,10 @@ import (
 // call answers, the far end will send to the ports that we have offered.
 type sockets struct {
 	pionnet.Net // what is not about UDP sockets
+	turns       turns
 
 	mu   sync.Mutex
-	lent map[*socket]bool
+	lent []*socket         // in the order in which pion asked for them
 	back []pionnet.UDPConn // taken back, open
 }
 
@@ -49,10 +51,10 @@ func (s *sockets) ListenUDP(network string, laddr *net.UDPAddr) (pionnet.UDPConn
 func (s *sockets) lend(c pionnet.UDPConn) *socket {
 	udp, _ := c.(*net.UDPConn)
 	k := &socket{UDPConn: c, udp: udp, owner: s}
-	if s.lent == nil {
-		s.lent = map[*socket]bool{}
+	if a, ok := c.LocalAddr().(*net.UDPAddr); ok {
+		k.local = a.AddrPort().Addr().Unmap()
 	}
-	s.lent[k] = true
+	s.lent = append(s.lent, k)
 	return k
 }
 
@@ -60,13 +62,13 @@ func (s *sockets) lend(c pionnet.UDPConn) *socket {
 func (s *sockets) takeBack() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for k := range s.lent {
+	for _, k := range s.lent {
 		if !k.gone.Swap(true) {
 			_ = k.UDPConn.SetDeadline(time.Now()) // wakes the reader
 			s.back = append(s.back, k.UDPConn)
 		}
 	}
-	clear(s.lent)
+	s.lent = nil
 }
 
 // release closes the sockets that were taken back and that nobody wanted.
@@ -82,7 +84,39 @@ func (s *sockets) release() {
 func (s *sockets) closed(k *socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.lent, k)
+	s.lent = slices.DeleteFunc(s.lent, func(have *socket) bool { return have == k })
+}
+
+// locals are the addresses that pion has sockets on.
+func (s *sockets) locals() []netip.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]netip.Addr, 0, len(s.lent))
+	for _, k := range s.lent {
+		out = append(out, k.local)
+	}
+	return out
+}
+
+// checkAgain sends the last check again that left from an address which works. pion checks
+// a pair no more when it knows that it works, although the side that does not nominate
+// depends on being noticed: FreeSWITCH comes after the fourth check from one address.
+func (s *sockets) checkAgain() {
+	c, ok := s.turns.again()
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	var from *socket
+	for _, k := range s.lent {
+		if k.local == c.from {
+			from = k
+		}
+	}
+	s.mu.Unlock()
+	if from != nil {
+		_, _ = from.write(c.message, c.to) // it comes again
+	}
 }
 
 // socket is a UDP socket on loan to pion. After Close, and after it was taken back,
@@ -90,6 +124,7 @@ func (s *sockets) closed(k *socket) {
 type socket struct {
 	pionnet.UDPConn
 	udp   *net.UDPConn // the same, if it is a real one: spares allocations
+	local netip.Addr
 	owner *sockets
 	gone  atomic.Bool
 }
@@ -120,6 +155,9 @@ func (s *socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 			return 0, netip.AddrPort{}, net.ErrClosed
 		}
 		if err == nil {
+			if isSTUN(b[:n]) {
+				s.owner.turns.heard(s.local, b[:n])
+			}
 			return n, from, nil
 		}
 		// The far end's host may tell that a port is closed (ICMP). That is for one
@@ -144,11 +182,19 @@ func (s *socket) read(b []byte) (int, netip.AddrPort, error) {
 	return 0, netip.AddrPort{}, net.UnknownNetworkError(addr.Network())
 }
 
-// WriteToAddrPort is what pion writes with when a socket has it.
+// WriteToAddrPort is what pion writes with when a socket has it. A check of ICE that has
+// to wait for its turn is not sent; pion repeats it.
 func (s *socket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	if s.gone.Load() {
 		return 0, net.ErrClosed
 	}
+	if isSTUN(b) && !s.owner.turns.allow(s.local, to, b, s.owner.locals()) {
+		return len(b), nil
+	}
+	return s.write(b, to)
+}
+
+func (s *socket) write(b []byte, to netip.AddrPort) (int, error) {
 	if s.udp != nil {
 		return s.udp.WriteToUDPAddrPort(b, to)
 	}

@@ -204,7 +204,7 @@ func TestAnotherForkAnswers(t *testing.T) {
 		must(t, err)
 		must(t, a.Accept(final))
 		awaitState(t, next, StateConnected)
-		inUse, err := a.current.Load().local()
+		inUse, err := a.current.Load().local(nil)
 		must(t, err)
 		if got, want := fmt.Sprint(inUse), fmt.Sprint(a.local); got != want {
 			t.Errorf("connected with %s, offered was %s", got, want)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -74,7 +75,7 @@ func (f *Factory) newTransport(ctx context.Context, n network, s *sockets, id id
 		if err != nil {
 			return nil, fmt.Errorf("reading the network interfaces: %w", err)
 		}
-		s = &sockets{Net: base}
+		s = &sockets{Net: base, turns: turns{source: f.source}}
 	}
 	cert := id.cert
 	if cert == nil {
@@ -180,6 +181,7 @@ func (t *transport) move(n network) {
 		_ = u.UpdateInterfaces() // an old list only yields fewer candidates
 	}
 	t.where.Store(&n)
+	t.sockets.turns.prefer(n.first)
 }
 
 // gathered waits until all candidates are there. pion's promise misses the end when
@@ -200,17 +202,40 @@ func (t *transport) gathered(ctx context.Context) error {
 	return nil
 }
 
-// local is our part of ICE, after offer or answer.
-func (t *transport) local() (sdpfix.ICE, error) {
+// local is our part of ICE, after offer or answer. First comes the address that the kernel
+// would send from to the far end, if that is known: FreeSWITCH begins with it.
+func (t *transport) local(far []sdpfix.Candidate) (sdpfix.ICE, error) {
 	d := t.pc.LocalDescription()
 	if d == nil {
 		return sdpfix.ICE{}, errors.New("reading the local description: there is none")
 	}
-	local, err := sdpfix.FromPion(d.SDP, t.where.Load().first)
+	local, err := sdpfix.FromPion(d.SDP, t.towards(far))
 	if err == nil && len(local.Candidates) == 0 {
 		err = errNoNetwork
 	}
 	return local, err
+}
+
+// towards is the address to name first to a far end with these candidates. IPv4 if there
+// is any: it is what those understand who look no further.
+func (t *transport) towards(far []sdpfix.Candidate) netip.Addr {
+	n, best := t.where.Load(), netip.Addr{}
+	for _, c := range far {
+		a := t.sockets.turns.source(c.Addr)
+		if !n.has(a) {
+			continue
+		}
+		if a.Is4() {
+			return a
+		}
+		if !best.IsValid() {
+			best = a
+		}
+	}
+	if n.first.IsValid() && (!best.IsValid() || slices.ContainsFunc(far, func(c sdpfix.Candidate) bool { return c.Addr.Is4() })) {
+		return n.first
+	}
+	return best
 }
 
 // offer begins as the offering side, or restarts ICE.
@@ -225,7 +250,7 @@ func (t *transport) offer(ctx context.Context, restart bool) (sdpfix.ICE, error)
 	if err := t.gathered(ctx); err != nil {
 		return sdpfix.ICE{}, err
 	}
-	return t.local()
+	return t.local(nil)
 }
 
 // accept takes the far end's answer to our offer; connecting begins.
@@ -258,7 +283,7 @@ func (t *transport) answer(ctx context.Context, offer *sdpfix.Description) (sdpf
 	if err := t.gathered(ctx); err != nil {
 		return sdpfix.ICE{}, err
 	}
-	return t.local()
+	return t.local(offer.ICE.Candidates)
 }
 
 // addCandidate adds a candidate of the far end to those of its description.
@@ -266,22 +291,33 @@ func (t *transport) addCandidate(c sdpfix.Candidate) error {
 	return t.pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: "candidate:" + c.String()})
 }
 
-// poke makes pion check its candidate pairs now. By itself it does so every 200 ms,
-// which a call that waits for its first sound can not afford: RFC 8445 §14.2 allows
-// a check each 50 ms per pair, and far more often on a LAN. pion has no setting for
-// it, but looks at all pairs whenever a candidate comes in. This one is of a kind
-// that is never paired (TCP, with TCP disabled), and differs each time.
+// poke makes pion check its candidate pairs now, or the one that it has selected. By
+// itself it does so every 200 ms, and then every two seconds, which a call that waits for
+// its first sound can not afford: RFC 8445 §14.2 allows a check each 50 ms per pair, and
+// far more often on a LAN; and FreeSWITCH hears DTLS only from where several checks in a
+// row came from. pion has no setting for it, but looks at all pairs whenever a candidate
+// comes in. This one is of a kind that is never paired (TCP, with TCP disabled), and
+// differs each time.
 func (t *transport) poke() {
 	t.pokes++
 	_ = t.pc.AddICECandidate(webrtc.ICECandidateInit{
 		Candidate: fmt.Sprintf("candidate:poke 1 tcp 1 127.0.0.1 %d typ host tcptype passive", t.pokes),
 	})
+	if t.checking() {
+		t.sockets.checkAgain()
+	}
 }
 
-// connecting reports whether ICE still looks for a pair.
-func (t *transport) connecting() bool {
+// checking reports whether ICE still looks for a pair.
+func (t *transport) checking() bool {
 	s := t.pc.ICEConnectionState()
 	return s == webrtc.ICEConnectionStateNew || s == webrtc.ICEConnectionStateChecking
+}
+
+// connecting reports whether ICE still looks for a pair, or DTLS is not ready.
+func (t *transport) connecting() bool {
+	s := t.state()
+	return t.checking() || s == webrtc.PeerConnectionStateNew || s == webrtc.PeerConnectionStateConnecting
 }
 
 func (t *transport) state() webrtc.PeerConnectionState { return t.pc.ConnectionState() }
