@@ -97,6 +97,11 @@ func TestMinimal(t *testing.T) {
 	for name, text := range map[string]string{
 		"plain":   minimal,
 		"windows": "\ufeff" + strings.ReplaceAll(minimal, "\n", "\r\n"),
+		"unicode": utf16Of(minimal, false),
+		"big end": utf16Of(strings.ReplaceAll(minimal, "\n", "\r\n"), true),
+		"old mac": strings.ReplaceAll(minimal, "\n", "\r"),
+		"DOS":     strings.ReplaceAll(minimal, "\n", "\r\n") + "\x1a",
+		"joined":  "\ufeff# head\r\n\ufeff" + minimal,
 		"no end":  strings.TrimSpace(minimal),
 		"at":      strings.Replace(minimal, `"1000"`, `"sip:1000@pbx.example.lan"`, 1),
 	} {
@@ -309,7 +314,10 @@ func TestFaults(t *testing.T) {
 			"x:4: this line is not TOML; put the value between quotes"}},
 		{"alone [sip]\nserver = \"wss://a\"\nuser = \"1\"\npassword = 12345\n[call]\ntarget = \"1\"", []string{
 			"x:4: sip.password: is a whole number; put it between quotes"}},
-		{"alone \xff\xfe[\x00s\x00", []string{"x: the file is saved as UTF-16"}},
+		{"alone \xff\xfe[\x00s\x00", []string{"x:1: expected ']' to close table name"}},
+		{"alone \xff\xfe[\x00s\x00]\x00\n\x00\x00", []string{"x:2: this is not UTF-16 text"}},
+		{"alone [\x00s\x00]\x00\n\x00", []string{"x:1: it is saved as UTF-16 without a byte-order mark; save it as UTF-8"}},
+		{"[log]\rlevel\u00a0= \"info\"", []string{"x:8: expected '=' after key; type the line anew: one of its blanks is not a plain one"}},
 		{"alone [sip]\n# M\xfcller\n", []string{"x:2: this is not UTF-8 text; save the file as UTF-8"}},
 	}
 	for i, tc := range tests {

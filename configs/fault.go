@@ -14,6 +14,9 @@ type Fault struct {
 	Key     string // such as "sip.user"; "" for faults of the syntax
 	Problem string // what is wrong
 	Remedy  string // what would be right
+	// Optional says that the door can do without what is at fault, such as a recording:
+	// the rest works.
+	Optional bool
 }
 
 // String is one line: file:line: key: problem; remedy.

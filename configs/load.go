@@ -1,38 +1,58 @@
 package configs
 
 import (
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"syscall"
+	"time"
 )
 
 // maxFile is far above the size of any configuration.
 const maxFile = 1 << 20
 
+// A Judge looks at what a configuration names and this package does not know, such as
+// recordings. The paths in the Config can be opened. Of its faults Load fills in File and
+// Line from the Key, which has the numbers of repeated sections: "target[0].prompt".
+type Judge func(*Config) []Fault
+
 // Load reads a configuration file and the files that it names: the password is in
 // SIP.Password afterwards, and the paths are absolute or relative to the process. The
-// error is of type [Faults]; the Config is complete in any case, see [Parse].
-func Load(file string) (*Config, error) {
+// error is of type [Faults]; the Config is complete in any case, see [Parse]. What cannot
+// be used and can be done without is left out of it: see [Fault.Optional].
+func Load(file string, judges ...Judge) (*Config, error) {
 	data, err := read(file)
 	if err != nil {
 		cfg := Default()
-		problem, remedy := explain(err)
-		return &cfg, Faults{{File: file, Problem: problem, Remedy: remedy}}
+		f := unreadable(err)
+		return &cfg, Faults{{File: file, Problem: f.problem, Remedy: f.remedy}}
 	}
 	c := parse(file, data)
 	dir := filepath.Dir(file)
 	c.passwordFile(dir)
-	c.certificates(dir, "sip.ca_file", &c.cfg.SIP.CAFile)
-	c.folder(dir, "audio.prompts", &c.cfg.Audio.Prompts)
-	c.recordings()
+	if f := c.certificates(dir, "sip.ca_file", &c.cfg.SIP.CAFile); f != nil {
+		c.faults = append(c.faults, *f)
+	}
 	for i := range c.cfg.Notify {
-		c.certificates(dir, fmt.Sprintf("notify[%d].ca_file", i), &c.cfg.Notify[i].CAFile)
+		n := &c.cfg.Notify[i]
+		if f := c.certificates(dir, fmt.Sprintf("notify[%d].ca_file", i), &n.CAFile); f != nil {
+			// Never another authority than the one that was meant: nobody is told by this way.
+			f.Optional, n.Webhook = true, ""
+			c.faults = append(c.faults, *f)
+		}
+	}
+	if f := c.folder(dir, "audio.prompts", &c.cfg.Audio.Prompts); f != nil {
+		f.Optional, c.cfg.Audio.Prompts = true, ""
+		c.faults = append(c.faults, *f)
+	}
+	for _, judge := range judges {
+		for _, f := range judge(&c.cfg) {
+			c.faults = append(c.faults, Fault{File: file, Line: c.lineOf(f.Key), Key: plain(f.Key),
+				Problem: f.Problem, Remedy: f.Remedy, Optional: f.Optional})
+		}
 	}
 	c.faults.sort()
 	if len(c.faults) > 0 {
@@ -47,76 +67,49 @@ func (c *checker) passwordFile(dir string) {
 		return
 	}
 	s.PasswordFile = under(dir, s.PasswordFile)
-	data, err := read(s.PasswordFile)
-	if err != nil {
-		problem, remedy := explain(err)
-		c.bad("sip.password_file", s.PasswordFile+": "+problem, remedy)
+	secret, fault := readSecret(s.PasswordFile)
+	if fault != nil {
+		c.bad("sip.password_file", fault.in(s.PasswordFile), fault.remedy)
 		return
 	}
-	text, _, _ := strings.Cut(strings.TrimPrefix(string(data), "\ufeff"), "\n")
-	s.Password = Secret(strings.TrimRight(text, "\r"))
-	if s.Password == "" {
-		c.bad("sip.password_file", s.PasswordFile+": its first line is empty", "write the password there")
-	}
+	s.Password = Secret(secret)
 }
 
-// certificates looks at a file of certificates and makes its path one that can be opened.
-func (c *checker) certificates(dir, key string, file *string) {
+// certificates judges a file of certificates and makes its path one that can be opened.
+func (c *checker) certificates(dir, key string, file *string) *Fault {
 	if *file == "" {
-		return
+		return nil
 	}
 	*file = under(dir, *file)
-	data, err := read(*file)
-	if err != nil {
-		problem, remedy := explain(err)
-		c.bad(key, *file+": "+problem, remedy)
-		return
+	_, err := ReadCertificates(*file)
+	faults, bad := errors.AsType[Faults](err)
+	if !bad {
+		return nil
 	}
-	n := 0
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			c.bad(key, fmt.Sprintf("%s: has %s in it", *file, strings.ToLower(block.Type)),
-				"only certificates (BEGIN CERTIFICATE) belong there")
-			return
-		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			c.bad(key, fmt.Sprintf("%s: certificate %d cannot be read: %v", *file, n+1, err), "copy it again from the server")
-			return
-		}
-		n++
-	}
-	if n == 0 {
-		c.bad(key, *file+": there is no certificate in it", "it must hold PEM text: -----BEGIN CERTIFICATE-----")
-	}
+	f := faults[0]
+	return c.named(key, (&textError{line: f.Line, problem: f.Problem}).in(*file), f.Remedy)
 }
 
 // folder makes the path of a folder one that can be opened.
-func (c *checker) folder(dir, key string, path *string) {
+func (c *checker) folder(dir, key string, path *string) *Fault {
 	if *path == "" {
-		return
+		return nil
 	}
 	*path = under(dir, *path)
-	if info, err := os.Stat(*path); err != nil {
-		problem, remedy := explain(err)
-		c.bad(key, *path+": "+problem, remedy)
-	} else if !info.IsDir() {
-		c.bad(key, *path+": is not a folder", "name the folder that holds the recordings")
+	_, err := os.ReadDir(*path)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOTDIR):
+		return c.named(key, *path+": is not a folder", "name the folder that holds the recordings")
 	}
+	f := unreadable(err)
+	return c.named(key, f.in(*path), f.remedy)
 }
 
-// recordings looks for those that targets name: a visitor must not hear nothing.
-func (c *checker) recordings() {
-	for i, t := range c.cfg.Targets {
-		key := fmt.Sprintf("target[%d].prompt", i)
-		if t.Prompt == "" || c.faulty(key) || c.faulty("audio.prompts") {
-			continue
-		}
-		file := filepath.Join(c.cfg.Audio.Prompts, t.Prompt+".wav")
-		if _, err := os.Stat(file); err != nil {
-			problem, remedy := explain(err)
-			c.bad(key, file+": "+problem, remedy)
-		}
-	}
+// named is a fault of what a setting names.
+func (c *checker) named(key, problem, remedy string) *Fault {
+	return &Fault{File: c.file, Line: c.lineOf(key), Key: plain(key), Problem: problem, Remedy: remedy}
 }
 
 func under(dir, file string) string {
@@ -126,32 +119,48 @@ func under(dir, file string) string {
 	return filepath.Join(dir, file)
 }
 
-var errTooBig = errors.New("larger than 1 MB")
+var (
+	errTooBig  = errors.New("it is larger than 1 MB")
+	errNoFile  = errors.New("it is a device")
+	errNothing = errors.New("it is a pipe, and nothing came out of it")
+)
 
-// read reads a file of bounded size, which may be a pipe.
+// pipePatience is how long a pipe may take to give what is in it.
+const pipePatience = 5 * time.Second
+
+// read reads a file of bounded size, which may be a pipe. It does not wait for long,
+// whatever the file turns out to be.
 func read(file string) ([]byte, error) {
-	f, err := os.Open(file) //nolint:gosec // the files that the administrator names are to be read
+	// Without O_NONBLOCK the mere opening of a pipe waits for somebody to write to it.
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the files that the administrator names are to be read
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Mode()&fs.ModeDevice != 0 {
+		return nil, errNoFile
+	}
+	_ = f.SetReadDeadline(time.Now().Add(pipePatience)) // files have none and need none
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = errTooBig
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, errNothing
+	case err == nil && len(data) > maxFile:
+		return nil, errTooBig
 	}
 	return data, err
 }
 
-// explain says why a file cannot be read.
-func explain(err error) (problem, remedy string) {
+// unreadable says why a file cannot be read.
+func unreadable(err error) *textError {
 	var pe *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "there is no such file", "check the path"
+		return &textError{problem: "there is no such file", remedy: "check the path"}
 	case errors.Is(err, fs.ErrPermission):
-		return "no permission to read it", "make it readable for the user of the service"
+		return &textError{problem: "no permission to read it", remedy: "make it readable for the user of the service"}
 	case errors.As(err, &pe):
-		return "cannot be read: " + pe.Err.Error(), "check the path"
+		return &textError{problem: "cannot be read: " + pe.Err.Error(), remedy: "check the path"}
 	}
-	return "cannot be read: " + err.Error(), "check the file"
+	return &textError{problem: "cannot be read: " + err.Error(), remedy: "check the file"}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -316,29 +315,14 @@ func join(prefix, name string) string {
 
 // clean takes off what editors put around the text. A fault says that it is no text.
 func clean(file string, data []byte) ([]byte, *Fault) {
-	if len(data) > maxText {
-		return nil, &Fault{File: file, Problem: fmt.Sprintf("the file has %d bytes", len(data)), Remedy: "is it the right one? A configuration is a few hundred lines of text"}
+	text, _, fault := cleanText(data)
+	switch {
+	case fault != nil:
+		return nil, &Fault{File: file, Line: fault.line, Problem: fault.problem, Remedy: fault.remedy}
+	case len(text) > maxText:
+		return nil, &Fault{File: file, Problem: fmt.Sprintf("the file has %d bytes", len(text)), Remedy: "is it the right one? A configuration is a few hundred lines of text"}
 	}
-	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
-		return nil, &Fault{File: file, Problem: "the file is saved as UTF-16 (\"Unicode\")", Remedy: "save it as UTF-8"}
-	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	if !utf8.Valid(data) {
-		line := 1
-		for rest := data; len(rest) > 0; {
-			r, n := utf8.DecodeRune(rest)
-			if r == utf8.RuneError && n == 1 {
-				break
-			}
-			if r == '\n' {
-				line++
-			}
-			rest = rest[n:]
-		}
-		return nil, &Fault{File: file, Line: line, Problem: "this is not UTF-8 text", Remedy: "save the file as UTF-8"}
-	}
-	return data, nil
+	return text, nil
 }
 
 // syntaxFault explains a line that is not TOML, as far as it is one of the usual slips.
@@ -350,6 +334,8 @@ func syntaxFault(file string, number int, line string, err error) Fault {
 	switch {
 	case strings.ContainsAny(line, "“”„‘’"):
 		f.Remedy = `use straight quotes: "`
+	case strings.ContainsAny(line, "\u00a0\u2007\u202f\u200b\ufeff"):
+		f.Remedy = "type the line anew: one of its blanks is not a plain one, as in text copied from a web page"
 	case strings.HasPrefix(key, "["):
 		f.Remedy = "a section is written [name] or [[name]], alone in its line"
 	case strings.HasPrefix(key, ";") || strings.HasPrefix(key, "//"):

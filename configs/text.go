@@ -1,0 +1,115 @@
+package configs
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// This file makes text of what people save, whatever their editor and system did to it: one
+// step for the configuration, for passwords and for certificates.
+
+// textError says why a file is no text.
+type textError struct {
+	line            int // from 1; 0 if it has no place
+	problem, remedy string
+}
+
+const byteOrderMark = "\ufeff"
+
+// cleanText makes UTF-8 with lines that end in \n of a file. Byte-order marks go, also
+// those that joining files leaves within; so do the ends of line of Windows and old
+// Macs, and the Ctrl-Z of DOS. UTF-16 is told by its byte-order mark; wide says that it was.
+func cleanText(data []byte) (text []byte, wide bool, fault *textError) {
+	const resave = "save it as UTF-8"
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe, 0, 0}), bytes.HasPrefix(data, []byte{0, 0, 0xfe, 0xff}):
+		return nil, true, &textError{problem: "it is saved as UTF-32", remedy: resave}
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}):
+		data, wide = utf8Of(data, binary.LittleEndian), true
+	case bytes.HasPrefix(data, []byte{0xfe, 0xff}):
+		data, wide = utf8Of(data, binary.BigEndian), true
+	}
+	text = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	text = bytes.ReplaceAll(text, []byte("\r"), []byte("\n"))
+	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
+	text = bytes.ReplaceAll(text, []byte("\n"+byteOrderMark), []byte("\n"))
+	text = bytes.TrimRight(text, "\x1a")
+	at := func(offset int) int { return 1 + bytes.Count(text[:offset], []byte("\n")) }
+	if i := bytes.IndexByte(text, 0); i >= 0 {
+		problem := "there is a NUL in it, which is no text"
+		if n := bytes.Count(text, []byte{0}); n > len(text)/4 && n < len(text) {
+			problem = "it is saved as UTF-16 without a byte-order mark"
+		}
+		return nil, wide, &textError{line: at(i), problem: problem, remedy: resave}
+	}
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRune(text[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			return nil, wide, &textError{line: at(i), problem: "this is not UTF-8 text", remedy: "save the file as UTF-8"}
+		case r == utf8.RuneError && wide:
+			return nil, wide, &textError{line: at(i), problem: "this is not UTF-16 text, or a part of it is missing", remedy: resave}
+		}
+		i += n
+	}
+	return text, wide, nil
+}
+
+// utf8Of converts UTF-16. What is none becomes U+FFFD.
+func utf8Of(data []byte, order binary.ByteOrder) []byte {
+	units := make([]uint16, 0, len(data)/2)
+	for ; len(data) >= 2; data = data[2:] {
+		units = append(units, order.Uint16(data))
+	}
+	if len(data) > 0 {
+		units = append(units, utf8.RuneError)
+	}
+	return []byte(string(utf16.Decode(units)))
+}
+
+// firstLine is what a file of one secret holds: its first line, without the blanks that
+// "echo secret > file" of Windows puts behind it.
+func firstLine(text []byte) string {
+	line, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimSpace(line)
+}
+
+// readSecret reads a file that holds a password or a token in its first line. Blanks
+// around it do not belong to it.
+//
+// UTF-16 is refused though it could be converted: whatever wrote it may have replaced the
+// letters that it did not know, and nobody sees what became of a password.
+func readSecret(file string) (string, *textError) {
+	data, err := read(file)
+	if err != nil {
+		return "", unreadable(err)
+	}
+	text, wide, fault := cleanText(data)
+	if fault != nil {
+		return "", fault
+	}
+	if wide {
+		return "", &textError{problem: `it is saved as UTF-16 ("Unicode", as by PowerShell)`,
+			remedy: "save it as UTF-8, in PowerShell with Set-Content -Encoding utf8"}
+	}
+	secret := firstLine(text)
+	switch {
+	case secret == "":
+		return "", &textError{line: 1, problem: "its first line is empty", remedy: "write the password there"}
+	case strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return "", &textError{line: 1, problem: "there is a control character in it", remedy: "write the password anew"}
+	}
+	return secret, nil
+}
+
+// in is the fault in words, with the file and the line.
+func (e *textError) in(file string) string {
+	if e.line > 0 {
+		return fmt.Sprintf("%s:%d: %s", file, e.line, e.problem)
+	}
+	return file + ": " + e.problem
+}
