@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -31,11 +30,11 @@ type Config struct {
 	// SilentAfter is how long an open microphone may hear nothing at all in a
 	// call before Status.MicSilent tells; 0 = never.
 	SilentAfter time.Duration
-	// Prompts holds recordings as WAV files. One that is named like a tone
-	// replaces it; others are played by their names without ".wav".
-	Prompts fs.FS
-	// Words holds what is said after a tone, as WAV files named like the tones.
-	Words fs.FS
+	// Prompts are recordings. One that is named like a tone replaces it; others are
+	// played by their names.
+	Prompts Recordings
+	// Words are what is said after a tone, named like the tones.
+	Words Recordings
 
 	// NewEcho and NewSuppressor make the parts of the microphone's path that are
 	// chosen elsewhere; nil leaves them out.
@@ -94,8 +93,8 @@ type Engine struct {
 	epoch   time.Time
 	g       *gauges
 	tones   map[string]tone.Tone
-	prompts map[string]prompt
-	words   map[string]prompt
+	prompts Recordings
+	words   Recordings
 	request atomic.Pointer[playRequest]
 	probe   atomic.Pointer[probe]
 	token   chan struct{} // wakes the pump
@@ -143,16 +142,8 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audio: %w", err)
 	}
-	prompts, err := loadPrompts(cfg.Prompts)
-	if err != nil {
-		return nil, err
-	}
-	words, err := loadPrompts(cfg.Words)
-	if err != nil {
-		cfg.Log.Warn("the door has no words: tones only", "error", err) // nobody wrote them by hand
-	}
 	e := &Engine{
-		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(DuplexStatus{Switched: cfg.Duplex == SwitchedDuplex}), tones: tones, prompts: prompts, words: words,
+		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(DuplexStatus{Switched: cfg.Duplex == SwitchedDuplex}), tones: tones, prompts: cfg.Prompts, words: cfg.Words,
 		token: make(chan struct{}, 1),
 	}
 	e.in = newEndpoint(In, cfg.Input, func() opened {

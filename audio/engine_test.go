@@ -498,7 +498,7 @@ func TestPromptsAndDeadMicrophone(t *testing.T) {
 	}
 	d := newFakeDriver()
 	cfg := audio.Config{
-		Prompts:     fstest.MapFS{"busy.wav": {Data: b.Bytes()}, "nobody.wav": {Data: b.Bytes()}},
+		Prompts:     recordings(t, fstest.MapFS{"busy.wav": {Data: b.Bytes()}, "Nobody.WAV": {Data: b.Bytes()}}),
 		SilentAfter: 5 * time.Second,
 	}
 	inHouse(t, cfg, d, func(h *house) {
@@ -557,7 +557,16 @@ func TestPromptsAndDeadMicrophone(t *testing.T) {
 	})
 }
 
-// Words come after their tone, and those that nobody can read leave the tone.
+func recordings(t *testing.T, files fstest.MapFS) audio.Recordings {
+	t.Helper()
+	r, faults := audio.ReadRecordings(files)
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	return r
+}
+
+// Words come after their tone.
 func TestWordsAfterTone(t *testing.T) {
 	var b bytes.Buffer
 	s := audio.Sound{Rate: 16000}
@@ -568,7 +577,7 @@ func TestWordsAfterTone(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := newFakeDriver()
-	cfg := audio.Config{Words: fstest.MapFS{"open.wav": {Data: b.Bytes()}}}
+	cfg := audio.Config{Words: recordings(t, fstest.MapFS{"open.wav": {Data: b.Bytes()}})}
 	inHouse(t, cfg, d, func(h *house) {
 		d.heard()
 		h.Play("open")
@@ -585,8 +594,6 @@ func TestWordsAfterTone(t *testing.T) {
 			t.Error("the words do not end")
 		}
 	})
-	cfg = audio.Config{Words: fstest.MapFS{"open.wav": {Data: []byte("?")}}}
-	inHouse(t, cfg, newFakeDriver(), func(h *house) { h.Play("open") })
 }
 
 // What the engine adds to the way from mouth to ear: from the microphone's
@@ -690,7 +697,6 @@ func TestProbe(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	for name, cfg := range map[string]audio.Config{
 		"region": {Region: "atlantis"}, "complexity": {Complexity: 11}, "bitrate": {Bitrate: -5},
-		"prompt": {Prompts: fstest.MapFS{"x.wav": {Data: []byte("?")}}},
 	} {
 		cfg.Log = newLog(t)
 		if _, err := audio.New(cfg, newFakeDriver()); err == nil {

@@ -1,10 +1,6 @@
 package audio
 
 import (
-	"fmt"
-	"io/fs"
-	"path"
-	"strings"
 	"time"
 
 	"intercomd/audio/tone"
@@ -14,43 +10,6 @@ import (
 type prompt struct {
 	rate int
 	pcm  []int16
-}
-
-// loadPrompts reads all WAV files at the top of a folder, by name without ".wav".
-func loadPrompts(files fs.FS) (map[string]prompt, error) {
-	if files == nil {
-		return nil, nil
-	}
-	names, err := fs.Glob(files, "*.wav")
-	if err != nil {
-		return nil, fmt.Errorf("audio: prompts: %w", err)
-	}
-	m := make(map[string]prompt, len(names))
-	for _, name := range names {
-		p, err := loadPrompt(files, name)
-		if err != nil {
-			return nil, fmt.Errorf("prompt %s: %w", name, err)
-		}
-		m[strings.TrimSuffix(path.Base(name), ".wav")] = p
-	}
-	return m, nil
-}
-
-func loadPrompt(files fs.FS, name string) (prompt, error) {
-	f, err := files.Open(name)
-	if err != nil {
-		return prompt{}, err
-	}
-	s, err := ReadWAV(f)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return prompt{}, err
-	}
-	p := prompt{s.Rate, make([]int16, len(s.Samples))}
-	toInt16(p.pcm, s.Samples)
-	return p, nil
 }
 
 const (

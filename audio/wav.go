@@ -26,36 +26,76 @@ const (
 var errWAV = errors.New("not a WAV file of 16, 24 or 32-bit samples")
 
 // ReadWAV reads a RIFF WAVE file (Microsoft/IBM, Multimedia Programming Interface
-// 1.0, 1991) of linear samples: 16, 24 or 32-bit integers or 32-bit floats.
-// Several channels are mixed into one.
+// 1.0, 1991; EBU Tech 3306 for RF64) of linear samples: 16, 24 or 32-bit integers or 32-bit
+// floats. Several channels are mixed into one. A file that is written while it is read, or
+// was cut, ends early.
 func ReadWAV(r io.Reader) (Sound, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxWAV))
 	if err != nil {
 		return Sound{}, fmt.Errorf("audio: read WAV: %w", err)
 	}
-	if len(b) < 12 || string(b[:4]) != "RIFF" || string(b[8:12]) != "WAVE" {
-		return Sound{}, fmt.Errorf("audio: %w", errWAV)
+	s, _, err := readWAV(b)
+	return s, err
+}
+
+// endless is from when on a size says that whoever wrote the file could not go back to
+// correct it: programs in a pipe write this or the greatest number that there is.
+const endless = 0x7fff0000
+
+// readWAV reads a file, and tells whether some of its sound is missing.
+func readWAV(b []byte) (s Sound, missing bool, err error) {
+	if len(b) < 12 || string(b[8:12]) != "WAVE" || !slices.Contains([]string{"RIFF", "RF64", "BW64"}, string(b[:4])) {
+		return Sound{}, false, notWAV(b)
 	}
 	var f wavFormat
+	var large uint64 // size of the data in a file of more than 4 GB, or one that says so
 	for b = b[12:]; len(b) >= 8; {
-		id, size := string(b[:4]), int(binary.LittleEndian.Uint32(b[4:]))
+		id, size := string(b[:4]), uint64(binary.LittleEndian.Uint32(b[4:]))
 		b = b[8:]
-		// A file that is written while it is read, or was cut, ends early.
-		chunk := b[:min(size, len(b))]
+		chunk := b[:min(size, uint64(len(b)))]
 		switch id {
+		case "ds64":
+			if len(chunk) >= 16 {
+				large = binary.LittleEndian.Uint64(chunk[8:])
+			}
 		case "fmt ":
 			if f, err = parseFormat(chunk); err != nil {
-				return Sound{}, err
+				return Sound{}, false, err
 			}
 		case "data":
 			if f.rate == 0 {
-				return Sound{}, fmt.Errorf("audio: WAV without a format before its data: %w", errWAV)
+				return Sound{}, false, fmt.Errorf("audio: WAV without a format before its data: %w", errWAV)
 			}
-			return Sound{f.rate, f.mono(chunk)}, nil
+			if size == 0xffffffff && large > 0 {
+				size = large
+			}
+			if size >= endless && size <= 0xffffffff || size == 0 && !chunks(b) {
+				size = uint64(len(b))
+			}
+			return Sound{f.rate, f.mono(b[:min(size, uint64(len(b)))])}, size > uint64(len(b)), nil
 		}
-		b = b[min(size+size%2, len(b)):]
+		b = b[len(chunk):]
+		// Chunks of odd size are followed by a zero, which some programs forget.
+		if size%2 == 1 && len(b) > 0 && b[0] == 0 {
+			b = b[1:]
+		}
 	}
-	return Sound{}, fmt.Errorf("audio: WAV without data: %w", errWAV)
+	return Sound{}, false, fmt.Errorf("audio: WAV without data: %w", errWAV)
+}
+
+// chunks tells whether b is nothing but whole chunks.
+func chunks(b []byte) bool {
+	for len(b) > 1 {
+		if len(b) < 8 || slices.ContainsFunc(b[:4], func(c byte) bool { return c < ' ' || c > '~' }) {
+			return false
+		}
+		size := uint64(binary.LittleEndian.Uint32(b[4:]))
+		if b = b[8:]; size > uint64(len(b)) {
+			return false
+		}
+		b = b[min(size+size%2, uint64(len(b))):]
+	}
+	return true
 }
 
 type wavFormat struct {
@@ -67,19 +107,42 @@ func parseFormat(b []byte) (wavFormat, error) {
 		return wavFormat{}, fmt.Errorf("audio: WAV with a short format: %w", errWAV)
 	}
 	le := binary.LittleEndian
-	f := wavFormat{
-		code: int(le.Uint16(b)), channels: int(le.Uint16(b[2:])),
-		rate: int(le.Uint32(b[4:])), bytes: int(le.Uint16(b[14:])) / 8,
-	}
+	f := wavFormat{code: int(le.Uint16(b)), channels: int(le.Uint16(b[2:]))}
+	rate, block, bits := le.Uint32(b[4:]), int(le.Uint16(b[12:])), int(le.Uint16(b[14:]))
+	f.bytes = (bits + 7) / 8 // samples of 12 or 20 bits fill the upper ones of 16 or 24
 	if f.code == wavExtensible && len(b) >= 26 {
 		f.code = int(le.Uint16(b[24:])) // the first two bytes of the GUID
+		if f.channels > 0 && block%f.channels == 0 && block > 0 {
+			f.bytes = block / f.channels // the container, of which fewer bits may be valid
+		}
 	}
 	ok := f.code == wavPCM && f.bytes >= 2 && f.bytes <= 4 || f.code == wavFloat && f.bytes == 4
-	if !ok || f.channels < 1 || f.channels > 32 || f.rate < 4000 || f.rate > 384000 {
-		return wavFormat{}, fmt.Errorf("audio: WAV of %d channels, %d Hz, %d bit, format %d: %w",
-			f.channels, f.rate, 8*f.bytes, f.code, errWAV)
+	if !ok || f.channels < 1 || f.channels > 32 || rate < 4000 || rate > 384000 {
+		return wavFormat{}, fmt.Errorf("audio: WAV of %d channels, %d Hz, %d bit, %s: %w", f.channels, rate, bits, encoding(f.code), errWAV)
 	}
+	f.rate = int(rate)
 	return f, nil
+}
+
+// encoding names what samples are made of.
+func encoding(code int) string {
+	switch code {
+	case wavPCM:
+		return "linear"
+	case wavFloat:
+		return "floating point"
+	case 6:
+		return "A-law"
+	case 7:
+		return "µ-law"
+	case 2, 0x11:
+		return "ADPCM"
+	case 0x31:
+		return "GSM"
+	case 0x55:
+		return "MP3"
+	}
+	return fmt.Sprintf("format %#x", code)
 }
 
 func (f wavFormat) mono(b []byte) []float32 {
