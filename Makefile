@@ -8,6 +8,13 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 # A go.work or a GOARCH of the surroundings must not leak into the tests.
 GO        := env -u GOARCH -u GOARM go
 
+# When the sources are from, for boards that have no clock (see built in cmd/intercomd). Of a
+# clone, go build takes the time of the commit.
+ifndef SOURCE_DATE_EPOCH
+SOURCE_DATE_EPOCH := $(shell git rev-parse HEAD >/dev/null 2>&1 || stat -c %Y CHANGELOG.md)
+endif
+STAMP     := $(if $(SOURCE_DATE_EPOCH),-ldflags "-X main.buildTime=$(SOURCE_DATE_EPOCH)")
+
 .DEFAULT_GOAL := help
 .PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 pictures clean
 
@@ -21,15 +28,15 @@ setup: ## install everything that building and testing need from Debian
 build: prompts ## bin/intercomd; GOARCH=arm64 or GOARCH=arm (armhf) cross-builds bin/intercomd-GOARCH
 ifeq ($(GOARCH),$(HOSTARCH))
 	@$(SETUP) build
-	CGO_ENABLED=1 go build -trimpath -o bin/intercomd ./cmd/intercomd
+	CGO_ENABLED=1 go build -trimpath $(STAMP) -o bin/intercomd ./cmd/intercomd
 else
 	@$(SETUP) build cross
-	sh test/tools/xgo.sh $(GOARCH) build -trimpath -o bin/intercomd-$(GOARCH) ./cmd/intercomd
+	sh test/tools/xgo.sh $(GOARCH) build -trimpath $(STAMP) -o bin/intercomd-$(GOARCH) ./cmd/intercomd
 endif
 
 build-native: prompts
 	@$(SETUP) build
-	CGO_ENABLED=1 $(GO) build -trimpath -o bin/intercomd ./cmd/intercomd
+	CGO_ENABLED=1 $(GO) build -trimpath $(STAMP) -o bin/intercomd ./cmd/intercomd
 
 prompts: ## what the door says, in all languages: build/prompts
 	@$(SETUP) prompts

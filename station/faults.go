@@ -14,6 +14,7 @@ const (
 	FaultBoard        = 4 // a button, lamp or relay cannot be used
 	FaultAlarm        = 5 // a contact, or too many wrong codes
 	FaultUntold       = 6 // a notice could not be delivered
+	FaultLesser       = 7 // something that the door can do without: a recording, its page, its memory
 )
 
 // duplexPatience is how long the sound may have fallen back to one direction at a

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"intercomd/board/gpio"
 	"intercomd/configs"
@@ -19,13 +20,22 @@ func checkCommand(_ context.Context, args []string, io streams) int {
 		fmt.Fprintln(io.err, "usage: intercomd check FILE")
 		return exitUsage
 	}
-	_, err = configs.Load(path)
+	_, _, err = loadConfig(path)
 	if err == nil {
 		fmt.Fprintf(io.out, "%s: no faults\n", path)
 		return exitOK
 	}
 	fmt.Fprintln(io.out, err)
+	if usable(err) {
+		fmt.Fprintln(io.out, "The door runs all the same: it can do without what is at fault.")
+	}
 	return exitConfig
+}
+
+// usable reports whether the door can call in spite of what Load complains of.
+func usable(err error) bool {
+	var list configs.Faults
+	return err == nil || errors.As(err, &list) && !slices.ContainsFunc(list, func(f configs.Fault) bool { return !f.Optional })
 }
 
 // faultsOf turns what Load complains of into faults of the door.
@@ -44,7 +54,11 @@ func faultsOf(path string, err error) []station.Fault {
 		if remedy == "" {
 			remedy = "correct " + path + " and restart intercomd"
 		}
-		out = append(out, station.Fault{Key: fmt.Sprintf("config.%d", i+1), Code: station.FaultConfig, Text: f.String(), Remedy: remedy})
+		code := station.FaultConfig
+		if f.Optional {
+			code = station.FaultLesser
+		}
+		out = append(out, station.Fault{Key: fmt.Sprintf("config.%d", i+1), Code: code, Text: f.String(), Remedy: remedy})
 	}
 	return out
 }

@@ -11,6 +11,10 @@ import (
 // after a power cut, beside the cut itself.
 const clockEvery = time.Hour
 
+// floorMost is how long a program is used at most. A kept time that is further from the
+// build is damage: as a floor it would make every certificate expired for ever.
+const floorMost = 20 * 365 * 24 * time.Hour
+
 // clockFloor is a time that has surely passed: when this program was built, or, if that is
 // later, the last time that was kept. A board without a battery boots before it.
 func clockFloor(keep *store) time.Time {
@@ -18,7 +22,7 @@ func clockFloor(keep *store) time.Time {
 	if keep == nil {
 		return floor
 	}
-	if t := keep.clock(); t.After(floor) {
+	if t := keep.clock(); t.After(floor) && (floor.IsZero() || t.Sub(floor) < floorMost) {
 		return t
 	}
 	return floor

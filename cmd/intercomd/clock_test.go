@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"runtime/debug"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,7 @@ func TestClockFloor(t *testing.T) {
 		"nothing was kept":          {true, time.Time{}, built()},
 		"kept before the new build": {true, built().Add(-time.Hour), built()},
 		"kept later":                {true, built().Add(time.Hour), built().Add(time.Hour)},
+		"kept on a broken card":     {true, built().AddDate(70, 0, 0), built()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var keep *store
@@ -35,10 +37,6 @@ func TestClockFloor(t *testing.T) {
 				if err := keep.saveClock(tt.saved); err != nil {
 					t.Fatal(err)
 				}
-			}
-			conf, err := phoneConfig(&configs.Config{}, nil, keep, slog.New(slog.DiscardHandler))
-			if err != nil || !conf.ClockFloor.Equal(tt.want) {
-				t.Errorf("certificates are checked from %v on, want %v; %v", conf.ClockFloor, tt.want, err)
 			}
 			if got := clockFloor(keep); !got.Equal(tt.want) {
 				t.Errorf("floor %v, want %v", got, tt.want)
@@ -108,5 +106,26 @@ func TestRefusedPhoneClosesItsMedia(t *testing.T) {
 	d := &daemon{cfg: &c, log: slog.New(slog.DiscardHandler)}
 	if err := d.buildPhone(); err == nil || d.phone != nil || d.media != nil {
 		t.Errorf("error %v, phone %v, media %v", err, d.phone, d.media)
+	}
+}
+
+// The build's own time is the floor: what the linker was told, then what git knew.
+func TestBuiltBy(t *testing.T) {
+	git := &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs", Value: "git"}, {Key: "vcs.time", Value: "2026-12-01T10:00:00Z"}}}
+	for name, tt := range map[string]struct {
+		stamp string
+		info  *debug.BuildInfo
+		want  string
+	}{
+		"the linker":         {"2026-11-23T00:00:00Z", git, "2026-11-23T00:00:00Z"},
+		"SOURCE_DATE_EPOCH":  {"1795996800", git, "2026-11-30T00:00:00Z"},
+		"git":                {"", git, "2026-12-01T10:00:00Z"},
+		"git, a bad stamp":   {"yesterday", git, "2026-12-01T10:00:00Z"},
+		"neither":            {"", &debug.BuildInfo{}, "0001-01-01T00:00:00Z"},
+		"no module, nothing": {"", nil, "0001-01-01T00:00:00Z"},
+	} {
+		if got := builtBy(tt.stamp, tt.info).UTC().Format(time.RFC3339); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
 	}
 }

@@ -14,6 +14,9 @@ import (
 )
 
 func main() {
+	// A log that nobody reads any more is no reason to close the door: without this the
+	// first line that cannot be written ends the process.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := command(ctx, os.Args[1:], streams{out: os.Stdout, err: os.Stderr})
 	stop()

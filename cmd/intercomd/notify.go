@@ -46,9 +46,9 @@ type permanentError struct{ error }
 func (e permanentError) Unwrap() error { return e.error }
 
 // newCouriers makes the couriers that the configuration asks for, without fault
-// and clear. ua may be nil: then nothing goes by SIP.
-func newCouriers(c *configs.Config, ua *phone.UA, log *slog.Logger) ([]*courier, error) {
-	var out []*courier
+// and clear. ua may be nil: then nothing goes by SIP. A way that cannot be used is a
+// fault and leaves the others.
+func newCouriers(c *configs.Config, ua *phone.UA, log *slog.Logger) (out []*courier, faults []station.Fault) {
 	add := func(i int, way, to string, send func(context.Context, station.Notice) error) {
 		out = append(out, &courier{key: fmt.Sprintf("notify.%d.%s", i+1, way), to: to, kinds: c.Notify[i].Kinds, send: send,
 			log: log.With("to", to), queue: make(chan station.Notice, noticesKept), limit: noticeLimit, pause: noticePause})
@@ -56,10 +56,12 @@ func newCouriers(c *configs.Config, ua *phone.UA, log *slog.Logger) ([]*courier,
 	for i, n := range c.Notify {
 		if n.Webhook != "" {
 			hook, err := newWebhook(string(n.Webhook), n.CAFile, c.SIP.DisplayName)
-			if err != nil {
-				return out, fmt.Errorf("notify %d: %w", i+1, err)
+			if err == nil {
+				add(i, "webhook", "the web service at "+hook.host, hook.post)
+			} else {
+				faults = append(faults, station.Fault{Key: fmt.Sprintf("notify.%d.webhook", i+1), Code: station.FaultUntold, Text: err.Error(),
+					Remedy: "correct [[notify]] in the configuration file and restart intercomd"})
 			}
-			add(i, "webhook", "the web service at "+hook.host, hook.post)
 		}
 		for _, user := range n.Message {
 			if ua != nil {
@@ -69,7 +71,7 @@ func newCouriers(c *configs.Config, ua *phone.UA, log *slog.Logger) ([]*courier,
 			}
 		}
 	}
-	return out, nil
+	return out, faults
 }
 
 // tell queues a notice if the courier takes its kind. It never blocks, and has

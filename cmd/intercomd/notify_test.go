@@ -257,12 +257,15 @@ func TestCouriersOfTheConfiguration(t *testing.T) {
 		{Webhook: "https://house.example.lan/token", Kinds: []string{"alarm"}},
 		{Message: []string{"1001"}, Kinds: []string{"missed"}},
 	}}
-	got, err := newCouriers(c, nil, slog.New(slog.DiscardHandler))
-	if err != nil || len(got) != 1 || got[0].key != "notify.1.webhook" || got[0].to != "the web service at house.example.lan" {
-		t.Errorf("%+v, %v", got, err)
+	got, faults := newCouriers(c, nil, slog.New(slog.DiscardHandler))
+	if len(faults) > 0 || len(got) != 1 || got[0].key != "notify.1.webhook" || got[0].to != "the web service at house.example.lan" {
+		t.Errorf("%+v, %v", got, faults)
 	}
+	// One that cannot be used leaves the others.
 	c.Notify[0].CAFile = "not-there.pem"
-	if _, err := newCouriers(c, nil, slog.New(slog.DiscardHandler)); err == nil || strings.Contains(err.Error(), "token") {
-		t.Errorf("error %v", err)
+	c.Notify = append(c.Notify, configs.Notify{Webhook: "https://other.example.lan/", Kinds: []string{"alarm"}})
+	got, faults = newCouriers(c, nil, slog.New(slog.DiscardHandler))
+	if len(got) != 1 || got[0].key != "notify.3.webhook" || len(faults) != 1 || faults[0].Key != "notify.1.webhook" || strings.Contains(faults[0].Text, "token") {
+		t.Errorf("%+v, %v", got, faults)
 	}
 }

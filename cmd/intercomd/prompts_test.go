@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -59,13 +58,46 @@ func readWords(t *testing.T, path string) map[string]string {
 	return words
 }
 
-func TestWordsAreFoundOrDoneWithout(t *testing.T) {
-	var text strings.Builder
-	log := slog.New(slog.NewTextHandler(&text, nil))
-	if spoken("off", log) != nil || text.Len() > 0 {
-		t.Errorf("no language: %s", text.String())
+// Words that are not there, and recordings that nobody can play, are faults; the rest of
+// them is used.
+func TestRecordingsAreJudged(t *testing.T) {
+	good, err := os.ReadFile("testdata/prompts/apple/busy.wav")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if spoken("xx", log) != nil || !strings.Contains(text.String(), "make prompts") {
-		t.Errorf("a language without words: %s", text.String())
+	dir := t.TempDir()
+	write := func(file string, data []byte) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("words/de/open.wav", good)
+	write("words/de/end.wav", []byte("?"))
+	write("own/Busy.WAV", good)
+	write("own/closed.wav", good[:30])
+	r := &recordings{folders: []string{filepath.Join(dir, "none"), filepath.Join(dir, "words")}}
+	c := &configs.Config{Audio: configs.Audio{Language: "de", Prompts: filepath.Join(dir, "own")},
+		Targets: []configs.Target{{Prompt: "busy"}, {Prompt: "closed"}, {}}}
+	want := []string{"audio.prompts own/closed.wav: WAV with a short format", "target[1].prompt there is no recording own/closed.wav", "audio.language words/de/end.wav: not a WAV file"}
+	faults := r.judge(c)
+	for i, f := range faults {
+		if got := strings.ReplaceAll(f.Key+" "+f.Problem, dir+"/", ""); i >= len(want) || !strings.HasPrefix(got, want[i]) || !f.Optional || f.Remedy == "" {
+			t.Errorf("fault %+v", f)
+		}
+	}
+	if len(faults) != len(want) || !r.prompts.Has("busy") || !r.words.Has("open") || c.Targets[0].Prompt != "busy" || c.Targets[1].Prompt != "" {
+		t.Errorf("%v; %+v", faults, c.Targets)
+	}
+	c = &configs.Config{Audio: configs.Audio{Language: "fr"}}
+	if faults := r.judge(c); len(faults) != 1 || faults[0].Key != "audio.language" || !strings.Contains(faults[0].Remedy, "make prompts") {
+		t.Errorf("a language without words: %v", faults)
+	}
+	c.Audio.Language = "off"
+	if faults := r.judge(c); len(faults) > 0 {
+		t.Errorf("no language: %v", faults)
 	}
 }

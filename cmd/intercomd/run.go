@@ -29,11 +29,15 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 		fmt.Fprintln(io.err, "intercomd run:", err)
 		return exitUsage
 	}
-	cfg, err := configs.Load(path)
+	cfg, rec, err := loadConfig(path)
 	log := newLogger(io.err, cfg.Log)
 	slog.SetDefault(log) // for libraries that write to the standard logger
 	log.Info("starting", "version", buildVersion(), "config", path)
-	d := &daemon{cfg: cfg, log: log}
+	if built().IsZero() {
+		log.Warn("this build does not know when it was made: a board without a battery clock may take a time in the past for the present",
+			"remedy", "build it from a clone, or with SOURCE_DATE_EPOCH set")
+	}
+	d := &daemon{cfg: cfg, recordings: rec, usable: usable(err), log: log, started: time.Now()}
 	for _, f := range faultsOf(path, err) {
 		d.fault(f)
 	}
@@ -49,22 +53,26 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 // ends it in the order in which the far ends want to hear of it: the call, the
 // registration, then sound, board and page.
 type daemon struct {
-	cfg    *configs.Config
-	faults []station.Fault // known before the station is there
-	log    *slog.Logger
+	cfg        *configs.Config
+	recordings *recordings
+	usable     bool            // what the configuration says of calls
+	faults     []station.Fault // known before the station is there
+	log        *slog.Logger
+	started    time.Time
 
-	keep    *store // nil: nothing can be kept
-	sound   *portaudio.Driver
-	voice   *voice
-	tester  *selfTester
-	mixer   *mixer
-	board   *doorBoard
-	station *station.Station
-	phone   *phone.UA    // nil: the configuration cannot be used
-	media   *rtc.Factory // of the phone
-	web     *web.Server  // nil: none is wanted
-	notices []*courier   // ways to tell people who are not at the door
-	chips   *gpio.Watch  // nil: the board has no GPIO lines
+	keep     *store // nil: nothing can be kept
+	instance string // by which servers know this device; "" if that cannot be kept
+	sound    *portaudio.Driver
+	voice    *voice
+	tester   *selfTester
+	mixer    *mixer
+	board    *doorBoard
+	station  *station.Station
+	phone    *phone.UA    // nil: the configuration cannot be used
+	media    *rtc.Factory // of the phone
+	panel    web.Panel    // nil: the board is not simulated
+	notices  []*courier   // ways to tell people who are not at the door
+	chips    *gpio.Watch  // nil: the board has no GPIO lines
 
 	stop context.CancelCauseFunc // ends the daemon
 }
@@ -107,18 +115,9 @@ func (d *daemon) run(ctx context.Context) error {
 // build makes the parts and wires them; nothing runs yet but the board.
 func (d *daemon) build(services context.Context) error {
 	memory := d.openStore()
-	d.voice = &voice{}
-	conf := audioConfig(d.cfg, d.log.With("part", "audio"))
-	conf.Notify = d.audioEvent
-	d.mixer = newMixer(d.cfg.Mixer, d.log.With("part", "mixer"))
-	conf.Opened = d.mixer.deviceOpened
-	d.sound = portaudio.New(conf.Log)
-	engine, err := audio.New(conf, d.sound)
-	if err != nil {
-		return fmt.Errorf("sound: %w", err)
+	if err := d.buildSound(services); err != nil {
+		return err
 	}
-	d.voice.engine = engine
-	d.tester = newSelfTester(engine, d.keep, d.log)
 
 	if drv := d.cfg.Board.Driver; drv == "gpio" || drv == "auto" {
 		gpio.Await(services, permissionWait)
@@ -127,7 +126,7 @@ func (d *daemon) build(services context.Context) error {
 	b, panel := openBoard(services, d.cfg, d.log.With("part", "board"))
 	d.board = newDoorBoard(b)
 
-	if len(d.faults) == 0 {
+	if d.usable {
 		if err := d.buildPhone(); err != nil {
 			d.fault(station.Fault{Key: "phone", Code: station.FaultConfig, Text: err.Error(), Remedy: "correct it in the configuration file and restart intercomd"})
 		}
@@ -143,14 +142,33 @@ func (d *daemon) build(services context.Context) error {
 	for _, f := range d.faults {
 		d.station.SetFault(f)
 	}
-	if d.cfg.Web.Listen != "" {
-		var p web.Panel // stays nil without a simulated board
-		if panel != nil {
-			p = panel
-		}
-		d.web = web.New(web.Config{Listen: d.cfg.Web.Listen, Ladder: d.ladder, Log: d.log.With("part", "web")}, d.station, p)
+	if panel != nil {
+		d.panel = panel // a nil *sim.Board would be a panel
 	}
 	return nil
+}
+
+// buildSound makes the engine. Settings that it cannot work with leave the door with the
+// usual ones: better than without a voice.
+func (d *daemon) buildSound(services context.Context) error {
+	log := d.log.With("part", "audio")
+	d.voice = &voice{}
+	d.mixer = newMixer(d.cfg.Mixer, d.log.With("part", "mixer"))
+	d.sound = portaudio.New(log)
+	own := audioConfig(d.cfg, d.recordings, log)
+	usual := audio.Config{Input: own.Input, Output: own.Output, Log: log}
+	var err error
+	for _, conf := range []audio.Config{own, usual} {
+		conf.Opened = d.mixer.deviceOpened
+		conf.Notify = func(e audio.Event) { d.audioEvent(services, e) }
+		if d.voice.engine, err = audio.New(conf, d.sound); err == nil {
+			d.tester = newSelfTester(d.voice.engine, d.keep, d.log)
+			return nil
+		}
+		d.fault(station.Fault{Key: "sound", Code: station.FaultSound, Text: "the sound is not as configured: " + err.Error(),
+			Remedy: "correct [audio] in the configuration file and restart intercomd"})
+	}
+	return fmt.Errorf("sound: %w", err) // not even with the defaults: the program itself is broken
 }
 
 // ladder is the SIP messages of a call, for the page.
@@ -174,18 +192,37 @@ func (d *daemon) fault(f station.Fault) {
 // openStore returns what was kept; without a place to keep things the door works
 // on and says so.
 func (d *daemon) openStore() station.Memory {
-	const remedy = "see that state.dir exists, belongs to intercomd and has room"
 	keep, err := openStore(stateDir(d.cfg.State.Dir))
 	if err != nil {
-		d.log.Warn("nothing will survive a restart", "error", err, "remedy", remedy)
+		d.fault(stateFault(err))
 		return station.Memory{}
 	}
 	d.keep = keep
 	memory, err := keep.memory()
-	if err != nil {
-		d.log.Warn("what was kept cannot be read and is forgotten", "error", err)
+	if err != nil { // until something is kept again
+		d.fault(station.Fault{Key: "state", Code: station.FaultLesser, Text: "what was kept is forgotten: " + err.Error(), Remedy: stateRemedy})
+	}
+	if d.instance, err = keep.instance(); err != nil {
+		d.fault(stateFault(err))
 	}
 	return memory
+}
+
+const stateRemedy = "see that state.dir exists, belongs to intercomd and has room, and that the card is not read-only"
+
+// stateFault says that the door forgets.
+func stateFault(err error) station.Fault {
+	return station.Fault{Key: "state", Code: station.FaultLesser, Text: "locks, used codes and do-not-disturb will not survive a restart: " + err.Error(), Remedy: stateRemedy}
+}
+
+// kept shows whether what must survive a restart could be written.
+func (d *daemon) kept(err error) {
+	if err == nil {
+		d.station.ClearFault("state")
+		return
+	}
+	d.log.Error("state could not be kept", "error", err, "remedy", stateRemedy)
+	d.station.SetFault(stateFault(err))
 }
 
 // stateDir is the configured directory, or the one that systemd made.
@@ -204,7 +241,7 @@ func (d *daemon) buildPhone() error {
 	if err != nil {
 		return err
 	}
-	conf, err := phoneConfig(d.cfg, mediaFactory{media}, d.keep, d.log.With("part", "phone"))
+	conf, err := phoneConfig(d.cfg, mediaFactory{media}, d.instance, clockFloor(d.keep), d.log.With("part", "phone"))
 	if err == nil {
 		d.phone, err = phone.New(conf)
 	}
@@ -217,9 +254,10 @@ func (d *daemon) buildPhone() error {
 
 // buildNotices makes the ways out for notices; without them the door works on.
 func (d *daemon) buildNotices() {
-	var err error
-	if d.notices, err = newCouriers(d.cfg, d.phone, d.log.With("part", "notices")); err != nil {
-		d.fault(station.Fault{Key: "notify", Code: station.FaultUntold, Text: err.Error(), Remedy: "correct it in the configuration file and restart intercomd"})
+	var faults []station.Fault
+	d.notices, faults = newCouriers(d.cfg, d.phone, d.log.With("part", "notices"))
+	for _, f := range faults {
+		d.fault(f)
 	}
 }
 
@@ -275,23 +313,48 @@ func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup) {
 		running.Go(func() { c.run(ctx) })
 	}
 	if d.keep != nil {
-		running.Go(func() { d.keep.run(ctx, d.log) })
+		running.Go(func() { d.keep.run(ctx, d.kept) })
 		running.Go(func() { d.keepClock(ctx) })
 	}
-	if d.web != nil {
-		running.Go(func() {
-			if err := d.web.Run(ctx); err != nil {
-				d.log.Error("the status page is off", "error", err)
-				d.station.SetFault(pageFault(err))
-			}
-		})
+	if d.cfg.Web.Listen != "" {
+		running.Go(func() { d.showPage(ctx) })
+	}
+}
+
+// pageEvery is how often an address is tried that the page cannot have.
+const pageEvery = 10 * time.Second
+
+// showPage serves the page until ctx ends. Without it the door works on, and whoever has its
+// address may give it back.
+func (d *daemon) showPage(ctx context.Context) {
+	for last := ""; ; {
+		page := web.New(web.Config{Listen: d.cfg.Web.Listen, Ladder: d.ladder, Log: d.log.With("part", "web")}, d.station, d.panel)
+		err := page.Listen(ctx)
+		if err == nil {
+			last = ""
+			d.station.ClearFault("web")
+			err = page.Run(ctx)
+		}
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if err.Error() != last {
+			last = err.Error()
+			d.log.Error("the status page is off", "error", err)
+			d.station.SetFault(pageFault(err))
+		}
+		select {
+		case <-time.After(pageEvery):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
 // pageFault says why there is no status page; it is seen in the log, on the lamp
 // and in systemd's status line.
 func pageFault(err error) station.Fault {
-	f := station.Fault{Key: "web", Code: station.FaultConfig, Text: err.Error(), Remedy: "see web.listen in the configuration file"}
+	f := station.Fault{Key: "web", Code: station.FaultLesser, Text: err.Error(), Remedy: "see web.listen in the configuration file"}
 	var le *web.ListenError
 	if errors.As(err, &le) {
 		f.Text, f.Remedy = "no status page: "+le.Err.Error(), le.Remedy
@@ -362,13 +425,25 @@ func (d *daemon) dimAtNight(ctx context.Context) {
 	}
 }
 
+// hungPatience is how long a daemon lives at least whose sound system hangs: one that hangs
+// at every start must not leave a door that does nothing but start. Buttons, calls, codes and
+// relays work without sound.
+const hungPatience = 15 * time.Minute
+
 // audioEvent passes news of the sound on. A sound system that hangs can only be
 // used again by a new process: the daemon ends as soon as no call is up.
-func (d *daemon) audioEvent(e audio.Event) {
+func (d *daemon) audioEvent(ctx context.Context, e audio.Event) {
 	if e.Kind != audio.DeviceHung {
 		d.voice.notify(e)
 		return
 	}
-	d.log.Error("the sound system does not answer: restarting when no call is up")
-	go d.endWhenIdle(context.Background(), audio.ErrDeviceHung)
+	rest := max(0, hungPatience-time.Since(d.started))
+	d.log.Error("the sound system does not answer: restarting when no call is up", "in", rest.Round(time.Second))
+	go func() {
+		select {
+		case <-time.After(rest):
+			d.endWhenIdle(ctx, audio.ErrDeviceHung)
+		case <-ctx.Done():
+		}
+	}()
 }

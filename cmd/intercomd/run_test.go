@@ -140,3 +140,112 @@ func TestHundredsOfFaults(t *testing.T) {
 	}
 	d.ends()
 }
+
+// account is the least that a door needs, without a server that answers.
+const account = "[sip]\nserver = \"wss://127.0.0.1:9\"\nuser = \"1000\"\npassword = \"x\"\n[call]\ntarget = \"1001\"\n[board]\ndriver = \"sim\"\n"
+
+// calls reports that the door has a phone: it tries to register.
+func calls(s *station.Snapshot) bool { return s.Registration.State != station.RegOff }
+
+// The cases are recordings from the field: one that cannot be read among good ones.
+func TestABadRecordingLeavesTheDoor(t *testing.T) {
+	for file, bad := range map[string]string{
+		"prompts-apple.toml": "testdata/prompts/apple/._busy.wav: this is no recording but what macOS keeps beside one; delete it",
+		"prompts-u8.toml":    "testdata/prompts/u8/busy.wav: WAV of 1 channels, 8000 Hz, 8 bit, linear: not a WAV file of 16, 24 or 32-bit samples; convert it to 16 bits",
+	} {
+		text, err := os.ReadFile(filepath.Join("testdata", "config", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder, err := filepath.Abs("testdata")
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := strings.ReplaceAll(string(text), "../prompts", folder+"/prompts")
+		config = strings.NewReplacer("[web]\nlisten = \"127.0.0.1:18180\"\n", "", "[state]\ndir = \"state\"\n", "").Replace(config)
+		dir := t.TempDir()
+		d := startDoor(t, dir, config)
+		s := d.snapshot("a door", calls)
+		want := filepath.Dir(folder) + "/" + bad
+		if len(s.Faults) == 0 || !slices.ContainsFunc(s.Faults, func(f station.Fault) bool {
+			return f.Code == station.FaultLesser && strings.Contains(f.Text+"; "+f.Remedy, "audio.prompts: "+want)
+		}) {
+			t.Errorf("faults %+v\nlack %s", s.Faults, want)
+		}
+		d.ends()
+		code, out := run(t, "check", filepath.Join(dir, "door.toml"))
+		if code != exitConfig || !strings.Contains(out, want) || strings.Count(out, "\n") != 2 || !strings.Contains(out, "The door runs all the same") {
+			t.Errorf("check: %d\n%s", code, out)
+		}
+	}
+}
+
+// Nothing optional ends the daemon, and each has a fault.
+func TestTheDoorRunsWithoutWhatIsOptional(t *testing.T) {
+	for name, tt := range map[string]struct {
+		config  string
+		prepare func(t *testing.T, dir string)
+		fault   string // its key
+	}{
+		"recordings that are not there":      {"[audio]\nprompts = \"none\"\n", nil, "config.1"},
+		"recordings that are a file":         {"[audio]\nprompts = \"door.toml\"\n", nil, "config.1"},
+		"authorities of a webhook":           {"[[notify]]\nwebhook = \"https://127.0.0.1:9/\"\nca_file = \"none.pem\"\n", nil, "config.1"},
+		"a card that is not there":           {"[[mixer]]\ncard = \"hw:77\"\ncontrol = \"Speaker\"\nlevel = \"50%\"\n", nil, "sound.mixer.1"},
+		"devices that are not there":         {"[audio]\ninput = \"no such\"\noutput = \"none\"\n", nil, "sound.input"},
+		"a state directory that is a file":   {"", func(t *testing.T, dir string) { put(t, filepath.Join(dir, "state"), "x") }, "state"},
+		"a memory that is damaged":           {"", func(t *testing.T, dir string) { put(t, filepath.Join(dir, "state", memoryFile), "{\"") }, "state"},
+		"a name that cannot be kept":         {"", func(t *testing.T, dir string) { put(t, filepath.Join(dir, "state", instanceFile, "x"), "x") }, "state"},
+		"a clock, certificate, test damaged": {"", damage, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if tt.prepare != nil {
+				tt.prepare(t, dir)
+			}
+			d := startDoor(t, dir, account+tt.config)
+			d.snapshot("a door with the fault "+tt.fault, func(s *station.Snapshot) bool {
+				return calls(s) && (tt.fault == "" || slices.Contains(keysOf(s.Faults), tt.fault))
+			})
+			d.ends()
+		})
+	}
+}
+
+func put(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// damage fills all other files of a state directory with zeroes, as a power cut may.
+func damage(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range []string{clockFile, "dtls.pem", baselineFile, lastTestFile, auditFile} {
+		put(t, filepath.Join(dir, "state", name), strings.Repeat("\x00", 100))
+	}
+}
+
+// A page whose address is taken comes when it is given back.
+func TestThePageWaitsForItsAddress(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := startDoor(t, t.TempDir(), account+fmt.Sprintf("[web]\nlisten = %q\n", taken.Addr()))
+	d.page = "http://" + taken.Addr().String()
+	for i := 0; !strings.Contains(d.log.String(), "the status page is off"); i++ {
+		if i == 600 {
+			t.Fatalf("no word of the page:\n%s", d.log)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d.snapshot("a page without its fault", func(s *station.Snapshot) bool { return calls(s) && !slices.Contains(keysOf(s.Faults), "web") })
+	d.ends()
+}

@@ -42,7 +42,7 @@ func selfTestCommand(ctx context.Context, args []string, io streams) int {
 		fmt.Fprintln(io.err, "intercomd selftest:", err)
 		return exitUsage
 	}
-	cfg, err := configs.Load(path)
+	cfg, rec, err := loadConfig(path)
 	if err != nil {
 		fmt.Fprintf(io.err, "intercomd selftest: %s has faults (intercomd check %s); what is right of it is used\n", path, path)
 	}
@@ -50,7 +50,7 @@ func selfTestCommand(ctx context.Context, args []string, io streams) int {
 	defer cancel()
 	r, err := askDaemon(ctx, cfg.Web.Listen, *commission)
 	if errors.Is(err, errNoDaemon) {
-		r, err = testHere(ctx, cfg, *commission, io.err)
+		r, err = testHere(ctx, cfg, rec, *commission, io.err)
 	}
 	if err != nil {
 		fmt.Fprintln(io.err, "intercomd selftest:", err)
@@ -155,7 +155,7 @@ func daemonTest(ctx context.Context, listen string) (station.SelfTest, error) {
 }
 
 // testHere opens the devices and runs the test in this process.
-func testHere(ctx context.Context, cfg *configs.Config, commission bool, w io.Writer) (station.SelfTest, error) {
+func testHere(ctx context.Context, cfg *configs.Config, rec *recordings, commission bool, w io.Writer) (station.SelfTest, error) {
 	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	keep, err := openStore(stateDir(cfg.State.Dir))
 	if err != nil {
@@ -165,7 +165,7 @@ func testHere(ctx context.Context, cfg *configs.Config, commission bool, w io.Wr
 		keep = nil // there is nothing to compare with then
 	}
 	sound := portaudio.New(log)
-	engine, err := audio.New(audioConfig(cfg, log), sound)
+	engine, err := audio.New(audioConfig(cfg, rec, log), sound)
 	if err != nil {
 		return station.SelfTest{}, err
 	}

@@ -47,13 +47,10 @@ func openStore(dir string) (*store, error) {
 // jobsKept is how many writes may wait for a slow card.
 const jobsKept = 64
 
-// run carries out what was handed to later until ctx ends, and then the rest.
-func (s *store) run(ctx context.Context, log *slog.Logger) {
-	do := func(job func() error) {
-		if err := job(); err != nil {
-			log.Error("state could not be kept; is the card full or read-only?", "error", err)
-		}
-	}
+// run carries out what was handed to later until ctx ends, and then the rest. told hears of
+// each write how it went.
+func (s *store) run(ctx context.Context, told func(error)) {
+	do := func(job func() error) { told(job()) }
 	for {
 		select {
 		case job := <-s.jobs:

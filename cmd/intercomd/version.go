@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime/debug"
+	"strconv"
 	"time"
 )
 
@@ -19,18 +20,30 @@ func buildVersion() string {
 	return "devel"
 }
 
-// buildTime is set by the linker: -ldflags "-X main.buildTime=2026-11-23T00:00:00Z".
+// buildTime is set by the linker, as a time or in seconds as SOURCE_DATE_EPOCH has it:
+// -ldflags "-X main.buildTime=2026-11-23T00:00:00Z".
 var buildTime string
 
-// written is when this source was last released: the least that buildTime can be.
-const written = "2026-11-23T00:00:00Z"
-
-// built is a time that has surely passed: a board without a battery clock that
-// shows an earlier one does not know the time.
+// built is a time that has surely passed: a board without a battery clock that shows an
+// earlier one does not know the time. It is what the linker was told, or else the time of
+// the commit, which go build notes by itself. Zero: this build does not know.
 func built() time.Time {
-	for _, s := range []string{buildTime, written} {
-		if t, err := time.Parse(time.RFC3339, s); err == nil {
-			return t
+	info, _ := debug.ReadBuildInfo()
+	return builtBy(buildTime, info)
+}
+
+func builtBy(stamp string, info *debug.BuildInfo) time.Time {
+	if n, err := strconv.ParseInt(stamp, 10, 64); err == nil {
+		return time.Unix(n, 0)
+	}
+	if t, err := time.Parse(time.RFC3339, stamp); err == nil {
+		return t
+	}
+	if info != nil {
+		for _, s := range info.Settings {
+			if t, err := time.Parse(time.RFC3339, s.Value); s.Key == "vcs.time" && err == nil {
+				return t
+			}
 		}
 	}
 	return time.Time{}

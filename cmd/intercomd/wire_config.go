@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"time"
 
@@ -130,7 +129,7 @@ func simConfig(c *configs.Config, log *slog.Logger) board.Config {
 	return out
 }
 
-func audioConfig(c *configs.Config, log *slog.Logger) audio.Config {
+func audioConfig(c *configs.Config, r *recordings, log *slog.Logger) audio.Config {
 	out := audio.Config{
 		Input: c.Audio.Input, Output: c.Audio.Output, InputGain: c.Audio.InputGain, OutputGain: c.Audio.OutputGain,
 		Region: c.Audio.ToneRegion, AGC: c.Audio.AGC, AmbientBoost: c.Audio.AmbientBoost, SilentAfter: c.Audio.SilentAfter, Log: log,
@@ -142,17 +141,17 @@ func audioConfig(c *configs.Config, log *slog.Logger) audio.Config {
 	if s, err := newSuppressor(c.Audio.NoiseSuppression, log); err == nil { // the loader knows the same words
 		out.NewSuppressor = s
 	}
-	out.Words = spoken(c.Audio.Language, log)
-	if c.Audio.Prompts != "" {
-		out.Prompts = os.DirFS(c.Audio.Prompts)
-	}
+	out.Prompts, out.Words = r.prompts, r.words
 	return out
 }
 
-func phoneConfig(c *configs.Config, media phone.MediaFactory, keep *store, log *slog.Logger) (phone.Config, error) {
+// phoneConfig is the phone of a door that knows itself by instance, "" for a new one each
+// time, and that nothing dates before floor.
+func phoneConfig(c *configs.Config, media phone.MediaFactory, instance string, floor time.Time, log *slog.Logger) (phone.Config, error) {
 	out := phone.Config{
 		Servers: c.SIP.Servers, User: c.SIP.User, AuthUser: c.SIP.AuthUser, Password: string(c.SIP.Password),
 		Domain: c.SIP.Domain, DisplayName: c.SIP.DisplayName, Expires: c.SIP.Expires,
+		InstanceID: instance, ClockFloor: floor,
 		UserAgent: "intercomd/" + buildVersion(), MediaTimeout: c.Call.MediaTimeout, Media: media, Log: log,
 	}
 	switch c.Call.Transfers {
@@ -172,15 +171,7 @@ func phoneConfig(c *configs.Config, media phone.MediaFactory, keep *store, log *
 		out.RootCAs = pool
 	}
 	var err error
-	if out.Pins, err = pins(c.SIP.Pins); err != nil {
-		return out, err
-	}
-	out.ClockFloor = clockFloor(keep)
-	if keep == nil {
-		return out, nil
-	}
-	id, err := keep.instance()
-	out.InstanceID = id
+	out.Pins, err = pins(c.SIP.Pins)
 	return out, err
 }
 
@@ -197,21 +188,21 @@ func pins(texts []string) (out [][sha256.Size]byte, err error) {
 	return out, nil
 }
 
-// certPool reads the authorities that a ca_file names.
+// certPool reads the authorities that a ca_file names, all of them or none.
 func certPool(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file) //nolint:gosec // the administrator names it
+	list, err := configs.ReadCertificates(file)
 	if err != nil {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate", file)
+	for _, c := range list {
+		pool.AddCert(c)
 	}
 	return pool, nil
 }
 
 func mediaConfig(c *configs.Config, keep *store, log *slog.Logger) rtc.Config {
-	out := rtc.Config{Codecs: c.Audio.Codecs, Interfaces: c.Network.Interfaces, IncludeLoopback: slices.ContainsFunc(c.SIP.Servers, onThisMachine), Log: log}
+	out := rtc.Config{Codecs: c.Audio.Codecs, Interfaces: c.Network.Interfaces, ClockFloor: clockFloor(keep), IncludeLoopback: slices.ContainsFunc(c.SIP.Servers, onThisMachine), Log: log}
 	if keep != nil {
 		out.CertificateFile = keep.path("dtls.pem")
 	}

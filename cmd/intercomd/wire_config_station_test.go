@@ -210,7 +210,7 @@ func TestTransfersOnThePhone(t *testing.T) {
 	} {
 		c := configs.Default()
 		c.Call.Transfers = word
-		got, err := phoneConfig(&c, nil, nil, slog.New(slog.DiscardHandler))
+		got, err := phoneConfig(&c, nil, "", time.Time{}, slog.New(slog.DiscardHandler))
 		if err != nil || got.Transfers != want {
 			t.Errorf("%s: %v, %v", word, got.Transfers, err)
 		}

@@ -31,8 +31,14 @@ const (
 //
 // If the file cannot be written, the certificate is returned together with an
 // error: calls work, but the fingerprint will change with the next start.
-func LoadOrCreateCertificate(path string) (*webrtc.Certificate, error) {
+//
+// floor is a time that has surely passed: the certificate of a board whose clock shows an
+// earlier one must last all the same when the clock is right.
+func LoadOrCreateCertificate(path string, floor time.Time) (*webrtc.Certificate, error) {
 	now := time.Now()
+	if now.Before(floor) {
+		now = floor
+	}
 	if path != "" {
 		text, err := os.ReadFile(path) //nolint:gosec // the path comes from the configuration
 		if err == nil {
@@ -43,7 +49,7 @@ func LoadOrCreateCertificate(path string) (*webrtc.Certificate, error) {
 			return fallback(now, fmt.Errorf("reading the DTLS certificate: %w", err))
 		}
 	}
-	cert, text, err := createCertificate(validUntil(now))
+	cert, text, err := createCertificate(now.Add(certificateLife))
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +63,7 @@ func LoadOrCreateCertificate(path string) (*webrtc.Certificate, error) {
 }
 
 func fallback(now time.Time, cause error) (*webrtc.Certificate, error) {
-	cert, _, err := createCertificate(validUntil(now))
+	cert, _, err := createCertificate(now.Add(certificateLife))
 	if err != nil {
 		return nil, errors.Join(cause, err)
 	}
@@ -69,17 +75,8 @@ func lasts(c *webrtc.Certificate, now time.Time) bool {
 	return now.Add(certificateMargin).Before(c.Expires())
 }
 
-// validUntil is the end of a certificate that is made now. Boards without a clock
-// start in the past; the end never lies before that of a clock that is right.
-func validUntil(now time.Time) time.Time {
-	if floor := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); now.Before(floor) {
-		now = floor
-	}
-	return now.Add(certificateLife)
-}
-
 // createCertificate makes key and certificate, and their PEM text. It is valid
-// from a fixed day on, for the same reason.
+// since long ago: a board without a clock starts in the past.
 func createCertificate(until time.Time) (*webrtc.Certificate, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -92,7 +89,7 @@ func createCertificate(until time.Time) (*webrtc.Certificate, []byte, error) {
 	template := x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: "WebRTC"},
-		NotBefore:    time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
+		NotBefore:    time.Unix(0, 0).UTC(),
 		NotAfter:     until,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 	}

@@ -36,6 +36,8 @@ type Config struct {
 	// CertificateFile keeps the DTLS certificate across restarts; see
 	// [LoadOrCreateCertificate]. Empty: a new one with each start.
 	CertificateFile string
+	// ClockFloor is a time that has surely passed, see [LoadOrCreateCertificate].
+	ClockFloor time.Time
 	// Interfaces to use, by name. Empty: all but those that lead to containers and
 	// virtual machines of this machine.
 	Interfaces []string
@@ -243,7 +245,7 @@ func (f *Factory) certificate() (*webrtc.Certificate, error) {
 	if f.cert != nil && lasts(f.cert, time.Now()) {
 		return f.cert, nil
 	}
-	cert, err := LoadOrCreateCertificate(f.conf.CertificateFile)
+	cert, err := LoadOrCreateCertificate(f.conf.CertificateFile, f.conf.ClockFloor)
 	if cert == nil {
 		return nil, err
 	}
