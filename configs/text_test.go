@@ -141,7 +141,7 @@ func TestLoadWithAJudge(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "intercom.toml")
 	write(t, file, minimal+"[audio]\nprompts = \"none\"\n[[notify]]\nwebhook = \"https://a\"\nca_file = \"none.pem\"\nmessage = \"1\"\n")
-	cfg, err := Load(file, func(c *Config) []Fault {
+	cfg, err := Load(file, func(*Config) []Fault {
 		return []Fault{{Key: "notify[0].message", Problem: "is odd", Remedy: "do not", Optional: true}}
 	})
 	faults, _ := errors.AsType[Faults](err)
