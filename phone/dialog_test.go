@@ -142,6 +142,36 @@ func TestBYEChallenged(t *testing.T) {
 	})
 }
 
+// Keys in INFO, in the forms that are in the field.
+func TestInfoKey(t *testing.T) {
+	for body, want := range map[string]rune{
+		"5": '5', " 5 \r\n": '5', "d=5": '5', "D = 5\r\n": '5', "d=5\r\nd=250\r\n": '5',
+		"Signal=5\r\nDuration=160": '5', "Signal: 5\nDuration: 160\n": '5', "Signal= 5\r\nDuration= 160\r\n": '5',
+		"signal=5": '5', "SIGNAL=5\rDURATION=160": '5', "\r\nSignal=5\r\n\r\n": '5', "Duration=160\r\nSignal=5": '5',
+		"d=160\r\nSignal=5": '5', "Signal=5;Duration=160": '5', "Signal=5 Duration=160": '5', "Signal=\"5\"": '5', "\tSignal\t=\t5": '5',
+		"p=Digit-Collection\r\ny=Digits\r\ns=success\r\nu=12345678\r\ni=87654321\r\nd=5\r\n": '5', // Nortel
+		"Signal=*": '*', "Signal=#\r\n": '#', "#": '#', "*": '*', "d=#": '#', "Signal=10": '*', "11": '#', "d=10": '*',
+		"Signal=a": 'A', "D": 'D', "12": 'A', "Signal=15\r\nDuration=100": 'D', "Signal=0": '0', "d=0\n": '0', "Digit: 9": '9',
+		"": 0, "\r\n": 0, "Signal=": 0, "Signal=16\r\nDuration=250": 0, "16": 0, "!": 0, "d=": 0, "x=5": 0,
+		"Duration=5": 0, "55": 0, "Signal=55": 0, "-1": 0, "e": 0, "5x": 0, "\xff": 0, "٥": 0,
+	} {
+		if key, ok := infoKey(body); key != want || ok != (want != 0) {
+			t.Errorf("%q: %q %t, want %q", body, key, ok, want)
+		}
+	}
+}
+
+func FuzzInfoKey(f *testing.F) {
+	for _, seed := range []string{"5", "d=5", "Signal= #\r\nDuration= 160\r\n", "Signal:\"11\";d=3", "=\r\n:"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		if key, ok := infoKey(body); ok != strings.ContainsRune("0123456789*#ABCD", key) {
+			t.Errorf("%q: %q %t", body, key, ok)
+		}
+	})
+}
+
 func TestInfoDigits(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		c, leg := s.talk()
@@ -167,6 +197,14 @@ func TestInfoDigits(t *testing.T) {
 		info("application/dtmf", "55")
 		info("application/dtmf-relay", "Signal=x")
 		want("1#5*A")
+		info("audio/telephone-event", "4")
+		info("audio/telephone-event", "d=3")
+		info("application/dtmf", "d=2")
+		info("application/dtmf", "Signal=6\r\nDuration=160")
+		info("Application/DTMF-Relay", "Signal: 9\r\n")
+		info("multipart/mixed;boundary=b", "--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\n"+
+			"Content-Type: application/dtmf-relay\r\nContent-Disposition: signal;handling=optional\r\n\r\nSignal=0\r\n\r\n--b--\r\n")
+		want("432690")
 		leg.Request("INFO", "Content-Type: text/plain", "\r\n1")
 		s.conn.ExpectStatus("INFO", 415)
 

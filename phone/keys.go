@@ -52,37 +52,63 @@ func (c *Call) onDigit(key rune, info bool) {
 	}
 }
 
-// onInfo takes DTMF as FreeSWITCH and others send it when RTP carries none.
-func (c *Call) onInfo(tx *serverTx) {
-	body := string(tx.req.Body())
-	kind, _, _ := strings.Cut(header(tx.req, "content-type", "c"), ";")
-	switch strings.ToLower(strings.TrimSpace(kind)) {
-	case "application/dtmf-relay":
-		tx.reply(200)
-		if key, ok := relayKey(body); ok {
-			c.onDigit(key, true)
-		}
-	case "application/dtmf":
-		tx.reply(200)
-		if key, ok := dtmfKey(strings.TrimSpace(body)); ok {
-			c.onDigit(key, true)
-		}
-	case "":
-		tx.reply(200)
-	default:
-		tx.reply(415, sip.NewHeader("Accept", "application/dtmf-relay, application/dtmf"))
-	}
+// infoKinds are the media types under which keys come in INFO. No RFC says what they
+// hold: see [infoKey].
+func infoKinds() []string {
+	return []string{"application/dtmf-relay", "application/dtmf", "audio/telephone-event", "application/vnd.nortelnetworks.digits"}
 }
 
-// relayKey reads "Signal=5" out of an application/dtmf-relay body.
-func relayKey(body string) (rune, bool) {
-	for line := range strings.SplitSeq(strings.ReplaceAll(body, "\r", "\n"), "\n") {
-		name, value, ok := strings.Cut(line, "=")
-		if ok && strings.EqualFold(strings.TrimSpace(name), "signal") {
-			return dtmfKey(strings.TrimSpace(value))
+// onInfo takes DTMF as FreeSWITCH and others send it when RTP carries none.
+func (c *Call) onInfo(tx *serverTx) {
+	body := bodyPart(tx.req)
+	body.disposition = "" // whatever it is called, it is a key
+	if body.kind == "" || slices.Contains(infoKinds(), body.kind) && len(body.data) == 0 {
+		tx.reply(200)
+		return
+	}
+	for _, kind := range infoKinds() {
+		data := body.find(kind, "signal", 0)
+		if data == nil {
+			continue
+		}
+		tx.reply(200)
+		if key, ok := infoKey(string(data)); ok {
+			c.onDigit(key, true)
+		} else {
+			c.log.Debug("an INFO for DTMF holds no key", "type", kind, "bytes", len(data))
+		}
+		return
+	}
+	tx.reply(415, sip.NewHeader("Accept", strings.Join(infoKinds(), ", ")))
+}
+
+// infoKey reads a key out of a body, in any form that is in use under any of the media
+// types: "Signal=5" or "Signal: 5" with a Duration below (Cisco, FreeSWITCH), "d=5"
+// (Nortel and others), or the bare key.
+func infoKey(body string) (rune, bool) {
+	var named, bare string
+	for line := range strings.FieldsFuncSeq(body, func(r rune) bool { return strings.ContainsRune("\r\n;,&\x00", r) }) {
+		name, value := "", line
+		if i := strings.IndexAny(line, "=:"); i >= 0 {
+			name, value = strings.ToLower(strings.TrimSpace(line[:i])), line[i+1:]
+		}
+		words := strings.Fields(value)
+		if len(words) == 0 {
+			continue
+		}
+		switch word := strings.Trim(words[0], "\"'"); {
+		case name == "signal":
+			return dtmfKey(word)
+		case named == "" && (name == "d" || name == "digit" || name == "event"):
+			named = word
+		case bare == "" && name == "":
+			bare = word
 		}
 	}
-	return 0, false
+	if named != "" {
+		return dtmfKey(named)
+	}
+	return dtmfKey(bare)
 }
 
 // dtmfKey reads a key written as itself or as an event number (RFC 4733, 3.2).
