@@ -9,7 +9,8 @@ import (
 // nor the session timer can tell: a server answers both for a phone whose battery
 // has died, and falls silent to both while it holds a call.
 //
-// The time counts from the last packet. Where there is none it counts from when one
+// The time counts from the last packet of RTP or RTCP: participants are known by
+// either (RFC 3550, 6.2.1), and one that is muted sends only the latter. Where there is none it counts from when one
 // could have come first: the call is up, the media is connected, the far end has
 // taken us back from hold.
 type silence struct {
@@ -51,9 +52,10 @@ func (c *Call) checkHeard() {
 	if !due {
 		return // until listenAgain
 	}
-	if c.silence.from.After(last) {
-		last = c.silence.from
+	if p, ok := c.session.(Participant); ok {
+		last = later(last, p.LastReport())
 	}
+	last = later(last, c.silence.from)
 	limit := c.ua.cfg.MediaTimeout
 	if left := limit - time.Since(last); left > 0 {
 		c.look(left)
@@ -69,4 +71,11 @@ func (c *Call) heard() (last time.Time, due bool) {
 		return last, false
 	}
 	return h.Heard()
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

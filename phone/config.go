@@ -47,8 +47,9 @@ type Config struct {
 	// SessionExpires is the session timer to ask for in calls (RFC 4028), not under
 	// 90 s; default 2 min; negative: none.
 	SessionExpires time.Duration
-	// MediaTimeout ends a call from which no audio came for so long, unless it is on
-	// hold; default 20 s; negative: never.
+	// MediaTimeout ends a call from which neither audio nor an RTCP report came for so
+	// long, unless it is on hold; default 20 s; negative: never. Reports come every five
+	// seconds or so (RFC 3550, 6.2): less than 12 s may end the call of a muted far end.
 	MediaTimeout time.Duration
 	// Transfers says who may pass a call on. Whoever allows it must take over the call
 	// of each [Transferred] event.

@@ -52,6 +52,14 @@ type Hearer interface {
 	Heard() (last time.Time, due bool)
 }
 
+// Participant is what a [MediaSession] may implement as well: it knows that the far end
+// is there although it is not heard. LastReport may be called from any goroutine.
+type Participant interface {
+	// LastReport says when the last RTCP report of the far end came (RFC 3550, 6.4), the
+	// zero time if none has. A far end that is muted sends nothing else.
+	LastReport() time.Time
+}
+
 // Restarter is what a [MediaSession] may implement as well: it can find new paths
 // after it has told "moved". Restart is called like Offer, which follows it.
 type Restarter interface {

@@ -38,6 +38,17 @@ func TestSilence(t *testing.T) {
 			}
 			s.silenced(c, time.Now())
 		},
+		"a muted far end sends reports only": func(s *stage, c *Call, _ *siptest.Leg) {
+			m := s.media.last()
+			m.states <- "connected"
+			s.event(c, MediaUp)
+			m.speak()
+			for range 60 {
+				time.Sleep(5 * time.Second)
+				m.report()
+			}
+			s.silenced(c, time.Now())
+		},
 		"never a packet: counted from when media was up": func(s *stage, c *Call, _ *siptest.Leg) {
 			time.Sleep(4 * time.Second)
 			s.media.last().states <- "connected"

@@ -243,6 +243,7 @@ type fakeSession struct {
 
 	// Of ableSession:
 	last     time.Time
+	reported time.Time
 	deaf     bool // by SDP
 	restarts int
 	stuck    int // so many restarts fail
@@ -255,6 +256,12 @@ func (s ableSession) Heard() (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last, !s.deaf
+}
+
+func (s ableSession) LastReport() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reported
 }
 
 func (s ableSession) Restart() error {
@@ -279,6 +286,13 @@ func (s *fakeSession) speak() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = time.Now()
+}
+
+// report lets an RTCP report arrive now.
+func (s *fakeSession) report() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reported = time.Now()
 }
 
 type noCodecError struct{}

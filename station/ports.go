@@ -95,7 +95,8 @@ type Voice interface {
 	// Close turns the microphone off and disconnects the call. When it returns no
 	// further audio of the door leaves it.
 	Close()
-	// Sound reports devices and levels.
+	// Sound reports devices and levels, and as FarSilent when the last packet of the call
+	// that is open came, or when it was opened; zero if none are due.
 	Sound() Sound
 }
 

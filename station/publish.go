@@ -26,12 +26,32 @@ func (s *Station) refresh() {
 	now := time.Now()
 	sound, board := s.voice.Sound(), s.board.State()
 	sound.MicLive, sound.Muted = s.micLive(), s.muted()
+	sound.FarSilent = s.farSilent(sound.FarSilent, now)
 	if s.cfg.Call.PushToTalk {
 		sound.Duplex = Duplex{Mode: DuplexPush}
 	}
 	s.faults.derive(s.reg, sound, board, s.doorState(now), now)
 	s.showLamps()
 	s.publish(now, sound, board)
+}
+
+// quietAfter is how long nothing may come from the far end before that is worth a word:
+// telephones with silence suppression send nothing for a while.
+const quietAfter = 5 * time.Second
+
+// farSilent says since when the far end of the running call has not been heard; last is
+// when its last packet came. Before the answer nobody has to be heard.
+func (s *Station) farSilent(last, now time.Time) time.Time {
+	if s.state != Talking || s.rec == nil || last.IsZero() {
+		return time.Time{}
+	}
+	if last.Before(s.rec.Answered) {
+		last = s.rec.Answered
+	}
+	if now.Sub(last) < quietAfter {
+		return time.Time{}
+	}
+	return last
 }
 
 // publish makes a new snapshot of everything.

@@ -85,10 +85,12 @@ type Sound struct {
 	Speaker Level  `json:"speaker"` // of what is played
 	MicLive bool   `json:"micLive"` // the microphone reaches the far end
 	// In this call, or in the last one, the microphone heard nothing at all for long.
-	MicSilent bool       `json:"micSilent,omitempty"`
-	Muted     bool       `json:"muted"` // it does not, because somebody switched it off
-	Tone      Tone       `json:"tone,omitempty"`
-	Codec     string     `json:"codec,omitempty"` // of the running call
+	MicSilent bool   `json:"micSilent,omitempty"`
+	Muted     bool   `json:"muted"` // it does not, because somebody switched it off
+	Tone      Tone   `json:"tone,omitempty"`
+	Codec     string `json:"codec,omitempty"` // of the running call
+	// Since when nothing has come from the far end of the running call; zero if it is heard.
+	FarSilent time.Time  `json:"farSilent,omitzero"`
 	Duplex    Duplex     `json:"duplex"`
 	Stats     AudioStats `json:"stats"`
 }

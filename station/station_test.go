@@ -314,6 +314,43 @@ func TestFaults(t *testing.T) {
 	})
 }
 
+// A far end that sends nothing is shown, once the call is answered and not at once.
+func TestSilentFarEndIsShown(t *testing.T) {
+	story(t, func(h *house) {
+		since := func() time.Time {
+			time.Sleep(2 * refreshEvery)
+			return h.snap().Sound.FarSilent
+		}
+		h.setSound(Sound{FarSilent: time.Now()})
+		time.Sleep(time.Minute)
+		if at := since(); !at.IsZero() {
+			t.Errorf("silent since %v without a call", at)
+		}
+		h.talking()
+		answered := h.snap().Call.Answered
+		if at := since(); !at.IsZero() {
+			t.Errorf("silent since %v right after the answer", at)
+		}
+		time.Sleep(quietAfter)
+		if at := since(); !at.Equal(answered) {
+			t.Errorf("silent since %v, not since the answer at %v", at, answered)
+		}
+		last := time.Now()
+		h.setSound(Sound{FarSilent: last})
+		if at := since(); !at.IsZero() {
+			t.Errorf("silent since %v although a packet came", at)
+		}
+		time.Sleep(quietAfter)
+		if at := since(); !at.Equal(last) {
+			t.Errorf("silent since %v, not since %v", at, last)
+		}
+		h.setSound(Sound{}) // on hold
+		if at := since(); !at.IsZero() {
+			t.Errorf("silent since %v although nothing is due", at)
+		}
+	})
+}
+
 // Whatever is reported before the station runs, however much, makes nobody wait.
 func TestReportsBeforeTheStationRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

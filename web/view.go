@@ -202,6 +202,10 @@ func callState(snap *station.Snapshot, now time.Time) stateView {
 			s.Detail = "The microphone is off."
 		}
 	}
+	if since := snap.Sound.FarSilent; !since.IsZero() && snap.State == station.Talking {
+		s.Tone = warn
+		s.Detail = join(s.Detail, "Nothing is heard from the far end (since "+clock(since, now)+"): it is muted, or its sound does not arrive.")
+	}
 	switch lost := snap.Registration.State != station.RegRegistered; {
 	case lost && snap.State == station.Calling && r.Sent.IsZero():
 		s.Detail = "The door is not registered. The press is kept for a while, in case the registration returns."

@@ -81,6 +81,10 @@ func TestStateLine(t *testing.T) {
 			call(station.Talking, station.Record{Pressed: at(0), Answered: at(26_000)})(s)
 			s.Sound.Muted = true
 		}, warn, "Talking with Kitchen (1001)", "microphone is muted: the far end hears nothing", "0:34"},
+		{"the far end is silent", func(s *station.Snapshot) {
+			call(station.Talking, station.Record{Pressed: at(0), Answered: at(26_000)})(s)
+			s.Sound.MicLive, s.Sound.FarSilent = true, at(30_000)
+		}, warn, "Talking with Kitchen (1001)", "Nothing is heard from the far end (since ", "0:34"},
 		{"callers wait", func(s *station.Snapshot) {
 			call(station.Talking, station.Record{Answered: at(0)})(s)
 			s.Waiting = []station.Waiting{{Peer: station.Peer{User: "1002"}}, {Peer: station.Peer{User: "1003", Name: "Anna\n"}}}

@@ -283,6 +283,7 @@ var (
 	_ station.Call  = (*call)(nil)
 	_ audio.Link    = (*link)(nil)
 
-	_ phone.Hearer    = (*rtc.Session)(nil)
-	_ phone.Restarter = (*rtc.Session)(nil)
+	_ phone.Hearer      = (*rtc.Session)(nil)
+	_ phone.Participant = (*rtc.Session)(nil)
+	_ phone.Restarter   = (*rtc.Session)(nil)
 )

@@ -92,6 +92,14 @@ func TestFarEndFallsSilent(t *testing.T) {
 			t.Fatal("nothing was heard")
 		}
 	}
+	shown := opened{call: &call{Call: c}, at: last.Add(-time.Second)}
+	if since := shown.silentSince(); !since.Equal(last) {
+		t.Errorf("silent since %v, not since the last packet at %v", since, last)
+	}
+	shown.at = last.Add(time.Second)
+	if since := shown.silentSince(); !since.Equal(shown.at) {
+		t.Errorf("silent since %v, before the call was opened at %v", since, shown.at)
+	}
 	for {
 		select {
 		case e := <-c.Events():

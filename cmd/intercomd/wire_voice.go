@@ -2,15 +2,23 @@ package main
 
 import (
 	"sync/atomic"
+	"time"
 
 	"intercomd/audio"
+	"intercomd/phone"
 	"intercomd/station"
 )
 
 // voice lets the station use the audio engine.
 type voice struct {
 	engine *audio.Engine
-	open   atomic.Pointer[call] // whose first audio is news
+	open   atomic.Pointer[opened]
+}
+
+// opened is the call whose audio is open.
+type opened struct {
+	*call
+	at time.Time // that it was opened first
 }
 
 func (v *voice) Play(t station.Tone) { v.engine.Play(string(t)) }
@@ -21,7 +29,9 @@ func (v *voice) Open(c station.Call, d station.Direction) {
 	if !ok {
 		return // a call that never left the phone has no audio
 	}
-	v.open.Store(pc)
+	if o := v.open.Load(); o == nil || o.call != pc {
+		v.open.Store(&opened{call: pc, at: time.Now()})
+	}
 	if d == station.Speak {
 		v.engine.Speak(pc.link)
 		return
@@ -56,13 +66,35 @@ func (v *voice) Sound() station.Sound {
 		Input: device(s.Input), Output: device(s.Output),
 		Mic: station.Level(s.Mic), Speaker: station.Level(s.Speaker),
 		MicLive: s.MicLive, MicSilent: s.MicSilent, Tone: station.Tone(s.Tone), Codec: s.Codec,
-		Duplex: duplexOf(s.Duplex),
+		Duplex: duplexOf(s.Duplex), FarSilent: v.open.Load().silentSince(),
 		Stats: station.AudioStats{
 			Received: s.Call.Received, Lost: s.Call.Lost, Concealed: s.Call.Concealed, Sent: s.Call.Sent,
 			JitterMS: float64(s.Call.Target.Microseconds()) / 1000, Xruns: s.Xruns,
 			ERLE: s.Echo.ERLE, EchoDelay: float64(s.Echo.Delay.Microseconds()) / 1000,
 			DoubleTalk: s.Echo.DoubleTalk, Noise: s.Echo.Noise, Clipped: s.Clipped,
 		},
+	}
+}
+
+// silentSince says when the far end was last heard, by its packets; the zero time if none
+// are due.
+func (o *opened) silentSince() time.Time {
+	if o == nil {
+		return time.Time{}
+	}
+	m := o.Media()
+	h, ok := m.(phone.Hearer)
+	if !ok || m.OnHold() {
+		return time.Time{}
+	}
+	last, due := h.Heard()
+	switch {
+	case !due:
+		return time.Time{}
+	case last.Before(o.at):
+		return o.at
+	default:
+		return last
 	}
 }
 

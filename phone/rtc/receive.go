@@ -33,7 +33,8 @@ type receiver struct {
 	source source    // of the audio that is heard
 	before uint32    // SSRC of the one before it
 	audio  time.Time // last audio packet of the source that is heard
-	heard  time.Time // last packet of any kind
+	heard  time.Time // last RTP packet of any kind
+	report time.Time // last RTCP report
 	keys   keySources
 	header rtp.Header // reused
 	total  counters

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 )
 
@@ -83,6 +84,37 @@ func TestReceiverDropsOldAudio(t *testing.T) {
 			t.Errorf("%d dropped", r.total.late)
 		}
 	})
+}
+
+// A muted far end: one RTP packet, then for 50 s nothing but a sender report every 5 s.
+func TestReportsAreSignsOfLife(t *testing.T) {
+	s := &Session{log: slog.New(slog.DiscardHandler), ssrc: 1, cname: "x"}
+	s.in, s.out = newReceiver(func(rune) {}), newSender((&wire{down: true}).write, nil)
+	s.agreed.Store(receiveAgreement())
+	control := func(p rtcp.Packet, now time.Time) {
+		t.Helper()
+		b, err := p.Marshal()
+		must(t, err)
+		s.onRTCP(b, now)
+	}
+	begun := time.Now()
+	if !s.LastReport().IsZero() {
+		t.Error("a report before there was any")
+	}
+	s.in.packet(s.agreed.Load(), rtpPacket(t, 7, 111, 1, 10), begun)
+	var now time.Time
+	for i := range 10 {
+		now = begun.Add(time.Duration(i+1) * 5 * time.Second)
+		control(&rtcp.SenderReport{SSRC: 7, PacketCount: 1}, now)
+		if last, due := s.Heard(); !due || !last.Equal(begun) || !s.LastReport().Equal(now) {
+			t.Errorf("after %v: heard %v, due %t, last report %v", now.Sub(begun), last.Sub(begun), due, s.LastReport().Sub(begun))
+		}
+	}
+	control(&rtcp.ReceiverReport{SSRC: 8}, now.Add(time.Second)) // of one that has never sent
+	control(&rtcp.Goodbye{Sources: []uint32{7}}, now.Add(2*time.Second))
+	if got := s.LastReport(); !got.Equal(now.Add(time.Second)) {
+		t.Errorf("last report %v, want %v: goodbye is no sign of life", got.Sub(begun), now.Add(time.Second).Sub(begun))
+	}
 }
 
 func TestReceptionReport(t *testing.T) {

@@ -142,12 +142,16 @@ func (s *Session) onRTCP(b []byte, now time.Time) {
 		switch p := p.(type) {
 		case *rtcp.SenderReport:
 			s.in.mu.Lock()
+			s.in.report = now
 			if p.SSRC == s.in.source.ssrc {
 				s.in.source.srNTP, s.in.source.srAt = uint32(p.NTPTime>>16), now
 			}
 			s.in.mu.Unlock()
 			s.out.reported(p.Reports, s.ssrc, now)
 		case *rtcp.ReceiverReport:
+			s.in.mu.Lock()
+			s.in.report = now
+			s.in.mu.Unlock()
 			s.out.reported(p.Reports, s.ssrc, now)
 		}
 	}
@@ -175,6 +179,14 @@ func (s *Session) Heard() (last time.Time, due bool) {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
 	return s.in.heard, a != nil && a.direction.Receives()
+}
+
+// LastReport says when the last RTCP sender or receiver report of the far end came,
+// the zero time if none has. A far end that is muted may send nothing else.
+func (s *Session) LastReport() time.Time {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	return s.in.report
 }
 
 // Stats reports counters of the session so far.
