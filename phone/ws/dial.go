@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -10,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -18,7 +16,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/gobwas/ws"
 	"golang.org/x/net/idna"
 
 	"intercomd/phone/ws/locate"
@@ -253,26 +250,4 @@ func tlsConfig(host string, o Options) *tls.Config {
 		cfg.VerifyConnection = func(s tls.ConnectionState) error { return verifyPinned(s, host, o) }
 	}
 	return cfg
-}
-
-// upgrade turns the connection into a WebSocket with subprotocol "sip". The
-// returned reader holds what the server sent along with its answer; it is nil
-// when there was nothing.
-func upgrade(ctx context.Context, nc net.Conn, u *url.URL, o Options) (*bufio.Reader, error) {
-	if err := nc.SetDeadline(time.Now().Add(o.HandshakeTimeout)); err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
-	d := ws.Dialer{Protocols: []string{"sip"}}
-	if o.UserAgent != "" {
-		d.Header = ws.HandshakeHeaderHTTP(http.Header{"User-Agent": []string{o.UserAgent}})
-	}
-	br, _, err := d.Upgrade(nc, u)
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return br, nc.SetDeadline(time.Time{})
 }

@@ -40,7 +40,7 @@ const (
 	NotYetValid  Cause = "not-yet-valid" // its time has not come: nearly always the device's clock
 	WrongHost    Cause = "wrong-host"    // issued for another name
 	WrongPin     Cause = "wrong-pin"     // not the public key that was pinned
-	BadCert      Cause = "bad-cert"      // any other fault of the certificate
+	BadCert      Cause = "bad-cert"      // any other fault of the certificate: it cannot be read, or is too weak
 	TLSFailed    Cause = "tls"           // no TLS spoken there, or no common version
 	NotWebSocket Cause = "not-websocket" // HTTP answered, but did not switch to WebSocket
 	Cancelled    Cause = "cancelled"     // the caller gave up
@@ -113,6 +113,9 @@ func (e *DialError) Remedy() string {
 	case TimedOut:
 		return "Check that the server is up and that no firewall drops its port."
 	case UnknownCA:
+		if lacksBetween(e.Err) {
+			return "Give the authority's certificate as ca_file, or install a certificate from a public authority on the server, together with those between (fullchain.pem): it shows its own alone." + e.pinHint()
+		}
 		return "Give the authority's certificate as ca_file, or install a certificate from a public authority on the server." + e.pinHint()
 	case SelfSigned:
 		return "Give the server's certificate as ca_file; it must carry the server's name." + e.pinHint()
@@ -121,15 +124,15 @@ func (e *DialError) Remedy() string {
 	case NotYetValid:
 		return "Set this device's clock (NTP): the certificate starts to be valid later than the time it shows."
 	case WrongHost:
-		return "Use the name that is in the server's certificate, or issue it for the name in the configuration."
+		return remedyOfHost(e.Err)
 	case WrongPin:
 		return "The server shows another public key than the pinned one: find out why before changing pins to " + shownPin(e.Err) + "."
 	case BadCert:
-		return "Have the server's certificate checked by its administrator."
+		return remedyOfCert(e.Err)
 	case TLSFailed:
-		return "Check that the port speaks TLS 1.2 or newer (WSS), not plain WS."
+		return remedyOfTLS(e.Err)
 	case NotWebSocket:
-		return "Check port and path: an HTTP server answered there, but not one for SIP over WebSocket."
+		return remedyOfAnswer(e.Err)
 	default:
 		return "Check server and network."
 	}
@@ -158,7 +161,6 @@ func causeOf(err error, now time.Time) Cause {
 		dns    *net.DNSError
 		status ws.StatusError
 		header tls.RecordHeaderError
-		alert  tls.AlertError
 		ne     net.Error
 	)
 	switch {
@@ -174,7 +176,7 @@ func causeOf(err error, now time.Time) Cause {
 		return TimedOut
 	case errors.As(err, &ne) && ne.Timeout():
 		return TimedOut
-	case errors.As(err, &header), errors.As(err, &alert):
+	case errors.As(err, &header), alertText(err) != "":
 		return TLSFailed
 	case errors.As(err, &status), errors.Is(err, errUpgrade):
 		return NotWebSocket
@@ -206,6 +208,8 @@ func certCause(err error, now time.Time) (Cause, bool) {
 		return Expired, true
 	case errors.As(err, &host):
 		return WrongHost, true
+	case weakSignature(err), certText(err) != "":
+		return BadCert, true
 	case errors.As(err, &unknown):
 		if c := unknown.Cert; c != nil && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil {
 			return SelfSigned, true
