@@ -346,6 +346,9 @@ func (c *Call) redirected(res *sip.Response) {
 		return
 	}
 	for _, a := range addresses(res, "contact", "m") {
+		if cut, _ := cutScheme(a.uri); cut == "" {
+			continue // "*", or not for calling
+		}
 		uri, err := parseTarget(a.uri, c.out.f.server.domain)
 		if method, ok := uriParam(uri, "method"); err != nil || ok && !strings.EqualFold(method, "INVITE") {
 			continue

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"intercomd/phone/siptest"
@@ -385,7 +386,7 @@ func TestRedirections(t *testing.T) {
 		"none is 1":              {301, []string{"Contact: <sip:a@pbx.test>;q=0.99, <sip:b@pbx.test>, <sip:c@pbx.test>;q=1.0"}, []string{"sip:b@pbx.test", "sip:c@pbx.test", "sip:a@pbx.test"}, ""},
 		"nonsense is 1":          {302, []string{"Contact: <sip:a@pbx.test>;q=0.9, <sip:b@pbx.test>;q=x, <sip:c@pbx.test>;Q=\"0.1\""}, []string{"sip:b@pbx.test", "sip:a@pbx.test", "sip:c@pbx.test"}, ""},
 		"a number":               {302, []string{"Contact: <tel:+49-30-555>"}, []string{"sip:+4930555@pbx.test;user=phone"}, ""},
-		"not by call":            {302, []string{"Contact: <mailto:a@pbx.test>, <sip:a@pbx.test;method=MESSAGE>, <sip:b@pbx.test;method=INVITE?Subject=x>"}, []string{"sip:b@pbx.test"}, ""},
+		"not by call":            {302, []string{"Contact: *, <1001>, <mailto:a@pbx.test>, <sip:a@pbx.test;method=MESSAGE>, <sip:b@pbx.test;method=INVITE?Subject=x>"}, []string{"sip:b@pbx.test"}, ""},
 		"to itself":              {302, []string{"Contact: <sip:1001@pbx.test>"}, nil, ""},
 		"through a proxy":        {305, []string{"Contact: <sip:proxy.test;lr>"}, []string{"sip:1001@pbx.test"}, "<sip:proxy.test;lr>"},
 		"another service":        {380, []string{"Contact: <sip:112@pbx.test>"}, nil, ""},
@@ -413,6 +414,24 @@ func TestRedirections(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Why a registration is refused is told in the server's own words.
+func TestRefusedRegistrationIsTold(t *testing.T) {
+	o := siptest.Options{Register: func(c *siptest.Conn, m *siptest.Msg) bool {
+		c.Respond(m, 403, "Forbidden", `Warning: 399 pbx.test "Device limit, \"1000\" has two"`)
+		return true
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		o.Pipe = true
+		s := begin(t, siptest.New(t, o))
+		s.conn = s.srv.Conn()
+		r := s.state(RefusedRetrying)
+		if want := `403 Forbidden (Device limit, "1000" has two)`; r.Err == nil || !strings.Contains(r.Err.Error(), want) {
+			t.Errorf("told %v, want %s", r.Err, want)
+		}
+		s.quit()
+	})
 }
 
 // A caller who gives up because somebody else answered has not been missed.

@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -189,7 +190,7 @@ func (u *UA) register(ctx context.Context, f *flow, expires time.Duration) (bind
 		}
 		least, ok := seconds(res, "min-expires")
 		if res.StatusCode != sip.StatusIntervalToBrief || !ok || time.Duration(least)*time.Second <= expires {
-			e := &regError{status: res.StatusCode, phrase: res.Reason}
+			e := &regError{status: res.StatusCode, phrase: phraseOf(res)}
 			if s, ok := seconds(res, "retry-after"); ok {
 				e.after = time.Duration(s) * time.Second
 			}
@@ -260,12 +261,20 @@ func (u *UA) exchange(ctx context.Context, f *flow, build func() *sip.Request) (
 		switch res.StatusCode {
 		case sip.StatusUnauthorized, sip.StatusForbidden, sip.StatusProxyAuthRequired:
 			if err := u.creds.retry(req.Method, res, &try); err != nil {
-				return nil, &regError{status: res.StatusCode, phrase: res.Reason, err: authFault(res, err)}
+				return nil, &regError{status: res.StatusCode, phrase: phraseOf(res), err: authFault(res, err)}
 			}
 		default:
 			return res, nil
 		}
 	}
+}
+
+// phraseOf is the phrase of a refusal and what the server added to it.
+func phraseOf(res *sip.Response) string {
+	if more := cmp.Or(reasonsOf(res).text, warning(res)); more != "" && more != res.Reason {
+		return res.Reason + " (" + more + ")"
+	}
+	return res.Reason
 }
 
 // authFault leaves out what only repeats the status line.

@@ -85,8 +85,8 @@ func referTo(value, domain string) (uri sip.Uri, replaces string, err error) {
 	if err != nil {
 		return uri, "", fmt.Errorf("Refer-To %q: %w", oneLine(value), err)
 	}
-	if uri, err = parseURI(a.uri); err != nil {
-		return uri, "", fmt.Errorf("Refer-To: %w", err)
+	if uri, err = parseURI(a.uri); err != nil || uri.Wildcard {
+		return uri, "", fmt.Errorf("Refer-To %q is not a URI", oneLine(a.uri))
 	}
 	if m, ok := uriParam(uri, "method"); ok && !strings.EqualFold(m, "INVITE") {
 		return uri, "", fmt.Errorf("Refer-To asks for %q, not for a call", oneLine(m))

@@ -95,6 +95,28 @@ func TestTransferredHangsUpLast(t *testing.T) {
 	}
 }
 
+// Where a transfer may lead to.
+func TestReferTo(t *testing.T) {
+	for in, want := range map[string][2]string{
+		"<sip:1002@pbx.test>": {"sip:1002@pbx.test", ""},
+		"sip:1002@pbx.test":   {"sip:1002@pbx.test", ""},
+		`"A, <b>; c" <sip:*21%231002@pbx.test;method=INVITE>;x="<y>"`:                                {"sip:*21%231002@pbx.test", ""},
+		"<tel:+49-30-555;phone-context=x>":                                                           {"sip:+4930555@pbx.test;user=phone", ""},
+		"<sip:1002@[2001:db8::1]:5070;a=[::2]?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2&Subject=x>": {"sip:1002@[2001:db8::1]:5070;a=[::2]", "a@b;to-tag=1;from-tag=2"},
+		"<SIPS:Bob@tür.example>":                                                                     {"sips:Bob@xn--tr-xka.example", ""},
+	} {
+		uri, replaces, err := referTo(in, "pbx.test")
+		if err != nil || uri.String() != want[0] || replaces != want[1] {
+			t.Errorf("%s: %q, %q, %v; want %q", in, uri.String(), replaces, err, want)
+		}
+	}
+	for _, in := range []string{"", "<sip:a@b>, <sip:c@d>", "<mailto:a@b>", "<sip:a@b;METHOD=BYE>", "<tel:>", "<sip:a b@c>", "<sip:a@b?replaces=%0d%0a>", "*"} {
+		if uri, _, err := referTo(in, "pbx.test"); err == nil {
+			t.Errorf("%s leads to %q", in, uri.String())
+		}
+	}
+}
+
 func TestTransferFails(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		c, leg := s.talk()
