@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -38,60 +39,122 @@ func Parse(text []byte) (*Description, error) {
 	}
 	d := &Description{Audio: -1}
 	d.SessionID, d.Version = origin(common.value('o'))
-	for i, b := range blocks {
+	for _, b := range blocks {
 		s, ok := section(b)
 		if !ok {
 			return nil, fmt.Errorf("%w: m=%s", ErrNotSDP, b.value('m'))
 		}
-		if d.Audio < 0 && s.Kind == "audio" && s.Port != 0 && secure(s.Proto) {
-			d.Audio = i
-		}
 		d.Sections = append(d.Sections, s)
+	}
+	tag := -1
+	for i, s := range d.Sections {
+		if s.Kind != "audio" || !secure(s.Proto) {
+			continue
+		}
+		tag, d.Bundle = d.bundle(common, i)
+		if s.Port != 0 || tag >= 0 && blocks[i].has("bundle-only") {
+			d.Audio = i
+			break
+		}
 	}
 	if d.Audio < 0 {
 		return nil, ErrNoAudio
 	}
-	if err := d.stream(common, blocks[d.Audio]); err != nil {
+	d.Tag = d.Audio
+	at := transport{[]*block{blocks[d.Audio], common}, d.Sections[d.Audio].Port}
+	if tag >= 0 && at.follows(blocks[tag]) {
+		d.Tag = tag
+		at = transport{append([]*block{blocks[tag]}, at.said...), d.Sections[tag].Port}
+	}
+	if err := d.stream(common, blocks[d.Audio], at); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-// stream fills in what the audio section says, with the session's part as default.
-func (d *Description) stream(common, media *block) error {
+// bundle finds the BUNDLE group of a section (RFC 9143) and its tag: the section that
+// speaks for the transport of all, which is the first of the group that has a port. A
+// group without one leads nowhere: -1.
+func (d *Description) bundle(common *block, of int) (tag int, member bool) {
+	tag = -1
+	mid := d.Sections[of].Mid
+	if mid == "" {
+		return tag, false
+	}
+	common.all("group", func(v string) bool {
+		f := strings.Fields(v)
+		if len(f) < 2 || !strings.EqualFold(f[0], "BUNDLE") || !slices.Contains(f[1:], mid) {
+			return true
+		}
+		member = true
+		for _, m := range f[1:] {
+			tag = slices.IndexFunc(d.Sections, func(s Section) bool { return s.Mid == m && s.Port != 0 })
+			if tag >= 0 {
+				break
+			}
+		}
+		return false
+	})
+	return tag, member
+}
+
+// transport is where a description says how a stream travels.
+type transport struct {
+	said []*block // what counts first comes first; the last is what holds for the session
+	port uint16
+}
+
+// follows reports whether a stream in a bundle travels as the tag says, which counts first
+// then, for the others may repeat it, in part, or not at all. But a stream with a port and
+// ICE credentials of its own can be had alone and keeps them: so first offers look (RFC 9143
+// §7.2), and the tag may be a stream that we refuse.
+func (t transport) follows(tag *block) bool {
+	own := t.said[0].attr("ice-ufrag")
+	return t.port == 0 || own == "" || own == tag.attr("ice-ufrag")
+}
+
+// has reports whether the stream's section, or that of its transport, has an attribute.
+func (t transport) has(key string) bool {
+	return slices.ContainsFunc(t.said[:len(t.said)-1], func(b *block) bool { return b.has(key) })
+}
+
+// stream fills in what the audio section and its transport say, with the session's part as
+// default.
+func (d *Description) stream(common, media *block, at transport) error {
 	s := d.Sections[d.Audio]
 	d.Formats = formats(s.Formats, media)
 	if len(d.Formats) == 0 {
 		return fmt.Errorf("%w: m=audio without payload types", ErrNoAudio)
 	}
-	d.Bundle = bundled(common, s.Mid)
-	d.Mux = media.has("rtcp-mux")
-	d.RSize = media.has("rtcp-rsize")
+	d.Mux = at.has("rtcp-mux") || at.has("rtcp-mux-only") // RFC 8858
+	d.RSize = at.has("rtcp-rsize")
 	d.Ptime = number(media.attr("ptime"))
 	d.Direction = direction(media, direction(common, SendRecv))
 
-	addr := address(media.value('c'))
-	if !addr.IsValid() {
-		addr = address(common.value('c'))
+	addr := netip.Addr{}
+	for _, b := range at.said {
+		if addr = address(b.value('c')); addr.IsValid() {
+			break
+		}
 	}
-	d.ICE = ice(common, media)
+	d.ICE = ice(at.said)
 	if d.ICE.Ufrag == "" || d.ICE.Pwd == "" {
 		return ErrNoICE
 	}
-	silent := addr.IsValid() && addr.IsUnspecified() && s.Port != 9 &&
+	silent := addr.IsValid() && addr.IsUnspecified() && at.port != 9 &&
 		len(d.ICE.Candidates)+len(d.ICE.Names) == 0
 	d.Held = !d.Direction.Receives() || silent // RFC 3264 §8.4 describes c=0.0.0.0
-	if len(d.ICE.Candidates) == 0 && addr.IsValid() && !addr.IsUnspecified() && s.Port != 9 {
+	if len(d.ICE.Candidates) == 0 && addr.IsValid() && !addr.IsUnspecified() && at.port != 9 {
 		// RFC 8839 §4.2.1.2: the default destination is a candidate as well.
 		d.ICE.Candidates = []Candidate{{
-			Foundation: "default", Priority: 2130706431, Addr: addr, Port: s.Port, Type: "host",
+			Foundation: "default", Priority: 2130706431, Addr: addr, Port: at.port, Type: "host",
 		}}
 	}
-	hash, print := fingerprint(common, media)
+	hash, print := fingerprint(at.said)
 	if print == "" {
 		return ErrNoFingerprint
 	}
-	d.DTLS = DTLS{Hash: hash, Fingerprint: print, Setup: setup(common, media)}
+	d.DTLS = DTLS{Hash: hash, Fingerprint: print, Setup: setup(at.said)}
 	return nil
 }
 
@@ -200,9 +263,11 @@ func section(b *block) (Section, bool) {
 	if strings.ContainsAny(mid, " \t") {
 		mid = ""
 	}
-	return Section{
-		Kind: f[0], Port: uint16(n), Proto: f[2], Formats: strings.Join(f[3:], " "), Mid: mid,
-	}, true
+	s := Section{Kind: f[0], Port: uint16(n), Proto: f[2], Formats: strings.Join(f[3:], " "), Mid: mid}
+	if known := formats(s.Formats, b); len(known) > 0 {
+		s.First = known[0]
+	}
+	return s, true
 }
 
 // secure reports whether the transport is one that means DTLS-SRTP when a
@@ -291,23 +356,6 @@ func number(s string) int {
 	return int(n)
 }
 
-// bundled reports whether a BUNDLE group names the mid (RFC 9143).
-func bundled(common *block, mid string) (yes bool) {
-	if mid == "" {
-		return false
-	}
-	common.all("group", func(v string) bool {
-		f := strings.Fields(v)
-		for i, m := range f {
-			if i > 0 && f[0] == "BUNDLE" && m == mid {
-				yes = true
-			}
-		}
-		return !yes
-	})
-	return yes
-}
-
 func direction(b *block, otherwise Direction) Direction {
 	for _, l := range b.lines {
 		if l.kind != 'a' {
@@ -335,8 +383,8 @@ func address(value string) netip.Addr {
 	return addr.Unmap()
 }
 
-func setup(common, media *block) Setup {
-	for _, b := range []*block{media, common} {
+func setup(said []*block) Setup {
+	for _, b := range said {
 		switch s := Setup(strings.ToLower(b.attr("setup"))); s {
 		case ActPass, Active, Passive, HoldConn:
 			return s
@@ -345,26 +393,34 @@ func setup(common, media *block) Setup {
 	return ActPass // RFC 4145 §4 says active for offers; actpass lets us choose and is what is meant
 }
 
-func ice(common, media *block) ICE {
-	out := ICE{Ufrag: media.attr("ice-ufrag"), Pwd: media.attr("ice-pwd")}
-	if out.Ufrag == "" {
-		out.Ufrag, out.Pwd = common.attr("ice-ufrag"), common.attr("ice-pwd")
+func ice(said []*block) ICE {
+	var out ICE
+	for _, b := range said {
+		if out.Ufrag = b.attr("ice-ufrag"); out.Ufrag != "" {
+			out.Pwd = b.attr("ice-pwd")
+			break
+		}
 	}
 	if strings.ContainsAny(out.Ufrag+out.Pwd, " \t") {
 		out.Ufrag, out.Pwd = "", ""
 	}
-	out.Lite = common.has("ice-lite") || media.has("ice-lite")
-	media.all("candidate", func(v string) bool {
-		c, ok := candidate(v)
-		switch {
-		case !ok:
-		case c.Host != "":
-			out.Names = append(out.Names, c)
-		default:
-			out.Candidates = append(out.Candidates, c)
+	out.Lite = slices.ContainsFunc(said, func(b *block) bool { return b.has("ice-lite") })
+	for _, b := range said {
+		b.all("candidate", func(v string) bool {
+			c, ok := candidate(v)
+			switch {
+			case !ok:
+			case c.Host != "":
+				out.Names = append(out.Names, c)
+			default:
+				out.Candidates = append(out.Candidates, c)
+			}
+			return len(out.Candidates)+len(out.Names) < maxCandidates
+		})
+		if len(out.Candidates)+len(out.Names) > 0 {
+			break
 		}
-		return len(out.Candidates)+len(out.Names) < maxCandidates
-	})
+	}
 	return out
 }
 
@@ -422,10 +478,9 @@ func hashLength(name string) (length, rank int) {
 	return 0, 0
 }
 
-// fingerprint picks the strongest well-formed fingerprint of the media section,
-// else of the session.
-func fingerprint(common, media *block) (hash, value string) {
-	for _, b := range []*block{media, common} {
+// fingerprint picks the strongest well-formed fingerprint of the first block that has one.
+func fingerprint(said []*block) (hash, value string) {
+	for _, b := range said {
 		best := 0
 		b.all("fingerprint", func(v string) bool {
 			f := strings.Fields(v)

@@ -291,6 +291,7 @@ func FuzzParse(f *testing.F) {
 	for _, name := range files {
 		f.Add(read(f, filepath.Base(name)))
 	}
+	f.Add([]byte(bundleOffer))
 	f.Add([]byte("v=0\r\nm=audio 1 RTP/SAVPF 0\r\na=ice-ufrag:a\r\na=ice-pwd:b\r\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d, err := Parse(text)
@@ -313,5 +314,6 @@ func FuzzParse(f *testing.F) {
 		if err != nil || len(back.Sections) != len(d.Sections) || len(back.Formats) != len(d.Formats) {
 			t.Fatalf("the answer is %v\n%s", err, answer)
 		}
+		answers(t, d)
 	})
 }

@@ -28,8 +28,13 @@ type Local struct {
 // Render writes a description: complete, with all candidates, with a real address
 // and port in c= and m= (FreeSWITCH reads 0.0.0.0 as hold). The default
 // destination is the first candidate. With a Shape its m= lines are repeated in
-// their order, with port 0 for all but the audio stream, and BUNDLE, mid and
+// their order, with port 0 for those that are refused, and BUNDLE, mid and
 // rtcp-mux are said only if it did.
+//
+// Refused is all but the audio stream, with one exception: the tag of its bundle, if that
+// speaks for its transport. An answerer that refuses the tag cannot keep a stream that has
+// no port of its own (RFC 9143 §7.3.1), and Chromium takes no such answer. It is accepted
+// as inactive: nothing ever flows there.
 func Render(l Local) []byte {
 	var b strings.Builder
 	b.Grow(1500)
@@ -39,67 +44,98 @@ func Render(l Local) []byte {
 	}
 	fmt.Fprintf(&b, "v=0\r\no=- %d %d IN %s\r\ns=-\r\nt=0 0\r\n", l.SessionID, l.Version, network(addr))
 
-	mid := "0"
-	bundle := true
-	if l.Shape != nil {
-		mid, bundle = l.Shape.Sections[l.Shape.Audio].Mid, l.Shape.Bundle
+	shape := l.Shape
+	if shape == nil {
+		shape = &Description{
+			Sections: []Section{{Kind: "audio", Proto: "UDP/TLS/RTP/SAVPF", Mid: "0"}},
+			Bundle:   true, Mux: true, RSize: true,
+		}
 	}
-	if bundle {
-		fmt.Fprintf(&b, "a=group:BUNDLE %s\r\n", mid)
+	if shape.Bundle {
+		b.WriteString("a=group:BUNDLE ")
+		if shape.Tag != shape.Audio {
+			b.WriteString(shape.Sections[shape.Tag].Mid + " ")
+		}
+		b.WriteString(shape.Sections[shape.Audio].Mid + "\r\n")
 	}
 	b.WriteString("a=msid-semantic:WMS *\r\n")
-	if l.Shape == nil {
-		audio(&b, l, Section{Kind: "audio", Proto: "UDP/TLS/RTP/SAVPF", Port: port, Mid: mid}, addr)
-		return []byte(b.String())
-	}
-	for i, s := range l.Shape.Sections {
-		if i == l.Shape.Audio {
-			s.Port = port
+	for i, s := range shape.Sections {
+		s.Port = port
+		switch i {
+		case shape.Audio:
 			audio(&b, l, s, addr)
-			continue
+			l.transport(&b, shape)
+		case shape.Tag:
+			idle(&b, s, addr)
+			l.transport(&b, shape)
+		default:
+			refuse(&b, s)
 		}
-		refuse(&b, s)
 	}
 	return []byte(b.String())
 }
 
-func audio(b *strings.Builder, l Local, s Section, addr netip.Addr) {
-	fmt.Fprintf(b, "m=%s %d %s", s.Kind, s.Port, s.Proto)
-	for _, f := range l.Formats {
-		b.WriteByte(' ')
-		b.WriteString(strconv.Itoa(int(f.PT)))
-	}
-	fmt.Fprintf(b, "\r\nc=IN %s\r\n", network(addr))
+// start writes the lines that all sections begin with.
+func start(b *strings.Builder, s Section, formats, address string) {
+	fmt.Fprintf(b, "m=%s %d %s %s\r\nc=IN %s\r\n", s.Kind, s.Port, s.Proto, formats, address)
 	if s.Mid != "" {
 		fmt.Fprintf(b, "a=mid:%s\r\n", s.Mid)
 	}
+}
+
+func audio(b *strings.Builder, l Local, s Section, addr netip.Addr) {
+	list := make([]string, 0, len(l.Formats))
+	for _, f := range l.Formats {
+		list = append(list, strconv.Itoa(int(f.PT)))
+	}
+	start(b, s, strings.Join(list, " "), network(addr))
 	fmt.Fprintf(b, "a=%s\r\n", l.Direction)
 	for _, f := range l.Formats {
-		fmt.Fprintf(b, "a=rtpmap:%d %s/%d", f.PT, f.Name, f.ClockRate)
-		if f.Channels > 1 {
-			fmt.Fprintf(b, "/%d", f.Channels)
-		}
-		b.WriteString("\r\n")
-		if f.Fmtp != "" {
-			fmt.Fprintf(b, "a=fmtp:%d %s\r\n", f.PT, f.Fmtp)
-		}
+		format(b, f)
 	}
 	if l.Ptime > 0 {
 		fmt.Fprintf(b, "a=ptime:%d\r\n", l.Ptime)
 	}
+	fmt.Fprintf(b, "a=ssrc:%d cname:%s\r\na=msid:%s audio\r\n", l.SSRC, l.CNAME, l.CNAME)
+}
+
+func format(b *strings.Builder, f Format) {
+	fmt.Fprintf(b, "a=rtpmap:%d %s/%d", f.PT, f.Name, f.ClockRate)
+	if f.Channels > 1 {
+		fmt.Fprintf(b, "/%d", f.Channels)
+	}
+	b.WriteString("\r\n")
+	if f.Fmtp != "" {
+		fmt.Fprintf(b, "a=fmtp:%d %s\r\n", f.PT, f.Fmtp)
+	}
+}
+
+// transport writes what holds for the transport of a section. In a bundle the tag alone
+// would do, but browsers repeat it, and who looks at the audio section only is served too.
+func (l Local) transport(b *strings.Builder, shape *Description) {
 	fmt.Fprintf(b, "a=fingerprint:%s %s\r\na=setup:%s\r\n", l.DTLS.Hash, l.DTLS.Fingerprint, l.DTLS.Setup)
 	fmt.Fprintf(b, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", l.ICE.Ufrag, l.ICE.Pwd)
-	if l.Shape == nil || l.Shape.Mux {
+	if shape.Mux {
 		b.WriteString("a=rtcp-mux\r\n")
 	}
-	if l.Shape == nil || l.Shape.RSize {
+	if shape.RSize {
 		b.WriteString("a=rtcp-rsize\r\n")
 	}
-	fmt.Fprintf(b, "a=ssrc:%d cname:%s\r\na=msid:%s audio\r\n", l.SSRC, l.CNAME, l.CNAME)
 	for _, c := range l.ICE.Candidates {
 		fmt.Fprintf(b, "a=candidate:%s\r\n", c)
 	}
 	b.WriteString("a=end-of-candidates\r\n")
+}
+
+// idle accepts a section that nothing will flow in.
+func idle(b *strings.Builder, s Section, addr netip.Addr) {
+	if s.First.Name == "" {
+		start(b, s, s.Formats, network(addr))
+		return
+	}
+	start(b, s, strconv.Itoa(int(s.First.PT)), network(addr))
+	b.WriteString("a=inactive\r\n")
+	format(b, s.First)
 }
 
 func refuse(b *strings.Builder, s Section) {
@@ -107,10 +143,8 @@ func refuse(b *strings.Builder, s Section) {
 	if formats == "" {
 		formats = "0"
 	}
-	fmt.Fprintf(b, "m=%s 0 %s %s\r\nc=IN IP4 0.0.0.0\r\n", s.Kind, s.Proto, formats)
-	if s.Mid != "" {
-		fmt.Fprintf(b, "a=mid:%s\r\n", s.Mid)
-	}
+	s.Port = 0
+	start(b, s, formats, "IP4 0.0.0.0")
 	b.WriteString("a=inactive\r\n")
 }
 
@@ -162,7 +196,7 @@ func FromPion(text string, first netip.Addr) (ICE, error) {
 	if common == nil || len(media) == 0 {
 		return ICE{}, fmt.Errorf("reading the local description: %w", ErrNotSDP)
 	}
-	out := ice(common, media[0])
+	out := ice([]*block{media[0], common})
 	if out.Ufrag == "" || out.Pwd == "" {
 		return ICE{}, fmt.Errorf("reading the local description: %w", ErrNoICE)
 	}

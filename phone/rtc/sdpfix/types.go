@@ -13,6 +13,7 @@ type Description struct {
 	Version   string // of the o= line
 	Sections  []Section
 	Audio     int      // index of the audio stream in Sections
+	Tag       int      // index of the section that speaks for its transport: another one in some bundles
 	Bundle    bool     // the audio stream is part of a BUNDLE group
 	Formats   []Format // of the audio stream, in the order of the m= line
 	Direction Direction
@@ -30,6 +31,7 @@ type Section struct {
 	Proto   string // "UDP/TLS/RTP/SAVPF", ...
 	Port    uint16 // 0 means refused
 	Formats string // the payload types as written
+	First   Format // the first of them, if it is one of RTP and it is said what it means
 	Mid     string // empty if there is none
 }
 
