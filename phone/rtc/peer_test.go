@@ -18,14 +18,27 @@ import (
 
 // server is a plain pion PeerConnection that behaves as FreeSWITCH does: its SDP
 // has no mid, no BUNDLE and no direction, its offers say RTP/SAVPF. It sends and
-// receives what its test wants.
+// receives what its test wants, by a clock that steps whenever what it sends changes,
+// and takes an event with timestamp 0 for none.
 type server struct {
 	t      testing.TB
 	pc     *webrtc.PeerConnection
-	track  *webrtc.TrackLocalStaticRTP
+	track  track
+	codec  webrtc.RTPCodecParameters
 	heard  chan rtp.Header // packets that came, newest kept
+	keys   chan rune       // keys that came
 	states chan webrtc.PeerConnectionState
+
+	seq   uint16 // of the next packet
+	ts    uint32 // its timestamp
+	turns int    // how often the clock has stepped
 }
+
+// Payload types of the server's telephone-event.
+const (
+	serverEvents48000 = 103
+	serverEvents8000  = 101
+)
 
 // network is nil for the loopback interface.
 func newServer(t testing.TB, codec string, network pionnet.Net) *server {
@@ -43,30 +56,38 @@ func newServer(t testing.TB, codec string, network pionnet.Net) *server {
 	e.LoggerFactory = pionLogs{testLog(t)}
 	media := &webrtc.MediaEngine{}
 	must(t, media.RegisterDefaultCodecs())
+	for pt, rate := range map[webrtc.PayloadType]uint32{serverEvents48000: 48000, serverEvents8000: 8000} {
+		must(t, media.RegisterCodec(webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: "audio/" + eventName, ClockRate: rate, SDPFmtpLine: "0-15"},
+			PayloadType:        pt,
+		}, webrtc.RTPCodecTypeAudio))
+	}
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(e), webrtc.WithMediaEngine(media))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	must(t, err)
 	s := &server{
 		t: t, pc: pc,
 		heard: make(chan rtp.Header, 1000), states: make(chan webrtc.PeerConnectionState, 20),
+		keys: make(chan rune, 64), codec: pionCodec(), seq: 60000,
 	}
+	s.codec.PayloadType = 111
 	t.Cleanup(func() { _ = pc.GracefulClose() })
 	pc.OnConnectionStateChange(func(c webrtc.PeerConnectionState) { s.states <- c })
 	pc.OnTrack(func(r *webrtc.TrackRemote, _ *webrtc.RTPReceiver) { go s.listen(r) })
-	rate, channels := uint32(8000), uint16(0)
-	if codec == webrtc.MimeTypeOpus {
-		rate, channels = 48000, 2
+	if codec == webrtc.MimeTypePCMU {
+		s.codec = webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: codec, ClockRate: 8000}, PayloadType: 0,
+		}
 	}
-	s.track, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{
-		MimeType: codec, ClockRate: rate, Channels: channels,
-	}, "audio", "server")
-	must(t, err)
-	_, err = pc.AddTrack(s.track)
+	_, err = pc.AddTrack(&s.track)
 	must(t, err)
 	return s
 }
 
+// listen reads what comes, and keys as FreeSWITCH does: an event is new while none is
+// under way, it is over with its end, and timestamp 0 marks that there is none.
 func (s *server) listen(r *webrtc.TrackRemote) {
+	var event uint32
 	for {
 		p, _, err := r.ReadRTP()
 		if err != nil {
@@ -76,7 +97,51 @@ func (s *server) listen(r *webrtc.TrackRemote) {
 		case s.heard <- p.Header:
 		default:
 		}
+		e, ok := parseEvent(p.Payload)
+		if pt := p.PayloadType; !ok || pt != ptEvents48000 && pt != ptEvents8000 && pt != serverEvents48000 && pt != serverEvents8000 {
+			continue
+		}
+		switch {
+		case e.end && event != 0 && event == p.Timestamp:
+			s.keys <- rune(keys[e.code])
+			event = 0
+		case !e.end:
+			event = p.Timestamp
+		}
 	}
+}
+
+// step begins something else to send: the clock goes to where that is.
+func (s *server) step() {
+	at := []uint32{77760, 7680, 76800, 2639598983, 0, 1 << 31}
+	s.ts = at[s.turns%len(at)]
+	s.turns++
+}
+
+func (s *server) send(pt uint8, marker bool, payload ...byte) {
+	s.t.Helper()
+	w := s.track.writer.Load()
+	if w == nil {
+		return
+	}
+	_, err := (*w).WriteRTP(&rtp.Header{
+		Version: 2, PayloadType: pt, SequenceNumber: s.seq, Timestamp: s.ts, Marker: marker, SSRC: 4711,
+	}, payload)
+	s.seq++
+	if err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		s.t.Fatal(err)
+	}
+}
+
+// presses sends a key, in packets of 20 ms that follow at once.
+func (s *server) presses(pt uint8, key rune, rate int) {
+	s.t.Helper()
+	begun := s.ts
+	for _, p := range press(0, 0, key, rate, 100) {
+		s.ts = begun + p.ts
+		s.send(pt, p.marker, p.payload()...)
+	}
+	s.ts = begun + uint32(rate)/5
 }
 
 // dialect makes pion's SDP look like FreeSWITCH's.
@@ -152,17 +217,14 @@ func (s *server) speaks(to *Session) rtp.Packet {
 	limit := time.After(patience)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for seq := uint16(0); ; seq++ {
+	s.step()
+	for {
 		select {
 		case p := <-got:
 			return p
 		case <-tick.C:
-			err := s.track.WriteRTP(&rtp.Packet{
-				Header: rtp.Header{Version: 2, SequenceNumber: seq, Timestamp: uint32(seq) * 960}, Payload: []byte{1, 2, 3},
-			})
-			if err != nil && !errors.Is(err, io.ErrClosedPipe) {
-				s.t.Fatal(err)
-			}
+			s.send(uint8(s.codec.PayloadType), false, 1, 2, 3)
+			s.ts += s.codec.ClockRate / 50
 		case <-limit:
 			s.t.Fatal("the server was not heard")
 		}
@@ -229,7 +291,7 @@ func TestCallFromServer(t *testing.T) {
 			t.Errorf("%q in the answer\n%s", bad, text)
 		}
 	}
-	if !strings.Contains(text, " RTP/SAVPF 111\r\n") || !strings.Contains(text, "a=setup:active") {
+	if !strings.Contains(text, " RTP/SAVPF 111 103 101\r\n") || !strings.Contains(text, "a=setup:active") {
 		t.Errorf("the answer is\n%s", text)
 	}
 	fs.accept(answer)
@@ -237,4 +299,51 @@ func TestCallFromServer(t *testing.T) {
 	fs.connected()
 	fs.hears(s)
 	fs.speaks(s)
+}
+
+// Keys in both directions over the real media, by a far end with the habits of
+// FreeSWITCH: its clock steps, and a key of ours at timestamp 0 is none to it.
+func TestKeysWithServer(t *testing.T) {
+	for _, codec := range []string{webrtc.MimeTypeOpus, webrtc.MimeTypePCMU} {
+		for _, first := range []uint32{5000, 1<<31 + 5000, 0} { // half of all clocks begin beyond the middle
+			s := testSession(t, testFactory(t, Config{Codecs: []string{strings.TrimPrefix(codec, "audio/")}}))
+			s.out.ts = first
+			fs := newServer(t, codec, nil)
+			offer, err := s.Offer()
+			must(t, err)
+			must(t, s.Accept(fs.answer(offer)))
+			s.SendDigits("15#") // before there is a connection, and any audio
+			fs.connected()
+			awaitState(t, s, StateConnected)
+			for _, want := range "15#" {
+				select {
+				case key := <-fs.keys:
+					if key != want {
+						t.Fatalf("%s, clock at %d: the server took %c for %c", codec, first, key, want)
+					}
+				case <-time.After(patience):
+					t.Fatalf("%s, clock at %d: %c was no key to the server", codec, first, want)
+				}
+			}
+
+			a := s.agreed.Load()
+			want := "1122*9"
+			for _, key := range want {
+				fs.speaks(s) // which steps the clock
+				fs.presses(a.digits.PT, key, a.digits.ClockRate)
+			}
+			var got []rune
+			for range want {
+				select {
+				case key := <-s.Digits():
+					got = append(got, key)
+				case <-time.After(patience):
+					t.Fatalf("%s: keys %q, want %q", codec, string(got), want)
+				}
+			}
+			if string(got) != want {
+				t.Errorf("%s: keys %q, want %q", codec, string(got), want)
+			}
+		}
+	}
 }
