@@ -10,6 +10,8 @@ package board
 import (
 	"errors"
 	"time"
+
+	"intercomd/words"
 )
 
 // Board is a set of inputs, lamps and relays. Methods may be called from any
@@ -71,29 +73,28 @@ var ErrNotLatching = errors.New("the relay gives pulses only and cannot be switc
 
 // FaultError is something wrong with a line or a chip that a person can mend.
 type FaultError struct {
-	Text   string // what is wrong: one clause without a full stop
-	Remedy string // what to do about it: one clause without a full stop
-	Err    error  // the cause, may be nil
+	words.Message       // what is wrong, and by its code what to do about it
+	Err           error // the cause, may be nil
 }
 
-// Error joins what is wrong and what to do about it.
+// Error joins what is wrong and what to do about it, in English.
 func (e *FaultError) Error() string {
-	if e.Remedy == "" {
-		return e.Text
+	if remedy := e.Remedy(); remedy != "" {
+		return e.String() + "; " + remedy
 	}
-	return e.Text + "; " + e.Remedy
+	return e.String()
 }
 
 // Unwrap returns the cause.
 func (e *FaultError) Unwrap() error { return e.Err }
 
-// fault splits an error into what is wrong and what to do about it.
-func fault(err error) (text, remedy string) {
+// problem is what an error says is wrong; none of no error.
+func problem(err error) words.Message {
 	if err == nil {
-		return "", ""
+		return words.Message{}
 	}
 	if f, ok := errors.AsType[*FaultError](err); ok {
-		return f.Text, f.Remedy
+		return f.Message
 	}
-	return err.Error(), ""
+	return words.New("line-error", "detail", err.Error())
 }

@@ -340,7 +340,7 @@ func (e *Engine) publish() {
 	}
 	e.dirty = false
 	s := &State{Driver: e.cfg.Driver, Simulated: e.cfg.Simulated}
-	s.Error, s.Remedy = fault(e.cfg.Fault)
+	s.Problem = problem(e.cfg.Fault)
 	s.Inputs = append(s.Inputs, e.inputs...)
 	for _, l := range e.lamps {
 		s.Lamps = append(s.Lamps, l.snapshot())

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"intercomd/words"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -289,7 +291,7 @@ func TestStuckButton(t *testing.T) {
 		}
 		time.Sleep(time.Nanosecond)
 		<-d.Changed()
-		if in := d.State().Inputs[0]; !in.Stuck || in.Error == "" || in.Remedy == "" {
+		if in := d.State().Inputs[0]; !in.Stuck || in.Problem.Remedy() == "" {
 			t.Errorf("after 30 s: %+v", in)
 		}
 		time.Sleep(time.Hour)
@@ -299,7 +301,7 @@ func TestStuckButton(t *testing.T) {
 		d.bell.set(false)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if in := d.State().Inputs[0]; in.Stuck || in.Error != "" {
+		if in := d.State().Inputs[0]; in.Stuck || in.Problem.String() != "" {
 			t.Errorf("after its release: %+v", in)
 		}
 	})
@@ -325,19 +327,19 @@ func TestInputLostAndFound(t *testing.T) {
 		if e := d.edges(); len(e) != 1 {
 			t.Fatalf("edges %v", e)
 		}
-		d.bell.err = &FaultError{Text: "chip gone", Remedy: "plug it in", Err: errors.ErrUnsupported}
+		d.bell.err = &FaultError{Message: words.New("told", "detail", "chip gone", "remedy", "plug it in"), Err: errors.ErrUnsupported}
 		first := d.bell
 		d.bell = second
 		_ = first.Close()
 		if e := d.edges(); len(e) != 1 || e[0].Active {
 			t.Errorf("a press without a line: %v", e)
 		}
-		if in := d.State().Inputs[0]; in.Error != "chip gone" || in.Remedy != "plug it in" {
+		if in := d.State().Inputs[0]; in.Problem.String() != "chip gone" || in.Problem.Remedy() != "plug it in" {
 			t.Errorf("state %+v", in)
 		}
 		time.Sleep(5100 * ms)
 		synctest.Wait()
-		if in := d.State().Inputs[0]; in.Error != "" {
+		if in := d.State().Inputs[0]; in.Problem.String() != "" {
 			t.Errorf("state after the return %+v", in)
 		}
 		second.press(50 * ms)
@@ -529,13 +531,13 @@ func TestRelayReleaseFails(t *testing.T) {
 		d.relay.fail(errors.New("no"))
 		time.Sleep(1500 * ms)
 		synctest.Wait()
-		if r := d.State().Relays[0]; !r.On || r.Error != "no" {
+		if r := d.State().Relays[0]; !r.On || r.Problem.String() != "no" {
 			t.Errorf("state %+v", r)
 		}
 		d.relay.fail(nil)
 		time.Sleep(100 * ms)
 		synctest.Wait()
-		if r := d.State().Relays[0]; r.On || r.Error != "" || d.relay.level() != 0 {
+		if r := d.State().Relays[0]; r.On || r.Problem.String() != "" || d.relay.level() != 0 {
 			t.Errorf("state %+v, level %v", r, d.relay.level())
 		}
 		d.relay.fail(errors.New("no"))
@@ -566,7 +568,7 @@ func TestContextReleasesRelay(t *testing.T) {
 
 // Lines that cannot be had are faults of their own and are tried again.
 func TestLinesThatFail(t *testing.T) {
-	busy := &FaultError{Text: "line 17 is taken", Remedy: "stop the other program"}
+	busy := &FaultError{Message: words.New("told", "detail", "line 17 is taken", "remedy", "stop the other program")}
 	var mu sync.Mutex
 	taken := true
 	isTaken := func() bool {
@@ -578,7 +580,7 @@ func TestLinesThatFail(t *testing.T) {
 	lamp, gate := &fakeOut{}, &fakeOut{}
 	change := func(c *Config) {
 		bell = newFakeLine()
-		c.Fault = &FaultError{Text: "half the board is missing"}
+		c.Fault = &FaultError{Message: words.New("told", "detail", "half the board is missing")}
 		c.Inputs = append(c.Inputs, InputConfig{Name: "second", Open: func() (Source, error) {
 			if isTaken() {
 				return nil, busy
@@ -600,12 +602,12 @@ func TestLinesThatFail(t *testing.T) {
 	}
 	story(t, change, func(t *testing.T, d *door) {
 		s := d.State()
-		for i, got := range []string{s.Inputs[1].Error, s.Lamps[1].Error, s.Relays[1].Error} {
-			if got != busy.Text {
+		for i, got := range []string{s.Inputs[1].Problem.String(), s.Lamps[1].Problem.String(), s.Relays[1].Problem.String()} {
+			if got != busy.String() {
 				t.Errorf("fault %d: %q", i, got)
 			}
 		}
-		if s.Error != "half the board is missing" || s.Inputs[0].Error+s.Lamps[0].Error+s.Relays[0].Error != "" {
+		if s.Problem.String() != "half the board is missing" || s.Inputs[0].Problem.String()+s.Lamps[0].Problem.String()+s.Relays[0].Problem.String() != "" {
 			t.Errorf("state %+v", s)
 		}
 		if err := d.PulseRelay("gate", time.Second); !errors.Is(err, busy) {
@@ -623,7 +625,7 @@ func TestLinesThatFail(t *testing.T) {
 		time.Sleep(5100 * ms)
 		synctest.Wait()
 		s = d.State()
-		if all := s.Inputs[1].Error + s.Lamps[1].Error + s.Relays[1].Error; all != "" {
+		if all := s.Inputs[1].Problem.String() + s.Lamps[1].Problem.String() + s.Relays[1].Problem.String(); all != "" {
 			t.Errorf("still failing: %q", all)
 		}
 		if lamp.level() != 1 {
@@ -731,7 +733,7 @@ func TestLampOfThreeColours(t *testing.T) {
 		}
 		blue.fail(errors.New("no blue"))
 		_ = d.SetLamp("ring", On())
-		if l := d.State().Lamps[1]; !strings.Contains(l.Error, "no blue") {
+		if l := d.State().Lamps[1]; !strings.Contains(l.Problem.String(), "no blue") {
 			t.Errorf("state %+v", l)
 		}
 		if red.level() != 1 || green.level() != 1 {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"intercomd/words"
 )
 
 // lookAgain is how often the level of a calm line is read, so that an edge that the
@@ -56,8 +58,8 @@ func (r *reader) attach() {
 
 func (r *reader) fail(err error) {
 	if r.err == nil || r.err.Error() != err.Error() {
-		text, remedy := fault(err)
-		r.log.Warn("line fails", "input", r.cfg.Name, "err", text, "remedy", remedy)
+		p := problem(err)
+		r.log.Warn("line fails", "input", r.cfg.Name, "error", p.String(), "remedy", p.Remedy())
 	}
 	r.err = err
 }
@@ -201,10 +203,9 @@ func (r *reader) count() {
 
 func (r *reader) snapshot() Input {
 	s := r.input
-	s.Error, s.Remedy = fault(r.err)
+	s.Problem = problem(r.err)
 	if r.err == nil && s.Stuck {
-		s.Error = fmt.Sprintf("active for longer than %v", r.cfg.Stuck)
-		s.Remedy = "free the button, or look for a short circuit in its wires"
+		s.Problem = words.New("line-stuck", "after", words.Span(r.cfg.Stuck))
 	}
 	return s
 }

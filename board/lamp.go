@@ -148,7 +148,7 @@ func (l *lamp) snapshot() Lamp {
 	}
 	for _, p := range l.lights {
 		if p.err != nil {
-			s.Error, s.Remedy = fault(p.err)
+			s.Problem = problem(p.err)
 			break
 		}
 	}

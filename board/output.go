@@ -69,8 +69,8 @@ func (l *line) set(level float64) error {
 // fail keeps an error and logs it once.
 func (l *line) fail(err error) {
 	if l.err == nil || l.err.Error() != err.Error() {
-		text, remedy := fault(err)
-		l.log.Warn("line fails", l.kind, l.name, "err", text, "remedy", remedy)
+		p := problem(err)
+		l.log.Warn("line fails", l.kind, l.name, "error", p.String(), "remedy", p.Remedy())
 	}
 	l.err = err
 }
@@ -226,6 +226,6 @@ func (r *relay) due() time.Time {
 
 func (r *relay) snapshot() Relay {
 	s := Relay{Name: r.name, On: r.on, Until: r.until}
-	s.Error, s.Remedy = fault(r.err)
+	s.Problem = problem(r.err)
 	return s
 }

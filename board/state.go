@@ -1,13 +1,16 @@
 package board
 
-import "time"
+import (
+	"time"
+
+	"intercomd/words"
+)
 
 // State is the board at one moment.
 type State struct {
-	Driver    string // "gpio", "sim", "none"
-	Simulated bool   // inputs can be moved by hand
-	Error     string // what is wrong with the board as a whole
-	Remedy    string // what to do about it
+	Driver    string        // "gpio", "sim", "none"
+	Simulated bool          // inputs can be moved by hand
+	Problem   words.Message // of the board as a whole
 	Inputs    []Input
 	Lamps     []Lamp
 	Relays    []Relay
@@ -17,14 +20,13 @@ type State struct {
 type Input struct {
 	Name     string
 	Active   bool
-	Since    time.Time // of Active; zero until the first change
-	Presses  uint64    // times it became active since start
-	Glitches uint64    // changes too short to count that came to nothing
-	Bounces  uint64    // changes too short to count beside one that counted
-	Widths   Widths    // how long the line was active, before debouncing
-	Stuck    bool      // active for longer than a person presses
-	Error    string    // why the input cannot be read
-	Remedy   string    // what to do about it
+	Since    time.Time     // of Active; zero until the first change
+	Presses  uint64        // times it became active since start
+	Glitches uint64        // changes too short to count that came to nothing
+	Bounces  uint64        // changes too short to count beside one that counted
+	Widths   Widths        // how long the line was active, before debouncing
+	Stuck    bool          // active for longer than a person presses
+	Problem  words.Message // why the input cannot be read
 }
 
 // Lamp is the state of a lamp.
@@ -34,17 +36,15 @@ type Lamp struct {
 	On      bool    // at this moment of the pattern
 	Level   float64 // 0 to 1, dimmed
 	Colour  Colour  // of a lamp with three colours
-	Error   string
-	Remedy  string
+	Problem words.Message
 }
 
 // Relay is the state of a relay.
 type Relay struct {
-	Name   string
-	On     bool
-	Until  time.Time // end of the running pulse; zero when off, or on until further notice
-	Error  string
-	Remedy string
+	Name    string
+	On      bool
+	Until   time.Time // end of the running pulse; zero when off, or on until further notice
+	Problem words.Message
 }
 
 // Widths counts active pulses of an input by their length before debouncing: the

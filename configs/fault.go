@@ -22,10 +22,7 @@ type Fault struct {
 // String is one line: file:line: key: problem; remedy.
 func (f Fault) String() string {
 	var b strings.Builder
-	b.WriteString(f.File)
-	if f.Line > 0 {
-		fmt.Fprintf(&b, ":%d", f.Line)
-	}
+	b.WriteString(f.Place())
 	if f.Key != "" {
 		b.WriteString(": " + f.Key)
 	}
@@ -34,6 +31,14 @@ func (f Fault) String() string {
 		b.WriteString("; " + f.Remedy)
 	}
 	return b.String()
+}
+
+// Place is where the fault is: file:line, or the file.
+func (f Fault) Place() string {
+	if f.Line > 0 {
+		return fmt.Sprintf("%s:%d", f.File, f.Line)
+	}
+	return f.File
 }
 
 // Faults is everything that is wrong in a configuration file, in the order of lines.

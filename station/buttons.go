@@ -7,8 +7,9 @@ type press struct {
 	button ButtonConfig
 	at     time.Time // of the edge
 	long   bool
-	down   bool   // of a button to talk: pressed, not let go
-	action Action // what it means in the present state
+	down   bool      // of a button to talk: pressed, not let go
+	who    Principal // if it was not pressed by a finger
+	action Action    // what it means in the present state
 }
 
 // buttons turns edges into presses. A button without a long press fires on the
@@ -79,6 +80,14 @@ func (b *buttons) next() (t time.Time) {
 		}
 	}
 	return t
+}
+
+// by is who pressed.
+func (p press) by() Principal {
+	if p.who != (Principal{}) {
+		return p.who
+	}
+	return Principal{Via: ViaButton, Name: p.button.Input}
 }
 
 // title is what people call the button.

@@ -10,10 +10,10 @@ import (
 // Command is what an admin may ask of the door through the page.
 type Command struct {
 	Kind   CommandKind
-	Button string // of CommandPress: the input's name
-	Relay  string // of CommandOpen
-	User   string // who asks, for the audit log
-	Muted  bool   // of CommandMute
+	Button string    // of CommandPress: the input's name
+	Relay  string    // of CommandOpen
+	By     Principal // who asks
+	Muted  bool      // of CommandMute
 	// Of CommandTest: what is measured is what later tests are compared with.
 	Commission bool
 }
@@ -32,13 +32,13 @@ const (
 	CommandTest   CommandKind = "test"   // try out the sound
 )
 
-// Errors of [Station.Do].
+// Errors of [Station.Do]. Their texts are codes; package words has the sentences.
 var (
-	ErrNoCall   = errors.New("there is no call to do that to")
-	ErrNoButton = errors.New("there is no such button")
-	ErrNoRelay  = errors.New("there is no such relay")
-	ErrNotKnown = errors.New("no such command")
-	ErrStopped  = errors.New("the door has stopped")
+	ErrNoCall   = errors.New("no-call")
+	ErrNoButton = errors.New("no-such-button")
+	ErrNoRelay  = errors.New("no-such-relay")
+	ErrNotKnown = errors.New("no-such-command")
+	ErrStopped  = errors.New("door-stopped")
 )
 
 type request struct {
@@ -60,55 +60,67 @@ func (s *Station) Do(ctx context.Context, cmd Command) error {
 	}
 }
 
-// serve turns a request into what the present state must decide about.
-func (s *Station) serve(r request) (occurrence, bool) {
+// serve turns a request into what the present state must decide about, if anything is left
+// to decide.
+func (s *Station) serve(r request) occurrence {
 	o, err := s.translate(r.cmd)
+	s.tell(Commanded{Command: r.cmd.Kind, By: r.cmd.By, Button: r.cmd.Button, Relay: r.cmd.Relay, Error: Code(err)})
 	r.reply <- err
-	return o, err == nil && o.kind != quit
+	return o
 }
 
-// translate returns the occurrence that a command stands for. Its kind is quit
-// if the command has been carried out already.
-func (s *Station) translate(cmd Command) (occurrence, error) {
+// Code is the code of an error of [Station.Do]: "" of none, "failed" of one that has none.
+func Code(err error) string {
+	for _, known := range []error{ErrNoCall, ErrNoButton, ErrNoRelay, ErrNotKnown, ErrStopped, ErrNotIdle} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	if err != nil {
+		return "failed"
+	}
+	return ""
+}
+
+// translate returns the occurrence that a command stands for; none if the command has been
+// carried out already.
+func (s *Station) translate(cmd Command) (none occurrence, err error) {
 	switch cmd.Kind {
 	case CommandPress:
 		b, ok := s.buttons.find(cmd.Button)
 		if !ok {
-			return occurrence{}, fmt.Errorf("press %q: %w", cmd.Button, ErrNoButton)
+			return none, fmt.Errorf("press %q: %w", cmd.Button, ErrNoButton)
 		}
-		o, _ := s.act(press{button: b, at: time.Now()})
-		return o, nil
+		return s.act(press{button: b, at: time.Now(), who: cmd.By}), nil
 	case CommandOpen:
 		if _, ok := s.cfg.Door.Pulses[cmd.Relay]; !ok {
-			return occurrence{}, fmt.Errorf("open %q: %w", cmd.Relay, ErrNoRelay)
+			return none, fmt.Errorf("open %q: %w", cmd.Relay, ErrNoRelay)
 		}
-		s.relay(Action{Do: Release, Relay: cmd.Relay}, Audit{User: cmd.User, How: "page"})
-		return occurrence{}, nil
+		s.relay(Action{Do: Release, Relay: cmd.Relay}, Released{By: cmd.By})
 	case CommandDND:
-		s.disturb()
-		return occurrence{}, nil
+		s.disturb(cmd.By)
 	case CommandTest:
-		if err := s.startTest(cmd.Commission); err != nil {
-			return occurrence{}, fmt.Errorf("acoustic self-test: %w", err)
+		if err := s.startTest(cmd.Commission, cmd.By); err != nil {
+			return none, fmt.Errorf("acoustic self-test: %w", err)
 		}
-		return occurrence{}, nil
 	case CommandAnswer:
-		if s.state != Ringing {
-			return occurrence{}, fmt.Errorf("answer: %w", ErrNoCall)
+		if s.state() != Ringing {
+			return none, fmt.Errorf("answer: %w", ErrNoCall)
 		}
 		return occurrence{kind: answer}, nil
 	case CommandMute:
-		if s.state != Talking {
-			return occurrence{}, fmt.Errorf("mute: %w", ErrNoCall)
+		t, ok := s.now.(*talking)
+		if !ok {
+			return none, fmt.Errorf("mute: %w", ErrNoCall)
 		}
-		s.mute(cmd.Muted)
-		return occurrence{}, nil
+		t.mute(s, cmd.Muted, cmd.By)
 	case CommandHangup:
-		if s.rec == nil {
-			return occurrence{}, fmt.Errorf("hang up: %w", ErrNoCall)
+		if s.call() == nil {
+			return none, fmt.Errorf("hang up: %w", ErrNoCall)
 		}
 		return occurrence{kind: pressed, press: press{at: time.Now(), action: Action{Do: HangUp}}}, nil
 	default:
-		return occurrence{}, fmt.Errorf("%q: %w", cmd.Kind, ErrNotKnown)
+		return none, fmt.Errorf("%q: %w", cmd.Kind, ErrNotKnown)
 	}
+	return none, nil
 }

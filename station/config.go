@@ -2,15 +2,16 @@ package station
 
 import (
 	"context"
-	"log/slog"
 	"time"
 )
 
 // Config is what the door means by its inputs, whom it calls, and how long
 // things may take. It is read once, by [New]; the loader has checked it.
 type Config struct {
-	Name     string // display name of the door
-	Version  string // of the program
+	Name     string  // display name of the door
+	Version  string  // of the program
+	File     string  // that the configuration was read from
+	Faults   []Fault // of the configuration; the door shows them as long as it runs
 	Buttons  []ButtonConfig
 	Contacts []ContactConfig
 	Targets  []TargetConfig
@@ -20,7 +21,6 @@ type Config struct {
 	Door     DoorConfig
 	SelfTest SelfTestConfig
 	History  int // finished calls kept in the snapshot; 0 means 20
-	Log      *slog.Logger
 	Ports    Ports
 	Memory   Memory // as it was last saved
 }
@@ -28,9 +28,7 @@ type Config struct {
 // Ports are the station's ways out beside phone, voice and board. All may be
 // nil, are called by the station's goroutine, and must not block.
 type Ports struct {
-	Save   func(Memory) // keep this across restarts
-	Audit  func(Audit)  // an attempt to open something
-	Notify func(Notice) // tell people who are not at the door
+	Save func(Memory) // keep this across restarts
 	// SelfTest tries out the sound until ctx ends, and calls done once, from any
 	// goroutine; nil: it cannot be tried.
 	SelfTest   func(ctx context.Context, commission bool, done func(SelfTestResult))
@@ -57,59 +55,33 @@ type Action struct {
 	Digits string // of SendDTMF
 }
 
-// Deed is a kind of [Action].
-type Deed int
+// Deed is a kind of [Action]: a word of the configuration, and a stable code.
+type Deed string
 
 // The deeds.
 const (
-	Nothing   Deed = iota
-	Dial           // call Target; answers a call that rings at the door
-	Answer         // answer a call that rings at the door, and nothing else
-	HangUp         // cancel, refuse or hang up
-	Extend         // the talk time begins anew
-	PushTalk       // let the door talk while held, see CallConfig.PushToTalk
-	Mute           // switch the microphone off in a call, or on again
-	SendDTMF       // send Digits to the far end, once the call is answered
-	Release        // pulse Relay: exit button, light
-	Toggle         // switch Relay over
-	Disturb        // switch do-not-disturb over
-	Flash          // a train of pulses of Relay, see DoorConfig.Flashes
-	SwitchOn       // switch Relay on until further notice
-	SwitchOff      // switch Relay off, or end its flashing
+	Nothing   Deed = ""       // "none" where it is shown
+	Dial      Deed = "call"   // call Target; answers a call that rings at the door
+	Answer    Deed = "answer" // answer a call that rings at the door, and nothing else
+	HangUp    Deed = "hangup" // cancel, refuse or hang up
+	Extend    Deed = "extend" // the talk time begins anew
+	PushTalk  Deed = "talk"   // let the door talk while held, see CallConfig.PushToTalk
+	Mute      Deed = "mute"   // switch the microphone off in a call, or on again
+	SendDTMF  Deed = "dtmf"   // send Digits to the far end, once the call is answered
+	Release   Deed = "open"   // pulse Relay: exit button, light
+	Toggle    Deed = "toggle" // switch Relay over
+	Disturb   Deed = "dnd"    // switch do-not-disturb over
+	Flash     Deed = "flash"  // a train of pulses of Relay, see DoorConfig.Flashes
+	SwitchOn  Deed = "on"     // switch Relay on until further notice
+	SwitchOff Deed = "off"    // switch Relay off, or end its flashing
 )
 
-// word names a deed in the snapshot.
-func (d Deed) word() string {
-	switch d {
-	case Dial:
-		return "call"
-	case Answer:
-		return "answer"
-	case HangUp:
-		return "hangup"
-	case Extend:
-		return "extend"
-	case PushTalk:
-		return "talk"
-	case Mute:
-		return "mute"
-	case SendDTMF:
-		return "dtmf"
-	case Release:
-		return "open"
-	case Toggle:
-		return "toggle"
-	case Disturb:
-		return "dnd"
-	case Flash:
-		return "flash"
-	case SwitchOn:
-		return "on"
-	case SwitchOff:
-		return "off"
-	default:
+// shown is the deed as programs see it.
+func (d Deed) shown() Deed {
+	if d == Nothing {
 		return "none"
 	}
+	return d
 }
 
 // TargetConfig is somebody to call: a person, a group that the server knows, or
@@ -152,14 +124,14 @@ type IncomingConfig struct {
 	QueueTime time.Duration // how long they may wait
 }
 
-// AnswerMode says how calls to the door are answered.
-type AnswerMode int
+// AnswerMode says how calls to the door are answered, in the words of the configuration.
+type AnswerMode string
 
 // How calls to the door are answered.
 const (
-	AnswerByButton AnswerMode = iota
-	AnswerAuto
-	AnswerReject
+	AnswerByButton AnswerMode = "button" // and the zero value
+	AnswerAuto     AnswerMode = "auto"
+	AnswerReject   AnswerMode = "reject"
 )
 
 // DoorConfig is the door release.
@@ -188,57 +160,24 @@ type ContactConfig struct {
 	Sound time.Duration // how long the alarm sounds at the door, at most; 0: not at all
 }
 
-// ContactKind says what an input watches.
-type ContactKind int
+// ContactKind says what an input watches, in the words of the configuration.
+type ContactKind string
 
 // What inputs watch. Active means: open, tampered with, alarm.
 const (
-	PlainContact  ContactKind = iota // nothing: it is shown
-	DoorContact                      // held open and forced open
-	TamperContact                    // the housing of the door station: blocks relays
-	AlarmContact                     // anything else that is an alarm
+	PlainContact  ContactKind = "nothing" // it is shown; the zero value does the same
+	DoorContact   ContactKind = "door"    // held open and forced open
+	TamperContact ContactKind = "tamper"  // the housing of the door station: blocks relays
+	AlarmContact  ContactKind = "alarm"   // anything else that is an alarm
 )
 
-// word names what a contact watches in the snapshot.
-func (k ContactKind) word() string {
-	switch k {
-	case DoorContact:
-		return "door"
-	case TamperContact:
-		return "tamper"
-	case AlarmContact:
-		return "alarm"
-	default:
-		return "nothing"
-	}
-}
+// Alarm is what is wrong about a contact: a stable code.
+type Alarm string
 
-// Audit is one attempt to open something. It never holds the digits.
-type Audit struct {
-	At    time.Time `json:"at"`
-	Call  string    `json:"call,omitempty"` // its ID
-	User  string    `json:"user,omitempty"` // who typed, or the input that was pressed
-	How   string    `json:"how"`            // "code", "button", "page"
-	Name  string    `json:"name,omitempty"` // of the code
-	Relay string    `json:"relay,omitempty"`
-	OK    bool      `json:"ok"`
-	Why   string    `json:"why,omitempty"` // not
-}
-
-// Notice is news for people who are not at the door.
-type Notice struct {
-	At   time.Time  `json:"at"`
-	Kind NoticeKind `json:"kind"`
-	Key  string     `json:"key"`  // of the alarm, or the ID of the call
-	Over bool       `json:"over"` // an alarm that has ended
-	Text string     `json:"text"`
-}
-
-// NoticeKind says what a [Notice] is about.
-type NoticeKind string
-
-// The kinds of notices.
+// The alarms.
 const (
-	NoticeAlarm  NoticeKind = "alarm"  // held, forced, tamper, generic contact, locked keypad
-	NoticeMissed NoticeKind = "missed" // a visitor rang and nobody came
+	AlarmHeld   Alarm = "held"   // a door has been open for too long
+	AlarmForced Alarm = "forced" // a door was opened without a release
+	AlarmTamper Alarm = "tamper" // the housing is open
+	AlarmActive Alarm = "active" // anything else
 )

@@ -1,8 +1,10 @@
 package station
 
 import (
-	"fmt"
+	"cmp"
 	"time"
+
+	"intercomd/words"
 )
 
 // contacts watches the inputs that are not buttons and says what becomes an
@@ -15,15 +17,8 @@ type contact struct {
 	cfg    ContactConfig
 	active bool
 	since  time.Time
-	alarm  string    // kind of the running alarm, "" for none
+	alarm  Alarm     // that is on, "" for none
 	sound  time.Time // until when the alarm sounds at the door
-}
-
-// alarmChange is an alarm that began or ended.
-type alarmChange struct {
-	key, kind, text string
-	remedy          string
-	over            bool
 }
 
 func newContacts(cfg []ContactConfig) contacts {
@@ -56,7 +51,7 @@ func (cs *contacts) tamper(e Edge) bool {
 
 // edge takes a change of a contact. released is when the last door release
 // ended, zero if there was none.
-func (cs *contacts) edge(e Edge, released time.Time) (out []alarmChange) {
+func (cs *contacts) edge(e Edge, released time.Time) (out []AlarmChanged) {
 	c := cs.find(e.Input)
 	c.active, c.since = e.Active, e.At
 	if !e.Active {
@@ -65,25 +60,25 @@ func (cs *contacts) edge(e Edge, released time.Time) (out []alarmChange) {
 	forced := c.cfg.Kind == DoorContact && c.cfg.Grace > 0 && e.At.After(released.Add(c.cfg.Grace))
 	switch {
 	case forced:
-		return c.begin("forced", fmt.Sprintf("%s was opened without a release", c.cfg.Label), "see who opened it, and whether the latch holds")
+		return c.begin(AlarmForced, 0)
 	case c.cfg.Kind == TamperContact:
-		return c.begin("tamper", fmt.Sprintf("%s: the door station is open", c.cfg.Label), "inspect the door station and close it")
+		return c.begin(AlarmTamper, 0)
 	case c.cfg.Kind == AlarmContact && c.cfg.After <= 0:
-		return c.begin("active", fmt.Sprintf("%s is active", c.cfg.Label), "see what it is connected to")
+		return c.begin(AlarmActive, 0)
 	default:
 		return nil
 	}
 }
 
 // due returns the alarms of contacts that have been active for too long.
-func (cs *contacts) due(now time.Time) (out []alarmChange) {
+func (cs *contacts) due(now time.Time) (out []AlarmChanged) {
 	for _, c := range cs.list {
 		if at := c.dueAt(); !at.IsZero() && !now.Before(at) {
-			kind, text, remedy := "active", fmt.Sprintf("%s has been active for %v", c.cfg.Label, c.cfg.After), "see what it is connected to"
+			alarm := AlarmActive
 			if c.cfg.Kind == DoorContact {
-				kind, text, remedy = "held", fmt.Sprintf("%s has been open for %v", c.cfg.Label, c.cfg.After), "close the door, or see what holds it open"
+				alarm = AlarmHeld
 			}
-			out = append(out, c.begin(kind, text, remedy)...)
+			out = append(out, c.begin(alarm, c.cfg.After)...)
 		}
 	}
 	return out
@@ -102,43 +97,62 @@ func (cs *contacts) next() (t time.Time) {
 // dueAt is when this contact will have been active for too long; zero if that
 // is not in question.
 func (c *contact) dueAt() time.Time {
-	if watched := c.cfg.Kind == DoorContact || c.cfg.Kind == AlarmContact; !watched || !c.active || c.cfg.After <= 0 || (c.alarm != "" && c.alarm != "forced") {
+	if watched := c.cfg.Kind == DoorContact || c.cfg.Kind == AlarmContact; !watched || !c.active || c.cfg.After <= 0 || (c.alarm != "" && c.alarm != AlarmForced) {
 		return time.Time{}
 	}
 	return c.since.Add(c.cfg.After)
 }
 
-func (c *contact) begin(kind, text, remedy string) []alarmChange {
+func (c *contact) begin(alarm Alarm, after time.Duration) []AlarmChanged {
 	out := c.end() // a door that was forced and is now held: one alarm at a time
-	c.alarm = kind
+	c.alarm = alarm
 	if c.cfg.Sound > 0 {
 		c.sound = time.Now().Add(c.cfg.Sound)
 	}
-	return append(out, alarmChange{key: "alarm." + c.cfg.Input, kind: kind, text: text, remedy: remedy})
+	return append(out, AlarmChanged{Input: c.cfg.Input, Label: c.cfg.Label, Alarm: alarm, After: after})
 }
 
-func (c *contact) end() []alarmChange {
+func (c *contact) end() []AlarmChanged {
 	if c.alarm == "" {
 		return nil
 	}
-	kind := c.alarm
+	was := c.alarm
 	c.alarm, c.sound = "", time.Time{}
-	return []alarmChange{{key: "alarm." + c.cfg.Input, kind: kind, text: c.cfg.Label + ": over", over: true}}
+	return []AlarmChanged{{Input: c.cfg.Input, Label: c.cfg.Label, Alarm: was, Over: true}}
 }
 
 // show is the contacts for a snapshot.
 func (cs *contacts) show() (out []Contact) {
 	for _, c := range cs.list {
-		out = append(out, Contact{Input: c.cfg.Input, Label: c.cfg.Label, Watches: c.cfg.Kind.word(), Active: c.active, Since: c.since, Alarm: c.alarm})
+		out = append(out, Contact{Input: c.cfg.Input, Label: c.cfg.Label, Watches: c.watches(), Active: c.active, Since: c.since, Alarm: c.alarm})
 	}
 	return out
 }
 
-// raise shows, logs and tells an alarm, or its end.
-func (s *Station) raise(a alarmChange) {
-	s.log.Warn("alarm", "key", a.key, "kind", a.kind, "text", a.text, "over", a.over)
-	s.faults.change(faultChange{fault: Fault{Key: a.key, Code: FaultAlarm, Text: a.text, Remedy: a.remedy}, set: !a.over}, time.Now())
-	s.notify(NoticeAlarm, a.key, a.text, a.over)
+func (c *contact) watches() ContactKind { return cmp.Or(c.cfg.Kind, PlainContact) }
+
+// contactEdge takes a change of a contact.
+func (s *Station) contactEdge(e Edge, released time.Time) {
+	c := s.contacts.find(e.Input)
+	s.tellAt(e.At, ContactChanged{Input: e.Input, Label: c.cfg.Label, Watches: c.watches(), Active: e.Active})
+	for _, a := range s.contacts.edge(e, released) {
+		s.raise(a)
+	}
+}
+
+// raise shows and tells an alarm, or its end.
+func (s *Station) raise(a AlarmChanged) {
+	s.tell(a)
+	s.faults.change(faultChange{fault: a.Fault(), set: !a.Over}, time.Now())
+}
+
+// Fault is how an alarm is shown while it is on.
+func (a AlarmChanged) Fault() Fault {
+	code := "alarm-" + string(a.Alarm)
+	if a.Alarm == AlarmActive && a.After > 0 {
+		code = "alarm-active-long"
+	}
+	return Fault{Key: "alarm." + a.Input, Blinks: FaultAlarm, Message: words.New(code, "label", a.Label, "after", words.Span(a.After))}
 }
 
 // soundUntil is how long an alarm is to be heard at the door; zero or past: none.
@@ -154,11 +168,11 @@ func (cs *contacts) soundUntil() (t time.Time) {
 // sound begins or ends the alarm tone. Visitors and their calls go first: the alarm is
 // heard while nobody is served.
 func (s *Station) sound(now time.Time) {
-	wanted := s.state == Idle && !now.Before(s.quietUntil) && now.Before(s.contacts.soundUntil())
+	wanted := s.state() == Idle && !now.Before(s.quietUntil) && now.Before(s.contacts.soundUntil())
 	switch {
 	case wanted && !s.sounding:
 		s.voice.Play(ToneAlarm)
-	case !wanted && s.sounding && s.state == Idle:
+	case !wanted && s.sounding && s.state() == Idle:
 		s.voice.Silence()
 	}
 	s.sounding = wanted
@@ -167,7 +181,7 @@ func (s *Station) sound(now time.Time) {
 // say plays a tone that an alarm must not drown.
 func (s *Station) say(t Tone) {
 	s.sounding = false
-	if s.state == Idle {
+	if s.state() == Idle {
 		s.quietUntil = time.Now().Add(failedFor)
 	}
 	s.voice.Play(t)

@@ -15,7 +15,6 @@ type attempt struct {
 // trip is what one press sets out to do: call one after the other until
 // somebody answers.
 type trip struct {
-	button ButtonConfig
 	target string
 	at     time.Time // of the press
 	todo   []attempt
@@ -56,91 +55,167 @@ func (s *Station) plan(target string, now time.Time) (out []attempt) {
 	return out
 }
 
-// depart begins what a press asked for.
-func (s *Station) depart(p press) stateFn {
+// depart begins what a press asked for; nil if it comes too soon.
+func (s *Station) depart(p press) state {
 	now := time.Now()
-	if until := s.rested[p.button.Input]; now.Before(until) {
-		s.log.Info("press ignored: too soon after the last call", "button", p.button.Input, "wait", until.Sub(now).Round(time.Millisecond))
+	if now.Before(s.rested[p.button.Input]) {
+		s.tell(PressIgnored{Button: p.button.Input, Why: IgnoredSoon})
 		s.bye(ToneBusy)
-		return s.idle
+		return nil
 	}
-	t := &trip{button: p.button, target: p.action.Target, at: p.at, todo: s.plan(p.action.Target, now)}
+	t := trip{target: p.action.Target, at: p.at, todo: s.plan(p.action.Target, now)}
 	if i := slices.IndexFunc(s.cfg.Targets, func(c TargetConfig) bool { return c.Name == t.target }); i >= 0 {
 		t.prompt, t.untold = s.cfg.Targets[i].Prompt, s.cfg.Targets[i].Untold
 	}
-	s.state = Calling
-	s.rec = &Record{Direction: Outgoing, Button: p.button.Input, Peer: Peer{User: t.target}, Pressed: p.at}
-	switch {
-	case len(t.todo) == 0:
-		s.showLamps()
+	rec := &Record{Direction: Outgoing, Button: p.button.Input, Peer: Peer{User: t.target}, Pressed: p.at}
+	return &departing{&running{rec: rec, button: p.button}, t}
+}
+
+// departing is a press whose call has not begun: there may be nobody to call, and at
+// power-on or in a short outage it is kept for the registration to return.
+type departing struct {
+	*running
+	trip trip
+}
+
+func (*departing) name() State { return Calling }
+
+func (d *departing) run(ctx context.Context, s *Station) state {
+	// What the visitor sees comes before anything else is done.
+	s.showLamps()
+	if len(d.trip.todo) == 0 {
 		cause := CauseNobody
 		if s.access.mem.DoNotDisturb {
 			cause = CauseDisturb
 		}
-		return s.nobody(t, Ending{Cause: cause, By: ByDoor})
-	case s.reg.State == RegRegistered:
-		return s.leg(t)
-	default:
-		s.showLamps()
-		s.voice.Play(ToneWaiting)
-		return func(ctx context.Context) stateFn { return s.holding(ctx, t) }
+		return s.nobody(d.trip, Ending{Cause: cause, By: ByDoor})
 	}
-}
-
-// holding keeps a press for the registration to return: at power-on, or in a
-// short outage.
-func (s *Station) holding(ctx context.Context, t *trip) stateFn {
-	s.log.Info("press kept until the registration returns", "button", t.button.Input, "for", s.cfg.Call.Hold)
-	giveUp := deadline{"hold", t.at.Add(s.cfg.Call.Hold)}
+	if s.reg.State != RegRegistered {
+		s.voice.Play(ToneWaiting)
+		s.tell(PressKept{Button: d.button.Input, For: s.cfg.Call.Hold})
+	}
+	giveUp := deadline{"hold", d.trip.at.Add(s.cfg.Call.Hold)}
 	for s.reg.State != RegRegistered {
 		if s.reg.State == RegRefused || s.reg.State == RegOff {
-			return s.nobody(t, Ending{Cause: CauseOffline, By: ByNet, Reason: s.reg.Error})
+			return s.nobody(d.trip, s.offline())
 		}
-		o := s.wait(ctx, nil, giveUp)
+		o := s.wait(ctx, giveUp)
 		switch {
 		case o.kind == quit:
-			return s.nobody(t, Ending{Cause: CauseShutdown, By: ByDoor})
+			return s.nobody(d.trip, Ending{Cause: CauseShutdown, By: ByDoor})
 		case o.kind == elapsed:
-			return s.nobody(t, Ending{Cause: CauseOffline, By: ByNet, Reason: s.reg.Error})
+			return s.nobody(d.trip, s.offline())
 		case o.kind == pressed && o.press.action.Do == HangUp:
-			return s.nobody(t, Ending{Cause: CauseCancelled, By: ByDoor})
+			return s.nobody(d.trip, Ending{Cause: CauseCancelled, By: ByDoor})
 		case o.kind == offered:
 			s.second(o.call)
 		}
 	}
-	return s.leg(t)
+	return &calling{running: d.running, trip: d.trip}
 }
 
-// leg makes the next call of a trip. What the visitor sees and hears comes
-// before the network is touched.
-func (s *Station) leg(t *trip) stateFn {
-	next := t.todo[0]
-	t.todo = t.todo[1:]
+// offline is the ending of a call that could not begin.
+func (s *Station) offline() Ending {
+	return Ending{Cause: CauseOffline, By: ByNet, Reason: s.reg.Problem.String()}
+}
+
+// calling lasts from when somebody is called to the answer.
+type calling struct {
+	*running
+	trip trip
+	ring time.Duration
+}
+
+func (*calling) name() State { return Calling }
+
+// dial makes the next call of the trip. What the visitor sees and hears comes before the
+// network is touched.
+func (c *calling) dial(s *Station) {
+	next := c.trip.todo[0]
+	c.trip.todo = c.trip.todo[1:]
 	s.showLamps()
 	s.voice.Play(ToneCalling)
-	call := s.phone.Dial(next.user)
-	s.rec.ID, s.rec.Peer, s.chosen = call.ID(), call.Peer(), true
-	s.log.Info("calling", "call", call.ID(), "user", next.user, "button", t.button.Input, "after this", len(t.todo))
-	return func(ctx context.Context) stateFn { return s.calling(ctx, call, t, next.ring) }
+	c.line = s.phone.Dial(next.user)
+	c.ring, c.trusted = next.ring, true
+	c.rec.ID, c.rec.Peer = c.line.ID(), c.line.Peer()
+	s.tell(CallStarted{Direction: Outgoing, Peer: c.rec.Peer, Button: c.button.Input, Left: len(c.trip.todo)})
+}
+
+func (c *calling) run(ctx context.Context, s *Station) state {
+	if c.line == nil {
+		c.dial(s)
+	}
+	limit := deadline{"ring time", time.Now().Add(c.ring)}
+	for {
+		o := s.wait(ctx, limit)
+		switch o.kind {
+		case quit:
+			return c.abandon(s, CauseShutdown)
+		case followed:
+			if s.passed(c.running, o.event) {
+				return s.takeOver(c.running)
+			}
+		case elapsed:
+			return c.abandon(s, CauseNoAnswer)
+		case pressed:
+			if o.press.action.Do == HangUp {
+				return c.abandon(s, CauseCancelled)
+			}
+		case offered:
+			s.second(o.call)
+		case happened:
+			rang := !c.rec.Ringing.IsZero()
+			s.note(c.rec, o.event)
+			switch o.event.Kind {
+			case Ended:
+				if c.passing != nil {
+					return s.follow(c.running, o.event.Ending)
+				}
+				s.voice.Close()
+				return c.failed(s, o.event.Ending)
+			case FarRinging:
+				if !rang && c.rec.Heard.IsZero() {
+					s.voice.Play(ToneRingback)
+				}
+			case Transferred:
+				s.passOn(c.running, o.event.Call)
+			case EarlyMedia:
+				s.voice.Open(c.line, Listen)
+			case FirstHeard:
+				s.voice.Silence() // not before: a 183 may announce a sound that never comes
+			case Answered:
+				return &talking{running: c.running}
+			}
+		}
+	}
+}
+
+// abandon is how the door gives a call up that was not answered.
+func (c *calling) abandon(s *Station, why Cause) state {
+	s.voice.Close()
+	c.unpass(why)
+	c.line.End(why)
+	return c.failed(s, Ending{Cause: why, By: ByDoor})
 }
 
 // failed goes on to the next call of a trip if there is one and the ending is
 // the far end's affair; else the trip is over.
-func (s *Station) failed(t *trip, e Ending) stateFn {
-	if len(t.todo) == 0 || !e.Cause.tryNext() {
-		return s.nobody(t, e)
+func (c *calling) failed(s *Station, e Ending) state {
+	if len(c.trip.todo) == 0 || !e.Cause.tryNext() {
+		return s.nobody(c.trip, e)
 	}
 	s.record(e)
-	s.rec = &Record{Direction: Outgoing, Button: t.button.Input, Pressed: time.Now()}
-	return s.leg(t)
+	rec := &Record{Direction: Outgoing, Button: c.button.Input, Pressed: time.Now()}
+	return &calling{running: &running{rec: rec, button: c.button}, trip: c.trip}
 }
 
 // nobody ends a trip without a conversation.
-func (s *Station) nobody(t *trip, e Ending) stateFn {
-	if e.Cause != CauseShutdown && e.Cause != CauseCancelled && !t.untold && !t.passed {
-		s.notify(NoticeMissed, s.rec.ID, "a visitor pressed "+t.button.title()+" and reached nobody: "+string(e.Cause), false)
+func (s *Station) nobody(t trip, e Ending) state {
+	b := s.call().button
+	if e.Cause != CauseShutdown && e.Cause != CauseCancelled && !t.passed {
+		s.tell(VisitorMissed{Button: b.Input, Label: b.title(), Ending: e, Quiet: t.untold})
 	}
-	s.rest(t.button)
+	s.rest(b)
 	tone := s.farewell(e)
 	if t.prompt != "" && (tone == ToneNobody || tone == ToneBusy) {
 		tone = t.prompt

@@ -1,33 +1,31 @@
 package station
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
 
 // digit takes a DTMF digit of the answered call. It returns a cause if the call
 // must end because of it.
-func (s *Station) digit(d rune) Cause {
-	who := party{user: s.rec.Peer.User, called: s.chosen}
+func (t *talking) digit(s *Station, d rune) Cause {
+	who := party{user: t.rec.Peer.User, called: t.trusted}
 	locked := s.access.mem.LockedUntil
 	dec := s.access.digit(d, who, time.Now())
-	a := Audit{Call: s.rec.ID, User: who.user, How: "code", Name: dec.name, Relay: dec.action.Relay}
+	a := Released{By: Principal{Via: ViaCall, Name: who.user}, Name: dec.name, Relay: dec.action.Relay}
 	switch dec.verdict {
 	case Incomplete:
 	case Opens:
 		s.relay(dec.action, a)
 		s.save()
 	case Wrong, WrongEndsCall:
-		a.Why = "wrong code"
-		s.audit(a)
+		a.Why = RefusedCode
+		s.tell(a)
 		s.save()
 		if s.access.mem.LockedUntil.Equal(locked) {
 			s.say(ToneCongestion)
 		} else {
 			s.say(ToneLocked)
-			s.log.Warn("too many wrong codes: keypad locked", "until", s.access.mem.LockedUntil, "call", a.Call, "user", a.User)
-			s.notify(NoticeAlarm, "codes", "too many wrong codes: the keypad is locked", false)
+			s.tell(KeypadLocked{Until: asSeen(s.access.mem.LockedUntil, time.Now()), By: a.By})
 		}
 		if dec.verdict == WrongEndsCall {
 			return CauseCodes
@@ -36,8 +34,11 @@ func (s *Station) digit(d rune) Cause {
 		if !dec.first {
 			break // one attempt, one line
 		}
-		a.Why = map[Verdict]string{Locked: "the keypad is locked", NotAllowed: "this party may not open the door"}[dec.verdict]
-		s.audit(a)
+		a.Why = RefusedParty
+		if dec.verdict == Locked {
+			a.Why = RefusedLocked
+		}
+		s.tell(a)
 		if dec.verdict == Locked {
 			s.say(ToneLocked)
 		}
@@ -47,68 +48,67 @@ func (s *Station) digit(d rune) Cause {
 
 // relay does what an action asks of a relay. The length of all that opens something is
 // kept by the board.
-func (s *Station) relay(do Action, a Audit) {
+func (s *Station) relay(do Action, a Released) {
 	switch do.Do {
 	case Release:
 		pulse := s.cfg.Door.Pulses[do.Relay]
-		s.release(do.Relay, pulse, a, func() error { return s.board.PulseRelay(do.Relay, pulse) })
+		s.release(do, pulse, a, func() error { return s.board.PulseRelay(do.Relay, pulse) })
 	case Flash:
 		f := s.cfg.Door.Flashes[do.Relay]
-		s.release(do.Relay, time.Duration(f.Count)*(f.On+f.Off), a, func() error { return s.board.FlashRelay(do.Relay, f.On, f.Off, f.Count) })
+		s.release(do, time.Duration(f.Count)*(f.On+f.Off), a, func() error { return s.board.FlashRelay(do.Relay, f.On, f.Off, f.Count) })
 	case Toggle:
-		s.switchRelay(do.Relay, !s.board.RelayOn(do.Relay), a.User)
+		s.switchRelay(do, !s.board.RelayOn(do.Relay), a.By)
 	case SwitchOn, SwitchOff:
-		s.switchRelay(do.Relay, do.Do == SwitchOn, a.User)
+		s.switchRelay(do, do.Do == SwitchOn, a.By)
 	default: // nothing else is about relays
 	}
 }
 
 // release opens something for a time, unless tampering has blocked it.
-func (s *Station) release(relay string, length time.Duration, a Audit, open func() error) {
-	a.Relay = relay
-	if slices.Contains(s.cfg.Door.Lights, relay) {
-		if err := open(); err != nil {
-			s.log.Error("relay could not be switched", "relay", relay, "by", a.User, "error", err)
-		}
+func (s *Station) release(do Action, length time.Duration, a Released, open func() error) {
+	now := time.Now()
+	a.Relay = do.Relay
+	if slices.Contains(s.cfg.Door.Lights, do.Relay) {
+		s.tell(Switched{Relay: do.Relay, Does: do.Do, By: a.By, Detail: detail(open())})
 		return
 	}
-	if err := s.blocked(time.Now()); err != nil {
-		a.Why = err.Error()
-		s.audit(a)
+	if until := s.access.mem.TamperUntil; now.Before(until) {
+		a.Why, a.Until = RefusedBlocked, asSeen(until, now)
+		s.tell(a)
 		s.say(ToneLocked)
 		return
 	}
 	if err := open(); err != nil {
-		a.Why = err.Error()
-		s.audit(a)
+		a.Why, a.Detail = RefusedRelay, err.Error()
+		s.tell(a)
 		s.say(ToneCongestion)
 		return
 	}
-	now := time.Now()
-	s.open[relay] = now.Add(length)
-	if s.rec != nil {
-		s.rec.Opened = now
+	s.open[do.Relay] = now.Add(length)
+	if c := s.call(); c != nil {
+		c.rec.Opened = now
 	}
 	a.OK = true
-	s.audit(a)
+	s.tell(a)
 	s.say(ToneOpen)
 }
 
 // switchRelay switches a relay that has no business with security, such as a light.
-func (s *Station) switchRelay(relay string, on bool, by string) {
-	if err := s.board.SwitchRelay(relay, on); err != nil {
-		s.log.Error("relay could not be switched", "relay", relay, "by", by, "error", err)
-		return
+func (s *Station) switchRelay(do Action, on bool, by Principal) {
+	err := s.board.SwitchRelay(do.Relay, on)
+	does := SwitchOff
+	if on {
+		does = SwitchOn
 	}
-	s.log.Info("relay switched", "relay", relay, "on", on, "by", by)
+	s.tell(Switched{Relay: do.Relay, Does: does, By: by, Detail: detail(err)})
 }
 
-// blocked says why no relay may be released at this time, nil if it may.
-func (s *Station) blocked(now time.Time) error {
-	if until := s.access.mem.TamperUntil; now.Before(until) {
-		return fmt.Errorf("blocked after tampering until %s", asSeen(until, now).Format("15:04"))
+// detail is the text of an error, "" of none.
+func detail(err error) string {
+	if err == nil {
+		return ""
 	}
-	return nil
+	return err.Error()
 }
 
 // tampered blocks the relays, and ends what is released: whoever has the door
@@ -119,22 +119,13 @@ func (s *Station) tampered(e Edge) {
 	for relay, until := range s.open {
 		if now.Before(until) {
 			if err := s.board.PulseRelay(relay, 0); err != nil {
-				s.log.Error("relay could not be released", "relay", relay, "error", err)
+				s.tell(Switched{Relay: relay, Does: SwitchOff, By: Principal{Via: ViaDoor}, Detail: err.Error()})
 			}
 			s.open[relay] = now
 		}
 	}
-	s.log.Warn("tampering: relays blocked", "input", e.Input, "until", s.access.mem.TamperUntil)
+	s.tell(RelaysBlocked{Input: e.Input, Until: asSeen(s.access.mem.TamperUntil, now)})
 	s.save()
-}
-
-// audit writes an attempt to open something down.
-func (s *Station) audit(a Audit) {
-	a.At = time.Now()
-	s.log.Info("door release", "ok", a.OK, "how", a.How, "user", a.User, "name", a.Name, "relay", a.Relay, "call", a.Call, "why", a.Why)
-	if s.cfg.Ports.Audit != nil {
-		s.cfg.Ports.Audit(a)
-	}
 }
 
 // doorOpenUntil is the end of the latest release of any relay.

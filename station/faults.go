@@ -3,6 +3,8 @@ package station
 import (
 	"slices"
 	"time"
+
+	"intercomd/words"
 )
 
 // Blink codes of fault lamps: what an installer counts on the ladder. The
@@ -21,13 +23,6 @@ const (
 // time before somebody should see to it.
 const duplexPatience = 30 * time.Second
 
-//nolint:gochecknoglobals // a table
-var duplexFaults = map[string]struct{ text, remedy string }{
-	"echo":     {"the far end's voice came back to it", "see whether the loudspeaker is broken or loose, and whether the microphone is sealed from it"},
-	"howling":  {"a tone built up through both ends", "lower audio.output_gain, and see that no telephone of the call is near the door"},
-	"clipping": {"the loudspeaker overdrives the microphone", "lower the microphone in the mixer, or audio.output_gain"},
-}
-
 type faultChange struct {
 	fault Fault
 	set   bool
@@ -38,6 +33,7 @@ type faultChange struct {
 type faultSet struct {
 	reported []Fault
 	derived  []Fault
+	told     []Fault // as the journal has them
 }
 
 // change applies a report; a fault that is reported again keeps its Since.
@@ -60,69 +56,80 @@ func (fs *faultSet) change(c faultChange, now time.Time) {
 // derive works the faults out that follow from the rest of the snapshot.
 func (fs *faultSet) derive(reg Registration, snd Sound, b BoardState, d DoorState, now time.Time) {
 	var out []Fault
-	add := func(key string, code int, text, remedy string) {
-		f := Fault{Key: key, Code: code, Since: now, Text: text, Remedy: remedy}
+	add := func(key string, blinks int, m words.Message) {
+		f := Fault{Key: key, Blinks: blinks, Since: now, Message: m}
 		if i := slices.IndexFunc(fs.derived, func(o Fault) bool { return o.Key == key }); i >= 0 {
 			f.Since = fs.derived[i].Since
 		}
 		out = append(out, f)
 	}
-	switch {
-	case reg.Error == "":
-	case reg.State == RegRegistered: // and yet something is wrong: another device took the extension
-		add("registration", FaultRegistration, reg.Error, reg.Remedy)
-	default:
-		add("registration", FaultRegistration, "not registered: "+reg.Error, reg.Remedy)
+	// because adds a fault whose reason somebody else has found, if there is one.
+	because := func(key string, blinks int, m, why words.Message) {
+		if !why.None() {
+			add(key, blinks, m.Because(why))
+		}
 	}
-	if snd.Input.Error != "" {
-		add("sound.input", FaultSound, "no microphone: "+snd.Input.Error, snd.Input.Remedy)
+	if reg.State == RegRegistered && !reg.Problem.None() { // and yet something is wrong: another device took the extension
+		add("registration", FaultRegistration, reg.Problem)
+	} else {
+		because("registration", FaultRegistration, words.New("not-registered"), reg.Problem)
 	}
-	if snd.Output.Error != "" {
-		add("sound.output", FaultSound, "no loudspeaker: "+snd.Output.Error, snd.Output.Remedy)
-	}
-	if snd.MicSilent && snd.Input.Error == "" { // without a microphone that is why
-		add("sound.silent", FaultSound, "the microphone hears nothing at all",
-			"see whether it is muted in the mixer, plugged in, and the right one (intercomd devices)")
+	because("sound.input", FaultSound, words.New("no-microphone"), snd.Input.Problem)
+	because("sound.output", FaultSound, words.New("no-loudspeaker"), snd.Output.Problem)
+	if snd.MicSilent && snd.Input.Problem.None() { // without a microphone that is why
+		add("sound.silent", FaultSound, words.New("microphone-silent"))
 	}
 	if d := snd.Duplex; d.Reason != "" && now.Sub(d.Since) >= duplexPatience {
-		add("sound.duplex", FaultSound, "one direction at a time: "+duplexFaults[d.Reason].text, duplexFaults[d.Reason].remedy)
+		add("sound.duplex", FaultSound, words.New("one-direction-"+d.Reason))
 	}
-	if b.Error != "" {
-		add("board", FaultBoard, b.Error, b.Remedy)
+	if !b.Problem.None() {
+		add("board", FaultBoard, b.Problem)
 	}
 	for _, in := range b.Inputs {
 		if in.Stuck {
-			add("board."+in.Name+".stuck", FaultBoard, "input "+in.Name+" seems to be stuck: it has been active for long", "see whether something presses it, or whether its cable has a short")
+			add("board."+in.Name+".stuck", FaultBoard, words.New("input-stuck", "input", in.Name))
 		}
-		if in.Error != "" {
-			add("board."+in.Name, FaultBoard, "input "+in.Name+": "+in.Error, in.Remedy)
-		}
+		because("board."+in.Name, FaultBoard, words.New("input-fails", "input", in.Name), in.Problem)
 	}
 	for _, l := range b.Lamps {
-		if l.Error != "" {
-			add("board."+l.Name, FaultBoard, "lamp "+l.Name+": "+l.Error, l.Remedy)
-		}
+		because("board."+l.Name, FaultBoard, words.New("lamp-fails", "lamp", l.Name), l.Problem)
 	}
 	for _, r := range b.Relays {
-		if r.Error != "" {
-			add("board."+r.Name, FaultBoard, "relay "+r.Name+": "+r.Error, r.Remedy)
-		}
+		because("board."+r.Name, FaultBoard, words.New("relay-fails", "relay", r.Name), r.Problem)
 	}
-	if !d.LockedUntil.IsZero() {
-		add("door.locked", FaultAlarm, "too many wrong codes: the keypad is locked until "+d.LockedUntil.Format("15:04"), "see in the audit log who called; the lock ends by itself")
+	if t := d.LockedUntil; !t.IsZero() {
+		add("door.locked", FaultAlarm, words.New("keypad-locked", "until", words.Time(t)))
 	}
-	if !d.BlockedUntil.IsZero() {
-		add("door.blocked", FaultAlarm, "the door station was opened: relays are blocked until "+d.BlockedUntil.Format("15:04"), "inspect the door station; the block ends by itself")
+	if t := d.BlockedUntil; !t.IsZero() {
+		add("door.blocked", FaultAlarm, words.New("relays-blocked", "until", words.Time(t)))
 	}
 	fs.derived = out
+}
+
+// news is what has changed since the last look: faults that came, or say something else
+// now, and faults that went.
+func (fs *faultSet) news() (out []News) {
+	now := fs.list()
+	for _, f := range now {
+		if !slices.ContainsFunc(fs.told, f.same) {
+			out = append(out, FaultRaised{f})
+		}
+	}
+	for _, f := range fs.told {
+		if !slices.ContainsFunc(now, func(o Fault) bool { return o.Key == f.Key }) {
+			out = append(out, FaultCleared{f})
+		}
+	}
+	fs.told = now
+	return out
 }
 
 // list returns all faults, the gravest first, the older first among equals.
 func (fs *faultSet) list() []Fault {
 	all := slices.Concat(fs.reported, fs.derived)
 	slices.SortStableFunc(all, func(a, b Fault) int {
-		if a.Code != b.Code {
-			return a.Code - b.Code
+		if a.Blinks != b.Blinks {
+			return a.Blinks - b.Blinks
 		}
 		return a.Since.Compare(b.Since)
 	})
@@ -131,13 +138,13 @@ func (fs *faultSet) list() []Fault {
 
 // alarm reports whether anything is an alarm.
 func (fs *faultSet) alarm() bool {
-	return slices.ContainsFunc(slices.Concat(fs.reported, fs.derived), func(f Fault) bool { return f.Code == FaultAlarm })
+	return slices.ContainsFunc(slices.Concat(fs.reported, fs.derived), func(f Fault) bool { return f.Blinks == FaultAlarm })
 }
 
 // code is the blink code of the gravest fault; 0 if all is well.
 func (fs *faultSet) code() int {
 	if all := fs.list(); len(all) > 0 {
-		return all[0].Code
+		return all[0].Blinks
 	}
 	return 0
 }

@@ -15,8 +15,8 @@ type Look struct {
 	Colour  Colour  // zero: the usual one
 }
 
-// Colour is red, green and blue, 0 to 255 each. Lamps of one colour ignore it.
-type Colour struct{ Red, Green, Blue uint8 }
+// Colour is 0xRRGGBB. Lamps of one colour ignore it.
+type Colour uint32
 
 // LampRole is what a lamp is for.
 type LampRole string
@@ -181,17 +181,17 @@ func (r LampRole) usual(s LampState, f facts) Pattern {
 func (s LampState) colour() Colour {
 	switch s {
 	case LampCalling, LampEnding:
-		return Colour{255, 160, 0}
+		return 0xffa000
 	case LampRinging, LampCalled:
-		return Colour{0, 64, 255}
+		return 0x0040ff
 	case LampTalking, LampOpen:
-		return Colour{0, 255, 0}
+		return 0x00ff00
 	case LampFailed, LampFault, LampOffline, LampAlarm:
-		return Colour{255, 0, 0}
+		return 0xff0000
 	case LampDND:
-		return Colour{160, 0, 255}
+		return 0xa000ff
 	default:
-		return Colour{255, 255, 255}
+		return 0xffffff
 	}
 }
 
@@ -218,7 +218,7 @@ func (l *LampConfig) look(f facts) shown {
 	case look.Pattern != "":
 		out.pattern = look.Pattern
 	}
-	if look.Colour != (Colour{}) {
+	if look.Colour != 0 {
 		out.colour = look.Colour
 	}
 	if f.mic && l.Shows.showsMic() && out.pattern == LampOff {
@@ -231,15 +231,19 @@ func (l *LampConfig) look(f facts) shown {
 func (s *Station) showLamps() {
 	now := time.Now()
 	f := facts{
-		state: s.state, mic: s.micLive(),
-		ringing:    s.rec != nil && (!s.rec.Ringing.IsZero() || !s.rec.Early.IsZero()),
-		ending:     s.ending,
+		state: s.state(), mic: s.micLive(),
 		registered: s.reg.State == RegRegistered,
 		open:       now.Before(s.doorOpenUntil()),
 		failed:     now.Before(s.failedUntil),
 		code:       s.faults.code(),
 		alarm:      s.faults.alarm(),
 		dnd:        s.access.mem.DoNotDisturb,
+	}
+	if c := s.call(); c != nil {
+		f.ringing = !c.rec.Ringing.IsZero() || !c.rec.Early.IsZero()
+	}
+	if t, ok := s.now.(*talking); ok {
+		f.ending = t.ending
 	}
 	for i := range s.cfg.Lamps {
 		l := &s.cfg.Lamps[i]

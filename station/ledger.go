@@ -23,30 +23,12 @@ func (s *Station) note(r *Record, ev CallEvent) {
 		r.Digits++
 	case Held, Resumed, Transferred, Ended:
 	}
-	if what := ev.Kind.milestone(); what != "" {
-		s.log.Info(what, "call", r.ID, "after", ev.At.Sub(r.Pressed).Round(time.Millisecond))
-	}
-}
-
-// milestone is the log line of a step of a call; "" for what is logged elsewhere.
-func (k EventKind) milestone() string {
-	switch k {
-	case FarRinging:
-		return "the far end rings"
-	case EarlyMedia:
-		return "early media"
-	case Answered:
-		return "answered"
-	case MediaUp:
-		return "audio path up"
-	case FirstHeard:
-		return "first audio heard"
-	case Held:
-		return "held by the far end"
-	case Resumed:
-		return "resumed by the far end"
+	switch ev.Kind {
+	case Transferred, Ended: // whoever decides about them tells
+	case Digit:
+		s.journal.add(Event{At: ev.At, Call: r.ID, News: CallDigit{}})
 	default:
-		return ""
+		s.journal.add(Event{At: ev.At, Call: r.ID, News: CallStep{Step: ev.Kind, After: ev.At.Sub(r.Pressed)}})
 	}
 }
 
@@ -56,23 +38,16 @@ func first(t *time.Time, at time.Time) {
 	}
 }
 
-// record is the one place where a call becomes history.
+// record is the one place where the running call becomes history.
 func (s *Station) record(e Ending) {
-	r := s.rec
-	r.Over, r.Ending = time.Now(), e
+	r := s.call().rec
+	r.Ended, r.Ending = time.Now(), e
 	s.remember(*r)
-	attrs := []any{"call", r.ID, "with", r.Peer.User, "cause", e.Cause, "by", e.By, "talked", r.Talked().Round(100 * time.Millisecond)}
-	if e.Status != 0 || e.Reason != "" {
-		attrs = append(attrs, "status", e.Status, "reason", e.Reason)
-	}
-	if e.Remedy != "" {
-		attrs = append(attrs, "remedy", e.Remedy)
-	}
-	s.log.Info("call ended", attrs...)
 }
 
 // remember puts a finished call at the head of the history.
 func (s *Station) remember(r Record) {
+	s.journal.add(Event{At: r.Ended, Call: r.ID, News: CallEnded{r}})
 	calls := append([]Record{r}, s.calls...)
 	s.calls = calls[:min(len(calls), s.cfg.History)]
 }
@@ -83,9 +58,9 @@ func (r *Record) Talked() time.Duration {
 	switch {
 	case r.Answered.IsZero():
 		return 0
-	case r.Over.IsZero():
+	case r.Ended.IsZero():
 		return time.Since(r.Answered)
 	default:
-		return r.Over.Sub(r.Answered)
+		return r.Ended.Sub(r.Answered)
 	}
 }

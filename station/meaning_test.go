@@ -88,7 +88,7 @@ func TestAnswerButton(t *testing.T) {
 		h.last().happens(Answered)
 		h.forget()
 		h.press("pick-up")
-		h.expect("microphone off", "c1 end hung up", "silence", "play end")
+		h.expect("microphone off", "c1 end hung-up", "silence", "play end")
 	}, answers)
 }
 
@@ -134,8 +134,8 @@ func TestLight(t *testing.T) {
 		h.press("stairs") // light in spite of tampering; no door, no tone, no audit
 		h.expect("relay light 3m0s")
 		time.Sleep(time.Minute)
-		if h.snap().State != Talking || len(h.audit) != 0 {
-			t.Errorf("state %s, audit %+v", h.snap().State, h.audit)
+		if h.snap().State != Talking || len(h.audit()) != 0 {
+			t.Errorf("state %s, audit %+v", h.snap().State, h.audit())
 		}
 		h.edge("leaf", true, 0) // light is no release
 		h.expect("notify alarm alarm.leaf over=false")
@@ -179,7 +179,7 @@ func TestAlarmContacts(t *testing.T) {
 		h.expect("notify alarm alarm.water over=false", "lamp alarm fast")
 		var got []string
 		for _, c := range h.snap().Contacts {
-			got = append(got, strings.Join([]string{c.Input, c.Label, c.Watches, c.Alarm}, " "))
+			got = append(got, strings.Join([]string{c.Input, c.Label, string(c.Watches), string(c.Alarm)}, " "))
 			if c.Active != (c.Input != "smoke") {
 				t.Errorf("%+v", c)
 			}
@@ -218,6 +218,6 @@ func TestHangUpAfterTheLastOpening(t *testing.T) {
 		time.Sleep(7 * time.Second)
 		h.expect()
 		time.Sleep(time.Second)
-		h.expect("microphone off", "c1 end door opened", "silence", "play end")
+		h.expect("microphone off", "c1 end door-opened", "silence", "play end")
 	}, noLamps, func(c *Config) { c.Door.HangupAfter = 8 * time.Second })
 }

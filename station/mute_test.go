@@ -83,7 +83,7 @@ func TestMuteEndsWithATransfer(t *testing.T) {
 		h.silent(true, false)
 		next.happens(Answered)
 		h.silent(false, true)
-		h.expect("microphone off", "c1 end passed on", "silence", "open c2 2", "play connected", "lamp mic on")
+		h.expect("microphone off", "c1 end passed-on", "silence", "open c2 2", "play connected", "lamp mic on")
 	})
 }
 

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"intercomd/words"
 )
 
 // Stories of the policies around a call: lists, schedules, limits, contacts.
@@ -28,7 +30,7 @@ func TestListIsTriedInOrder(t *testing.T) {
 			h.last().ends(Ending{Cause: CauseBusy, By: ByPeer})
 			h.expect("microphone off", "play calling", "dial 1002")
 			time.Sleep(30 * time.Second)
-			h.expect("microphone off", "c2 end no answer", "play calling", "dial 1009")
+			h.expect("microphone off", "c2 end no-answer", "play calling", "dial 1009")
 			h.last().happens(Answered)
 			h.expect("silence", "open c3 2")
 			if calls := h.snap().Calls; len(calls) != 2 || calls[0].Ending.Cause != CauseNoAnswer || calls[1].Ending.Cause != CauseBusy {
@@ -41,7 +43,7 @@ func TestListIsTriedInOrder(t *testing.T) {
 			h.press("bell")
 			h.forget()
 			time.Sleep(15 * time.Second)
-			h.expect("microphone off", "c1 end no answer", "play calling", "dial 1002")
+			h.expect("microphone off", "c1 end no-answer", "play calling", "dial 1002")
 		}, list)
 	})
 	t.Run("nobody at all", func(t *testing.T) {
@@ -111,7 +113,7 @@ func TestTargetsFollowTheirSchedule(t *testing.T) {
 func TestPressIsKeptForTheRegistration(t *testing.T) {
 	noLamps := func(c *Config) { c.Lamps = nil }
 	lost := func(h *house, s RegState) {
-		h.st.SetRegistration(Registration{State: s, Error: "connection lost"})
+		h.st.SetRegistration(Registration{State: s, Problem: words.New("told", "detail", "connection lost")})
 		h.forget()
 	}
 	t.Run("that returns in time", func(t *testing.T) {
@@ -169,7 +171,7 @@ func TestLimits(t *testing.T) {
 			time.Sleep(109 * time.Second)
 			h.expect()
 			time.Sleep(11 * time.Second)
-			h.expect("play warning", "microphone off", "c1 end talk time over", "silence", "play end")
+			h.expect("play warning", "microphone off", "c1 end talk-time-over", "silence", "play end")
 		}, noLamps)
 	})
 	t.Run("hang up after the door was opened", func(t *testing.T) {
@@ -180,7 +182,7 @@ func TestLimits(t *testing.T) {
 			h.last().digits("5")
 			h.expect("relay door 3s", "play open")
 			time.Sleep(8 * time.Second)
-			h.expect("microphone off", "c1 end door opened", "silence", "play end")
+			h.expect("microphone off", "c1 end door-opened", "silence", "play end")
 		}, noLamps, func(c *Config) { c.Door.HangupAfter = 8 * time.Second })
 	})
 	t.Run("a pause between calls of one button", func(t *testing.T) {
@@ -252,8 +254,8 @@ func TestExitButton(t *testing.T) {
 		h.forget()
 		h.press("exit")
 		h.expect("relay door 3s", "play open")
-		if len(h.audit) != 2 || !h.audit[0].OK || h.audit[0].User != "exit" || h.audit[0].How != "button" {
-			t.Errorf("audit %+v", h.audit)
+		if len(h.audit()) != 2 || !h.audit()[0].OK || h.audit()[0].By != (Principal{Via: ViaButton, Name: "exit"}) {
+			t.Errorf("audit %+v", h.audit())
 		}
 	}, exit)
 }
@@ -268,13 +270,13 @@ func TestWrongCodesEndTheCallAndLock(t *testing.T) {
 		h.last().happens(Answered)
 		h.forget()
 		h.last().digits("000000000000")
-		h.expect("play congestion", "play congestion", "play congestion", "microphone off", "c1 end too many wrong codes", "silence", "play congestion")
+		h.expect("play congestion", "play congestion", "play congestion", "microphone off", "c1 end wrong-codes", "silence", "play congestion")
 
 		h.press("bell")
 		h.last().happens(Answered)
 		h.forget()
 		h.last().digits("00000000")
-		h.expect("play congestion", "play locked", "notify alarm codes over=false", "microphone off", "c2 end too many wrong codes", "silence", "play locked")
+		h.expect("play congestion", "play locked", "notify alarm codes over=false", "microphone off", "c2 end wrong-codes", "silence", "play locked")
 		if f := h.snap().Faults; len(f) != 1 || f[0].Key != "door.locked" {
 			t.Errorf("faults %+v", f)
 		}
@@ -292,12 +294,12 @@ func TestWrongCodesEndTheCallAndLock(t *testing.T) {
 		if h.mem.LockedUntil.IsZero() {
 			t.Error("the lock would not survive a restart")
 		}
-		for i, a := range h.audit {
-			want := "wrong code"
-			if i == len(h.audit)-1 {
-				want = "the keypad is locked" // every attempt is written down, once
+		for i, a := range h.audit() {
+			want := RefusedCode
+			if i == len(h.audit())-1 {
+				want = RefusedLocked // every attempt is written down, once
 			}
-			if a.OK || a.Why != want || a.User != "1001" || len(h.audit) != 6 {
+			if a.OK || a.Why != want || a.By != (Principal{Via: ViaCall, Name: "1001"}) || len(h.audit()) != 6 {
 				t.Errorf("audit %+v", a)
 			}
 		}
@@ -332,7 +334,7 @@ func TestDoorContact(t *testing.T) {
 			set(h, true)
 			time.Sleep(30 * time.Second)
 			h.expect("notify alarm alarm.contact over=false")
-			if f := h.snap().Faults; len(f) != 1 || f[0].Text != "Front door has been open for 30s" {
+			if f := h.snap().Faults; len(f) != 1 || f[0].String() != "Front door has been open for 30 s" {
 				t.Errorf("faults %+v", f)
 			}
 			time.Sleep(time.Hour)
@@ -370,7 +372,7 @@ func TestTamperBlocksRelays(t *testing.T) {
 		h.expect("notify alarm alarm.housing over=false")
 		h.last().digits("5")
 		h.expect("play locked")
-		if a := h.audit[0]; a.OK || a.Why == "" {
+		if a := h.audit()[0]; a.OK || a.Why == "" {
 			t.Errorf("audit %+v", a)
 		}
 		if time.Until(h.mem.TamperUntil) != 30*time.Minute {

@@ -53,30 +53,30 @@ type Peer struct {
 
 // CallEvent is one thing that happened to a call.
 type CallEvent struct {
-	Kind   EventKind
+	Kind   CallEventKind
 	At     time.Time
 	Digit  rune   // of Digit
 	Call   Call   // of Transferred
 	Ending Ending // of Ended
 }
 
-// EventKind says what happened to a call.
-type EventKind int
+// CallEventKind says what happened to a call: a stable code.
+type CallEventKind string
 
 // What can happen to a call, in the usual order of an outgoing one.
 const (
-	Sent        EventKind = iota + 1 // the INVITE is on the wire
-	FarRinging                       // the far end really rings (180, 183)
-	EarlyMedia                       // the far end is heard before it answers
-	Answered                         // the call is up (200); talk time counts from here
-	MediaUp                          // ICE and DTLS are done: audio can flow
-	FirstHeard                       // the first audio of the far end was handed to the loudspeaker
-	FirstSpoken                      // the first audio of the door was sent
-	Digit                            // a DTMF digit arrived after the answer
-	Held                             // the far end put the door on hold
-	Resumed                          // and took it back
-	Transferred                      // the far end passes the door on: Call is to take the place of this call
-	Ended                            // the call is over; nothing follows
+	Sent        CallEventKind = "sent"        // the INVITE is on the wire
+	FarRinging  CallEventKind = "ringing"     // the far end really rings (180, 183)
+	EarlyMedia  CallEventKind = "early-media" // the far end is heard before it answers
+	Answered    CallEventKind = "answered"    // the call is up (200); talk time counts from here
+	MediaUp     CallEventKind = "media-up"    // ICE and DTLS are done: audio can flow
+	FirstHeard  CallEventKind = "heard"       // the first audio of the far end was handed to the loudspeaker
+	FirstSpoken CallEventKind = "spoken"      // the first audio of the door was sent
+	Digit       CallEventKind = "digit"       // a DTMF digit arrived after the answer
+	Held        CallEventKind = "held"        // the far end put the door on hold
+	Resumed     CallEventKind = "resumed"     // and took it back
+	Transferred CallEventKind = "transferred" // the far end passes the door on: Call is to take the place of this call
+	Ended       CallEventKind = "ended"       // the call is over; nothing follows
 )
 
 // Voice is the door's microphone and loudspeaker. No method blocks on a device.
@@ -95,9 +95,10 @@ type Voice interface {
 	// Close turns the microphone off and disconnects the call. When it returns no
 	// further audio of the door leaves it.
 	Close()
-	// Sound reports devices and levels, and as FarSilent when the last packet of the call
-	// that is open came, or when it was opened; zero if none are due.
-	Sound() Sound
+	// Sound reports devices, and what moves all the time: of the gauges Mic, Speaker and
+	// Stats. FarSilent is when the last packet of the call that is open came, or when it was
+	// opened; zero if none are due.
+	Sound() (Sound, Gauges)
 }
 
 // Direction says how far a call's audio is opened.
@@ -133,6 +134,12 @@ const (
 	ToneAlarm      Tone = "alarm"      // a contact: repeats
 )
 
+// Tones lists all tones.
+func Tones() []Tone {
+	return []Tone{ToneCalling, ToneRingback, ToneBusy, ToneCongestion, ToneIncoming, ToneWaiting, ToneNobody, ToneConnected,
+		ToneOpen, ToneWarning, ToneEnd, ToneError, ToneDisturb, ToneLocked, ToneAlarm}
+}
+
 // Board is the door's buttons, lamps and relays. No method blocks.
 type Board interface {
 	// Edges delivers debounced changes of inputs, oldest first.
@@ -150,8 +157,9 @@ type Board interface {
 	SwitchRelay(name string, on bool) error
 	// RelayOn reports whether a relay is energised.
 	RelayOn(name string) bool
-	// State reports inputs, lamps and relays as they are.
-	State() BoardState
+	// State reports inputs, lamps and relays as they are, and what was counted at the
+	// inputs.
+	State() (BoardState, []InputCount)
 }
 
 // Edge is a change of an input that has been stable for its debounce time.

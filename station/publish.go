@@ -1,6 +1,7 @@
 package station
 
 import (
+	"reflect"
 	"runtime"
 	"runtime/metrics"
 	"time"
@@ -12,25 +13,30 @@ type publication struct {
 	changed chan struct{} // closed when the next one is out
 }
 
-// Snapshot returns the newest published state. It is shared: do not change it.
+// Snapshot returns the newest state. It is shared: do not change it.
 func (s *Station) Snapshot() *Snapshot { return s.pub.Load().snap }
 
-// Changed returns a channel that is closed when the present snapshot has been
-// replaced. Ask for the channel first and for the snapshot then, and no change
-// is missed.
+// Changed returns a channel that is closed when the present state has been replaced by
+// another. Ask for the channel first and for the snapshot then, and no change is missed.
 func (s *Station) Changed() <-chan struct{} { return s.pub.Load().changed }
 
+// Gauges returns what moves all the time as it was when the door last looked around, which
+// it does a few times a second. They are shared: do not change them.
+func (s *Station) Gauges() *Gauges { return s.gauges.Load() }
+
 // refresh takes a look at sound and board, works out what is wrong, and brings
-// lamps and snapshot up to date.
+// lamps, gauges and snapshot up to date.
 func (s *Station) refresh() {
 	now := time.Now()
-	sound, board := s.voice.Sound(), s.board.State()
-	sound.MicLive, sound.Muted = s.micLive(), s.muted()
-	sound.FarSilent = s.farSilent(sound.FarSilent, now)
-	if s.cfg.Call.PushToTalk {
-		sound.Duplex = Duplex{Mode: DuplexPush}
-	}
+	sound, gauges := s.voice.Sound()
+	board, counts := s.board.State()
+	gauges.Time, gauges.Inputs, gauges.Runtime = now, counts, cost()
+	s.gauges.Store(&gauges)
+	s.devices(sound)
 	s.faults.derive(s.reg, sound, board, s.doorState(now), now)
+	for _, n := range s.faults.news() {
+		s.tell(n)
+	}
 	s.showLamps()
 	s.publish(now, sound, board)
 }
@@ -42,11 +48,11 @@ const quietAfter = 5 * time.Second
 // farSilent says since when the far end of the running call has not been heard; last is
 // when its last packet came. Before the answer nobody has to be heard.
 func (s *Station) farSilent(last, now time.Time) time.Time {
-	if s.state != Talking || s.rec == nil || last.IsZero() {
+	if s.state() != Talking || last.IsZero() {
 		return time.Time{}
 	}
-	if last.Before(s.rec.Answered) {
-		last = s.rec.Answered
+	if answered := s.call().rec.Answered; last.Before(answered) {
+		last = answered
 	}
 	if now.Sub(last) < quietAfter {
 		return time.Time{}
@@ -54,32 +60,63 @@ func (s *Station) farSilent(last, now time.Time) time.Time {
 	return last
 }
 
-// publish makes a new snapshot of everything.
-func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
-	s.seq++
-	snap := &Snapshot{
-		Seq: s.seq, Time: now, Name: s.cfg.Name, Version: s.cfg.Version, Started: s.started,
-		State: s.state, Calls: s.calls, Waiting: s.waitingNow(), Texts: s.texts, Registration: s.reg,
-		Sound: sound, Board: board, Faults: s.faults.list(),
+// devices tells of microphones and loudspeakers that came, went, or are other ones.
+func (s *Station) devices(now Sound) {
+	for _, d := range []struct {
+		role     string
+		was, now *Device
+	}{{"input", &s.told.Input, &now.Input}, {"output", &s.told.Output, &now.Output}} {
+		if *d.was == *d.now {
+			continue
+		}
+		*d.was = *d.now
+		s.tell(DeviceChanged{Role: d.role, Device: *d.now})
 	}
-	if s.rec != nil {
-		rec := *s.rec
+}
+
+// publish makes a snapshot of everything, and lets it replace the one before if the state
+// is another.
+func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
+	sound.MicLive, sound.Muted = s.micLive(), s.muted()
+	sound.FarSilent = s.farSilent(sound.FarSilent, now)
+	if s.cfg.Call.PushToTalk {
+		sound.Duplex = Duplex{Mode: DuplexPush}
+	}
+	snap := &Snapshot{
+		Name: s.cfg.Name, Version: s.cfg.Version, Started: s.started,
+		State: s.state(), Calls: s.calls, Waiting: s.waitingNow(), Texts: s.texts, Registration: s.reg,
+		Sound: sound, SelfTest: s.test.shown, Board: board, Door: s.doorState(now),
+		Buttons: s.meanings, Contacts: s.contacts.show(), Faults: s.faults.list(),
+	}
+	if c := s.call(); c != nil {
+		rec := *c.rec
 		snap.Call = &rec
 	}
-	snap.SelfTest = s.test.shown
 	snap.SelfTest.Next = s.test.due
-	snap.Door, snap.Runtime = s.doorState(now), cost()
-	snap.Buttons, snap.Contacts = s.meanings, s.contacts.show()
-	next := &publication{snap: snap, changed: make(chan struct{})}
-	if old := s.pub.Swap(next); old != nil {
+	old := s.pub.Load()
+	if old != nil && sameState(old.snap, snap) {
+		return
+	}
+	s.seq++
+	snap.Seq, snap.Time, snap.Events, snap.Gauges = s.seq, now, s.journal.coming(), *s.gauges.Load()
+	s.pub.Store(&publication{snap: snap, changed: make(chan struct{})})
+	if old != nil {
 		close(old.changed)
 	}
+}
+
+// sameState reports whether fresh, which has neither number nor time yet, tells the same as
+// a published snapshot.
+func sameState(old, fresh *Snapshot) bool {
+	was := *old
+	was.Seq, was.Time, was.Events, was.Gauges = 0, time.Time{}, 0, Gauges{}
+	return reflect.DeepEqual(&was, fresh)
 }
 
 // meanings says what every button does.
 func meanings(cfg *Config) (out []Button) {
 	for _, b := range cfg.Buttons {
-		v := Button{Input: b.Input, Label: b.Label, Does: b.Press.Do.word(), Target: b.Press.Target, Relay: b.Press.Relay}
+		v := Button{Input: b.Input, Label: b.Label, Does: b.Press.Do.shown(), Target: b.Press.Target, Relay: b.Press.Relay}
 		for _, t := range cfg.Targets {
 			if t.Name == v.Target {
 				v.TargetLabel = t.Label
@@ -90,15 +127,30 @@ func meanings(cfg *Config) (out []Button) {
 	return out
 }
 
+// doorState is what keeps the door from opening or the bell from ringing. The clock of the
+// day wavers a little against the one by which locks run: an end that is shown already
+// stays until it is another one.
 func (s *Station) doorState(now time.Time) DoorState {
+	var shown DoorState
+	if old := s.pub.Load(); old != nil {
+		shown = old.snap.Door
+	}
 	d := DoorState{DoNotDisturb: s.access.mem.DoNotDisturb}
 	if t := s.access.mem.LockedUntil; now.Before(t) {
-		d.LockedUntil = asSeen(t, now)
+		d.LockedUntil = steady(shown.LockedUntil, asSeen(t, now))
 	}
 	if t := s.access.mem.TamperUntil; now.Before(t) {
-		d.BlockedUntil = asSeen(t, now)
+		d.BlockedUntil = steady(shown.BlockedUntil, asSeen(t, now))
 	}
 	return d
+}
+
+// steady is t, or what was shown for it if that is nearly the same.
+func steady(shown, t time.Time) time.Time {
+	if d := t.Sub(shown); d > -time.Second && d < time.Second {
+		return shown
+	}
+	return t
 }
 
 // cost reads what the program uses, without stopping it.

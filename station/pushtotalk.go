@@ -14,18 +14,18 @@ type talkWay struct {
 	held   string // button to talk that is held; "" for none
 }
 
-// beginTalk opens the voice of a call that has just been answered.
-func (s *Station) beginTalk(call Call) {
-	s.way = talkWay{turned: slices.ContainsFunc(s.cfg.Buttons, func(b ButtonConfig) bool { return b.InCall.Do == PushTalk })}
-	s.voice.Open(call, s.direction())
+// begin opens the voice of a call that has just been answered.
+func (t *talking) begin(s *Station) {
+	t.way = talkWay{turned: slices.ContainsFunc(s.cfg.Buttons, func(b ButtonConfig) bool { return b.InCall.Do == PushTalk })}
+	s.voice.Open(t.line, t.direction(s))
 }
 
 // direction is how far the voice of a conversation is open.
-func (s *Station) direction() Direction {
+func (t *talking) direction(s *Station) Direction {
 	switch {
 	case !s.cfg.Call.PushToTalk:
 		return Talk
-	case s.way.turned && s.way.held == "":
+	case t.way.turned && t.way.held == "":
 		return Listen
 	default:
 		return Speak
@@ -34,21 +34,25 @@ func (s *Station) direction() Direction {
 
 // micLive reports whether the microphone reaches the far end.
 func (s *Station) micLive() bool {
-	return s.state == Talking && s.direction() != Listen && !s.way.muted
+	t, ok := s.now.(*talking)
+	return ok && t.direction(s) != Listen && !t.way.muted
 }
 
 // muted reports whether somebody has switched the microphone off.
-func (s *Station) muted() bool { return s.state == Talking && s.way.muted }
+func (s *Station) muted() bool {
+	t, ok := s.now.(*talking)
+	return ok && t.way.muted
+}
 
 // mute switches the microphone off, or on again; it ends with the conversation. The far
 // end gets silence meanwhile, and is heard.
-func (s *Station) mute(on bool) {
-	if s.way.muted == on {
+func (t *talking) mute(s *Station, on bool, by Principal) {
+	if t.way.muted == on {
 		return
 	}
-	s.way.muted = on
+	t.way.muted = on
 	s.voice.Mute(on)
-	s.log.Info("microphone muted", "call", s.rec.ID, "on", on)
+	s.tell(Muted{On: on, By: by})
 	if s.micLive() {
 		s.voice.Play(ToneConnected) // whoever stands there hears that the microphone is live
 	}
@@ -58,7 +62,7 @@ func (s *Station) mute(on bool) {
 // talkEdge is a button to talk that is pressed or let go in a conversation.
 func (s *Station) talkEdge(e Edge) (occurrence, bool) {
 	b, ok := s.buttons.find(e.Input)
-	if !ok || s.state != Talking || !s.cfg.Call.PushToTalk || b.InCall.Do != PushTalk {
+	if !ok || s.state() != Talking || !s.cfg.Call.PushToTalk || b.InCall.Do != PushTalk {
 		return occurrence{}, false
 	}
 	return occurrence{kind: pressed, press: press{button: b, at: e.At, action: b.InCall, down: e.Active}}, true
@@ -66,32 +70,33 @@ func (s *Station) talkEdge(e Edge) (occurrence, bool) {
 
 // pushTalk gives the word to the door while a button is held. Of two buttons the
 // last one pressed counts.
-func (s *Station) pushTalk(call Call, p press) {
+func (t *talking) pushTalk(s *Station, p press) {
 	switch {
 	case !s.cfg.Call.PushToTalk:
 		return
 	case p.down:
-		s.way.held = p.button.Input
-	case s.way.held == p.button.Input:
-		s.way.held = ""
+		t.way.held = p.button.Input
+	case t.way.held == p.button.Input:
+		t.way.held = ""
 	}
-	s.turnTo(call)
+	t.turn(s)
 }
 
 // talkKey takes the key with which the far end gives the word away, or takes it.
 // It interrupts a code that is being typed: it is never a part of one.
-func (s *Station) talkKey(call Call, d rune) bool {
+func (t *talking) talkKey(s *Station, d rune) bool {
 	if !s.cfg.Call.PushToTalk || d == 0 || d != s.cfg.Call.TalkKey {
 		return false
 	}
 	s.access.typed = ""
-	s.way.turned = !s.way.turned
-	s.turnTo(call)
+	t.way.turned = !t.way.turned
+	t.turn(s)
 	return true
 }
 
-func (s *Station) turnTo(call Call) {
-	s.voice.Open(call, s.direction())
-	s.log.Info("push to talk", "call", call.ID(), "door talks", s.micLive())
+// turn opens the voice as whoever has the word wants it.
+func (t *talking) turn(s *Station) {
+	s.voice.Open(t.line, t.direction(s))
+	s.tell(TalkTurned{DoorTalks: s.micLive()})
 	s.showLamps()
 }

@@ -21,7 +21,7 @@ func (s *Station) second(call Call) {
 	default:
 		call.Queue()
 		s.waiting = append(s.waiting, waiter{call, time.Now()})
-		s.log.Info("caller waits", "call", call.ID(), "from", call.Peer().User, "before them", len(s.waiting)-1)
+		s.tellOf(call.ID(), CallQueued{Peer: call.Peer(), Ahead: len(s.waiting) - 1})
 	}
 }
 
@@ -32,11 +32,10 @@ func (s *Station) lookAfter(now time.Time) {
 		e, gone := w.gone()
 		switch {
 		case gone:
-			s.log.Info("caller waits no more", "call", w.call.ID(), "cause", e.Cause)
 			s.remember(w.record(now, e))
 		case !now.Before(w.until(s.cfg.Incoming.QueueTime)):
 			w.call.End(CauseBusy)
-			s.remember(w.record(now, Ending{Cause: CauseBusy, By: ByDoor, Reason: "waited in vain"}))
+			s.remember(w.record(now, Ending{Cause: CauseBusy, By: ByDoor, Reason: ReasonQueueTime}))
 		default:
 			left = append(left, w)
 		}
@@ -66,17 +65,17 @@ func (w waiter) gone() (Ending, bool) {
 func (w waiter) until(most time.Duration) time.Time { return w.since.Add(most) }
 
 func (w waiter) record(now time.Time, e Ending) Record {
-	return Record{ID: w.call.ID(), Direction: Incoming, Peer: w.call.Peer(), Pressed: w.since, Over: now, Ending: e}
+	return Record{ID: w.call.ID(), Direction: Incoming, Peer: w.call.Peer(), Pressed: w.since, Ended: now, Ending: e}
 }
 
 // next offers the callers who wait to the idle door; nil if none of them rings now.
-func (s *Station) next() stateFn {
+func (s *Station) next() state {
 	s.lookAfter(time.Now())
 	for len(s.waiting) > 0 {
 		w := s.waiting[0]
 		s.waiting = s.waiting[1:]
-		if fn := s.offer(w.call, w.since); fn != nil {
-			return fn
+		if next := s.offer(w.call, w.since); next != nil {
+			return next
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func TestQueue(t *testing.T) {
 			h.calls[1].happens(Answered)
 			h.forget()
 			h.press("bell")
-			h.expect("microphone off", "c2 end hung up", "silence", "play end", "lamp status fast", "play incoming", "c3 ring")
+			h.expect("microphone off", "c2 end hung-up", "silence", "play end", "lamp status fast", "play incoming", "c3 ring")
 		},
 		"gives up": func(h *house, _ *fakeCall) {
 			h.comes("1002").ends(Ending{Cause: CauseCancelled, By: ByPeer})
@@ -60,7 +60,7 @@ func TestQueue(t *testing.T) {
 			h.expect()
 			time.Sleep(2 * time.Second)
 			h.expect("c2 end busy")
-			if r := h.snap().Calls[0]; r.Ending.Reason != "waited in vain" || r.Over.Sub(r.Pressed) != time.Minute {
+			if r := h.snap().Calls[0]; r.Ending.Reason != "queue-time-over" || r.Ended.Sub(r.Pressed) != time.Minute {
 				h.t.Errorf("%+v", r)
 			}
 		},
@@ -75,7 +75,7 @@ func TestQueue(t *testing.T) {
 			h.comes("1002")
 			h.forget()
 			h.stop()
-			h.expect("microphone off", "c1 end shutting down", "silence", "c2 end shutting down", "silence", "lamp status off")
+			h.expect("microphone off", "c1 end shutdown", "silence", "c2 end shutdown", "silence", "lamp status off")
 		},
 		"may not call at all": func(h *house, _ *fakeCall) {
 			h.comes("1002", AnswerWish{Auto: true, Must: true})

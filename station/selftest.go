@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"intercomd/words"
 )
 
 // SelfTestConfig is when the door tries out its own sound.
@@ -55,14 +57,14 @@ func (m TestMemory) Valid() bool {
 // fault is the change of the fault that comes of it.
 func (m TestMemory) fault() faultChange {
 	return faultChange{set: m.Failed.State == TestFailed, fault: Fault{
-		Key: "sound.selftest", Code: FaultSound, Text: "acoustic self-test: " + m.Failed.Text, Remedy: m.Failed.Remedy,
+		Key: "sound.selftest", Blinks: FaultSound, Message: words.New("selftest-failed").Because(m.Failed.Problem),
 	}}
 }
 
 // SelfTestResult is what an acoustic self-test came to.
 type SelfTestResult struct {
-	Verdict      string // one of the verdicts below
-	Text, Remedy string // of one that did not pass
+	Verdict      string        // one of the verdicts below
+	Problem      words.Message // of one that did not pass
 	Chirps       int
 	Level        float64 // of the microphone while it heard the loudspeaker, dBFS
 	Noise        float64 // dBFS
@@ -82,7 +84,7 @@ const (
 )
 
 // ErrNotIdle refuses a self-test while the door is needed.
-var ErrNotIdle = errors.New("a call is up or a test is running")
+var ErrNotIdle = errors.New("not-idle")
 
 const (
 	testAgain   = 10 * time.Minute // after a scheduled test that came to nothing
@@ -143,7 +145,7 @@ func (s *Station) testDue(now time.Time) {
 	switch late := now.Sub(t.due); {
 	case late > testTooLate:
 		t.due, t.tries = s.cfg.SelfTest.next(now), 0
-	case !s.cfg.Ports.ClockKnown() || s.startTest(false) != nil:
+	case !s.cfg.Ports.ClockKnown() || s.startTest(false, Principal{Via: ViaDoor}) != nil:
 		s.testLater(now)
 	default:
 		t.scheduled, t.due = true, s.cfg.SelfTest.next(now)
@@ -161,14 +163,14 @@ func (s *Station) testLater(now time.Time) {
 }
 
 // startTest begins a test; commission makes its result the one to compare with.
-func (s *Station) startTest(commission bool) error {
+func (s *Station) startTest(commission bool, by Principal) error {
 	switch {
 	case s.cfg.Ports.SelfTest == nil:
 		return ErrNotKnown
-	case s.state != Idle || s.test.cancel != nil:
+	case s.state() != Idle || s.test.cancel != nil:
 		return ErrNotIdle
 	}
-	s.log.Info("acoustic self-test", "commission", commission)
+	s.tell(SelfTestStarted{Commission: commission, By: by})
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &s.test
 	t.seq++
@@ -196,15 +198,14 @@ func (s *Station) testOver(r tested) {
 	now, res := time.Now(), r.result
 	t.cancel = nil
 	t.shown.State, t.shown.At = res.Verdict, now
-	s.log.Info("acoustic self-test over", "verdict", res.Verdict, "text", res.Text, "chirps", res.Chirps,
-		"coupling", res.Coupling, "noise", res.Noise)
+	defer func() { s.tell(SelfTestEnded{t.shown}) }()
 	if res.Verdict == TestInterrupted {
 		if t.scheduled {
 			s.testLater(now)
 		}
 		return
 	}
-	t.shown = SelfTest{State: res.Verdict, At: now, Text: res.Text, Remedy: res.Remedy, Chirps: res.Chirps, Commissioned: res.Commissioned,
+	t.shown = SelfTest{State: res.Verdict, At: now, Problem: res.Problem, Chirps: res.Chirps, Commissioned: res.Commissioned,
 		Level: res.Level, Noise: res.Noise, Coupling: res.Coupling, DelayMS: res.DelayMS}
 	t.kept = t.kept.With(t.shown)
 	s.faults.change(t.kept.fault(), now)

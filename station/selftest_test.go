@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"intercomd/words"
 )
 
 // tester is the sound that tries itself out.
@@ -42,7 +44,7 @@ func (t *tester) last() (l struct {
 
 // says ends the test.
 func (t *tester) says(verdict string) {
-	t.last().done(SelfTestResult{Verdict: verdict, Text: "it is " + verdict, Remedy: "mend it", Coupling: -12, Chirps: 2})
+	t.last().done(SelfTestResult{Verdict: verdict, Problem: words.New("told", "detail", "it is "+verdict, "remedy", "mend it"), Coupling: -12, Chirps: 2})
 	synctest.Wait()
 }
 
@@ -91,7 +93,7 @@ func TestSelfTestEveryNight(t *testing.T) {
 		c.says(TestFailed)
 		time.Sleep(time.Second)
 		h.tests(t, TestFailed, 1)
-		if f := h.snap().Faults[0]; f.Key != "sound.selftest" || f.Text != "acoustic self-test: it is failed" || f.Remedy != "mend it" {
+		if f := h.snap().Faults[0]; f.Key != "sound.selftest" || f.String() != "acoustic self-test: it is failed" || f.Remedy() != "mend it" {
 			t.Errorf("%+v", f)
 		}
 		by()
@@ -266,10 +268,10 @@ func TestSelfTestAcrossARestart(t *testing.T) {
 	}
 	kept[2].Since = first.Add(-time.Hour) // each story begins at the same time
 	run(c, kept[2], func(h *house) {
-		if s := h.tests(t, TestUnclear, 1); !s.At.Equal(last) || s.Text != "it is unclear" || s.Coupling != -12 || s.Commissioned.Unix() != 1 {
+		if s := h.tests(t, TestUnclear, 1); !s.At.Equal(last) || s.Problem.String() != "it is unclear" || s.Coupling != -12 || s.Commissioned.Unix() != 1 {
 			t.Errorf("%+v", s)
 		}
-		if f := h.snap().Faults[0]; f.Key != "sound.selftest" || f.Text != "acoustic self-test: it is failed" || f.Remedy != "mend it" || !f.Since.Equal(kept[2].Since) {
+		if f := h.snap().Faults[0]; f.Key != "sound.selftest" || f.String() != "acoustic self-test: it is failed" || f.Remedy() != "mend it" || !f.Since.Equal(kept[2].Since) {
 			t.Errorf("%+v", f)
 		}
 		by(h, c, TestPassed)

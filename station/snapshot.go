@@ -1,14 +1,21 @@
 package station
 
-import "time"
+import (
+	"encoding/json"
+	"time"
 
-// Snapshot is everything there is to know about the door at one moment. It is
-// immutable once published: the status page, its JSON, the log of systemd and
-// later metrics all read the same value.
+	"intercomd/words"
+)
+
+// Snapshot is the state of the door. It is immutable once published, and another one is
+// published only when the state is another: the status page, its JSON, the log of systemd
+// and later metrics all read the same value. Whatever is wrong is said in codes; package
+// words has the sentences.
 type Snapshot struct {
-	Seq          uint64       `json:"seq"`  // grows with every publication
-	Time         time.Time    `json:"time"` // when it was published
-	Name         string       `json:"name"` // display name of the door
+	Seq          uint64       `json:"seq"`    // grows with every change of the state
+	Events       uint64       `json:"events"` // number of the first event that is not in this state yet
+	Time         time.Time    `json:"time"`   // since when the state is this
+	Name         string       `json:"name"`   // display name of the door
 	Version      string       `json:"version"`
 	Started      time.Time    `json:"started"`
 	State        State        `json:"state"`
@@ -23,8 +30,48 @@ type Snapshot struct {
 	Door         DoorState    `json:"door"`
 	Buttons      []Button     `json:"buttons"`
 	Contacts     []Contact    `json:"contacts"`
-	Runtime      Runtime      `json:"runtime"`
-	Faults       []Fault      `json:"faults"` // what is wrong now, oldest first
+	Faults       []Fault      `json:"faults"` // what is wrong now, the gravest first
+	Gauges       Gauges       `json:"gauges"` // as they were at that time; no part of the state
+}
+
+// Gauges are what moves all the time. They are renewed a few times a second without a new
+// snapshot; see [Station.Gauges].
+type Gauges struct {
+	Time    time.Time    `json:"time"` // when the door last looked around
+	Mic     Level        `json:"mic"`  // of the microphone, after processing
+	Speaker Level        `json:"speaker"`
+	Stats   AudioStats   `json:"stats"`
+	Inputs  []InputCount `json:"inputs"`
+	Runtime Runtime      `json:"runtime"`
+}
+
+// InputCount counts what an input did since the start.
+type InputCount struct {
+	Name     string `json:"name"`
+	Presses  uint64 `json:"presses"`  // accepted
+	Glitches uint64 `json:"glitches"` // changes too short to count that came to nothing
+	Bounces  uint64 `json:"bounces"`  // changes too short to count beside one that counted
+	Widths   Widths `json:"widths"`   // how long the line was active, before debouncing: pulses by length
+}
+
+// With is the snapshot with other gauges; nil leaves those that it has.
+func (s *Snapshot) With(g *Gauges) *Snapshot {
+	if g == nil {
+		return s
+	}
+	now := *s
+	now.Gauges = *g
+	return &now
+}
+
+// Counts are those of an input; none if there is no such input.
+func (g *Gauges) Counts(input string) InputCount {
+	for _, c := range g.Inputs {
+		if c.Name == input {
+			return c
+		}
+	}
+	return InputCount{Name: input}
 }
 
 // Runtime is what the program costs: figures that must not grow from call to call.
@@ -54,14 +101,13 @@ type Waiting struct {
 
 // Registration is how the door stands with its SIP server.
 type Registration struct {
-	State   RegState  `json:"state"`
-	Server  string    `json:"server,omitempty"` // URL of the server in use
-	User    string    `json:"user,omitempty"`
-	Since   time.Time `json:"since"`            // of this state
-	Expires time.Time `json:"expires,omitzero"` // when the server forgets us unless refreshed
-	Retry   time.Time `json:"retry,omitzero"`   // when the next attempt is due
-	Error   string    `json:"error,omitempty"`  // why not registered
-	Remedy  string    `json:"remedy,omitempty"` // what to do about it
+	State   RegState      `json:"state"`
+	Server  string        `json:"server,omitempty"` // URL of the server in use
+	User    string        `json:"user,omitempty"`
+	Since   time.Time     `json:"since"`            // of this state
+	Expires time.Time     `json:"expires,omitzero"` // when the server forgets us unless refreshed
+	Retry   time.Time     `json:"retry,omitzero"`   // when the next attempt is due
+	Problem words.Message `json:"problem,omitzero"` // why not registered, or why calls may not arrive
 }
 
 // RegState is the state of the registration.
@@ -81,8 +127,6 @@ const (
 type Sound struct {
 	Input   Device `json:"input"`
 	Output  Device `json:"output"`
-	Mic     Level  `json:"mic"`     // of the microphone, after processing
-	Speaker Level  `json:"speaker"` // of what is played
 	MicLive bool   `json:"micLive"` // the microphone reaches the far end
 	// In this call, or in the last one, the microphone heard nothing at all for long.
 	MicSilent bool   `json:"micSilent,omitempty"`
@@ -90,9 +134,8 @@ type Sound struct {
 	Tone      Tone   `json:"tone,omitempty"`
 	Codec     string `json:"codec,omitempty"` // of the running call
 	// Since when nothing has come from the far end of the running call; zero if it is heard.
-	FarSilent time.Time  `json:"farSilent,omitzero"`
-	Duplex    Duplex     `json:"duplex"`
-	Stats     AudioStats `json:"stats"`
+	FarSilent time.Time `json:"farSilent,omitzero"`
+	Duplex    Duplex    `json:"duplex"`
 }
 
 // Duplex is how both directions of a call share the air.
@@ -112,26 +155,42 @@ const (
 // SelfTest is how the last acoustic self-test went: the loudspeaker played a chirp
 // and the microphone listened.
 type SelfTest struct {
-	State        string    `json:"state"` // "never", "running", "passed", "failed", "unclear", "interrupted"
-	At           time.Time `json:"at,omitzero"`
-	Next         time.Time `json:"next,omitzero"`
-	Commissioned time.Time `json:"commissioned,omitzero"` // of what it is compared with
-	Text         string    `json:"text,omitempty"`        // what is wrong
-	Remedy       string    `json:"remedy,omitempty"`
-	Chirps       int       `json:"chirps"`   // that it took, each louder than the one before
-	Level        float64   `json:"level"`    // of the microphone while it heard the loudspeaker, dBFS
-	Noise        float64   `json:"noise"`    // before, dBFS
-	Coupling     float64   `json:"coupling"` // of loudspeaker and microphone, dB
-	DelayMS      float64   `json:"delayMs"`  // from a sample played to its sound, ms
+	State        string        `json:"state"` // "never", "running", "passed", "failed", "unclear", "interrupted"
+	At           time.Time     `json:"at,omitzero"`
+	Next         time.Time     `json:"next,omitzero"`
+	Commissioned time.Time     `json:"commissioned,omitzero"` // of what it is compared with
+	Problem      words.Message `json:"problem,omitzero"`
+	Chirps       int           `json:"chirps"`   // that it took, each louder than the one before
+	Level        float64       `json:"level"`    // of the microphone while it heard the loudspeaker, dBFS
+	Noise        float64       `json:"noise"`    // before, dBFS
+	Coupling     float64       `json:"coupling"` // of loudspeaker and microphone, dB
+	DelayMS      float64       `json:"delayMs"`  // from a sample played to its sound, ms
+}
+
+// UnmarshalJSON reads what is kept of a test, that of doors included that wrote sentences
+// in place of codes.
+func (t *SelfTest) UnmarshalJSON(data []byte) error {
+	type plain SelfTest
+	old := struct {
+		*plain
+		Text   string `json:"text"`
+		Remedy string `json:"remedy"`
+	}{plain: (*plain)(t)}
+	if err := json.Unmarshal(data, &old); err != nil {
+		return err
+	}
+	if t.Problem.None() && old.Text != "" {
+		t.Problem = words.New("told", "detail", old.Text, "remedy", old.Remedy)
+	}
+	return nil
 }
 
 // Device is a microphone or a loudspeaker.
 type Device struct {
-	Wanted string `json:"wanted"`           // name in the configuration
-	Name   string `json:"name,omitempty"`   // name of the device in use
-	OK     bool   `json:"ok"`               // open and delivering
-	Error  string `json:"error,omitempty"`  // why not
-	Remedy string `json:"remedy,omitempty"` // what to do about it
+	Wanted  string        `json:"wanted"`           // name in the configuration
+	Name    string        `json:"name,omitempty"`   // name of the device in use
+	OK      bool          `json:"ok"`               // open and delivering
+	Problem words.Message `json:"problem,omitzero"` // why not
 }
 
 // Level is a sound level over the last 100 ms in dB relative to full scale
@@ -158,26 +217,20 @@ type AudioStats struct {
 
 // BoardState is the state of inputs, lamps and relays.
 type BoardState struct {
-	Driver    string  `json:"driver"`           // "gpio", "sim", "none"
-	Simulated bool    `json:"simulated"`        // can be pressed from the page
-	Error     string  `json:"error,omitempty"`  // what is wrong with the board as a whole
-	Remedy    string  `json:"remedy,omitempty"` // what to do about it
-	Inputs    []Input `json:"inputs"`
-	Lamps     []Lamp  `json:"lamps"`
-	Relays    []Relay `json:"relays"`
+	Driver    string        `json:"driver"`           // "gpio", "sim", "none"
+	Simulated bool          `json:"simulated"`        // can be pressed from the page
+	Problem   words.Message `json:"problem,omitzero"` // of the board as a whole
+	Inputs    []Input       `json:"inputs"`
+	Lamps     []Lamp        `json:"lamps"`
+	Relays    []Relay       `json:"relays"`
 }
 
 // Input is a button or a contact.
 type Input struct {
-	Name     string `json:"name"`
-	Active   bool   `json:"active"`
-	Presses  uint64 `json:"presses"`  // accepted since start
-	Glitches uint64 `json:"glitches"` // changes too short to count that came to nothing
-	Bounces  uint64 `json:"bounces"`  // changes too short to count beside one that counted
-	Stuck    bool   `json:"stuck"`    // active for longer than a person presses
-	Widths   Widths `json:"widths"`   // how long the line was active, before debouncing: pulses by length
-	Error    string `json:"error,omitempty"`
-	Remedy   string `json:"remedy,omitempty"`
+	Name    string        `json:"name"`
+	Active  bool          `json:"active"`
+	Stuck   bool          `json:"stuck"` // active for longer than a person presses
+	Problem words.Message `json:"problem,omitzero"`
 }
 
 // Widths counts pulses below 1, 3, 10, 30, 100, 300, 1000 and 3000 ms, and longer ones:
@@ -186,21 +239,18 @@ type Widths [9]uint64
 
 // Lamp is one lamp.
 type Lamp struct {
-	Name    string  `json:"name"`
-	Pattern Pattern `json:"pattern"`
-	On      bool    `json:"on"`               // at this moment of its pattern
-	Colour  string  `json:"colour,omitempty"` // "#00ff00", of a lamp that has colours
-	Error   string  `json:"error,omitempty"`
-	Remedy  string  `json:"remedy,omitempty"`
+	Name    string        `json:"name"`
+	Pattern Pattern       `json:"pattern"`
+	Colour  string        `json:"colour,omitempty"` // "#00ff00", of a lamp that has colours
+	Problem words.Message `json:"problem,omitzero"`
 }
 
 // Relay is one relay.
 type Relay struct {
-	Name   string    `json:"name"`
-	On     bool      `json:"on"`
-	Until  time.Time `json:"until,omitzero"` // end of the running pulse
-	Error  string    `json:"error,omitempty"`
-	Remedy string    `json:"remedy,omitempty"`
+	Name    string        `json:"name"`
+	On      bool          `json:"on"`
+	Until   time.Time     `json:"until,omitzero"` // end of the running pulse
+	Problem words.Message `json:"problem,omitzero"`
 }
 
 // DoorState is what keeps the door from opening or the bell from ringing.
@@ -214,7 +264,7 @@ type DoorState struct {
 type Button struct {
 	Input       string `json:"input"`
 	Label       string `json:"label"`
-	Does        string `json:"does"`             // a short press without a call: "call", "open", "toggle", "flash", "on", "off", "answer", "dnd", "none"
+	Does        Deed   `json:"does"`             // a short press without a call: "call", "open", "toggle", "flash", "on", "off", "answer", "dnd", "none"
 	Target      string `json:"target,omitempty"` // whom it calls
 	TargetLabel string `json:"targetLabel,omitempty"`
 	Relay       string `json:"relay,omitempty"` // what it opens or toggles
@@ -222,21 +272,25 @@ type Button struct {
 
 // Contact is an input that is watched.
 type Contact struct {
-	Input   string    `json:"input"`
-	Label   string    `json:"label"`
-	Watches string    `json:"watches"` // "door", "tamper", "alarm", "nothing"
-	Active  bool      `json:"active"`  // open, tampered with, alarm
-	Since   time.Time `json:"since,omitzero"`
-	Alarm   string    `json:"alarm,omitempty"` // "held", "forced", "tamper", "active"; "" for none
+	Input   string      `json:"input"`
+	Label   string      `json:"label"`
+	Watches ContactKind `json:"watches"`
+	Active  bool        `json:"active"` // open, tampered with, alarm
+	Since   time.Time   `json:"since,omitzero"`
+	Alarm   Alarm       `json:"alarm,omitempty"` // "" for none
 }
 
 // Fault is something that is wrong now and that somebody can mend.
 type Fault struct {
-	Key    string    `json:"key"`  // stable name, such as "sound.input"
-	Code   int       `json:"code"` // how often the fault lamp blinks; the smaller, the graver
-	Since  time.Time `json:"since"`
-	Text   string    `json:"text"`   // what is wrong
-	Remedy string    `json:"remedy"` // what to do about it
+	Key           string    `json:"key"` // what is broken: a stable name, such as "sound.input"
+	words.Message           // what is wrong with it
+	Blinks        int       `json:"blinks"` // how often the fault lamp blinks; the smaller, the graver
+	Since         time.Time `json:"since"`
+}
+
+// same reports whether two faults are of the same thing and say the same.
+func (f Fault) same(o Fault) bool {
+	return f.Key == o.Key && f.Blinks == o.Blinks && f.Message == o.Message
 }
 
 // Direction of a call in a [Record].
@@ -264,7 +318,7 @@ type Record struct {
 	Passed    time.Time `json:"passed,omitzero"`    // the far end passed the door on
 	PassedTo  string    `json:"passedTo,omitempty"` // whom to
 	PassedBy  string    `json:"passedBy,omitempty"` // who passed the door on to this call
-	Over      time.Time `json:"ended,omitzero"`
+	Ended     time.Time `json:"ended,omitzero"`
 	Digits    int       `json:"digits"` // DTMF digits received; which ones is nobody's business
 	Ending    Ending    `json:"ending"`
 }
@@ -274,43 +328,59 @@ type Ending struct {
 	Cause  Cause  `json:"cause"`
 	By     Party  `json:"by"`
 	Status int    `json:"status,omitempty"` // SIP status of a failed call
-	Reason string `json:"reason,omitempty"` // reason phrase or Reason header text
-	Remedy string `json:"remedy,omitempty"` // what a person can do about it
+	Reason string `json:"reason,omitempty"` // what the far end or the server said; of the door itself one of the codes below
+	Remedy string `json:"remedy,omitempty"` // code of what a person can do about it, if anything
 }
 
-// Party is who ended a call.
+// Party is who ended a call: a stable code.
 type Party string
 
 // Who can end a call.
 const (
 	ByDoor Party = "door"
-	ByPeer Party = "far end"
+	ByPeer Party = "far-end"
 	ByNet  Party = "network"
 )
 
-// Cause names why a call ended.
+// Cause names why a call ended: a stable code.
 type Cause string
 
 // The causes.
 const (
-	CauseHangup       Cause = "hung up"        // button, or BYE
-	CauseCancelled    Cause = "cancelled"      // before the answer
-	CauseBusy         Cause = "busy"           // 486, 600
-	CauseRefused      Cause = "refused"        // 403, 603 and other refusals
-	CauseNotFound     Cause = "does not exist" // 404, 484, 604
-	CauseNotReachable Cause = "not reachable"  // 480, 504: registered nowhere, or dead
-	CauseNoAnswer     Cause = "no answer"      // ring time over, 408, 487
-	CauseTalkLimit    Cause = "talk time over"
-	CauseNoCodec      Cause = "no common codec" // 488, 415
-	CauseMediaLost    Cause = "audio lost"      // no RTP, DTLS or ICE failure
-	CauseNetwork      Cause = "connection lost" // the server went away
-	CauseOffline      Cause = "not registered"  // pressed while there is no registration
-	CauseShutdown     Cause = "shutting down"
-	CauseElsewhere    Cause = "answered elsewhere"
-	CauseNobody       Cause = "nobody available" // no step of the target is due
-	CauseDisturb      Cause = "do not disturb"   // and no fallback
-	CauseOpened       Cause = "door opened"      // hung up a while after
-	CauseCodes        Cause = "too many wrong codes"
-	CauseTransferred  Cause = "passed on" // to somebody else, by the far end
-	CauseFailed       Cause = "failed"    // anything else; see Status and Reason
+	CauseHangup       Cause = "hung-up"     // button, or BYE
+	CauseCancelled    Cause = "cancelled"   // before the answer
+	CauseBusy         Cause = "busy"        // 486, 600
+	CauseRefused      Cause = "refused"     // 403, 603 and other refusals
+	CauseNotFound     Cause = "not-found"   // 404, 484, 604
+	CauseNotReachable Cause = "unavailable" // 480, 504: registered nowhere, or dead
+	CauseNoAnswer     Cause = "no-answer"   // ring time over, 408, 487
+	CauseTalkLimit    Cause = "talk-time-over"
+	CauseNoCodec      Cause = "no-codec"       // 488, 415
+	CauseMediaLost    Cause = "media-lost"     // no RTP, DTLS or ICE failure
+	CauseNetwork      Cause = "network-lost"   // the server went away
+	CauseOffline      Cause = "not-registered" // pressed while there is no registration
+	CauseShutdown     Cause = "shutdown"
+	CauseElsewhere    Cause = "elsewhere"
+	CauseNobody       Cause = "nobody-available" // no step of the target is due
+	CauseDisturb      Cause = "do-not-disturb"   // and no fallback
+	CauseOpened       Cause = "door-opened"      // hung up a while after
+	CauseCodes        Cause = "wrong-codes"      // too many
+	CauseTransferred  Cause = "passed-on"        // to somebody else, by the far end
+	CauseFailed       Cause = "failed"           // anything else; see Status and Reason
+)
+
+// Causes lists all causes.
+func Causes() []Cause {
+	return []Cause{CauseHangup, CauseCancelled, CauseBusy, CauseRefused, CauseNotFound, CauseNotReachable, CauseNoAnswer,
+		CauseTalkLimit, CauseNoCodec, CauseMediaLost, CauseNetwork, CauseOffline, CauseShutdown, CauseElsewhere, CauseNobody,
+		CauseDisturb, CauseOpened, CauseCodes, CauseTransferred, CauseFailed}
+}
+
+// Why the door itself ended a call, in Reason of an [Ending].
+const (
+	ReasonConfigured = "by-configuration" // calls to the door are refused
+	ReasonMustAuto   = "must-auto-answer" // the caller wants to be answered by itself and may not be
+	ReasonQueueTime  = "queue-time-over"
+	// ReasonUnconfigured: the configuration cannot be used.
+	ReasonUnconfigured = "unconfigured"
 )

@@ -7,19 +7,26 @@ import (
 )
 
 // idle waits for a press or a caller.
-func (s *Station) idle(ctx context.Context) stateFn {
-	s.state, s.rec = Idle, nil
+type idle struct{}
+
+func (idle) name() State    { return Idle }
+func (idle) call() *running { return nil }
+
+func (idle) run(ctx context.Context, s *Station) state {
 	if next := s.next(); next != nil {
 		return next
 	}
 	for {
-		o := s.wait(ctx, nil)
+		o := s.wait(ctx)
 		switch o.kind {
 		case quit:
 			return nil
 		case pressed:
-			if o.press.action.Do == Dial {
-				return s.depart(o.press)
+			if o.press.action.Do != Dial {
+				break
+			}
+			if next := s.depart(o.press); next != nil {
+				return next
 			}
 		case offered:
 			if next := s.offer(o.call, time.Now()); next != nil {
@@ -29,80 +36,15 @@ func (s *Station) idle(ctx context.Context) stateFn {
 	}
 }
 
-// calling lasts from the press to the answer.
-func (s *Station) calling(ctx context.Context, call Call, t *trip, ring time.Duration) stateFn {
-	limit := deadline{"ring time", time.Now().Add(ring)}
-	for {
-		o := s.wait(ctx, call, limit)
-		switch o.kind {
-		case quit:
-			return s.abandon(call, t, CauseShutdown)
-		case followed:
-			if s.passed(o.event) {
-				return s.takeOver(call, t.button)
-			}
-		case elapsed:
-			return s.abandon(call, t, CauseNoAnswer)
-		case pressed:
-			if o.press.action.Do == HangUp {
-				return s.abandon(call, t, CauseCancelled)
-			}
-		case offered:
-			s.second(o.call)
-		case happened:
-			rang := !s.rec.Ringing.IsZero()
-			s.note(s.rec, o.event)
-			switch o.event.Kind {
-			case Ended:
-				if s.passing != nil {
-					return s.follow(o.event.Ending, t.button)
-				}
-				s.voice.Close()
-				return s.failed(t, o.event.Ending)
-			case FarRinging:
-				if !rang && s.rec.Heard.IsZero() {
-					s.voice.Play(ToneRingback)
-				}
-			case Transferred:
-				s.passOn(o.event.Call)
-			case EarlyMedia:
-				s.voice.Open(call, Listen)
-			case FirstHeard:
-				s.voice.Silence() // not before: a 183 may announce a sound that never comes
-			case Answered:
-				return func(ctx context.Context) stateFn { return s.talking(ctx, call, t.button) }
-			}
-		}
-	}
-}
-
-// abandon is how the door gives a call up that was not answered.
-func (s *Station) abandon(call Call, t *trip, why Cause) stateFn {
-	s.voice.Close()
-	s.unpass(why)
-	call.End(why)
-	return s.failed(t, Ending{Cause: why, By: ByDoor})
-}
-
 // offer decides about a call to an idle door; nil refuses it.
-func (s *Station) offer(call Call, came time.Time) stateFn {
+func (s *Station) offer(call Call, came time.Time) state {
 	s.endTest()
 	if refused := s.refuses(call); refused != "" {
 		s.turnAway(call, CauseRefused, refused)
 		return nil
 	}
-	delay, auto := s.picksUp(call)
-	s.state, s.chosen = Ringing, false
-	s.rec = &Record{ID: call.ID(), Direction: Incoming, Peer: call.Peer(), Pressed: came}
-	s.showLamps()
-	s.voice.Play(ToneIncoming)
-	call.Ring()
-	s.log.Info("called", "call", call.ID(), "from", call.Peer().User, "auto", auto, "wish", call.AnswerWish().Auto)
-	pickUp := deadline{what: "automatic answer"}
-	if auto {
-		pickUp.at = time.Now().Add(delay)
-	}
-	return func(ctx context.Context) stateFn { return s.ringing(ctx, call, pickUp) }
+	rec := &Record{ID: call.ID(), Direction: Incoming, Peer: call.Peer(), Pressed: came}
+	return &ringing{&running{line: call, rec: rec}}
 }
 
 // picksUp reports whether the door answers a call by itself, and after what time. A
@@ -125,46 +67,59 @@ func (s *Station) refuses(call Call) string {
 	case auto:
 		return ""
 	case s.cfg.Incoming.Mode == AnswerReject:
-		return "by configuration"
+		return ReasonConfigured
 	case call.AnswerWish().Must:
-		return "it may not be answered by itself"
+		return ReasonMustAuto
 	default:
 		return ""
 	}
 }
 
 // ringing lasts from an incoming call to its answer.
-func (s *Station) ringing(ctx context.Context, call Call, pickUp deadline) stateFn {
+type ringing struct{ *running }
+
+func (*ringing) name() State { return Ringing }
+
+func (r *ringing) run(ctx context.Context, s *Station) state {
+	s.showLamps()
+	s.voice.Play(ToneIncoming)
+	r.line.Ring()
+	pickUp := deadline{what: "automatic answer"}
+	delay, auto := s.picksUp(r.line)
+	if auto {
+		pickUp.at = time.Now().Add(delay)
+	}
+	s.tell(CallStarted{Direction: Incoming, Peer: r.rec.Peer, Auto: auto})
 	limit := deadline{"ring time", time.Now().Add(s.cfg.Call.RingTime)}
 	for {
-		o := s.wait(ctx, call, pickUp, limit)
+		o := s.wait(ctx, pickUp, limit)
 		switch o.kind {
 		case quit:
-			return s.end(call, CauseShutdown)
+			return r.end(s, CauseShutdown)
 		case elapsed:
 			if o.due == limit {
-				return s.end(call, CauseNoAnswer)
+				return r.end(s, CauseNoAnswer)
 			}
 			pickUp.at = time.Time{}
-			call.Answer()
+			r.line.Answer()
 		case answer:
-			call.Answer()
+			r.line.Answer()
 		case pressed:
 			switch o.press.action.Do {
 			case Dial, Answer:
-				call.Answer()
+				r.line.Answer()
 			case HangUp:
-				return s.end(call, CauseRefused)
+				return r.end(s, CauseRefused)
 			}
 		case offered:
 			s.second(o.call)
 		case happened:
-			s.note(s.rec, o.event)
+			s.note(r.rec, o.event)
 			switch o.event.Kind {
 			case Ended:
 				return s.over(o.event)
 			case Answered:
-				return func(ctx context.Context) stateFn { return s.talking(ctx, call, ButtonConfig{}) }
+				return &talking{running: r.running}
 			case Transferred: // not before the answer
 				o.event.Call.End(CauseBusy)
 			}
@@ -172,85 +127,102 @@ func (s *Station) ringing(ctx context.Context, call Call, pickUp deadline) state
 	}
 }
 
-// talking lasts from the answer to the end, whoever calls. b is the button that
-// began it, if one did.
-func (s *Station) talking(ctx context.Context, call Call, b ButtonConfig) stateFn {
-	defer s.rest(b)
-	s.state, s.ending = Talking, false
-	s.access.begin(s.rec.PassedBy != "")
+// talking lasts from the answer to the end, whoever calls.
+type talking struct {
+	*running
+	way    talkWay
+	limits talkLimits
+	ending bool // it ends soon, and the visitor was told
+}
+
+func (*talking) name() State { return Talking }
+
+func (t *talking) run(ctx context.Context, s *Station) state {
+	defer s.rest(t.button)
+	s.access.begin(t.rec.PassedBy != "")
 	s.voice.Silence()
-	s.beginTalk(call)
-	if s.rec.Direction == Incoming || s.rec.PassedBy != "" {
+	t.begin(s)
+	if t.rec.Direction == Incoming || t.rec.PassedBy != "" {
 		s.voice.Play(ToneConnected) // whoever stands there hears that the microphone is live
 	}
 	s.showLamps()
-	s.log.Info("talking", "call", call.ID(), "with", s.rec.Peer.User)
-
-	limits := newTalkLimits(s.cfg.Call, time.Now())
+	t.limits = newTalkLimits(s.cfg.Call, time.Now())
 	for {
-		o := s.wait(ctx, call, limits.warning, limits.end, limits.opened, s.passDue())
+		o := s.wait(ctx, t.limits.warning, t.limits.end, t.limits.opened, t.passDue())
 		switch o.kind {
 		case quit:
-			return s.end(call, CauseShutdown)
+			return t.end(s, CauseShutdown)
 		case followed:
-			if s.passed(o.event) {
-				return s.takeOver(call, b)
+			if s.passed(t.running, o.event) {
+				return s.takeOver(t.running)
 			}
 		case elapsed:
 			switch o.due {
-			case limits.warning:
-				limits.warning.at = time.Time{}
-				s.ending = true
+			case t.limits.warning:
+				t.limits.warning.at = time.Time{}
+				t.ending = true
 				s.voice.Play(ToneWarning)
-			case limits.end:
-				return s.end(call, CauseTalkLimit)
-			case limits.opened:
-				return s.end(call, CauseOpened)
-			case s.passDue():
-				s.unpass(CauseNoAnswer)
+			case t.limits.end:
+				return t.end(s, CauseTalkLimit)
+			case t.limits.opened:
+				return t.end(s, CauseOpened)
+			case t.passDue():
+				t.unpass(CauseNoAnswer)
 			}
 		case pressed:
 			switch o.press.action.Do {
 			case HangUp:
-				return s.end(call, CauseHangup)
+				return t.end(s, CauseHangup)
 			case Extend:
-				limits = s.extend(call)
+				t.extend(s)
 			case PushTalk:
-				s.pushTalk(call, o.press)
+				t.pushTalk(s, o.press)
 			case Mute:
-				s.mute(!s.way.muted)
+				t.mute(s, !t.way.muted, o.press.by())
 			case SendDTMF:
-				call.SendDigits(o.press.action.Digits)
+				t.line.SendDigits(o.press.action.Digits)
 			}
 		case offered:
 			s.second(o.call)
 		case happened:
-			s.note(s.rec, o.event)
+			s.note(t.rec, o.event)
 			switch o.event.Kind {
 			case Ended:
-				if s.passing != nil {
-					return s.follow(o.event.Ending, b)
+				if t.passing != nil {
+					return s.follow(t.running, o.event.Ending)
 				}
 				return s.over(o.event)
 			case Transferred:
-				s.passOn(o.event.Call)
+				s.passOn(t.running, o.event.Call)
 			case Digit:
-				if s.talkKey(call, o.event.Digit) {
-					break
-				}
-				if d := o.event.Digit; d == s.cfg.Call.ExtendKey && d != 0 {
-					limits = s.extend(call)
-					break
-				}
-				if cause := s.digit(o.event.Digit); cause != "" {
-					return s.end(call, cause)
+				if cause := t.key(s, o.event.Digit); cause != "" {
+					return t.end(s, cause)
 				}
 			}
 		}
-		if after := s.cfg.Door.HangupAfter; after > 0 && !s.rec.Opened.IsZero() {
-			limits.opened.at = s.rec.Opened.Add(after)
+		if after := s.cfg.Door.HangupAfter; after > 0 && !t.rec.Opened.IsZero() {
+			t.limits.opened.at = t.rec.Opened.Add(after)
 		}
 	}
+}
+
+// key takes a key that the far end pressed; a cause ends the call.
+func (t *talking) key(s *Station, d rune) Cause {
+	switch {
+	case t.talkKey(s, d):
+	case d == s.cfg.Call.ExtendKey && d != 0:
+		t.extend(s)
+	default:
+		return t.digit(s, d)
+	}
+	return ""
+}
+
+// extend lets the talk time begin anew.
+func (t *talking) extend(s *Station) {
+	t.ending, t.limits = false, newTalkLimits(s.cfg.Call, time.Now())
+	s.tell(TalkExtended{By: s.cfg.Call.TalkTime})
+	s.voice.Play(ToneConnected)
 }
 
 // talkLimits are the moments at which a conversation is warned of or ended.
@@ -266,41 +238,33 @@ func newTalkLimits(c CallConfig, now time.Time) talkLimits {
 	return l
 }
 
-func (s *Station) extend(call Call) talkLimits {
-	s.ending = false
-	s.log.Info("talk time extended", "call", call.ID(), "by", s.cfg.Call.TalkTime)
-	s.voice.Play(ToneConnected)
-	return newTalkLimits(s.cfg.Call, time.Now())
-}
-
 // turnAway refuses a caller without ringing.
 func (s *Station) turnAway(call Call, why Cause, reason string) {
-	s.log.Info("call refused", "call", call.ID(), "from", call.Peer().User, "cause", why, "reason", reason)
 	call.End(why)
 	now := time.Now()
-	s.remember(Record{ID: call.ID(), Direction: Incoming, Peer: call.Peer(), Pressed: now, Over: now,
+	s.remember(Record{ID: call.ID(), Direction: Incoming, Peer: call.Peer(), Pressed: now, Ended: now,
 		Ending: Ending{Cause: why, By: ByDoor, Reason: reason}})
 }
 
 // end is how the door ends a call: the microphone first, then the far end.
-func (s *Station) end(call Call, why Cause) stateFn {
+func (r *running) end(s *Station, why Cause) state {
 	s.voice.Close()
-	call.End(why)
-	s.unpass(why)
+	r.line.End(why)
+	r.unpass(why)
 	return s.finish(Ending{Cause: why, By: ByDoor})
 }
 
 // over is how a call that ended by itself ends at the door.
-func (s *Station) over(ev CallEvent) stateFn {
+func (s *Station) over(ev CallEvent) state {
 	s.voice.Close()
 	return s.finish(ev.Ending)
 }
 
 // finish records the call and says good-bye to the visitor.
-func (s *Station) finish(e Ending) stateFn { return s.leave(e, s.farewell(e)) }
+func (s *Station) finish(e Ending) state { return s.leave(e, s.farewell(e)) }
 
 // leave records the call; the visitor hears the tone, and sees if nobody came.
-func (s *Station) leave(e Ending, t Tone) stateFn {
+func (s *Station) leave(e Ending, t Tone) state {
 	s.record(e)
 	s.voice.Silence()
 	if t != "" {
@@ -309,7 +273,7 @@ func (s *Station) leave(e Ending, t Tone) stateFn {
 	if e.Cause == CauseShutdown {
 		return nil
 	}
-	return s.idle
+	return idle{}
 }
 
 // failedFor is how long a lamp shows that the visitor reached nobody, and how long
@@ -327,7 +291,7 @@ func (s *Station) bye(t Tone) {
 
 // farewell is what the visitor hears at the end of a call.
 func (s *Station) farewell(e Ending) Tone {
-	if s.rec.Direction == Incoming && s.rec.Answered.IsZero() {
+	if r := s.call().rec; r.Direction == Incoming && r.Answered.IsZero() {
 		return "" // nobody at the door was in this call
 	}
 	switch e.Cause {

@@ -2,7 +2,6 @@ package station
 
 import (
 	"context"
-	"log/slog"
 	"sync/atomic"
 	"time"
 )
@@ -14,7 +13,6 @@ type Station struct {
 	phone Phone
 	voice Voice
 	board Board
-	log   *slog.Logger
 
 	reports  *inbox
 	offers   chan Call
@@ -22,18 +20,18 @@ type Station struct {
 	requests chan request
 	tests    chan tested
 	done     chan struct{} // closed when Run has returned
+	journal  journal
 	pub      atomic.Pointer[publication]
+	gauges   atomic.Pointer[Gauges]
 
 	// Below: owned by the goroutine in Run.
+	now         state // what the door is doing; set by Run alone
 	seq         uint64
 	started     time.Time
-	state       State
 	reg         Registration
-	rec         *Record  // of the running call
-	passing     *passing // call that is to take its place
+	told        Sound    // devices as the journal has them
 	waiting     []waiter // callers, the first first
 	texts       []Text   // messages to the door, newest first
-	chosen      bool     // the door chose the far end of the running call itself, and trusts it to open
 	calls       []Record
 	faults      faultSet
 	buttons     buttons
@@ -41,10 +39,8 @@ type Station struct {
 	contacts    contacts
 	access      *access
 	test        selfTest
-	way         talkWay
 	rested      map[string]time.Time // when each button may call again
 	lamps       map[string]shown     // what each lamp shows
-	ending      bool                 // the talk ends soon, and the visitor was told
 	failedUntil time.Time            // lamps show until then that the visitor reached nobody
 	quietUntil  time.Time            // alarms are silent until then
 	sounding    bool                 // the alarm tone was the last that was played
@@ -67,7 +63,7 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 	}
 	now := time.Now()
 	s := &Station{
-		cfg: cfg, phone: phone, voice: voice, board: board, log: cfg.Log,
+		cfg: cfg, phone: phone, voice: voice, board: board,
 		reports:  newInbox(),
 		offers:   make(chan Call, 4),
 		textsIn:  make(chan Text, 4),
@@ -75,7 +71,8 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		tests:    make(chan tested, 4),
 		done:     make(chan struct{}),
 		started:  now,
-		state:    Idle,
+		now:      halted{Idle},
+		journal:  journal{next: 1},
 		reg:      Registration{State: RegOff, Since: now},
 		buttons:  newButtons(cfg.Buttons),
 		meanings: meanings(&cfg),
@@ -93,13 +90,19 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		}
 		s.faults.change(s.test.kept.fault(), since)
 	}
+	for _, f := range cfg.Faults {
+		s.faults.change(faultChange{fault: f, set: true}, now)
+	}
 	s.access.clamp(now, cfg.Door.TamperBlock)
-	s.publish(now, voice.Sound(), board.State())
+	s.tell(Started{Name: cfg.Name, Version: cfg.Version})
+	s.tell(ConfigRead{File: cfg.File, Faults: len(cfg.Faults)})
+	sound, gauges := voice.Sound()
+	state, counts := board.State()
+	gauges.Time, gauges.Inputs = now, counts
+	s.gauges.Store(&gauges)
+	s.publish(now, sound, state)
 	return s
 }
-
-// stateFn is a state: it returns the one that follows, nil to end Run.
-type stateFn func(context.Context) stateFn
 
 // refreshEvery is how often levels and counters in the snapshot are renewed.
 const refreshEvery = 250 * time.Millisecond
@@ -108,13 +111,14 @@ const refreshEvery = 250 * time.Millisecond
 // path, lamps go dark, and Run returns. It must be called once.
 func (s *Station) Run(ctx context.Context) {
 	defer close(s.done)
+	defer s.journal.close()
 	s.tick = time.NewTicker(refreshEvery)
 	defer s.tick.Stop()
 	s.alarm = time.NewTimer(0)
 	defer s.alarm.Stop()
 	s.survey()
-	for next := stateFn(s.idle); next != nil; {
-		next = next(ctx)
+	for next := state(idle{}); next != nil; next = next.run(ctx, s) {
+		s.now = next
 	}
 	s.stop()
 }
@@ -123,17 +127,15 @@ func (s *Station) Run(ctx context.Context) {
 // before anybody listened.
 func (s *Station) survey() {
 	now := time.Now()
-	for _, in := range s.board.State().Inputs {
+	board, _ := s.board.State()
+	for _, in := range board.Inputs {
 		if in.Active && s.contacts.has(in.Name) {
 			e := Edge{Input: in.Name, Active: true, At: now}
 			// A housing that was opened while the power was off. A block that runs goes on.
 			if s.contacts.tamper(e) && !now.Before(s.access.mem.TamperUntil) {
 				s.tampered(e)
 			}
-			// As if released just now: a door that stands open was not forced.
-			for _, a := range s.contacts.edge(e, now) {
-				s.raise(a)
-			}
+			s.contactEdge(e, now) // as if released just now: a door that stands open was not forced
 		}
 	}
 }
@@ -164,10 +166,11 @@ func post[T any](s *Station, to chan T, v T) {
 }
 
 func (s *Station) registered(r Registration) {
-	if r.State != s.reg.State {
-		s.log.Debug("registration", "state", r.State, "server", r.Server, "error", r.Error)
-	}
+	was := s.reg
 	s.reg = r
+	if r.State != was.State || r.Problem != was.Problem {
+		s.tell(RegistrationChanged{r})
+	}
 }
 
 // save keeps what must survive a restart.
@@ -178,20 +181,17 @@ func (s *Station) save() {
 	}
 }
 
-func (s *Station) notify(kind NoticeKind, key, text string, over bool) {
-	if s.cfg.Ports.Notify != nil {
-		s.cfg.Ports.Notify(Notice{At: time.Now(), Kind: kind, Key: key, Text: text, Over: over})
-	}
-}
-
 // stop makes the door inert.
 func (s *Station) stop() {
 	s.endTest()
-	s.state = Stopped
 	s.dismiss()
 	s.voice.Silence()
 	for _, l := range s.cfg.Lamps {
-		s.board.SetLamp(l.Name, LampOff, Colour{})
+		s.board.SetLamp(l.Name, LampOff, 0)
 	}
-	s.publish(time.Now(), s.voice.Sound(), s.board.State())
+	s.now = halted{Stopped}
+	s.tell(Halted{})
+	sound, _ := s.voice.Sound()
+	board, _ := s.board.State()
+	s.publish(time.Now(), sound, board)
 }

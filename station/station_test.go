@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"intercomd/words"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,7 +31,7 @@ func TestPressRingTalkHangUp(t *testing.T) {
 
 		time.Sleep(20 * time.Second)
 		h.press("bell")
-		h.expect("microphone off", "c1 end hung up", "silence", "play end", "lamp status pulse")
+		h.expect("microphone off", "c1 end hung-up", "silence", "play end", "lamp status pulse")
 
 		r := h.snap().Calls[0]
 		if r.Ending != (Ending{Cause: CauseHangup, By: ByDoor}) {
@@ -61,12 +62,12 @@ func TestEndings(t *testing.T) {
 		"busy":                            {[]step{ended(CauseBusy, ByPeer)}, []string{"microphone off", "notify missed c1 over=false", "silence", "play busy", "lamp status double"}, CauseBusy, ByPeer},
 		"refused":                         {[]step{ended(CauseRefused, ByPeer)}, []string{"microphone off", "notify missed c1 over=false", "silence", "play nobody", "lamp status double"}, CauseRefused, ByPeer},
 		"does not exist":                  {[]step{ended(CauseNotFound, ByPeer)}, []string{"microphone off", "notify missed c1 over=false", "silence", "play congestion", "lamp status double"}, CauseNotFound, ByPeer},
-		"no answer":                       {[]step{sleep(30 * time.Second)}, []string{"microphone off", "c1 end no answer", "notify missed c1 over=false", "silence", "play nobody", "lamp status double"}, CauseNoAnswer, ByDoor},
+		"no answer":                       {[]step{sleep(30 * time.Second)}, []string{"microphone off", "c1 end no-answer", "notify missed c1 over=false", "silence", "play nobody", "lamp status double"}, CauseNoAnswer, ByDoor},
 		"remote hang-up":                  {[]step{answered, ended(CauseHangup, ByPeer)}, []string{"microphone off", "silence", "play end", "lamp status pulse"}, CauseHangup, ByPeer},
 		"talk limit": {[]step{answered, sleep(2 * time.Minute)},
-			[]string{"play warning", "lamp status hurry", "microphone off", "c1 end talk time over", "silence", "play end", "lamp status pulse"}, CauseTalkLimit, ByDoor},
+			[]string{"play warning", "lamp status hurry", "microphone off", "c1 end talk-time-over", "silence", "play end", "lamp status pulse"}, CauseTalkLimit, ByDoor},
 		"audio lost": {[]step{answered, ended(CauseMediaLost, ByNet)}, []string{"microphone off", "silence", "play congestion", "lamp status double"}, CauseMediaLost, ByNet},
-		"SIGTERM":    {[]step{answered, func(h *house) { h.stop() }}, []string{"microphone off", "c1 end shutting down", "silence", "silence", "lamp status off"}, CauseShutdown, ByDoor},
+		"SIGTERM":    {[]step{answered, func(h *house) { h.stop() }}, []string{"microphone off", "c1 end shutdown", "silence", "silence", "lamp status off"}, CauseShutdown, ByDoor},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -133,7 +134,7 @@ func TestIncoming(t *testing.T) {
 			time.Sleep(29 * time.Second)
 			h.expect()
 			time.Sleep(2 * time.Second)
-			h.expect("microphone off", "c1 end no answer", "silence", "lamp status pulse")
+			h.expect("microphone off", "c1 end no-answer", "silence", "lamp status pulse")
 		}, func(c *Config) { c.Incoming.Auto = []string{"1002"} })
 	})
 	t.Run("refused by configuration", func(t *testing.T) {
@@ -267,7 +268,7 @@ func TestLostRegistrationLeavesTheCallAlone(t *testing.T) {
 		h.press("bell")
 		h.last().happens(Answered)
 		h.forget()
-		h.st.SetRegistration(Registration{State: RegFailed, Error: "connection lost", Remedy: "check the network"})
+		h.st.SetRegistration(Registration{State: RegFailed, Problem: words.New("told", "detail", "connection lost", "remedy", "check the network")})
 		h.expect()
 		snap := h.snap()
 		if snap.State != Talking || len(snap.Faults) != 1 || snap.Faults[0].Key != "registration" {
@@ -275,9 +276,9 @@ func TestLostRegistrationLeavesTheCallAlone(t *testing.T) {
 		}
 		h.last().ends(Ending{Cause: CauseHangup, By: ByPeer})
 		h.expect("microphone off", "silence", "play end", "lamp status blink2")
-		h.st.SetRegistration(Registration{State: RegRegistered, Error: "another device registered as 1000"})
+		h.st.SetRegistration(Registration{State: RegRegistered, Problem: words.New("told", "detail", "another device registered as 1000")})
 		h.expect()
-		if f := h.snap().Faults; len(f) != 1 || f[0].Text != "another device registered as 1000" {
+		if f := h.snap().Faults; len(f) != 1 || f[0].String() != "another device registered as 1000" {
 			t.Errorf("faults %+v", f)
 		}
 		h.st.SetRegistration(Registration{State: RegRegistered})
@@ -290,17 +291,17 @@ func TestLostRegistrationLeavesTheCallAlone(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	story(t, func(h *house) {
-		h.st.SetFault(Fault{Key: "config", Code: FaultConfig, Text: "line 3"})
+		h.st.SetFault(Fault{Key: "config", Blinks: FaultConfig, Message: words.New("told", "detail", "line 3")})
 		h.expect("lamp status blink1")
 		since := h.snap().Faults[0].Since
 		time.Sleep(time.Second)
 		synctest.Wait()
-		h.st.SetFault(Fault{Key: "config", Code: FaultConfig, Text: "line 4"})
+		h.st.SetFault(Fault{Key: "config", Blinks: FaultConfig, Message: words.New("told", "detail", "line 4")})
 		synctest.Wait()
-		h.setSound(Sound{Input: Device{Error: "no such device"}})
+		h.setSound(Sound{Input: Device{Problem: words.New("told", "detail", "no such device")}})
 		time.Sleep(2 * refreshEvery)
 		f := h.snap().Faults
-		if len(f) != 2 || f[0].Text != "line 4" || !f[0].Since.Equal(since) || f[1].Key != "sound.input" {
+		if len(f) != 2 || f[0].String() != "line 4" || !f[0].Since.Equal(since) || f[1].Key != "sound.input" {
 			t.Errorf("faults %+v", f)
 		}
 		h.st.ClearFault("config")
@@ -355,11 +356,11 @@ func TestSilentFarEndIsShown(t *testing.T) {
 func TestReportsBeforeTheStationRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &house{t: t}
-		st := New(Config{Log: slog.New(slog.DiscardHandler)}, h, h, h)
+		st := New(Config{}, h, h, h)
 		for i := range 1000 {
-			st.SetRegistration(Registration{State: RegConnecting, Error: fmt.Sprint("try ", i)})
-			st.SetFault(Fault{Key: fmt.Sprint("config.", i), Code: FaultConfig, Text: "first"})
-			st.SetFault(Fault{Key: fmt.Sprint("config.", i), Code: FaultConfig, Text: "second"})
+			st.SetRegistration(Registration{State: RegConnecting, Problem: words.New("told", "detail", fmt.Sprint("try ", i))})
+			st.SetFault(Fault{Key: fmt.Sprint("config.", i), Blinks: FaultConfig, Message: words.New("told", "detail", "first")})
+			st.SetFault(Fault{Key: fmt.Sprint("config.", i), Blinks: FaultConfig, Message: words.New("told", "detail", "second")})
 		}
 		st.ClearFault("config.0")
 		ctx, cancel := context.WithCancel(t.Context())
@@ -370,7 +371,7 @@ func TestReportsBeforeTheStationRuns(t *testing.T) {
 		if len(f) != 1000 { // without the one taken back, with that of the registration
 			t.Fatalf("%d faults", len(f))
 		}
-		if f[0].Key != "config.1" || f[0].Text != "second" || f[999].Text != "not registered: try 999" {
+		if f[0].Key != "config.1" || f[0].String() != "second" || f[999].String() != "not registered: try 999" {
 			t.Errorf("first %+v, last %+v", f[0], f[999])
 		}
 		cancel()
@@ -428,7 +429,7 @@ func TestHistoryIsBounded(t *testing.T) {
 
 // A fall-back of a few seconds is nothing that somebody must see to.
 func TestDuplexFault(t *testing.T) {
-	for reason := range duplexFaults {
+	for _, reason := range []string{"echo", "howling", "clipping"} {
 		story(t, func(h *house) {
 			h.setSound(Sound{Duplex: Duplex{Mode: DuplexSwitched, Reason: reason, Since: time.Now()}})
 			time.Sleep(duplexPatience - time.Second)
@@ -437,7 +438,7 @@ func TestDuplexFault(t *testing.T) {
 			}
 			time.Sleep(2 * time.Second)
 			f := h.snap().Faults
-			if len(f) != 1 || f[0].Key != "sound.duplex" || f[0].Remedy == "" || f[0].Code != FaultSound {
+			if len(f) != 1 || f[0].Key != "sound.duplex" || f[0].Remedy() == "" || f[0].Blinks != FaultSound {
 				t.Errorf("%s: %+v", reason, f)
 			}
 			h.setSound(Sound{Duplex: Duplex{Mode: DuplexFull}})

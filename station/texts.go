@@ -25,7 +25,7 @@ func (s *Station) keepText(t Text) {
 	if r := []rune(t.Body); len(r) > textRunes {
 		t.Body = string(r[:textRunes-1]) + "…"
 	}
-	s.log.Info("text message", "from", t.From.known(), "call", t.Call, "characters", len([]rune(t.Body)))
+	s.tellOf(t.Call, TextCame{From: t.From, Characters: len([]rune(t.Body))})
 	texts := append([]Text{t}, s.texts...) // the slice of the last snapshot stays as it is
 	s.texts = texts[:min(len(texts), textsKept)]
 }

@@ -22,19 +22,20 @@ type passing struct {
 }
 
 // passOn takes note of the call that is to follow.
-func (s *Station) passOn(next Call) {
-	if s.passing != nil {
+func (s *Station) passOn(c *running, next Call) {
+	if c.passing != nil {
 		next.End(CauseBusy) // the phone lets one party pass a call on once at a time
 		return
 	}
 	now := time.Now()
-	r := &Record{ID: next.ID(), Direction: Outgoing, Button: s.rec.Button, Peer: next.Peer(), PassedBy: s.rec.Peer.known(), Pressed: now}
+	r := &Record{ID: next.ID(), Direction: Outgoing, Button: c.rec.Button, Peer: next.Peer(), PassedBy: c.rec.Peer.known(), Pressed: now}
 	if next.Incoming() {
 		r.Direction = Incoming
 	}
-	s.passing = &passing{call: next, rec: r, until: deadline{"transfer", now.Add(s.cfg.Call.RingTime)}}
-	s.rec.Passed, s.rec.PassedTo = now, r.Peer.known()
-	s.log.Info("passed on", "call", s.rec.ID, "by", s.rec.Peer.User, "to", r.Peer.User, "next", r.ID)
+	c.passing = &passing{call: next, rec: r, until: deadline{"transfer", now.Add(s.cfg.Call.RingTime)}}
+	c.rec.Passed, c.rec.PassedTo = now, r.Peer.known()
+	s.tell(CallPassedOn{By: c.rec.Peer.known(), To: r.Peer.known(), Next: r.ID})
+	s.tellOf(r.ID, CallStarted{Direction: r.Direction, Peer: r.Peer, Button: r.Button, PassedBy: r.PassedBy})
 }
 
 // known is a name for a party that is never empty.
@@ -50,25 +51,25 @@ func (p Peer) known() string {
 }
 
 // passEvents are those of the call that is to follow, nil if there is none.
-func (s *Station) passEvents() <-chan CallEvent {
-	if s.passing == nil {
+func (r *running) passEvents() <-chan CallEvent {
+	if r == nil || r.passing == nil {
 		return nil
 	}
-	return s.passing.call.Events()
+	return r.passing.call.Events()
 }
 
 // passDue is when the door stops to wait for the call that is to follow.
-func (s *Station) passDue() deadline {
-	if s.passing == nil {
+func (r *running) passDue() deadline {
+	if r.passing == nil {
 		return deadline{}
 	}
-	return s.passing.until
+	return r.passing.until
 }
 
 // passed notes what happened to the call that is to follow and reports whether it
 // was answered.
-func (s *Station) passed(ev CallEvent) (answered bool) {
-	p := s.passing
+func (s *Station) passed(c *running, ev CallEvent) (answered bool) {
+	p := c.passing
 	if p == nil {
 		return false
 	}
@@ -77,8 +78,8 @@ func (s *Station) passed(ev CallEvent) (answered bool) {
 	case EarlyMedia:
 		p.early = true
 	case Ended:
-		s.log.Info("not passed on", "call", s.rec.ID, "to", p.rec.Peer.User, "cause", ev.Ending.Cause, "status", ev.Ending.Status)
-		s.passing = nil
+		s.tell(CallNotPassedOn{To: p.rec.Peer.known(), Ending: ev.Ending})
+		c.passing = nil
 	case Transferred:
 		ev.Call.End(CauseBusy)
 	}
@@ -86,43 +87,59 @@ func (s *Station) passed(ev CallEvent) (answered bool) {
 }
 
 // unpass gives the call that was to follow up.
-func (s *Station) unpass(why Cause) {
-	if p := s.passing; p != nil {
-		s.passing = nil
+func (r *running) unpass(why Cause) {
+	if p := r.passing; p != nil {
+		r.passing = nil
 		p.call.End(why)
 	}
 }
 
 // takeOver makes the call that was just answered the running one, and ends the other.
-func (s *Station) takeOver(old Call, b ButtonConfig) stateFn {
-	p := s.passing
-	s.passing = nil
+func (s *Station) takeOver(old *running) state {
+	p := old.passing
+	old.passing = nil
 	s.voice.Close()
-	old.End(CauseTransferred)
+	old.line.End(CauseTransferred)
 	s.record(Ending{Cause: CauseTransferred, By: ByPeer})
-	s.rec, s.chosen = p.rec, false
-	return func(ctx context.Context) stateFn { return s.talking(ctx, p.call, b) }
+	return &talking{running: p.running(old.button)}
+}
+
+// running is the call that was to follow as the running one. Nobody at the door chose its
+// far end.
+func (p *passing) running(b ButtonConfig) *running {
+	return &running{line: p.call, rec: p.rec, button: b}
 }
 
 // follow waits for the call that is to follow after the other has ended.
-func (s *Station) follow(e Ending, b ButtonConfig) stateFn {
-	p := s.passing
-	s.passing = nil
+func (s *Station) follow(old *running, e Ending) state {
+	p := old.passing
+	old.passing = nil
 	s.voice.Close()
 	if e.Cause == CauseHangup {
 		e.Cause = CauseTransferred
 	}
 	s.record(e)
-	s.rec, s.chosen, s.state = p.rec, false, Calling
+	return &following{calling: calling{
+		running: p.running(old.button), ring: s.cfg.Call.RingTime,
+		trip: trip{target: p.rec.Peer.User, at: p.rec.Pressed, passed: true},
+	}, early: p.early}
+}
+
+// following is [calling] with a call that somebody else began.
+type following struct {
+	calling
+	early bool // it is heard already
+}
+
+func (f *following) run(ctx context.Context, s *Station) state {
 	s.showLamps()
-	if p.rec.Ringing.IsZero() && p.rec.Early.IsZero() {
+	if f.rec.Ringing.IsZero() && f.rec.Early.IsZero() {
 		s.voice.Play(ToneCalling)
 	} else {
 		s.voice.Play(ToneRingback)
 	}
-	if p.early {
-		s.voice.Open(p.call, Listen)
+	if f.early {
+		s.voice.Open(f.line, Listen)
 	}
-	t := &trip{button: b, target: p.rec.Peer.User, at: p.rec.Pressed, passed: true}
-	return func(ctx context.Context) stateFn { return s.calling(ctx, p.call, t, s.cfg.Call.RingTime) }
+	return f.calling.run(ctx, s)
 }

@@ -38,7 +38,7 @@ func TestPassedOn(t *testing.T) {
 			time.Sleep(4 * time.Second) // it is shut again
 			h.expect("lamp status on")
 			next.happens(Answered)
-			h.expect("microphone off", "c1 end passed on", "silence", "open c2 2", "play connected")
+			h.expect("microphone off", "c1 end passed-on", "silence", "open c2 2", "play connected")
 		},
 		"blind: the first call ends at once": func(h *house, old *fakeCall) {
 			next := old.passes("1002", false)
@@ -63,7 +63,7 @@ func TestPassedOn(t *testing.T) {
 		},
 		"somebody takes the call over": func(h *house, old *fakeCall) {
 			old.passes("1002", true).happens(Answered)
-			h.expect("microphone off", "c1 end passed on", "silence", "open c2 2", "play connected")
+			h.expect("microphone off", "c1 end passed-on", "silence", "open c2 2", "play connected")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestPassedOn(t *testing.T) {
 				h.last().digits("5")
 				h.expect()
 				h.press("bell")
-				h.expect("microphone off", "c2 end hung up", "silence", "play end", "lamp status pulse")
+				h.expect("microphone off", "c2 end hung-up", "silence", "play end", "lamp status pulse")
 			})
 		})
 	}
@@ -95,14 +95,14 @@ func TestNotPassedOn(t *testing.T) {
 			old.digits("5")
 			h.expect("relay door 3s", "play open", "lamp status wink")
 			old.passes("1003", false).happens(Answered) // another try
-			h.expect("microphone off", "c1 end passed on", "silence", "open c3 2", "play connected")
+			h.expect("microphone off", "c1 end passed-on", "silence", "open c3 2", "play connected")
 		})
 	})
 	t.Run("no answer: back to the first", func(t *testing.T) {
 		story(t, func(h *house) {
 			h.talking().passes("1002", false)
 			time.Sleep(31 * time.Second)
-			h.expect("c2 end no answer")
+			h.expect("c2 end no-answer")
 			if h.snap().State != Talking {
 				t.Error("the first call is gone")
 			}
@@ -130,14 +130,14 @@ func TestNotPassedOn(t *testing.T) {
 		story(t, func(h *house) {
 			h.talking().passes("1002", false)
 			h.press("bell")
-			h.expect("microphone off", "c1 end hung up", "c2 end hung up", "silence", "play end", "lamp status pulse")
+			h.expect("microphone off", "c1 end hung-up", "c2 end hung-up", "silence", "play end", "lamp status pulse")
 		})
 	})
 	t.Run("the door is switched off", func(t *testing.T) {
 		story(t, func(h *house) {
 			h.talking().passes("1002", false)
 			h.stop()
-			h.expect("microphone off", "c1 end shutting down", "c2 end shutting down", "silence", "silence", "lamp status off")
+			h.expect("microphone off", "c1 end shutdown", "c2 end shutdown", "silence", "silence", "lamp status off")
 		})
 	})
 }
@@ -152,7 +152,7 @@ func TestPassedOnBeforeTheAnswer(t *testing.T) {
 		next := old.passes("1002", true)
 		h.expect()
 		next.happens(Answered)
-		h.expect("microphone off", "c1 end passed on", "silence", "open c2 2", "play connected", "lamp status on")
+		h.expect("microphone off", "c1 end passed-on", "silence", "open c2 2", "play connected", "lamp status on")
 	})
 }
 
@@ -171,7 +171,7 @@ func TestRightsAfterTransfer(t *testing.T) {
 		next.happens(Answered)
 		h.forget()
 		next.digits("0000")
-		h.expect("play congestion", "microphone off", "c2 end too many wrong codes", "silence", "play congestion", "lamp status double")
+		h.expect("play congestion", "microphone off", "c2 end wrong-codes", "silence", "play congestion", "lamp status double")
 	}, codes)
 	story(t, func(h *house) {
 		old := h.talking()

@@ -17,7 +17,8 @@ type occurrence struct {
 type occurrenceKind int
 
 const (
-	quit     occurrenceKind = iota // ctx is over
+	nothing  occurrenceKind = iota // that a state would have to decide about
+	quit                           // ctx is over
 	pressed                        // a button asks for something that only the state can decide
 	happened                       // to the call that was waited with
 	followed                       // something happened to the call that is to take its place
@@ -35,15 +36,14 @@ type deadline struct {
 
 // wait does the housekeeping (registration, faults, contacts, levels, lamps)
 // and returns with the first thing that the present state must decide about.
-// call may be nil.
-func (s *Station) wait(ctx context.Context, call Call, dues ...deadline) occurrence {
+func (s *Station) wait(ctx context.Context, dues ...deadline) occurrence {
 	var events <-chan CallEvent
-	if call != nil {
-		events = call.Events()
+	if c := s.call(); c != nil && c.line != nil {
+		events = c.line.Events()
 	}
 	for {
 		now := time.Now()
-		if o, ok := s.due(now, dues); ok {
+		if o := s.due(now, dues); o.kind != nothing {
 			return o
 		}
 		s.refresh()
@@ -52,7 +52,7 @@ func (s *Station) wait(ctx context.Context, call Call, dues ...deadline) occurre
 		case <-ctx.Done():
 			return occurrence{kind: quit}
 		case e := <-s.board.Edges():
-			if o, ok := s.edge(e); ok {
+			if o := s.edge(e); o.kind != nothing {
 				return o
 			}
 		case ev, ok := <-events:
@@ -60,7 +60,7 @@ func (s *Station) wait(ctx context.Context, call Call, dues ...deadline) occurre
 				ev = CallEvent{Kind: Ended, At: now, Ending: Ending{Cause: CauseFailed, By: ByNet}}
 			}
 			return occurrence{kind: happened, event: ev}
-		case ev, ok := <-s.passEvents():
+		case ev, ok := <-s.call().passEvents():
 			if !ok {
 				ev = CallEvent{Kind: Ended, At: now, Ending: Ending{Cause: CauseFailed, By: ByNet}}
 			}
@@ -70,7 +70,7 @@ func (s *Station) wait(ctx context.Context, call Call, dues ...deadline) occurre
 		case t := <-s.textsIn:
 			s.keepText(t)
 		case r := <-s.requests:
-			if o, ok := s.serve(r); ok {
+			if o := s.serve(r); o.kind != nothing {
 				return o
 			}
 		case <-s.reports.news:
@@ -92,10 +92,10 @@ func (s *Station) wait(ctx context.Context, call Call, dues ...deadline) occurre
 
 // due handles what has come due in the house, and returns the state's own
 // deadline if that has passed.
-func (s *Station) due(now time.Time, dues []deadline) (occurrence, bool) {
+func (s *Station) due(now time.Time, dues []deadline) occurrence {
 	if p, ok := s.buttons.due(now); ok {
-		if o, ok := s.act(p); ok {
-			return o, true
+		if o := s.act(p); o.kind != nothing {
+			return o
 		}
 	}
 	for _, n := range s.contacts.due(now) {
@@ -107,10 +107,10 @@ func (s *Station) due(now time.Time, dues []deadline) (occurrence, bool) {
 	s.testDue(now)
 	for _, d := range dues {
 		if !d.at.IsZero() && !now.Before(d.at) {
-			return occurrence{kind: elapsed, due: d}, true
+			return occurrence{kind: elapsed, due: d}
 		}
 	}
-	return occurrence{}, false
+	return occurrence{}
 }
 
 // nearest is the next moment at which anything comes due.
@@ -140,27 +140,25 @@ func (s *Station) nearest(dues []deadline) time.Time {
 }
 
 // edge sorts a change of an input: contacts, then buttons.
-func (s *Station) edge(e Edge) (occurrence, bool) {
+func (s *Station) edge(e Edge) occurrence {
 	if s.contacts.has(e.Input) {
 		if s.contacts.tamper(e) {
 			s.tampered(e)
 		}
-		for _, n := range s.contacts.edge(e, s.doorOpenUntil()) {
-			s.raise(n)
-		}
-		return occurrence{}, false
+		s.contactEdge(e, s.doorOpenUntil())
+		return occurrence{}
 	}
 	if o, ok := s.talkEdge(e); ok {
-		return o, true
+		return o
 	}
 	now := time.Now()
 	if late := now.Sub(e.At); e.Active && late > max(s.cfg.Call.Hold, leastLate) {
-		s.log.Warn("press ignored: it was delivered too late", "button", e.Input, "late", late.Round(time.Millisecond))
-		return occurrence{}, false
+		s.tell(PressIgnored{Button: e.Input, Why: IgnoredLate, Late: late})
+		return occurrence{}
 	}
 	p, ok := s.buttons.edge(e, now)
 	if !ok {
-		return occurrence{}, false
+		return occurrence{}
 	}
 	return s.act(p)
 }
@@ -171,32 +169,32 @@ func (s *Station) edge(e Edge) (occurrence, bool) {
 const leastLate = 2 * time.Second
 
 // act carries a press out, or hands it to the state if that must decide.
-func (s *Station) act(p press) (occurrence, bool) {
-	s.log.Info("button pressed", "button", p.button.Input, "long", p.long, "state", s.state)
+func (s *Station) act(p press) occurrence {
+	p.action = p.button.meaning(p.long, s.state())
+	s.tellAt(p.at, Pressed{Button: p.button.Input, Label: p.button.Label, Long: p.long, State: s.state(), Does: p.action.Do.shown(), By: p.by()})
 	s.endTest()
-	p.action = p.button.meaning(p.long, s.state)
 	switch p.action.Do {
 	case Nothing:
-		return occurrence{}, false
+		return occurrence{}
 	case Release, Flash, Toggle, SwitchOn, SwitchOff:
-		s.relay(p.action, Audit{User: p.button.Input, How: "button"})
-		return occurrence{}, false
+		s.relay(p.action, Released{By: p.by()})
+		return occurrence{}
 	case Disturb:
-		s.disturb()
-		return occurrence{}, false
+		s.disturb(p.by())
+		return occurrence{}
 	default:
-		return occurrence{kind: pressed, press: p}, true
+		return occurrence{kind: pressed, press: p}
 	}
 }
 
 // disturb switches do-not-disturb over. In a call the tones are those of the call.
-func (s *Station) disturb() {
+func (s *Station) disturb(by Principal) {
 	on := !s.access.mem.DoNotDisturb
 	s.access.mem.DoNotDisturb = on
-	s.log.Info("do not disturb", "on", on)
+	s.tell(DisturbChanged{On: on, By: by})
 	s.save()
 	switch {
-	case s.state != Idle:
+	case s.state() != Idle:
 	case on:
 		s.say(ToneDisturb)
 	default:

@@ -138,7 +138,7 @@ func TestBrowserUpdatesInPlace(t *testing.T) {
 	st.refuse(station.ErrNoCall)
 	b.is(`(document.querySelector(".hangup").click(), true)`)
 	b.until(`!document.getElementById("notice").hidden`)
-	b.says("#notice", "There is no call to end.")
+	b.says("#notice", "No call is in progress.")
 	b.do(chromedp.Navigate("about:blank"))
 	stop()
 }

@@ -3,12 +3,14 @@ package web
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
 
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // Times of commands.
@@ -20,41 +22,13 @@ const (
 )
 
 func (s *Server) postHangup(w http.ResponseWriter, r *http.Request) {
-	err := s.order(r, station.Command{Kind: station.CommandHangup}, "hang up")
-	switch {
-	case err == nil:
-		done(w, r)
-	case errors.Is(err, station.ErrNoCall):
-		s.refuse(w, r, http.StatusConflict, "There is no call to end.")
-	default:
-		s.refuse(w, r, http.StatusServiceUnavailable,
-			sentence("the call could not be ended: "+err.Error())+" Try again, or restart intercomd.")
-	}
-}
-
-// order gives the station a command and logs it by what it is called, with more about it.
-func (s *Server) order(r *http.Request, cmd station.Command, what string, more ...any) error {
-	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
-	defer cancel()
-	err := s.station.Do(ctx, cmd)
-	s.cfg.Log.Info("status page: "+what, append(more, "from", r.RemoteAddr, "err", err)...)
-	return err
+	s.command(w, r, station.Command{Kind: station.CommandHangup})
 }
 
 // postMute switches the microphone of the running call off or on.
 func (s *Server) postMute(w http.ResponseWriter, r *http.Request) {
-	muted, ok := s.flag(w, r, "muted")
-	if !ok {
-		return
-	}
-	err := s.order(r, station.Command{Kind: station.CommandMute, Muted: muted}, "mute", "muted", muted)
-	switch {
-	case err == nil:
-		done(w, r)
-	case errors.Is(err, station.ErrNoCall):
-		s.refuse(w, r, http.StatusConflict, "Nobody talks: there is no microphone to mute.")
-	default:
-		s.refuse(w, r, http.StatusServiceUnavailable, sentence("the microphone could not be muted: "+err.Error()))
+	if muted, ok := s.flag(w, r, "muted"); ok {
+		s.command(w, r, station.Command{Kind: station.CommandMute, Muted: muted})
 	}
 }
 
@@ -67,15 +41,30 @@ func (s *Server) postSelfTest(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	err := s.order(r, cmd, "self-test", "commission", cmd.Commission)
-	switch {
+	s.command(w, r, cmd)
+}
+
+// command gives the station a command and answers. The station tells everybody of it.
+func (s *Server) command(w http.ResponseWriter, r *http.Request, cmd station.Command) {
+	cmd.By = station.Principal{Via: station.ViaPage, From: remoteHost(r)}
+	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
+	defer cancel()
+	switch err := s.station.Do(ctx, cmd); {
 	case err == nil:
 		done(w, r)
-	case errors.Is(err, station.ErrNotIdle):
-		s.refuse(w, r, http.StatusConflict, "The sound cannot be tested now: a call is up, or a test is running.")
+	case errors.Is(err, station.ErrNoCall), errors.Is(err, station.ErrNotIdle):
+		s.refuse(w, r, http.StatusConflict, words.New(string(cmd.Kind)+"-"+station.Code(err)))
 	default:
-		s.refuse(w, r, http.StatusServiceUnavailable, sentence("the sound could not be tested: "+err.Error()))
+		s.refuse(w, r, http.StatusServiceUnavailable, words.New(string(cmd.Kind)+"-failed", "why", station.Code(err), "detail", err.Error()))
 	}
+}
+
+// remoteHost is the address from which a request came.
+func remoteHost(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
 }
 
 // postPress presses a button of the simulated board for a given time.
@@ -86,12 +75,12 @@ func (s *Server) postPress(w http.ResponseWriter, r *http.Request) {
 	}
 	hold, err := holdTime(r.PostForm.Get("hold"))
 	if err != nil {
-		s.refuse(w, r, http.StatusBadRequest, sentence(err.Error()))
+		s.refuse(w, r, http.StatusBadRequest, words.New("bad-hold"))
 		return
 	}
 	s.cfg.Log.Info("status page: press", "input", name, "hold", hold, "from", r.RemoteAddr)
 	if err := s.panel.Press(name, hold); err != nil {
-		s.refuse(w, r, http.StatusServiceUnavailable, sentence("the button could not be pressed: "+err.Error()))
+		s.refuse(w, r, http.StatusServiceUnavailable, words.New("panel-failed", "detail", err.Error()))
 		return
 	}
 	done(w, r)
@@ -110,7 +99,7 @@ func (s *Server) postSet(w http.ResponseWriter, r *http.Request) {
 	}
 	s.cfg.Log.Info("status page: contact", "input", name, "active", active, "from", r.RemoteAddr)
 	if err := s.panel.Set(name, active); err != nil {
-		s.refuse(w, r, http.StatusServiceUnavailable, sentence("the contact could not be moved: "+err.Error()))
+		s.refuse(w, r, http.StatusServiceUnavailable, words.New("contact-failed", "detail", err.Error()))
 		return
 	}
 	done(w, r)
@@ -134,12 +123,12 @@ func (s *Server) postHold(w http.ResponseWriter, r *http.Request) {
 	_ = rc.SetWriteDeadline(time.Now().Add(maxHold + writeTimeout)) // not all writers have deadlines
 	s.cfg.Log.Info("status page: button held", "input", name, "from", r.RemoteAddr)
 	if err := s.panel.Set(name, true); err != nil {
-		s.refuse(w, r, http.StatusServiceUnavailable, sentence("the button could not be pressed: "+err.Error()))
+		s.refuse(w, r, http.StatusServiceUnavailable, words.New("panel-failed", "detail", err.Error()))
 		return
 	}
 	defer func() {
 		if err := s.panel.Set(name, false); err != nil {
-			s.cfg.Log.Warn("status page: the button could not be let go", "input", name, "err", err)
+			s.cfg.Log.Warn("status page: the button could not be let go", "input", name, "error", err)
 		}
 	}()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -164,7 +153,7 @@ func (s *Server) flag(w http.ResponseWriter, r *http.Request, field string) (on,
 	case "false":
 		return false, true
 	}
-	s.refuse(w, r, http.StatusBadRequest, "The form field "+field+" is true or false.")
+	s.refuse(w, r, http.StatusBadRequest, words.New("bad-flag", "field", field))
 	return false, false
 }
 
@@ -173,9 +162,9 @@ func (s *Server) pressable(w http.ResponseWriter, r *http.Request) (name string,
 	if err := r.ParseForm(); err != nil {
 		var tooBig *http.MaxBytesError
 		if errors.As(err, &tooBig) {
-			s.refuse(w, r, http.StatusRequestEntityTooLarge, "The form is too large.")
+			s.refuse(w, r, http.StatusRequestEntityTooLarge, words.New("form-too-large"))
 		} else {
-			s.refuse(w, r, http.StatusBadRequest, "The form cannot be read.")
+			s.refuse(w, r, http.StatusBadRequest, words.New("bad-form"))
 		}
 		return "", false
 	}
@@ -183,8 +172,7 @@ func (s *Server) pressable(w http.ResponseWriter, r *http.Request) (name string,
 	snap := s.snapshot()
 	known := slices.ContainsFunc(snap.Board.Inputs, func(in station.Input) bool { return in.Name == name })
 	if !snap.Board.Simulated || !known {
-		s.refuse(w, r, http.StatusNotFound, "There is no such button on a simulated board. "+
-			"The form field input names one of the inputs in /status.json.")
+		s.refuse(w, r, http.StatusNotFound, words.New("no-such-input"))
 		return "", false
 	}
 	return name, true

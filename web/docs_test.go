@@ -56,6 +56,10 @@ func jsonFields(t reflect.Type, path string, into map[string]bool) {
 		jsonFields(t.Elem(), path+"[]", into)
 	case t.Kind() == reflect.Struct:
 		for i := range t.NumField() {
+			if t.Field(i).Anonymous { // its fields are written beside the others
+				jsonFields(t.Field(i).Type, path, into)
+				continue
+			}
 			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 			if path != "" {
 				name = path + "." + name

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"intercomd/station"
+	"intercomd/words"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -23,12 +24,15 @@ type fakeStation struct {
 	mu      sync.Mutex
 	snap    *station.Snapshot
 	changed chan struct{}
+	gauges  *station.Gauges // nil: those of the snapshot
+	events  []station.Event
+	more    chan struct{}
 	told    []station.Command
 	err     error // of Do
 }
 
 func newStation(snap *station.Snapshot) *fakeStation {
-	return &fakeStation{snap: snap, changed: make(chan struct{})}
+	return &fakeStation{snap: snap, changed: make(chan struct{}), more: make(chan struct{})}
 }
 
 func (f *fakeStation) Snapshot() *station.Snapshot {
@@ -41,6 +45,41 @@ func (f *fakeStation) Changed() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.changed
+}
+
+func (f *fakeStation) Gauges() *station.Gauges {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.gauges
+}
+
+// measure renews the gauges.
+func (f *fakeStation) measure(g station.Gauges) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gauges = &g
+}
+
+func (f *fakeStation) Since(from uint64) ([]station.Event, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	last := uint64(len(f.events))
+	switch {
+	case from > last+1:
+		return append([]station.Event{{News: station.Missed{From: from, Next: 1}}}, f.events...), f.more
+	case from == 0:
+		from = 1
+	}
+	return f.events[from-1:], f.more
+}
+
+// happens adds an event.
+func (f *fakeStation) happens(n station.News) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.events = append(f.events, station.Event{Seq: uint64(len(f.events)) + 1, News: n})
+	close(f.more)
+	f.more = make(chan struct{})
 }
 
 func (f *fakeStation) Do(_ context.Context, cmd station.Command) error {
@@ -123,6 +162,14 @@ func ask(s *Server, method, target string, body io.Reader, header ...string) *ht
 	return w
 }
 
+// english tells in English.
+var english = teller{words.English()}
+
+// told is a problem and its remedy in words.
+func told(problem, remedy string) words.Message {
+	return words.New("told", "detail", problem, "remedy", remedy)
+}
+
 // sample is a door with a button, at rest and well.
 func sample() *station.Snapshot {
 	now := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
@@ -133,11 +180,14 @@ func sample() *station.Snapshot {
 		},
 		Sound: station.Sound{
 			Input: station.Device{Name: "USB", OK: true}, Output: station.Device{Name: "USB", OK: true},
+		},
+		Gauges: station.Gauges{
 			Mic: station.Level{Peak: -30, RMS: -42}, Speaker: station.Level{Peak: silence, RMS: silence},
+			Inputs: []station.InputCount{{Name: "bell", Presses: 3}},
 		},
 		Board: station.BoardState{
 			Driver: "sim", Simulated: true,
-			Inputs: []station.Input{{Name: "bell", Presses: 3}},
+			Inputs: []station.Input{{Name: "bell"}},
 			Lamps:  []station.Lamp{{Name: "status", Pattern: station.LampPulse}},
 			Relays: []station.Relay{{Name: "door"}},
 		},

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"intercomd/words"
 )
 
 // policy is what the browser may load and do: our own files, nothing inline,
@@ -21,7 +23,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusForbidden,
-			"This command came from another web site. Give it on the door's own page.")
+			words.New("cross-site"))
 	}))
 	next = cross.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,7 +31,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		setHeaders(w.Header())
 		if !s.knownHost(r.Host) {
 			s.refuse(w, r, http.StatusMisdirectedRequest,
-				"This page answers to "+s.known()+" only. Ask for http://127.0.0.1 with the port of the page.")
+				words.New("unknown-host", "names", s.known()))
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -73,7 +75,7 @@ func nameSet(names []string) map[string]bool {
 // known lists the hosts that [Server.knownHost] accepts, for people.
 func (s *Server) known() string {
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(s.names)), func(n string) bool { return n == "localhost" })
-	return strings.Join(append(names, "localhost"), ", ") + " and IP addresses"
+	return strings.Join(append(names, "localhost"), ", ")
 }
 
 // knownHost says whether the Host header is one that only a person or program

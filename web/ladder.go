@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"intercomd/words"
 )
 
 // SIPMessage is one message of a call's ladder. Whoever hands it over has taken its
@@ -37,7 +39,7 @@ func (s *Server) getLadder(w http.ResponseWriter, r *http.Request) {
 		messages = s.cfg.Ladder(id)
 	}
 	if len(messages) == 0 {
-		s.refuse(w, r, http.StatusNotFound, "No SIP messages of that call are kept. Those of the last calls are, until intercomd restarts.")
+		s.refuse(w, r, http.StatusNotFound, words.New("no-ladder"))
 		return
 	}
 	if !wantsJSON(r) {
@@ -66,15 +68,23 @@ func ladderText(id string, messages []SIPMessage) string {
 			arrow, who = "-->", "sent"
 		}
 		if m.Skipped > 0 {
-			fmt.Fprintf(&steps, "              ... %s not kept\n", plural(m.Skipped, "message", "messages"))
+			fmt.Fprintf(&steps, "              ... %s not kept\n", messagesOf(m.Skipped))
 		}
 		text := printable(m.Text)
 		fmt.Fprintf(&steps, "%s  %s %s\n", at, arrow, stepOf(text))
 		fmt.Fprintf(&whole, "\n%s %s %s\n\n%s\n", strings.Repeat("-", 8), at, who, strings.TrimRight(text, "\n"))
 	}
 	return "Call " + clean(id, 4*maxName) + " on " + messages[0].At.Format("2 January 2006 MST") +
-		", the door on the left, its server on the right.\nWhat must not be seen has been taken out.\n\n" +
+		", the door on the left, its server on the right.\nSecrets have been removed.\n\n" +
 		steps.String() + whole.String()
+}
+
+// messagesOf counts messages. A ladder is read by engineers: it is in English.
+func messagesOf(n int) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return strconv.Itoa(n) + " messages"
 }
 
 // stepOf is a message in one line: its start, of a response the method that it is to,

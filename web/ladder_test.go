@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"intercomd/station"
+	"intercomd/words"
 )
 
 func TestLadder(t *testing.T) {
@@ -27,7 +28,7 @@ func TestLadder(t *testing.T) {
 	link := ladderPath(id)
 	w := ask(s, "GET", link, nil, "Accept", asHTML)
 	want := `Call a/b c@pbx?x on 14 March 2026 UTC, the door on the left, its server on the right.
-What must not be seen has been taken out.
+Secrets have been removed.
 
 15:09:26.123  --> INVITE sip:1001@pbx (1), with SDP
 15:09:27.123  <-- 180 Ring?[2Jing? (1 INVITE)
@@ -76,9 +77,9 @@ CSeq: 9 BYE
 
 func TestLadderIsLinked(t *testing.T) {
 	snap := with(func(s *station.Snapshot) {
-		s.Calls = []station.Record{{ID: "a/b", Over: s.Time}, {Over: s.Time}}
+		s.Calls = []station.Record{{ID: "a/b", Ended: s.Time}, {Ended: s.Time}}
 	})
-	page, err := newRenderer(false).page(snap, snap.Time)
+	page, err := newRenderer(words.English(), false).page(snap, nil, snap.Time)
 	if err != nil {
 		t.Fatal(err)
 	}

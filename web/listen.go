@@ -7,18 +7,19 @@ import (
 	"net/netip"
 	"strings"
 	"syscall"
+
+	"intercomd/words"
 )
 
-// ListenError says why the page cannot be served and what to do about it.
+// ListenError says why the page cannot be served and, by its code, what to do about it.
 type ListenError struct {
-	Addr   string // as configured
-	Remedy string // a sentence for whoever edits the configuration
-	Err    error
+	words.Message
+	Err error
 }
 
 // Error names the address, the cause and the remedy.
 func (e *ListenError) Error() string {
-	return "web: cannot serve the status page on " + quoted(e.Addr) + ": " + e.Err.Error() + "; " + e.Remedy
+	return "web: cannot serve the status page: " + e.String() + "; " + e.Remedy()
 }
 
 // Unwrap gives the cause, such as syscall.EADDRINUSE.
@@ -33,12 +34,12 @@ var (
 // listen opens addr after making sure that nobody but this machine can reach it.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	if err := checkLoopback(addr); err != nil {
-		return nil, &ListenError{Addr: addr, Remedy: remedy(err), Err: err}
+		return nil, &ListenError{listenProblem(addr, err), err}
 	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, &ListenError{Addr: addr, Remedy: remedy(err), Err: cause(err)}
+		return nil, &ListenError{listenProblem(addr, err), cause(err)}
 	}
 	return ln, nil
 }
@@ -59,20 +60,20 @@ func checkLoopback(addr string) error {
 	return errOpen
 }
 
-func remedy(err error) string {
+// listenProblem is why an address cannot be listened on.
+func listenProblem(addr string, err error) words.Message {
+	code := "listen-failed"
 	switch {
 	case errors.Is(err, errSyntax):
-		return "write it as address:port, such as 127.0.0.1:8080"
+		code = "listen-syntax"
 	case errors.Is(err, errOpen):
-		return "the page has no password and serves this machine only: use 127.0.0.1:8080, and " +
-			"from elsewhere an SSH tunnel (ssh -L 8080:127.0.0.1:8080 door)"
+		code = "listen-open"
 	case errors.Is(err, syscall.EADDRINUSE):
-		return "another program, perhaps a second intercomd, has this port: stop it or choose another port"
+		code = "listen-in-use"
 	case errors.Is(err, syscall.EACCES):
-		return "ports below 1024 need a privilege that the daemon does not have: choose one from 1024 up"
-	default:
-		return "use 127.0.0.1:8080 or another loopback address with a free port"
+		code = "listen-forbidden"
 	}
+	return words.New(code, "address", quoted(addr), "detail", cause(err).Error())
 }
 
 // cause strips what net puts around a system error: the address is in the

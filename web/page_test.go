@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/html"
 
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // evil is what a caller might name itself to get into the page.
@@ -55,7 +56,7 @@ func attr(n *html.Node, key string) string {
 	return ""
 }
 
-func words(n *html.Node) string {
+func textOf(n *html.Node) string {
 	var text strings.Builder
 	for c := range n.Descendants() {
 		if c.Type == html.TextNode {
@@ -86,13 +87,13 @@ func (d *doc) sound() {
 		}
 		switch n.Data {
 		case "script":
-			if attr(n, "src") != "/static/page.js" || words(n) != "" {
+			if attr(n, "src") != "/static/page.js" || textOf(n) != "" {
 				d.t.Error("a script that is not ours")
 			}
 		case "img", "iframe", "b", "object", "style":
 			d.t.Errorf("<%s> is not one of our elements", n.Data)
 		case "button":
-			if words(n) == "" && attr(n, "aria-label") == "" {
+			if textOf(n) == "" && attr(n, "aria-label") == "" {
 				d.t.Error("a button has no name")
 			}
 		case "svg":
@@ -129,26 +130,26 @@ func states() map[string]*station.Snapshot {
 func full(st station.State, reg station.RegState) *station.Snapshot {
 	s := sample()
 	s.State, s.Registration.State = st, reg
-	s.Registration.Error, s.Registration.Remedy = "no route", "look at the cable"
+	s.Registration.Problem = told("no route", "look at the cable")
 	s.Registration.Retry, s.Registration.Expires = s.Time.Add(time.Minute), s.Time.Add(time.Hour)
 	r := station.Record{
 		ID: "a", Direction: station.Incoming, Peer: station.Peer{URI: "sip:1@x", User: "1", Name: "One"}, Button: "bell",
 		Pressed: s.Time, Sent: s.Time, Ringing: s.Time, Early: s.Time, Answered: s.Time, MediaUp: s.Time,
-		Heard: s.Time, Spoken: s.Time, Opened: s.Time, Over: s.Time, Digits: 4,
+		Heard: s.Time, Spoken: s.Time, Opened: s.Time, Ended: s.Time, Digits: 4,
 		Ending: station.Ending{Cause: station.CauseRefused, By: station.ByPeer, Status: 603, Reason: "Decline"},
 	}
 	s.Call, s.Calls = &r, []station.Record{r, r}
 	s.Sound.MicLive, s.Sound.Tone, s.Sound.Codec = true, station.ToneBusy, "Opus"
-	s.Sound.Input = station.Device{Wanted: "USB", Error: "unplugged"}
-	s.Sound.Stats = station.AudioStats{Received: 100, Lost: 50, Xruns: 2}
-	s.Sound.Output.OK, s.Sound.Stats.Noise, s.Sound.Stats.DoubleTalk = true, -52, 0.21
-	s.Runtime = station.Runtime{Goroutines: 20, HeapBytes: 7 << 20}
-	s.Board.Inputs[0].Glitches = 900
-	s.Board.Inputs = append(s.Board.Inputs, station.Input{Name: "contact", Active: true, Error: "taken"})
+	s.Sound.Input = station.Device{Wanted: "USB", Problem: told("unplugged", "")}
+	s.Gauges.Stats = station.AudioStats{Received: 100, Lost: 50, Xruns: 2}
+	s.Sound.Output.OK, s.Gauges.Stats.Noise, s.Gauges.Stats.DoubleTalk = true, -52, 0.21
+	s.Gauges.Runtime = station.Runtime{Goroutines: 20, HeapBytes: 7 << 20}
+	s.Gauges.Inputs = []station.InputCount{{Name: "bell", Glitches: 900}}
+	s.Board.Inputs = append(s.Board.Inputs, station.Input{Name: "contact", Active: true, Problem: told("taken", "")})
 	s.Board.Inputs = append(s.Board.Inputs, station.Input{Name: "leaf", Active: true})
 	s.Contacts = []station.Contact{{Input: "leaf", Label: "Main entrance", Watches: "door", Active: true, Since: s.Time, Alarm: "held"}}
-	s.Board.Relays[0] = station.Relay{Name: "door", On: true, Until: s.Time.Add(time.Second), Error: "x"}
-	s.Faults = []station.Fault{{Key: "sound.input", Text: "no microphone", Remedy: "plug it in", Since: s.Time}}
+	s.Board.Relays[0] = station.Relay{Name: "door", On: true, Until: s.Time.Add(time.Second), Problem: told("x", "")}
+	s.Faults = []station.Fault{{Key: "sound.input", Message: told("no microphone", "plug it in"), Since: s.Time}}
 	return s
 }
 
@@ -156,13 +157,13 @@ func full(st station.State, reg station.RegState) *station.Snapshot {
 func poison(s *station.Snapshot) {
 	s.Name, s.Version = evil, evil
 	s.Registration.Server, s.Registration.User = evil, evil
-	s.Registration.Error, s.Registration.Remedy = evil, evil
+	s.Registration.Problem = told(evil, evil)
 	p := station.Peer{URI: evil, User: evil, Name: evil}
 	e := station.Ending{Cause: evil, By: evil, Reason: evil, Status: -1}
 	s.Call.Peer, s.Call.Ending = p, e
 	s.Calls[0].Peer, s.Calls[0].Ending = p, e
 	s.Calls[1].Peer.URI = "javascript:alert(1)"
-	s.Sound.Input = station.Device{Name: evil, Error: evil}
+	s.Sound.Input = station.Device{Name: evil, Problem: told(evil, evil)}
 	s.Sound.Output = station.Device{Name: evil, OK: true}
 	s.Sound.Tone, s.Sound.Codec = evil, evil
 	s.Board.Driver = evil
@@ -171,21 +172,21 @@ func poison(s *station.Snapshot) {
 	s.Board.Relays[0].Name = evil
 	s.Buttons[0] = station.Button{Input: evil, Label: evil, Target: evil, TargetLabel: evil, Does: evil, Relay: evil}
 	s.Contacts[0] = station.Contact{Input: "leaf", Label: evil, Watches: evil, Alarm: evil}
-	s.Faults[0] = station.Fault{Key: evil, Text: evil, Remedy: evil}
+	s.Faults[0] = station.Fault{Key: evil, Message: told(evil, evil)}
 }
 
 func TestEveryStateRenders(t *testing.T) {
 	for name, snap := range states() {
 		for _, press := range []bool{false, true} {
-			page, err := newRenderer(press).page(snap, sample().Time)
+			page, err := newRenderer(words.English(), press).page(snap, nil, sample().Time)
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
 			}
 			d := parse(t, page)
 			d.sound()
-			v := newView(snap, sample().Time, press)
-			if heads := d.all("h2"); len(heads) == 0 || words(heads[0]) != v.State.Head {
+			v := english.newView(snap, sample().Time, press)
+			if heads := d.all("h2"); len(heads) == 0 || textOf(heads[0]) != v.State.Head {
 				t.Errorf("%s: the first heading is not %q", name, v.State.Head)
 			}
 			if strings.ContainsAny(string(page), "\x00\u202e") {
@@ -201,8 +202,8 @@ func TestEveryStateRenders(t *testing.T) {
 // What people look for must be there as text.
 func TestThePageTells(t *testing.T) {
 	snap := full(station.Talking, station.RegRegistered)
-	snap.Registration.Error = ""
-	page, err := newRenderer(true).page(snap, snap.Time.Add(34*time.Second))
+	snap.Registration.Problem = words.Message{}
+	page, err := newRenderer(words.English(), true).page(snap, nil, snap.Time.Add(34*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +222,7 @@ func TestThePageTells(t *testing.T) {
 		}
 	}
 	for _, n := range d.nodes {
-		if attr(n, "role") == "status" && strings.Contains(words(n), "0:34") {
+		if attr(n, "role") == "status" && strings.Contains(textOf(n), "0:34") {
 			t.Error("the running time stands in the live region: it would be read out every second")
 		}
 	}
@@ -229,7 +230,7 @@ func TestThePageTells(t *testing.T) {
 
 func TestTheMicrophoneShowsWhenItIsLive(t *testing.T) {
 	for _, live := range []bool{false, true} {
-		page, err := newRenderer(false).page(with(func(s *station.Snapshot) { s.Sound.MicLive = live }), sample().Time)
+		page, err := newRenderer(words.English(), false).page(with(func(s *station.Snapshot) { s.Sound.MicLive = live }), nil, sample().Time)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,9 +244,9 @@ func TestTheMicrophoneShowsWhenItIsLive(t *testing.T) {
 // button that ends it.
 func TestTheMuteButtonSwitchesOver(t *testing.T) {
 	for muted, want := range map[bool]string{false: `name="muted" value="true"`, true: `name="muted" value="false"`} {
-		page, err := newRenderer(false).page(with(func(s *station.Snapshot) {
+		page, err := newRenderer(words.English(), false).page(with(func(s *station.Snapshot) {
 			s.State, s.Call, s.Sound.Muted = station.Talking, &station.Record{Answered: s.Time}, muted
-		}), sample().Time)
+		}), nil, sample().Time)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,7 +265,7 @@ func TestPanelButtons(t *testing.T) {
 		{true, true, true}, {true, false, false}, {false, true, false}, {false, false, false},
 	} {
 		snap := with(func(s *station.Snapshot) { s.Board.Simulated = tc.simulated })
-		page, err := newRenderer(tc.press).page(snap, snap.Time)
+		page, err := newRenderer(words.English(), tc.press).page(snap, nil, snap.Time)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,9 +284,9 @@ func TestPanelButtons(t *testing.T) {
 // One render serves all who watch in the same second; a new snapshot or second
 // makes a new one.
 func TestRenderIsShared(t *testing.T) {
-	r, snap, now := newRenderer(true), sample(), sample().Time
+	r, snap, now := newRenderer(words.English(), true), sample(), sample().Time
 	render := func(s *station.Snapshot, at time.Time) *rendered {
-		p, err := r.render(s, at)
+		p, err := r.render(s, nil, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -308,13 +309,13 @@ func FuzzPage(f *testing.F) {
 	f.Add("Kitchen", "1001", "sip:1001@pbx", "Busy Here")
 	f.Add(evil, evil, evil, evil)
 	f.Add("{{.}}", "</section>", "<!--", "]]>")
-	r := newRenderer(true)
+	r := newRenderer(words.English(), true)
 	f.Fuzz(func(t *testing.T, name, user, uri, reason string) {
 		snap := full(station.Talking, station.RegRegistered)
 		snap.Call.Peer = station.Peer{Name: name, User: user, URI: uri}
 		snap.Calls[0].Peer, snap.Calls[0].Ending.Reason = snap.Call.Peer, reason
-		snap.Faults[0].Text, snap.Buttons[0].Label = reason, name
-		page, err := r.page(snap, snap.Time)
+		snap.Faults[0].Message, snap.Buttons[0].Label = told(reason, ""), name
+		page, err := r.page(snap, nil, snap.Time)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -323,10 +324,10 @@ func FuzzPage(f *testing.F) {
 }
 
 func BenchmarkRender(b *testing.B) {
-	r, snap := newRenderer(true), full(station.Talking, station.RegRegistered)
+	r, snap := newRenderer(words.English(), true), full(station.Talking, station.RegRegistered)
 	for b.Loop() {
 		r.last.Store(nil)
-		if _, err := r.render(snap, snap.Time); err != nil {
+		if _, err := r.render(snap, nil, snap.Time); err != nil {
 			b.Fatal(err)
 		}
 	}

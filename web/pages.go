@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"intercomd/station"
+	"intercomd/words"
 )
 
 //go:embed static
@@ -28,12 +29,12 @@ func (s *Server) snapshot() *station.Snapshot {
 }
 
 func (s *Server) getPage(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Vary", "Accept")
+	w.Header().Set("Vary", "Accept, Accept-Language")
 	if wantsJSON(r) {
 		s.getJSON(w, r)
 		return
 	}
-	body, err := s.pages.page(s.snapshot(), time.Now())
+	body, err := s.renderer(r).page(s.snapshot(), s.station.Gauges(), time.Now())
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -43,7 +44,7 @@ func (s *Server) getPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) getJSON(w http.ResponseWriter, r *http.Request) {
-	body, err := encode(s.snapshot())
+	body, err := encode(s.snapshot().With(s.station.Gauges()))
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -56,17 +57,24 @@ func (s *Server) getJSON(w http.ResponseWriter, r *http.Request) {
 // odd measurement must not cost the reader all the rest.
 func encode(snap *station.Snapshot) ([]byte, error) {
 	c := *snap
-	for _, l := range []*station.Level{&c.Sound.Mic, &c.Sound.Speaker} {
-		l.Peak, l.RMS = finite(l.Peak, silence), finite(l.RMS, silence)
-	}
-	st := &c.Sound.Stats
-	st.JitterMS, st.ERLE, st.EchoDelay = finite(st.JitterMS, 0), finite(st.ERLE, 0), finite(st.EchoDelay, 0)
-	st.DoubleTalk, st.Noise = finite(st.DoubleTalk, 0), finite(st.Noise, silence)
+	c.Gauges = measurable(c.Gauges)
 	// null instead of an empty list would be a trap for programs that loop.
 	c.Calls, c.Faults, c.Buttons, c.Waiting = list(c.Calls), list(c.Faults), list(c.Buttons), list(c.Waiting)
-	c.Texts = list(c.Texts)
+	c.Texts, c.Contacts = list(c.Texts), list(c.Contacts)
 	c.Board.Inputs, c.Board.Lamps, c.Board.Relays = list(c.Board.Inputs), list(c.Board.Lamps), list(c.Board.Relays)
 	return json.Marshal(&c)
+}
+
+// measurable is g without numbers that JSON does not know.
+func measurable(g station.Gauges) station.Gauges {
+	for _, l := range []*station.Level{&g.Mic, &g.Speaker} {
+		l.Peak, l.RMS = finite(l.Peak, silence), finite(l.RMS, silence)
+	}
+	st := &g.Stats
+	st.JitterMS, st.ERLE, st.EchoDelay = finite(st.JitterMS, 0), finite(st.ERLE, 0), finite(st.EchoDelay, 0)
+	st.DoubleTalk, st.Noise = finite(st.DoubleTalk, 0), finite(st.Noise, silence)
+	g.Inputs = list(g.Inputs)
+	return g
 }
 
 func list[T any](l []T) []T {
@@ -156,28 +164,41 @@ func (s *Server) getStatic(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
-	s.cfg.Log.Error("status page: an answer could not be made", "path", r.URL.Path, "err", err)
-	s.refuse(w, r, http.StatusInternalServerError, "The page could not be made. The log of intercomd has the details.")
+	s.cfg.Log.Error("status page: an answer could not be made", "path", r.URL.Path, "error", err)
+	s.refuse(w, r, http.StatusInternalServerError, words.New("page-failed"))
 }
 
-// refuse answers with a sentence: as JSON for programs, as a small page for people.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, sentence string) {
+// refuse answers no: to programs with the code and a sentence, to people with a small page.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, why words.Message) {
 	s.cfg.Log.Debug("status page: refused", "method", r.Method, "path", r.URL.Path,
-		"status", status, "from", r.RemoteAddr)
+		"status", status, "why", why.Code, "from", r.RemoteAddr)
+	pages := s.renderer(r)
+	text := pages.sentence(pages.Say("refusal", why))
 	if wantsJSON(r) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		body, _ := json.Marshal(map[string]string{"error": sentence}) // strings always encode
+		body, _ := json.Marshal(refusal{why, text}) // strings always encode
 		_, _ = w.Write(append(body, '\n'))
 		return
 	}
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
-		if body, err := s.pages.refusal(status, sentence); err == nil {
+		if body, err := pages.refusal(status, text); err == nil {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			w.WriteHeader(status)
 			_, _ = w.Write(body) //nolint:gosec // html/template has escaped the sentence
 			return
 		}
 	}
-	http.Error(w, sentence, status)
+	http.Error(w, text, status)
+}
+
+// refusal is the JSON of a command or request that is refused.
+type refusal struct {
+	words.Message
+	Text string `json:"text"` // the same in the language of the request
+}
+
+// renderer makes pages in the language that a request asks for.
+func (s *Server) renderer(r *http.Request) *renderer {
+	return s.pages[words.Accept(r.Header.Get("Accept-Language")).Name()]
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"intercomd/station"
+	"intercomd/words"
 )
 
 //go:embed templates
@@ -23,8 +24,9 @@ func sections() []string {
 	return []string{"state", "faults", "panel", "sound", "reg", "inputs", "calls", "foot"}
 }
 
-// renderer makes HTML of snapshots. It is safe for concurrent use.
+// renderer makes HTML of snapshots in one language. It is safe for concurrent use.
 type renderer struct {
+	teller
 	tmpl   *template.Template
 	press  bool   // the front panel has live buttons
 	assets string // mark of script and style: with others the page must be loaded again
@@ -35,6 +37,7 @@ type renderer struct {
 // It is never written after it was made.
 type rendered struct {
 	snap     *station.Snapshot
+	gauges   *station.Gauges
 	at       time.Time // cut to the second
 	name     string
 	title    string
@@ -42,32 +45,43 @@ type rendered struct {
 	sections map[string]string
 }
 
+// newRenderers makes a renderer for each language.
+func newRenderers(press bool) map[string]*renderer {
+	all := map[string]*renderer{}
+	for _, name := range words.Languages() {
+		all[name] = newRenderer(words.In(name), press)
+	}
+	return all
+}
+
 // newRenderer parses the embedded templates, which tests hold to be sound.
-func newRenderer(press bool) *renderer {
+func newRenderer(l *words.Language, press bool) *renderer {
 	mark := fnv.New64a()
 	for _, name := range []string{"page.css", "page.js"} {
 		if body, err := staticFiles.ReadFile("static/" + name); err == nil {
 			_, _ = mark.Write(body) // a hash never fails
 		}
 	}
+	say := template.FuncMap{"t": l.Text, "lang": l.Name}
 	return &renderer{
-		tmpl:   template.Must(template.ParseFS(templateFiles, "templates/*.html")),
+		teller: teller{l},
+		tmpl:   template.Must(template.New("").Funcs(say).ParseFS(templateFiles, "templates/*.html")),
 		press:  press,
 		assets: strconv.FormatUint(mark.Sum64(), 36),
 	}
 }
 
-// render makes the sections of snap at now, or takes those that were made for
-// the same snapshot in the same second. Two goroutines may make the same page;
+// render makes the sections of snap, with gauges in place of its own, at now, or takes those
+// that were made for the same in the same second. Two goroutines may make the same page;
 // either is right.
-func (r *renderer) render(snap *station.Snapshot, now time.Time) (*rendered, error) {
+func (r *renderer) render(snap *station.Snapshot, g *station.Gauges, now time.Time) (*rendered, error) {
 	second := now.Truncate(time.Second)
-	if last := r.last.Load(); last != nil && last.snap == snap && last.at.Equal(second) {
+	if last := r.last.Load(); last != nil && last.snap == snap && last.gauges == g && last.at.Equal(second) {
 		return last, nil
 	}
-	v := newView(snap, now, r.press)
+	v := r.newView(snap.With(g), now, r.press)
 	out := &rendered{
-		snap: snap, at: second, name: v.Name, title: v.Title,
+		snap: snap, gauges: g, at: second, name: v.Name, title: v.Title,
 		version:  v.Foot.Version + "-" + r.assets,
 		sections: make(map[string]string, len(sections())),
 	}
@@ -84,8 +98,8 @@ func (r *renderer) render(snap *station.Snapshot, now time.Time) (*rendered, err
 }
 
 // page is the whole document around the sections.
-func (r *renderer) page(snap *station.Snapshot, now time.Time) ([]byte, error) {
-	p, err := r.render(snap, now)
+func (r *renderer) page(snap *station.Snapshot, g *station.Gauges, now time.Time) ([]byte, error) {
+	p, err := r.render(snap, g, now)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,9 @@ const (
 	form   = "application/x-www-form-urlencoded"
 )
 
+// asked is who asks in these tests.
+var asked = station.Principal{Via: station.ViaPage, From: "192.0.2.1"}
+
 func TestReading(t *testing.T) {
 	s := newServer(newStation(sample()), newPanel())
 	for _, tc := range []struct {
@@ -168,9 +171,9 @@ func TestHangup(t *testing.T) {
 	}{
 		{nil, asHTML, 303, ""},
 		{nil, "application/json", 204, ""},
-		{station.ErrNoCall, "application/json", 409, "no call"},
+		{station.ErrNoCall, "application/json", 409, `"code":"hangup-no-call"`},
 		{station.ErrNoCall, asHTML, 409, "Back to the page"},
-		{station.ErrStopped, "application/json", 503, "the door has stopped."},
+		{station.ErrStopped, "application/json", 503, "the door has stopped"},
 		{errors.New("x < y"), asHTML, 503, "x &lt; y"},
 		{errors.New("odd"), "text/plain", 503, "odd"},
 	} {
@@ -197,7 +200,7 @@ func TestMute(t *testing.T) {
 		{"muted=false", nil, 204, ""},
 		{"muted=perhaps", nil, 400, "true or false"},
 		{"", nil, 400, "true or false"},
-		{"muted=true", station.ErrNoCall, 409, "Nobody talks"},
+		{"muted=true", station.ErrNoCall, 409, "No call is in progress."},
 		{"muted=true", station.ErrStopped, 503, "the door has stopped"},
 	} {
 		st := newStation(sample())
@@ -206,7 +209,7 @@ func TestMute(t *testing.T) {
 		if w.Code != tc.want || !strings.Contains(w.Body.String(), tc.says) {
 			t.Errorf("%q, %v: %d %q, want %d %q", tc.body, tc.err, w.Code, w.Body, tc.want, tc.says)
 		}
-		told := []station.Command{{Kind: station.CommandMute, Muted: tc.body == "muted=true"}}
+		told := []station.Command{{Kind: station.CommandMute, Muted: tc.body == "muted=true", By: asked}}
 		if tc.want == 400 {
 			told = nil
 		}
@@ -243,7 +246,7 @@ func TestSelfTestByPage(t *testing.T) {
 			}
 			continue
 		}
-		if len(st.told) != 1 || st.told[0] != (station.Command{Kind: station.CommandTest, Commission: tc.commission}) {
+		if len(st.told) != 1 || st.told[0] != (station.Command{Kind: station.CommandTest, Commission: tc.commission, By: asked}) {
 			t.Errorf("%q: the station was told %v", tc.body, st.told)
 		}
 	}
@@ -369,15 +372,15 @@ func TestJSONIsTheSnapshot(t *testing.T) {
 func TestJSONOfAnEmptyOrOddSnapshot(t *testing.T) {
 	odd := with(func(s *station.Snapshot) {
 		// Every number that there is or will be.
-		floats(reflect.ValueOf(&s.Sound).Elem(), func(f reflect.Value) { f.SetFloat(math.NaN()) })
-		s.Sound.Mic = station.Level{Peak: math.Inf(-1), RMS: math.NaN()}
+		floats(reflect.ValueOf(&s.Gauges).Elem(), func(f reflect.Value) { f.SetFloat(math.NaN()) })
+		s.Gauges.Mic = station.Level{Peak: math.Inf(-1), RMS: math.NaN()}
 	})
 	for _, snap := range []*station.Snapshot{nil, {}, odd} {
 		w := ask(newServer(newStation(snap), nil), "GET", "/status.json", nil)
 		var got struct {
 			Calls  []any
 			Faults []any
-			Sound  station.Sound
+			Gauges station.Gauges
 		}
 		if err := json.Unmarshal(w.Body.Bytes(), &got); w.Code != 200 || err != nil {
 			t.Fatalf("%d %v: %s", w.Code, err, w.Body)
@@ -385,11 +388,11 @@ func TestJSONOfAnEmptyOrOddSnapshot(t *testing.T) {
 		if got.Calls == nil || got.Faults == nil {
 			t.Errorf("a list is null: %s", w.Body)
 		}
-		if snap == odd && got.Sound.Mic.Peak != silence {
-			t.Errorf("no signal is %v dBFS", got.Sound.Mic.Peak)
+		if snap == odd && got.Gauges.Mic.Peak != silence {
+			t.Errorf("no signal is %v dBFS", got.Gauges.Mic.Peak)
 		}
 	}
-	if !math.IsNaN(odd.Sound.Mic.RMS) {
+	if !math.IsNaN(odd.Gauges.Mic.RMS) {
 		t.Error("the shared snapshot was written to")
 	}
 }

@@ -18,9 +18,14 @@ import (
 type Station interface {
 	// Snapshot is the latest published snapshot; nil before the first one.
 	Snapshot() *station.Snapshot
-	// Changed returns a channel that is closed at the next publication. Whoever
+	// Changed returns a channel that is closed when the state is another. Whoever
 	// wants to see that snapshot asks for the channel first, for the snapshot then.
 	Changed() <-chan struct{}
+	// Gauges is what moves all the time, as last seen; nil before the first snapshot.
+	Gauges() *station.Gauges
+	// Since returns the events from a number on, and a channel that is closed when there
+	// are more; see [station.Station.Since].
+	Since(from uint64) ([]station.Event, <-chan struct{})
 	// Do gives the station a command and returns when it was taken or refused.
 	Do(ctx context.Context, cmd station.Command) error
 }
@@ -67,8 +72,8 @@ const (
 type Server struct {
 	cfg     Config
 	station Station
-	panel   Panel // nil: no buttons to press
-	pages   *renderer
+	panel   Panel                // nil: no buttons to press
+	pages   map[string]*renderer // by language
 	assets  map[string]asset
 	names   map[string]bool
 	slots   chan struct{} // one taken per stream
@@ -83,7 +88,7 @@ func New(cfg Config, st Station, panel Panel) *Server {
 		cfg:     cfg,
 		station: st,
 		panel:   panel,
-		pages:   newRenderer(panel != nil),
+		pages:   newRenderers(panel != nil),
 		assets:  loadAssets(),
 		names:   nameSet(cfg.Names),
 		slots:   make(chan struct{}, maxStreams),
@@ -155,7 +160,7 @@ func (s *Server) end(ctx context.Context, srv *http.Server) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
 	if err := srv.Shutdown(ctx); err != nil {
-		s.cfg.Log.Debug("status page: closing connections that did not end", "err", err)
+		s.cfg.Log.Debug("status page: closing connections that did not end", "error", err)
 		_ = srv.Close() // the port is closed already; what is left are connections
 	}
 }

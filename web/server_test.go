@@ -45,7 +45,7 @@ func TestListenRefusesWithRemedy(t *testing.T) {
 		if tc.cause != nil && !errors.Is(err, tc.cause) {
 			t.Errorf("%q: cause is %v, want %v", tc.addr, le.Err, tc.cause)
 		}
-		if !strings.Contains(err.Error(), tc.says) || le.Addr != tc.addr {
+		if !strings.Contains(err.Error(), tc.says) || le.Params.Map()["address"] != quoted(tc.addr) {
 			t.Errorf("%q: %q does not say %q", tc.addr, err, tc.says)
 		}
 		if s.Addr() != "" {

@@ -70,7 +70,7 @@ func TestEventsAreOrderedAndCoalesced(t *testing.T) {
 		st := newStation(numbered(1))
 		w, leave := watch(t, newServer(st, nil), "/events")
 		defer leave()
-		if first := w.got(); len(first) != 1 || first[0].id != "1" || first[0].name != "snapshot" {
+		if first := w.got(); len(first) != 1 || seqOf(t, first[0]) != 1 {
 			t.Fatalf("the first snapshot must come at once: %v", first)
 		}
 		if kind := w.header.Get("Content-Type"); kind != "text/event-stream" {
@@ -88,19 +88,81 @@ func TestEventsAreOrderedAndCoalesced(t *testing.T) {
 		}
 		var last uint64 = 1
 		for _, e := range events {
-			var snap station.Snapshot
-			if err := json.Unmarshal([]byte(e.data), &snap); err != nil {
-				t.Fatalf("%v: %q", err, e.data)
+			seq := seqOf(t, e)
+			if seq <= last {
+				t.Errorf("snapshot %d after %d", seq, last)
 			}
-			if snap.Seq <= last {
-				t.Errorf("snapshot %d after %d", snap.Seq, last)
-			}
-			last = snap.Seq
+			last = seq
 		}
 		if last != 401 {
 			t.Errorf("the last snapshot that arrived is %d, not the newest", last)
 		}
 	})
+}
+
+// seqOf is the number of the snapshot that an event carries.
+func seqOf(t *testing.T, e event) uint64 {
+	t.Helper()
+	var snap station.Snapshot
+	if err := json.Unmarshal([]byte(e.data), &snap); err != nil || e.name != "snapshot" {
+		t.Fatalf("%v: %s %q", err, e.name, e.data)
+	}
+	return snap.Seq
+}
+
+// What happens at the door is told as it happens, and once only to those who come back.
+func TestEventsOfTheDoor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStation(with(func(s *station.Snapshot) { s.Events = 2 }))
+		st.happens(station.CallDigit{}) // before the state that comes first
+		s := newServer(st, nil)
+		w, leave := watch(t, s, "/events")
+		w.got()
+		st.happens(station.Pressed{Button: "bell"})
+		time.Sleep(coalesce)
+		got := w.got()
+		if len(got) != 1 || got[0].name != "event" || !strings.Contains(got[0].data, `"seq":2`) || !strings.Contains(got[0].data, `"kind":"button.pressed"`) {
+			t.Fatalf("got %v", got)
+		}
+		leave()
+		st.happens(station.CallDigit{})
+		back, leave := watch(t, s, "/events?after="+got[0].id)
+		if again := back.got(); len(again) != 2 || again[0].name != "snapshot" || !strings.Contains(again[1].data, `"seq":3`) {
+			t.Errorf("who comes back gets %v", again)
+		}
+		leave()
+		_, n, _ := strings.Cut(got[0].id, "-")
+		late, leave := watch(t, s, "/events?after=anotherrun-"+n)
+		if all := late.got(); len(all) != 5 || !strings.Contains(all[1].data, `"kind":"events.missed"`) || !strings.Contains(all[4].data, `"seq":3`) {
+			t.Errorf("who comes from another run gets %v", all)
+		}
+		leave()
+	})
+}
+
+// Levels go to those who ask for levels.
+func TestGaugesAreAskedFor(t *testing.T) {
+	for path, want := range map[string]int{"/events": 0, "/events?gauges": 20} {
+		synctest.Test(t, func(t *testing.T) {
+			st := newStation(numbered(1))
+			w, leave := watch(t, newServer(st, nil), path)
+			defer leave()
+			w.got()
+			for range 20 {
+				st.measure(station.Gauges{Time: time.Now()})
+				time.Sleep(gaugeTick)
+			}
+			n := 0
+			for _, e := range w.got() {
+				if e.name == "gauges" {
+					n++
+				}
+			}
+			if n < want/2 || n > want {
+				t.Errorf("%s: %d gauges in 5 s, want up to %d", path, n, want)
+			}
+		})
+	}
 }
 
 // A single change after a quiet time must not wait.
@@ -112,7 +174,7 @@ func TestEventsComeAtOnceAfterQuiet(t *testing.T) {
 		time.Sleep(time.Second)
 		w.got()
 		st.publish(numbered(2))
-		if e := w.got(); len(e) != 1 || e[0].id != "2" {
+		if e := w.got(); len(e) != 1 || seqOf(t, e[0]) != 2 {
 			t.Errorf("got %v", e)
 		}
 	})
@@ -162,10 +224,11 @@ func TestLiveSendsWhatChanged(t *testing.T) {
 		if len(next) != 1 || len(next[0].Sections) != 1 || !strings.Contains(next[0].Sections["state"], "0:36") {
 			t.Errorf("one second later: %v", next)
 		}
-		louder := *snap
-		louder.Sound.Mic.RMS, louder.Sound.Mic.Peak = -12, -6
-		time.Sleep(300 * time.Millisecond)
-		st.publish(&louder)
+		time.Sleep(200 * time.Millisecond)
+		louder := snap.Gauges
+		louder.Mic = station.Level{RMS: -12, Peak: -6}
+		st.measure(louder) // no new state
+		time.Sleep(gaugeTick)
 		next = updates(t, w.got())
 		if len(next) != 1 || len(next[0].Sections) != 1 || !strings.Contains(next[0].Sections["sound"], "−12 dBFS") {
 			t.Errorf("after a louder sound: %v", next)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // tone is the colour of a statement. It is never the only way it is told.
@@ -69,86 +70,94 @@ type footView struct {
 	Version, Uptime, Zone, Cost string
 }
 
+// teller tells things in one language.
+type teller struct{ *words.Language }
+
 // newView makes the page of snap at the time now.
-func newView(snap *station.Snapshot, now time.Time, press bool) view {
+func (t teller) newView(snap *station.Snapshot, now time.Time, press bool) view {
 	v := view{
 		Name:   clean(snap.Name, maxName),
-		Reg:    newRegView(snap, now),
-		Faults: newFaultViews(snap, now),
-		Panel:  newPanelView(snap, now, press),
-		Sound:  newSoundView(snap),
-		Inputs: newInputViews(snap),
-		Calls:  newCallViews(snap.Calls, now),
-		Texts:  newTextViews(snap.Texts, now),
+		Reg:    t.newRegView(snap, now),
+		Faults: t.newFaultViews(snap, now),
+		Panel:  t.newPanelView(snap, now, press),
+		Sound:  t.newSoundView(snap, now),
+		Inputs: t.newInputViews(snap),
+		Calls:  t.newCallViews(snap.Calls, now),
+		Texts:  t.newTextViews(snap.Texts, now),
 		Foot: footView{
 			Version: clean(snap.Version, maxName),
-			Uptime:  since(snap.Started, now),
+			Uptime:  t.since(snap.Started, now),
 			Zone:    now.Format("MST"),
-			Cost:    costWords(snap.Runtime),
+			Cost:    t.costWords(snap.Gauges.Runtime),
 		},
 	}
 	if v.Name == "" {
-		v.Name = "Door station"
+		v.Name = t.Text("page.door-station")
 	}
-	v.State = newStateView(snap, now, len(v.Faults))
+	v.State = t.newStateView(snap, now, len(v.Faults))
 	v.Title = v.State.Head + " · " + v.Name
 	return v
 }
 
+// problem and remedy are what is wrong and what to do about it, as sentences.
+func (t teller) problem(m words.Message) string { return t.sentence(t.Say("problem", m)) }
+func (t teller) remedy(m words.Message) string  { return t.sentence(t.Say("remedy", m)) }
+
 // newStateView tells the truth about the door in one line, and what to do when
 // the truth is not good.
-func newStateView(snap *station.Snapshot, now time.Time, faults int) stateView {
+func (t teller) newStateView(snap *station.Snapshot, now time.Time, faults int) stateView {
 	switch snap.State {
 	case station.Calling, station.Ringing, station.Talking:
-		return callState(snap, now)
+		return t.callState(snap, now)
 	case station.Stopped:
-		return stateView{Tone: warn, Head: "Stopped", Detail: "The door station is shutting down."}
+		return stateView{Tone: warn, Head: t.Text("page.stopped"), Detail: t.Text("page.stopped.detail")}
 	case station.Idle:
-		return idleState(snap, faults)
+		return t.idleState(snap, faults)
 	}
-	return stateView{Tone: warn, Head: "Starting", Detail: "The door station has not reported its state yet."}
+	return stateView{Tone: warn, Head: t.Text("page.starting"), Detail: t.Text("page.starting.detail")}
 }
 
-func idleState(snap *station.Snapshot, faults int) stateView {
+func (t teller) idleState(snap *station.Snapshot, faults int) stateView {
 	reg := snap.Registration
-	user, server := clean(reg.User, maxName), serverName(reg.Server)
-	s := stateView{Tone: warn, Detail: sentence(reg.Error), Remedy: sentence(reg.Remedy)}
+	server := serverName(reg.Server)
+	named := orElse(server, t.Text("page.the-server"))
+	s := stateView{Tone: warn, Detail: t.problem(reg.Problem), Remedy: t.remedy(reg.Problem)}
 	switch reg.State {
 	case station.RegRegistered:
-		s = stateView{Tone: good, Head: "Ready", Detail: registeredAs(user, server)}
+		s = stateView{Tone: good, Head: t.Text("page.ready"), Detail: t.Text("page.registered-as", "user", clean(reg.User, maxName), "server", server)}
 		if snap.Door.DoNotDisturb {
-			s.Tone, s.Head = warn, "Do not disturb"
-			s.Detail = "The bell rings nobody. " + s.Detail
+			s.Tone, s.Head = warn, t.Text("page.dnd")
+			s.Detail = join(t.Text("page.dnd.detail"), s.Detail)
 		}
-		switch deaf, dumb := snap.Sound.Input.Error != "", snap.Sound.Output.Error != ""; {
+		switch deaf, dumb := !snap.Sound.Input.Problem.None(), !snap.Sound.Output.Problem.None(); {
 		case deaf && dumb:
-			s.Tone, s.Head = bad, "Registered, but without sound"
+			s.Tone, s.Head = bad, t.Text("page.without-sound")
 		case deaf:
-			s.Tone, s.Head = bad, "Registered, but without a microphone"
+			s.Tone, s.Head = bad, t.Text("page.without-microphone")
 		case dumb:
-			s.Tone, s.Head = bad, "Registered, but without a loudspeaker"
+			s.Tone, s.Head = bad, t.Text("page.without-loudspeaker")
 		case faults > 0 && !snap.Door.DoNotDisturb:
-			s.Tone, s.Head = warn, "Ready, with "+plural(faults, "fault", "faults")
+			s.Tone, s.Head = warn, t.Count("page.ready-with-faults", faults)
 		}
 	case station.RegConnecting:
-		s.Head = "Not ready: connecting"
-		s.or("Connecting to " + orElse(server, "the SIP server") + ".")
+		s.Head = t.Text("page.connecting")
+		s.or(t.Text("page.connecting.detail", "server", named))
 	case station.RegRegistering:
-		s.Head = "Not ready: registering"
-		s.or("Registering at " + orElse(server, "the SIP server") + ".")
+		s.Head = t.Text("page.registering")
+		s.or(t.Text("page.registering.detail", "server", named))
 	case station.RegFailed:
-		s.Tone, s.Head = bad, "Not registered"
-		s.or("The registration at " + orElse(server, "the SIP server") + " failed.")
-		s.Remedy = join(s.Remedy, "The door keeps trying by itself.")
+		s.Tone, s.Head = bad, t.Text("page.not-registered")
+		s.or(t.Text("page.not-registered.failed", "server", named))
+		s.Remedy = join(s.Remedy, t.Text("page.keeps-trying"))
 	case station.RegRefused:
-		s.Tone, s.Head = bad, "Not registered"
-		s.or(orElse(server, "The SIP server") + " refused the registration.")
+		s.Tone, s.Head = bad, t.Text("page.not-registered")
+		s.or(t.sentence(t.Text("page.not-registered.refused", "server", named)))
 	default:
-		s.Tone, s.Head = bad, "Not set up"
+		s.Tone, s.Head = bad, t.Text("page.not-set-up")
 		if faults > 0 {
-			s.or("The configuration cannot be used as it is. See below.")
+			s.or(t.Text("page.not-set-up.faults"))
 		}
-		s.or("There is no usable SIP account in the configuration.")
+		s.or(t.Text("page.not-set-up.account"))
 	}
 	return s
 }
@@ -160,59 +169,48 @@ func (s *stateView) or(detail string) {
 	}
 }
 
-func registeredAs(user, server string) string {
-	text := "Registered"
-	if user != "" {
-		text += " as " + user
-	}
-	if server != "" {
-		text += " at " + server
-	}
-	return text + "."
-}
-
-func callState(snap *station.Snapshot, now time.Time) stateView {
+func (t teller) callState(snap *station.Snapshot, now time.Time) stateView {
 	var r station.Record
 	if snap.Call != nil {
 		r = *snap.Call
 	}
-	who := peerName(r.Peer)
-	s := stateView{Tone: active, Steps: newSteps(r)}
+	who := t.peerName(r.Peer)
+	s := stateView{Tone: active, Steps: t.newSteps(r)}
 	switch snap.State {
 	case station.Calling:
-		s.Hangup = "Cancel the call"
+		s.Hangup = t.Text("page.cancel")
 		s.Timer = running(r.Pressed, now)
-		s.Head, s.Detail = callingWords(r, who)
+		s.Head, s.Detail = t.callingWords(r, who)
 	case station.Ringing:
-		s.Head, s.Detail = who+" calls the door", "The door rings. Its button answers."
-		s.Hangup = "Refuse the call"
+		s.Head, s.Detail = t.Text("page.called", "who", who), t.Text("page.called.detail")
+		s.Hangup = t.Text("page.refuse")
 		s.Timer = running(r.Pressed, now)
 	default:
-		s.Head = "Talking with " + who
-		s.Hangup = "Hang up"
+		s.Head = t.Text("page.talking", "who", who)
+		s.Hangup = t.Text("page.hang-up")
 		s.Timer = running(r.Answered, now)
-		s.Mute = "Mute"
+		s.Mute = t.Text("page.mute")
 		switch {
 		case snap.Sound.Muted:
-			s.Tone, s.Muted, s.Mute = warn, true, "Unmute"
-			s.Detail = "The microphone is muted: the far end hears nothing of the door."
+			s.Tone, s.Muted, s.Mute = warn, true, t.Text("page.unmute")
+			s.Detail = t.Text("page.talking.muted")
 		case snap.Sound.MicLive:
-			s.Detail = "The microphone is live."
+			s.Detail = t.Text("page.talking.live")
 		default:
-			s.Detail = "The microphone is off."
+			s.Detail = t.Text("page.talking.off")
 		}
 	}
 	if since := snap.Sound.FarSilent; !since.IsZero() && snap.State == station.Talking {
 		s.Tone = warn
-		s.Detail = join(s.Detail, "Nothing is heard from the far end (since "+clock(since, now)+"): it is muted, or its sound does not arrive.")
+		s.Detail = join(s.Detail, t.Text("page.far-silent", "at", clock(since, now)))
 	}
 	switch lost := snap.Registration.State != station.RegRegistered; {
 	case lost && snap.State == station.Calling && r.Sent.IsZero():
-		s.Detail = "The door is not registered. The press is kept for a while, in case the registration returns."
+		s.Detail = t.Text("page.press-kept")
 	case lost:
-		s.Detail = join(s.Detail, "The registration is lost; the call goes on.")
+		s.Detail = join(s.Detail, t.Text("page.registration-lost"))
 	}
-	s.Detail = join(s.Detail, waitingWords(snap.Waiting))
+	s.Detail = join(s.Detail, t.waitingWords(snap.Waiting))
 	if snap.Call == nil {
 		s.Hangup, s.Mute = "", ""
 	}
@@ -220,29 +218,30 @@ func callState(snap *station.Snapshot, now time.Time) stateView {
 }
 
 // waitingWords says who waits for the running call to end, the first first.
-func waitingWords(waiting []station.Waiting) string {
+func (t teller) waitingWords(waiting []station.Waiting) string {
 	if len(waiting) == 0 {
 		return ""
 	}
 	who := make([]string, 0, len(waiting))
 	for _, w := range waiting {
-		who = append(who, peerName(w.Peer))
+		who = append(who, t.peerName(w.Peer))
 	}
-	return "Waiting: " + strings.Join(who, ", ") + "."
+	return t.Text("page.waiting", "who", strings.Join(who, ", "))
 }
 
 // callingWords keeps apart what the visitor cannot know: whether the call left,
 // and whether anything rings at the far end.
-func callingWords(r station.Record, who string) (head, detail string) {
+func (t teller) callingWords(r station.Record, who string) (head, detail string) {
+	head = t.Text("page.calling", "who", who)
 	switch {
 	case !r.Ringing.IsZero():
-		return "Ringing " + who, "The far end rings. Nobody has answered yet."
+		return t.Text("page.ringing", "who", who), t.Text("page.ringing.detail")
 	case !r.Early.IsZero():
-		return "Calling " + who, "The far end has not answered, but is heard at the door."
+		return head, t.Text("page.calling.early")
 	case !r.Sent.IsZero():
-		return "Calling " + who, "The call was sent. Nothing rings yet."
+		return head, t.Text("page.calling.sent")
 	}
-	return "Calling " + who, "The call has not left the door yet."
+	return head, t.Text("page.calling.pressed")
 }
 
 func running(from, now time.Time) string {
@@ -253,64 +252,64 @@ func running(from, now time.Time) string {
 }
 
 // newFaultViews lists the faults but for the one that the state line tells already.
-func newFaultViews(snap *station.Snapshot, now time.Time) []faultView {
+func (t teller) newFaultViews(snap *station.Snapshot, now time.Time) []faultView {
 	var views []faultView
 	told := snap.State == station.Idle && snap.Registration.State != station.RegRegistered &&
-		snap.Registration.Error != ""
+		!snap.Registration.Problem.None()
 	for _, f := range snap.Faults {
 		if told && f.Key == "registration" {
 			continue
 		}
-		text := sentence(f.Text)
+		key := clean(f.Key, maxName)
 		views = append(views, faultView{
-			Text: orElse(text, "Fault "+clean(f.Key, maxName)+"."), Remedy: sentence(f.Remedy),
-			Since: since(f.Since, now), Key: clean(f.Key, maxName),
+			Text: orElse(t.problem(f.Message), t.Text("page.fault", "key", key)), Remedy: t.remedy(f.Message),
+			Since: t.since(f.Since, now), Key: key,
 		})
 	}
 	return views
 }
 
-func newRegView(snap *station.Snapshot, now time.Time) regView {
+func (t teller) newRegView(snap *station.Snapshot, now time.Time) regView {
 	reg := snap.Registration
 	var v regView
 	if snap.State != station.Idle { // else the state line says it already
-		v.Error, v.Remedy = sentence(reg.Error), sentence(reg.Remedy)
+		v.Error, v.Remedy = t.problem(reg.Problem), t.remedy(reg.Problem)
 	}
 	switch reg.State {
 	case station.RegRegistered:
-		v.Tone, v.State = good, "registered"
+		v.Tone, v.State = good, t.Text("registration.registered")
 	case station.RegConnecting:
-		v.Tone, v.State = warn, "connecting"
+		v.Tone, v.State = warn, t.Text("registration.connecting")
 	case station.RegRegistering:
-		v.Tone, v.State = warn, "registering"
+		v.Tone, v.State = warn, t.Text("registration.registering")
 	case station.RegFailed:
-		v.Tone, v.State = bad, "failed"
+		v.Tone, v.State = bad, t.Text("registration.failed")
 	case station.RegRefused:
-		v.Tone, v.State = bad, "refused by the server"
+		v.Tone, v.State = bad, t.Text("registration.refused")
 	default:
-		v.Tone, v.State = bad, "off"
+		v.Tone, v.State = bad, t.Text("registration.off")
 	}
 	v.Facts = []fact{
-		{Name: "Server", Value: orElse(clean(reg.Server, maxName), none)},
-		{Name: "User", Value: orElse(clean(reg.User, maxName), none)},
-		{Name: "In this state for", Value: orElse(since(reg.Since, now), none)},
+		{Name: t.Text("page.server"), Value: orElse(clean(reg.Server, maxName), none)},
+		{Name: t.Text("page.user"), Value: orElse(clean(reg.User, maxName), none)},
+		{Name: t.Text("page.in-this-state-for"), Value: orElse(t.since(reg.Since, now), none)},
 	}
 	if !reg.Expires.IsZero() {
-		v.Facts = append(v.Facts, fact{Name: "Refresh due within", Value: span(reg.Expires.Sub(now))})
+		v.Facts = append(v.Facts, fact{Name: t.Text("page.refresh-within"), Value: t.age(reg.Expires.Sub(now))})
 	}
 	if !reg.Retry.IsZero() && reg.State != station.RegRegistered {
-		v.Facts = append(v.Facts, fact{Name: "Next attempt in", Value: span(reg.Retry.Sub(now))})
+		v.Facts = append(v.Facts, fact{Name: t.Text("page.next-attempt-in"), Value: t.age(reg.Retry.Sub(now))})
 	}
 	return v
 }
 
 // costWords tells what the program uses, coarsely: the exact figures change all
 // the time and are in the JSON.
-func costWords(r station.Runtime) string {
+func (t teller) costWords(r station.Runtime) string {
 	if r.HeapBytes == 0 {
 		return ""
 	}
-	return strconv.FormatUint((r.HeapBytes+1<<19)>>20, 10) + " MB heap"
+	return t.Text("page.heap", "n", strconv.FormatUint((r.HeapBytes+1<<19)>>20, 10))
 }
 
 func orElse(s, instead string) string {

@@ -45,7 +45,7 @@ type inputView struct {
 	Active, Noisy, Alarm                               bool
 }
 
-func newPanelView(snap *station.Snapshot, now time.Time, press bool) panelView {
+func (t teller) newPanelView(snap *station.Snapshot, now time.Time, press bool) panelView {
 	b := snap.Board
 	v := panelView{
 		Show:   len(b.Inputs)+len(b.Lamps)+len(b.Relays) > 0,
@@ -55,11 +55,11 @@ func newPanelView(snap *station.Snapshot, now time.Time, press bool) panelView {
 	for _, in := range b.Inputs {
 		if c, ok := contactOf(snap, in.Name); ok {
 			if v.Press {
-				v.Contact = append(v.Contact, newContactView(c, in.Active))
+				v.Contact = append(v.Contact, t.newContactView(c, in.Active))
 			}
 			continue // the table has it
 		}
-		label, does := meaning(snap.Buttons, in.Name)
+		label, does := t.meaning(snap.Buttons, in.Name)
 		if label+does == "" && !v.Press {
 			continue
 		}
@@ -68,56 +68,57 @@ func newPanelView(snap *station.Snapshot, now time.Time, press bool) panelView {
 		})
 	}
 	for _, l := range b.Lamps {
-		class, words := patternWords(l.Pattern)
+		class, words := t.patternWords(l.Pattern)
 		if l.Colour != "" && class != "off" {
 			words += ", " + clean(l.Colour, maxName)
 		}
 		v.Lamps = append(v.Lamps, lampView{
-			Name: clean(l.Name, maxName), Class: class, Words: words, Error: sentence(l.Error),
+			Name: clean(l.Name, maxName), Class: class, Words: words, Error: t.problem(l.Problem),
 		})
 	}
 	for _, r := range b.Relays {
-		words := "off"
+		words := t.Text("page.off")
 		if r.On {
-			words = "on"
+			words = t.Text("page.on")
 			if left := r.Until.Sub(now); !r.Until.IsZero() && left > 0 {
-				words = "on for " + span(left+time.Second-time.Nanosecond)
+				words = t.Text("page.on-for", "span", t.Span(left+time.Second-time.Nanosecond))
 			}
 		}
 		v.Relays = append(v.Relays, relayView{
-			Name: clean(r.Name, maxName), Words: words, On: r.On, Error: sentence(r.Error),
+			Name: clean(r.Name, maxName), Words: words, On: r.On, Error: t.problem(r.Problem),
 		})
 	}
 	return v
 }
 
-func newInputViews(snap *station.Snapshot) []inputView {
+func (t teller) newInputViews(snap *station.Snapshot) []inputView {
 	views := make([]inputView, 0, len(snap.Board.Inputs))
 	for _, in := range snap.Board.Inputs {
-		label, does := meaning(snap.Buttons, in.Name)
+		label, does := t.meaning(snap.Buttons, in.Name)
+		n := snap.Gauges.Counts(in.Name)
 		c, watched := contactOf(snap, in.Name)
 		if watched {
-			label, does = clean(c.Label, maxName), watchWords(c.Watches)
+			label, does = clean(c.Label, maxName), t.watchWords(c.Watches)
 		}
 		if label == in.Name {
 			label = ""
 		}
 		v := inputView{
 			Name: clean(in.Name, maxName), Label: label, Does: orElse(does, none),
-			State: "at rest", Active: in.Active,
-			Presses: count(in.Presses), Glitches: count(in.Glitches), Pulses: pulses(in.Widths), Error: sentence(in.Error),
+			State: t.Text("page.at-rest"), Active: in.Active,
+			Presses: count(n.Presses), Glitches: count(n.Glitches), Pulses: t.pulses(n.Widths), Error: t.problem(in.Problem),
 			// More rejected edges than presses: cable, contact or debounce time want a look.
-			Noisy: in.Glitches > 10 && in.Glitches > in.Presses,
+			Noisy: n.Glitches > 10 && n.Glitches > n.Presses,
 		}
 		switch {
 		case in.Stuck:
-			v.State = "stuck"
+			v.State = t.Text("page.stuck")
 		case watched:
-			v.State, v.Alarm = contactState(c, in.Active), c.Alarm != ""
+			v.State, v.Alarm = t.contactState(c, in.Active), c.Alarm != ""
 		case in.Active && label+does != "":
-			v.State = "pressed"
+			v.State = t.Text("page.pressed")
 		case in.Active:
-			v.State = "active"
+			v.State = t.Text("page.active")
 		}
 		views = append(views, v)
 	}
@@ -135,13 +136,13 @@ const pulseHeight = 20 // units of the drawing
 
 // pulses draws how many pulses of an input had which length; nothing before the first.
 // Heights go by the root, so that a few spikes are seen beside hundreds of presses.
-func pulses(w station.Widths) []pulseBar {
+func (t teller) pulses(w station.Widths) []pulseBar {
 	most := slices.Max(w[:])
 	if most == 0 {
 		return nil
 	}
 	bars := make([]pulseBar, len(w))
-	for i, limit := range [len(w)]string{"<1 ms", "<3", "<10", "<30", "<100", "<300", "<1 s", "<3 s", "longer"} {
+	for i, limit := range [len(w)]string{"<1 ms", "<3", "<10", "<30", "<100", "<300", "<1 s", "<3 s", t.Text("page.longer")} {
 		h := int(math.Ceil(pulseHeight * math.Sqrt(float64(w[i])/float64(most))))
 		bars[i] = pulseBar{Limit: limit, Count: count(w[i]), Gap: pulseHeight - h, Height: h}
 	}
@@ -149,29 +150,23 @@ func pulses(w station.Widths) []pulseBar {
 }
 
 // meaning finds what pressing an input does.
-func meaning(buttons []station.Button, input string) (label, does string) {
+func (t teller) meaning(buttons []station.Button, input string) (label, does string) {
 	for _, b := range buttons {
 		if b.Input != input {
 			continue
 		}
 		target, relay := clean(orElse(b.TargetLabel, b.Target), maxName), clean(b.Relay, maxName)
-		switch {
-		case b.Does == "open" && relay != "":
-			does = "opens " + relay
-		case b.Does == "toggle" && relay != "":
-			does = "switches " + relay
-		case b.Does == "flash" && relay != "":
-			does = "flashes " + relay
-		case b.Does == "on" && relay != "":
-			does = "switches " + relay + " on"
-		case b.Does == "off" && relay != "":
-			does = "switches " + relay + " off"
-		case b.Does == "answer":
-			does = "answers"
-		case b.Does == "dnd":
-			does = "do not disturb"
-		case target != "":
-			does = "calls " + target
+		switch b.Does {
+		case station.Dial:
+			if target != "" {
+				does = t.Text("does.call", "target", target)
+			}
+		case station.Answer:
+			does = t.Text("does.answer")
+		case station.Disturb:
+			does = t.Text("does.dnd")
+		case station.Release, station.Toggle, station.Flash, station.SwitchOn, station.SwitchOff:
+			does = t.Text("does."+string(b.Does), "relay", relay)
 		}
 		return clean(b.Label, maxName), does
 	}
@@ -188,75 +183,75 @@ func contactOf(snap *station.Snapshot, input string) (station.Contact, bool) {
 	return station.Contact{}, false
 }
 
-func newContactView(c station.Contact, active bool) contactView {
+func (t teller) newContactView(c station.Contact, active bool) contactView {
 	v := contactView{Input: c.Input, Label: orElse(clean(c.Label, maxName), clean(c.Input, maxName)),
-		State: contactState(c, active), Active: active}
+		State: t.contactState(c, active), Active: active}
 	switch {
 	case c.Watches == "door" && active:
-		v.Move = "Close"
+		v.Move = t.Text("page.close")
 	case c.Watches == "door":
-		v.Move = "Open"
+		v.Move = t.Text("page.open")
 	case active:
-		v.Move = "Let go"
+		v.Move = t.Text("page.let-go")
 	default:
-		v.Move = "Make contact"
+		v.Move = t.Text("page.make-contact")
 	}
 	return v
 }
 
 // contactState is how a contact is, and what is wrong about it.
-func contactState(c station.Contact, active bool) string {
+func (t teller) contactState(c station.Contact, active bool) string {
 	switch {
-	case c.Alarm == "held":
-		return "held open"
-	case c.Alarm == "forced":
-		return "forced open"
+	case c.Alarm == station.AlarmHeld:
+		return t.Text("page.held-open")
+	case c.Alarm == station.AlarmForced:
+		return t.Text("page.forced-open")
 	case c.Alarm != "":
-		return "alarm"
+		return t.Text("page.alarm")
 	case c.Watches == "door" && active:
-		return "open"
+		return t.Text("page.is-open")
 	case c.Watches == "door":
-		return "closed"
+		return t.Text("page.closed")
 	case active:
-		return "active"
+		return t.Text("page.active")
 	}
-	return "at rest"
+	return t.Text("page.at-rest")
 }
 
-func watchWords(watches string) string {
+func (t teller) watchWords(watches station.ContactKind) string {
 	switch watches {
 	case "door":
-		return "watches the door"
+		return t.Text("watches.door")
 	case "tamper":
-		return "watches the housing"
+		return t.Text("watches.tamper")
 	case "alarm":
-		return "raises an alarm"
+		return t.Text("watches.alarm")
 	}
-	return "is shown"
+	return t.Text("watches.nothing")
 }
 
 // patternWords gives the class that animates a lamp and says the same in words.
-func patternWords(p station.Pattern) (class, words string) {
+func (t teller) patternWords(p station.Pattern) (class, words string) {
 	switch p {
 	case station.LampOff, "":
-		return "off", "off"
+		return "off", t.Text("pattern.off")
 	case station.LampOn:
-		return "on", "on"
+		return "on", t.Text("pattern.on")
 	case station.LampSlow:
-		return "slow", "blinks slowly"
+		return "slow", t.Text("pattern.slow")
 	case station.LampFast:
-		return "fast", "blinks fast"
+		return "fast", t.Text("pattern.fast")
 	case station.LampPulse:
-		return "pulse", "short flashes"
+		return "pulse", t.Text("pattern.pulse")
 	case station.LampWink:
-		return "wink", "on with short gaps"
+		return "wink", t.Text("pattern.wink")
 	case station.LampHurry:
-		return "hurry", "on with many gaps"
+		return "hurry", t.Text("pattern.hurry")
 	case station.LampDouble:
-		return "double", "double flashes"
+		return "double", t.Text("pattern.double")
 	}
 	if n, ok := strings.CutPrefix(string(p), "blink"); ok && len(n) == 1 && n[0] >= '1' && n[0] <= '9' {
-		return "blink" + n, "fault code " + n
+		return "blink" + n, t.Text("pattern.blink", "n", n)
 	}
 	return "other", clean(string(p), maxName)
 }

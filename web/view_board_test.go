@@ -11,10 +11,10 @@ import (
 // The longest bar is as high as the drawing, a single pulse is still seen, and an input
 // that nobody has touched has no histogram.
 func TestPulses(t *testing.T) {
-	if bars := pulses(station.Widths{}); bars != nil {
+	if bars := english.pulses(station.Widths{}); bars != nil {
 		t.Errorf("no pulses: %v", bars)
 	}
-	bars := pulses(station.Widths{1: 1, 5: 40_000})
+	bars := english.pulses(station.Widths{1: 1, 5: 40_000})
 	for i, want := range []pulseBar{
 		{Limit: "<1 ms", Count: "0", Gap: pulseHeight},
 		{Limit: "<3", Count: "1", Gap: pulseHeight - 1, Height: 1},
@@ -32,10 +32,10 @@ func TestPulses(t *testing.T) {
 func TestBrowserFitsPhones(t *testing.T) {
 	b := browser(t)
 	st := newStation(with(func(s *station.Snapshot) {
-		for i := range s.Board.Inputs[0].Widths {
-			s.Board.Inputs[0].Widths[i] = 123_456_789
+		for i := range s.Gauges.Inputs[0].Widths {
+			s.Gauges.Inputs[0].Widths[i] = 123_456_789
 		}
-		s.Board.Inputs[0].Glitches = 123_456_789
+		s.Gauges.Inputs[0].Glitches = 123_456_789
 	}))
 	base, stop := serving(t, newServer(st, newPanel()))
 	b.do(chromedp.EmulateViewport(360, 700))

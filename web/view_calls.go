@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // callView is one row of the ledger.
@@ -29,9 +30,9 @@ type textView struct {
 	Who, Text string
 }
 
-func newTextViews(texts []station.Text, now time.Time) (views []textView) {
-	for _, t := range texts {
-		views = append(views, textView{At: t.At.Format(time.RFC3339), When: clock(t.At, now), Who: peerName(t.From), Text: clean(t.Body, maxText)})
+func (t teller) newTextViews(texts []station.Text, now time.Time) (views []textView) {
+	for _, m := range texts {
+		views = append(views, textView{At: m.At.Format(time.RFC3339), When: clock(m.At, now), Who: t.peerName(m.From), Text: clean(m.Body, maxText)})
 	}
 	return views
 }
@@ -41,28 +42,28 @@ type stepView struct {
 	Name, Clock, After string // After counts from the first step
 }
 
-func newCallViews(records []station.Record, now time.Time) []callView {
+func (t teller) newCallViews(records []station.Record, now time.Time) []callView {
 	views := make([]callView, 0, len(records))
 	for _, r := range records {
-		start := firstOf(r.Pressed, r.Sent, r.Over)
+		start := firstOf(r.Pressed, r.Sent, r.Ended)
 		v := callView{
 			At: start.Format(time.RFC3339), When: clock(start, now),
-			Who: peerName(r.Peer), URI: clean(r.Peer.URI, 4*maxName), Incoming: r.Direction == station.Incoming,
-			Talked: none, Ended: endedWords(r), Tone: endingTone(r),
-			Sent:    between(r.Pressed, r.Sent),
-			Rang:    between(firstOf(r.Sent, r.Pressed), firstOf(r.Ringing, r.Early)),
-			Audible: between(r.Answered, r.Heard),
+			Who: t.peerName(r.Peer), URI: clean(r.Peer.URI, 4*maxName), Incoming: r.Direction == station.Incoming,
+			Talked: none, Ended: t.endedWords(r), Tone: endingTone(r),
+			Sent:    t.between(r.Pressed, r.Sent),
+			Rang:    t.between(firstOf(r.Sent, r.Pressed), firstOf(r.Ringing, r.Early)),
+			Audible: t.between(r.Answered, r.Heard),
 			Opened:  !r.Opened.IsZero(),
 			Ladder:  ladderPath(r.ID),
 		}
 		if v.Tone == bad {
-			v.Remedy = clean(r.Ending.Remedy, maxText)
+			v.Remedy = t.sentence(t.Say("call-remedy", words.Message{Code: r.Ending.Remedy}))
 		}
-		if !r.Answered.IsZero() && !r.Over.IsZero() {
-			v.Talked = timer(r.Over.Sub(r.Answered))
+		if !r.Answered.IsZero() && !r.Ended.IsZero() {
+			v.Talked = timer(r.Ended.Sub(r.Answered))
 		}
 		if !r.Heard.IsZero() && r.Heard.Before(r.Answered) {
-			v.Audible = "early" // heard before the answer already
+			v.Audible = t.Text("page.early") // heard before the answer already
 		}
 		views = append(views, v)
 	}
@@ -82,30 +83,30 @@ func endingTone(r station.Record) tone {
 }
 
 // endedWords tells how a call ended and, of one that was passed on, where it went.
-func endedWords(r station.Record) string {
-	text := endingWords(r.Ending)
+func (t teller) endedWords(r station.Record) string {
+	text := t.endingWords(r.Ending)
 	if r.Ending.Cause == station.CauseTransferred && r.PassedTo != "" {
-		text += " to " + clean(r.PassedTo, maxName)
+		text = t.Text("page.passed-on-to", "who", clean(r.PassedTo, maxName))
 	}
 	if r.PassedBy != "" {
-		text += ", passed on by " + clean(r.PassedBy, maxName)
+		text = t.Text("page.passed-on-by", "ended", text, "who", clean(r.PassedBy, maxName))
 	}
 	return text
 }
 
 // endingWords tells why a call ended, by whom, and what the server said to it.
-func endingWords(e station.Ending) string {
-	text := clean(string(e.Cause), maxName)
-	if text == "" {
+func (t teller) endingWords(e station.Ending) string {
+	if e.Cause == "" {
 		return none
 	}
+	text := clean(t.Say("cause", words.Message{Code: string(e.Cause)}), maxName)
 	switch e.Cause {
 	case station.CauseHangup, station.CauseCancelled, station.CauseRefused:
 		if e.By != "" {
-			text += " by " + byWords(e.By)
+			text = t.Text("page.ended-by", "ended", text, "by", clean(t.Say("by", words.Message{Code: string(e.By)}), maxName))
 		}
 	}
-	said := clean(e.Reason, maxName)
+	said := clean(t.Say("reason", words.Message{Code: e.Reason}), maxName)
 	if e.Status != 0 {
 		said = join(strconv.Itoa(e.Status), said)
 	}
@@ -115,23 +116,11 @@ func endingWords(e station.Ending) string {
 	return text
 }
 
-func byWords(p station.Party) string {
-	switch p {
-	case station.ByDoor:
-		return "the door"
-	case station.ByPeer:
-		return "the far end"
-	case station.ByNet:
-		return "the network"
-	}
-	return clean(string(p), maxName)
-}
-
 // newSteps is the ledger of a call in the order of time.
-func newSteps(r station.Record) []stepView {
-	first, rings := "Button pressed", "The far end rings"
+func (t teller) newSteps(r station.Record) []stepView {
+	first, rings := t.Text("step.pressed"), t.Text("step.far-end-rings")
 	if r.Direction == station.Incoming {
-		first, rings = "Call arrived", "The door rings"
+		first, rings = t.Text("step.arrived"), t.Text("step.door-rings")
 	}
 	type step struct {
 		name string
@@ -139,15 +128,15 @@ func newSteps(r station.Record) []stepView {
 	}
 	steps := []step{
 		{first, r.Pressed},
-		{"Call sent", r.Sent},
+		{t.Text("step.sent"), r.Sent},
 		{rings, r.Ringing},
-		{"Heard before the answer", r.Early},
-		{"Answered", r.Answered},
-		{"Audio path up", r.MediaUp},
-		{"First audio heard", r.Heard},
-		{"First audio sent", r.Spoken},
-		{"Door opened", r.Opened},
-		{"Passed on to " + orElse(clean(r.PassedTo, maxName), "somebody else"), r.Passed},
+		{t.Text("step.early"), r.Early},
+		{t.Text("step.answered"), r.Answered},
+		{t.Text("step.media-up"), r.MediaUp},
+		{t.Text("step.heard"), r.Heard},
+		{t.Text("step.spoken"), r.Spoken},
+		{t.Text("step.opened"), r.Opened},
+		{t.Text("step.passed-on", "who", clean(r.PassedTo, maxName)), r.Passed},
 	}
 	steps = slices.DeleteFunc(steps, func(s step) bool { return s.at.IsZero() })
 	slices.SortStableFunc(steps, func(a, b step) int { return a.at.Compare(b.at) })
@@ -155,7 +144,7 @@ func newSteps(r station.Record) []stepView {
 	for i, s := range steps {
 		views[i] = stepView{Name: s.name, Clock: s.at.Format("15:04:05.000")}
 		if i > 0 {
-			views[i].After = "+" + latency(s.at.Sub(steps[0].at))
+			views[i].After = "+" + t.latency(s.at.Sub(steps[0].at))
 		}
 	}
 	return views

@@ -2,7 +2,9 @@ package web
 
 import (
 	"math"
+	"slices"
 	"strconv"
+	"time"
 
 	"intercomd/station"
 )
@@ -30,23 +32,23 @@ type testView struct {
 	Can bool // it may be asked for now
 }
 
-func newTestView(snap *station.Snapshot) testView {
-	t := snap.SelfTest
-	v := testView{fact: fact{Name: "Self-test"}, Can: snap.State == station.Idle && t.State != station.TestRunning}
-	at := clock(t.At, snap.Time)
-	switch t.State {
+func (t teller) newTestView(snap *station.Snapshot, now time.Time) testView {
+	test := snap.SelfTest
+	v := testView{fact: fact{Name: t.Text("page.self-test")}, Can: snap.State == station.Idle && test.State != station.TestRunning}
+	at := clock(test.At, now)
+	switch test.State {
 	case station.TestRunning:
-		v.Value = "running"
+		v.Value = t.Text("test.running")
 	case station.TestPassed:
-		v.Value = "passed " + at
+		v.Value = t.Text("test.passed", "at", at)
 	case station.TestFailed:
-		v.Value, v.Tone = "failed "+at, warn
+		v.Value, v.Tone = t.Text("test.failed", "at", at), warn
 	case station.TestUnclear:
-		v.Value, v.Tone = orElse(clean(t.Text, maxText), "unclear")+" ("+at+")", warn
+		v.Value, v.Tone = t.Text("test.unclear", "at", at, "why", clean(t.Say("problem", test.Problem), maxText)), warn
 	case station.TestInterrupted:
-		v.Value = "interrupted " + at
+		v.Value = t.Text("test.interrupted", "at", at)
 	default:
-		v.Value = "not yet"
+		v.Value = t.Text("test.never")
 	}
 	return v
 }
@@ -68,87 +70,86 @@ type meterView struct {
 	Text      string
 }
 
-func newSoundView(snap *station.Snapshot) soundView {
-	s := snap.Sound
+func (t teller) newSoundView(snap *station.Snapshot, now time.Time) soundView {
+	s, g := snap.Sound, &snap.Gauges
 	v := soundView{
 		Devices: []deviceView{
-			newDeviceView("mic", "Microphone", s.Input, s.Mic),
-			newDeviceView("speaker", "Loudspeaker", s.Output, s.Speaker),
+			t.newDeviceView("mic", t.Text("page.microphone"), s.Input, g.Mic),
+			t.newDeviceView("speaker", t.Text("page.loudspeaker"), s.Output, g.Speaker),
 		},
 		Live: s.MicLive, Muted: s.Muted,
-		Tone: toneWords(s.Tone),
+		Tone: t.toneWords(s.Tone),
 	}
-	xruns := fact{Name: "Device under- and overruns", Value: count(s.Stats.Xruns)}
-	if s.Stats.Xruns > 0 {
+	xruns := fact{Name: t.Text("page.xruns"), Value: count(g.Stats.Xruns)}
+	if g.Stats.Xruns > 0 {
 		xruns.Tone = warn
 	}
 	v.Facts = []fact{xruns}
-	if n := s.Stats.Clipped; n > 0 {
-		v.Facts = append(v.Facts, fact{Name: "Microphone clipped", Value: strconv.FormatFloat(float64(n)/100, 'f', 2, 64) + " s", Tone: warn})
+	if n := g.Stats.Clipped; n > 0 {
+		v.Facts = append(v.Facts, fact{Name: t.Text("page.clipped"), Value: t.seconds(float64(n) / 100), Tone: warn})
 	}
-	v.Test = newTestView(snap)
-	if s.Input.OK && s.Stats.Noise > silence && s.Stats.Noise < 0 {
-		v.Facts = append(v.Facts, fact{Name: "Noise at the door", Value: dbfs(s.Stats.Noise)})
+	v.Test = t.newTestView(snap, now)
+	if s.Input.OK && g.Stats.Noise > silence && g.Stats.Noise < 0 {
+		v.Facts = append(v.Facts, fact{Name: t.Text("page.noise"), Value: dbfs(g.Stats.Noise)})
 	}
 	if d := s.Duplex; d.Mode == station.DuplexPush {
-		v.Facts = append(v.Facts, fact{Name: "Talking", Value: "push to talk"})
+		v.Facts = append(v.Facts, fact{Name: t.Text("page.duplex"), Value: t.Text("duplex.push-to-talk")})
 	} else if d.Mode == station.DuplexSwitched {
-		f := fact{Name: "Talking", Value: "one at a time"}
+		f := fact{Name: t.Text("page.duplex"), Value: t.Text("duplex.switched")}
 		if d.Reason != "" {
-			f.Value, f.Tone = "one at a time: "+clean(d.Reason, maxName), warn
+			f.Value, f.Tone = clean(t.Text("duplex.switched-because", "reason", d.Reason), maxText), warn
 		}
 		v.Facts = append(v.Facts, f)
 	}
 	if snap.State == station.Talking || snap.State == station.Calling || snap.State == station.Ringing {
-		v.Call = callFacts(s)
+		v.Call = t.callFacts(s.Codec, g.Stats)
 	}
 	return v
 }
 
 // callFacts is the quality of the running call. What warns: 3 % of lost audio,
 // which everybody hears, and a far end that sends nothing.
-func callFacts(s station.Sound) []fact {
-	st := s.Stats
-	if s.Codec == "" && st.Received == 0 && st.Sent == 0 {
+func (t teller) callFacts(codec string, st station.AudioStats) []fact {
+	if codec == "" && st.Received == 0 && st.Sent == 0 {
 		return nil
 	}
-	lost := fact{Name: "Lost or too late", Value: share(st.Lost, st.Received)}
+	lost := fact{Name: t.Text("page.lost"), Value: share(st.Lost, st.Received)}
 	if total := st.Lost + st.Received; total >= 100 && float64(st.Lost) > 0.03*float64(total) {
 		lost.Tone = warn
 	}
-	in := fact{Name: "Packets in", Value: count(st.Received)}
+	in := fact{Name: t.Text("page.packets-in"), Value: count(st.Received)}
 	if st.Received == 0 && st.Sent > 100 { // two seconds of talking to nobody
 		in.Tone = warn
 	}
 	return []fact{
-		{Name: "Codec", Value: orElse(clean(s.Codec, maxName), none)},
+		{Name: t.Text("page.codec"), Value: orElse(clean(codec, maxName), none)},
 		in,
-		{Name: "Packets out", Value: count(st.Sent)},
+		{Name: t.Text("page.packets-out"), Value: count(st.Sent)},
 		lost,
-		{Name: "Concealed audio", Value: strconv.FormatFloat(float64(st.Concealed)/100, 'f', 2, 64) + " s"},
-		{Name: "Jitter buffer", Value: decimal(st.JitterMS, "ms")},
-		{Name: "Echo reduced by (ERLE)", Value: decimal(st.ERLE, "dB")},
-		{Name: "Echo delay", Value: decimal(st.EchoDelay, "ms")},
-		{Name: "Both talk at once", Value: percent(st.DoubleTalk)},
+		{Name: t.Text("page.concealed"), Value: t.seconds(float64(st.Concealed) / 100)},
+		{Name: t.Text("page.jitter"), Value: decimal(st.JitterMS, "ms")},
+		{Name: t.Text("page.erle"), Value: decimal(st.ERLE, "dB")},
+		{Name: t.Text("page.echo-delay"), Value: decimal(st.EchoDelay, "ms")},
+		{Name: t.Text("page.double-talk"), Value: percent(st.DoubleTalk)},
 	}
 }
 
-func newDeviceView(id, role string, d station.Device, l station.Level) deviceView {
+func (t teller) newDeviceView(id, role string, d station.Device, l station.Level) deviceView {
 	v := deviceView{
 		ID: id, Role: role, OK: d.OK,
 		Name:  orElse(clean(d.Name, maxName), clean(d.Wanted, maxName)),
-		Error: sentence(d.Error), Meter: newMeter(l),
+		Error: t.problem(d.Problem), Meter: t.newMeter(l),
 	}
 	if !d.OK && v.Error == "" {
-		v.Error = "Not in use."
+		v.Error = t.Text("page.not-in-use")
 	}
 	return v
 }
 
-func newMeter(l station.Level) meterView {
+func (t teller) newMeter(l station.Level) meterView {
 	rms, peak := finite(l.RMS, silence), finite(l.Peak, silence)
 	m := meterView{RMS: position(rms), Peak: position(peak), Now: strconv.Itoa(int(math.Round(max(rms, silence))))}
-	m.Text = "silent"
+	m.Text = t.Text("page.silent")
 	if peak > -90 {
 		m.Text = dbfs(rms)
 	}
@@ -170,40 +171,14 @@ func dbfs(db float64) string {
 }
 
 // toneWords names what the visitor hears from the door itself.
-func toneWords(t station.Tone) string {
-	switch t {
-	case "":
-		return ""
-	case station.ToneCalling:
-		return "“calling”"
-	case station.ToneError:
-		return "“no connection”"
-	case station.ToneDisturb:
-		return "“please do not disturb”"
-	case station.ToneLocked:
-		return "“locked”"
-	case station.ToneAlarm:
-		return "the alarm"
-	case station.ToneRingback:
-		return "ringback"
-	case station.ToneBusy:
-		return "busy tone"
-	case station.ToneCongestion:
-		return "“the call failed”"
-	case station.ToneIncoming:
-		return "“somebody calls the door”"
-	case station.ToneWaiting:
-		return "“please wait”"
-	case station.ToneNobody:
-		return "“nobody is available”"
-	case station.ToneConnected:
-		return "“microphone live”"
-	case station.ToneOpen:
-		return "“the door is open”"
-	case station.ToneWarning:
-		return "“talk time ends soon”"
-	case station.ToneEnd:
-		return "“the call is over”"
+func (t teller) toneWords(tone station.Tone) string {
+	if !slices.Contains(station.Tones(), tone) {
+		return clean(string(tone), maxName)
 	}
-	return clean(string(t), maxName)
+	return t.Text("tone." + string(tone))
+}
+
+// seconds shows a short time.
+func (t teller) seconds(s float64) string {
+	return t.Text("unit.s", "n", strconv.FormatFloat(s, 'f', 2, 64))
 }

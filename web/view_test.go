@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"intercomd/station"
+	"intercomd/words"
 )
 
 func TestStateLine(t *testing.T) {
@@ -42,26 +43,28 @@ func TestStateLine(t *testing.T) {
 		{"connecting", reg(station.Registration{State: station.RegConnecting, Server: server}),
 			warn, "Not ready: connecting", "Connecting to pbx.example.lan:7443.", ""},
 		{"registering", reg(station.Registration{State: station.RegRegistering}),
-			warn, "Not ready: registering", "Registering at the SIP server.", ""},
-		{"failed", reg(station.Registration{State: station.RegFailed, Error: "connection refused", Remedy: "check that the server runs"}),
-			bad, "Not registered", "Connection refused. Check that the server runs. The door keeps trying by itself.", ""},
-		{"wrong password", reg(station.Registration{State: station.RegRefused, Error: "the password is wrong", Remedy: "correct it"}),
+			warn, "Not ready: registering", "Registering with the SIP server.", ""},
+		{"failed", reg(station.Registration{State: station.RegFailed, Problem: told("connection refused", "check that the server runs")}),
+			bad, "Not registered", "Connection refused. Check that the server runs. The door keeps trying automatically.", ""},
+		{"wrong password", reg(station.Registration{State: station.RegRefused, Problem: told("the password is wrong", "correct it")}),
 			bad, "Not registered", "The password is wrong. Correct it.", ""},
-		{"a fault", func(s *station.Snapshot) { s.Faults = []station.Fault{{Key: "board.bell", Text: "x"}} },
+		{"a fault", func(s *station.Snapshot) { s.Faults = []station.Fault{{Key: "board.bell", Message: told("x", "")}} },
 			warn, "Ready, with 1 fault", "Registered", ""},
 		{"configuration not usable", func(s *station.Snapshot) {
 			s.Registration = station.Registration{State: station.RegOff}
-			s.Faults = []station.Fault{{Key: "config.1", Text: "x"}}
+			s.Faults = []station.Fault{{Key: "config.1", Message: told("x", "")}}
 		}, bad, "Not set up", "See below", ""},
 		{"do not disturb", func(s *station.Snapshot) { s.Door.DoNotDisturb = true },
-			warn, "Do not disturb", "rings nobody. Registered as 1000", ""},
-		{"do not disturb, deaf", func(s *station.Snapshot) { s.Door.DoNotDisturb, s.Sound.Input.Error = true, "x" },
-			bad, "Registered, but without a microphone", "rings nobody", ""},
-		{"no microphone", func(s *station.Snapshot) { s.Sound.Input.Error = "unplugged" },
+			warn, "Do not disturb", "does not call anyone. Registered as 1000", ""},
+		{"do not disturb, deaf", func(s *station.Snapshot) { s.Door.DoNotDisturb, s.Sound.Input.Problem = true, told("x", "") },
+			bad, "Registered, but without a microphone", "does not call anyone", ""},
+		{"no microphone", func(s *station.Snapshot) { s.Sound.Input.Problem = told("unplugged", "") },
 			bad, "Registered, but without a microphone", "Registered", ""},
-		{"no loudspeaker", func(s *station.Snapshot) { s.Sound.Output.Error = "unplugged" },
+		{"no loudspeaker", func(s *station.Snapshot) { s.Sound.Output.Problem = told("unplugged", "") },
 			bad, "Registered, but without a loudspeaker", "", ""},
-		{"no sound", func(s *station.Snapshot) { s.Sound.Input.Error, s.Sound.Output.Error = "x", "x" },
+		{"no sound", func(s *station.Snapshot) {
+			s.Sound.Input.Problem, s.Sound.Output.Problem = told("x", ""), told("x", "")
+		},
 			bad, "Registered, but without sound", "", ""},
 		{"pressed", call(station.Calling, station.Record{Pressed: at(59_000)}),
 			active, "Calling Kitchen (1001)", "not left the door", "0:01"},
@@ -99,7 +102,7 @@ func TestStateLine(t *testing.T) {
 		}, active, "Talking with Kitchen (1001)", "the call goes on", "1:00"},
 		{"a state without its call", func(s *station.Snapshot) { s.State = station.Talking }, active, "Talking with unknown", "", ""},
 	} {
-		v := newView(with(tc.change), now, true)
+		v := english.newView(with(tc.change), now, true)
 		got := v.State
 		if got.Tone != tc.tone || got.Head != tc.head || got.Timer != tc.timer {
 			t.Errorf("%s: got %+v", tc.name, got)
@@ -122,19 +125,19 @@ func TestStateLine(t *testing.T) {
 // What the state line says is not said again below it, and nothing else is left out.
 func TestFaultsAreListedOnce(t *testing.T) {
 	s := with(func(s *station.Snapshot) {
-		s.Registration = station.Registration{State: station.RegRefused, Error: "the password is wrong"}
+		s.Registration = station.Registration{State: station.RegRefused, Problem: told("the password is wrong", "")}
 		s.Faults = []station.Fault{
-			{Key: "registration", Text: "not registered: the password is wrong"},
-			{Key: "sound.input", Text: "no microphone", Remedy: "plug it in"},
+			{Key: "registration", Message: told("not registered: the password is wrong", "")},
+			{Key: "sound.input", Message: told("no microphone", "plug it in")},
 			{Key: "odd"},
 		}
 	})
-	got := newFaultViews(s, s.Time)
+	got := english.newFaultViews(s, s.Time)
 	if len(got) != 2 || got[0].Text != "No microphone." || got[0].Remedy != "Plug it in." || got[1].Text != "Fault odd." {
 		t.Errorf("at rest: %+v", got)
 	}
 	s.State = station.Talking // now the state line tells of the call
-	if got := newFaultViews(s, s.Time); len(got) != 3 {
+	if got := english.newFaultViews(s, s.Time); len(got) != 3 {
 		t.Errorf("in a call: %+v", got)
 	}
 }
@@ -147,32 +150,32 @@ func TestLedger(t *testing.T) {
 		r    station.Record
 		want callView // of Talked, Ended, Remedy, Tone, Sent, Rang, Audible
 	}{
-		{"answered", station.Record{Pressed: at(0), Sent: at(11), Ringing: at(94), Answered: at(6000), Heard: at(6048), Over: at(40_000),
+		{"answered", station.Record{Pressed: at(0), Sent: at(11), Ringing: at(94), Answered: at(6000), Heard: at(6048), Ended: at(40_000),
 			Ending: station.Ending{Cause: station.CauseHangup, By: station.ByPeer}},
 			callView{Talked: "0:34", Ended: "hung up by the far end", Tone: good, Sent: "11 ms", Rang: "83 ms", Audible: "48 ms"}},
-		{"heard before the answer", station.Record{Pressed: at(0), Sent: at(11), Early: at(61), Heard: at(80), Answered: at(6000), Over: at(7000),
+		{"heard before the answer", station.Record{Pressed: at(0), Sent: at(11), Early: at(61), Heard: at(80), Answered: at(6000), Ended: at(7000),
 			Ending: station.Ending{Cause: station.CauseTalkLimit, By: station.ByDoor}},
 			callView{Talked: "0:01", Ended: "talk time over", Tone: good, Sent: "11 ms", Rang: "50 ms", Audible: "early"}},
-		{"busy", station.Record{Pressed: at(0), Sent: at(11), Over: at(99),
+		{"busy", station.Record{Pressed: at(0), Sent: at(11), Ended: at(99),
 			Ending: station.Ending{Cause: station.CauseBusy, By: station.ByPeer, Status: 486, Reason: "Busy Here"}},
 			callView{Talked: none, Ended: "busy (486 Busy Here)", Tone: calm, Sent: "11 ms", Rang: none, Audible: none}},
-		{"out of reach", station.Record{Pressed: at(0), Sent: at(11), Over: at(99),
+		{"out of reach", station.Record{Pressed: at(0), Sent: at(11), Ended: at(99),
 			Ending: station.Ending{Cause: station.CauseNotReachable, By: station.ByPeer, Status: 504, Reason: "Gateway Time-out", Remedy: "Check\x00 it."}},
 			callView{Talked: none, Ended: "not reachable (504 Gateway Time-out)", Remedy: "Check it.", Tone: bad, Sent: "11 ms", Rang: none, Audible: none}},
-		{"never left", station.Record{Pressed: at(0), Over: at(0), Ending: station.Ending{Cause: station.CauseOffline, By: station.ByNet}},
+		{"never left", station.Record{Pressed: at(0), Ended: at(0), Ending: station.Ending{Cause: station.CauseOffline, By: station.ByNet}},
 			callView{Talked: none, Ended: "not registered", Tone: bad, Sent: none, Rang: none, Audible: none}},
-		{"incoming", station.Record{Direction: station.Incoming, Pressed: at(0), Ringing: at(5), Answered: at(2000), Heard: at(3234), Over: at(65_000),
+		{"incoming", station.Record{Direction: station.Incoming, Pressed: at(0), Ringing: at(5), Answered: at(2000), Heard: at(3234), Ended: at(65_000),
 			Ending: station.Ending{Cause: station.CauseHangup, By: station.ByDoor}},
 			callView{Talked: "1:03", Ended: "hung up by the door", Tone: good, Sent: none, Rang: "5 ms", Audible: "1.23 s"}},
-		{"passed on", station.Record{Pressed: at(0), Answered: at(0), Over: at(3000), PassedTo: "1002\x00",
+		{"passed on", station.Record{Pressed: at(0), Answered: at(0), Ended: at(3000), PassedTo: "1002\x00",
 			Ending: station.Ending{Cause: station.CauseTransferred, By: station.ByPeer}},
 			callView{Talked: "0:03", Ended: "passed on to 1002", Tone: good, Sent: none, Rang: none, Audible: none}},
-		{"passed on to", station.Record{Pressed: at(0), Over: at(3000), PassedBy: "1001",
+		{"passed on to", station.Record{Pressed: at(0), Ended: at(3000), PassedBy: "1001",
 			Ending: station.Ending{Cause: station.CauseBusy, By: station.ByPeer}},
 			callView{Talked: none, Ended: "busy, passed on by 1001", Tone: calm, Sent: none, Rang: none, Audible: none}},
 		{"nothing known", station.Record{}, callView{Talked: none, Ended: none, Tone: bad, Sent: none, Rang: none, Audible: none}},
 	} {
-		got := newCallViews([]station.Record{tc.r}, now)[0]
+		got := english.newCallViews([]station.Record{tc.r}, now)[0]
 		cut := callView{Talked: got.Talked, Ended: got.Ended, Remedy: got.Remedy, Tone: got.Tone, Sent: got.Sent, Rang: got.Rang, Audible: got.Audible}
 		if cut != tc.want {
 			t.Errorf("%s:\n got %+v\nwant %+v", tc.name, cut, tc.want)
@@ -184,7 +187,7 @@ func TestTextMessages(t *testing.T) {
 	snap := with(func(s *station.Snapshot) {
 		s.Texts = []station.Text{{At: s.Time, From: station.Peer{User: "1001", Name: "Kitchen"}, Body: "<b>back</b> at 5\x1b\r\nbye"}}
 	})
-	page, err := newRenderer(false).page(snap, snap.Time)
+	page, err := newRenderer(words.English(), false).page(snap, nil, snap.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +220,7 @@ func TestEveryToneAndCauseHasWords(t *testing.T) {
 		return vs
 	}
 	for _, v := range values("Tone") {
-		if words := toneWords(station.Tone(v)); words == v && v != string(station.ToneRingback) {
+		if says := english.toneWords(station.Tone(v)); says == v && v != string(station.ToneRingback) {
 			t.Errorf("tone %q has no words", v)
 		}
 	}
@@ -234,7 +237,7 @@ func TestEveryToneAndCauseHasWords(t *testing.T) {
 
 func TestStepsAreInTheOrderOfTime(t *testing.T) {
 	p := sample().Time
-	got := newSteps(station.Record{
+	got := english.newSteps(station.Record{
 		Pressed: p, Sent: p.Add(12 * time.Millisecond), Answered: p.Add(6 * time.Second),
 		Heard: p.Add(time.Second), Spoken: p.Add(6024 * time.Millisecond),
 	})
@@ -262,7 +265,7 @@ func TestMeters(t *testing.T) {
 		{station.Level{Peak: 3, RMS: 3}, 600, 600, "3 dBFS"},
 		{station.Level{Peak: math.NaN(), RMS: math.Inf(-1)}, 0, 0, "silent"},
 	} {
-		m := newMeter(tc.level)
+		m := english.newMeter(tc.level)
 		if m.RMS != tc.rms || m.Peak != tc.peak || m.Text != tc.text {
 			t.Errorf("%+v: %+v", tc.level, m)
 		}
@@ -270,23 +273,23 @@ func TestMeters(t *testing.T) {
 }
 
 func TestCallQualityWarns(t *testing.T) {
-	find := func(s station.Sound, name string) fact {
-		for _, f := range callFacts(s) {
+	find := func(s station.AudioStats, name string) fact {
+		for _, f := range english.callFacts("", s) {
 			if f.Name == name {
 				return f
 			}
 		}
 		return fact{}
 	}
-	one := station.Sound{Stats: station.AudioStats{Received: 0, Sent: 101}}
+	one := station.AudioStats{Received: 0, Sent: 101}
 	if f := find(one, "Packets in"); f.Tone != warn {
 		t.Errorf("one-way audio goes unnoticed: %+v", f)
 	}
-	lossy := station.Sound{Stats: station.AudioStats{Received: 950, Lost: 50}}
+	lossy := station.AudioStats{Received: 950, Lost: 50}
 	if f := find(lossy, "Lost or too late"); f.Tone != warn || f.Value != "5.0 %" {
 		t.Errorf("loss: %+v", f)
 	}
-	fine := station.Sound{Stats: station.AudioStats{Received: 990, Lost: 10, Sent: 1000}}
+	fine := station.AudioStats{Received: 990, Lost: 10, Sent: 1000}
 	if f := find(fine, "Lost or too late"); f.Tone != "" || f.Value != "1.0 %" {
 		t.Errorf("little loss: %+v", f)
 	}
@@ -305,11 +308,11 @@ func TestSelfTestIsShown(t *testing.T) {
 		{station.SelfTest{State: station.TestPassed, At: at}, station.Idle, "passed 15:08:26", "", true},
 		{station.SelfTest{State: station.TestPassed, At: at}, station.Talking, "passed 15:08:26", "", false},
 		{station.SelfTest{State: station.TestFailed, At: at}, station.Idle, "failed 15:08:26", warn, true},
-		{station.SelfTest{State: station.TestUnclear, At: at, Text: "too loud"}, station.Idle, "too loud (15:08:26)", warn, true},
+		{station.SelfTest{State: station.TestUnclear, At: at, Problem: told("too loud", "")}, station.Idle, "too loud (15:08:26)", warn, true},
 		{station.SelfTest{State: station.TestInterrupted, At: at}, station.Idle, "interrupted 15:08:26", "", true},
 		{station.SelfTest{State: station.TestRunning}, station.Idle, "running", "", false},
 	} {
-		v := newTestView(with(func(s *station.Snapshot) { s.SelfTest, s.State = tc.test, tc.state }))
+		v := english.newTestView(with(func(s *station.Snapshot) { s.SelfTest, s.State = tc.test, tc.state }), sample().Time)
 		if v.Value != tc.want || v.Tone != tc.tone || v.Can != tc.can {
 			t.Errorf("%+v: %+v", tc.test, v)
 		}
@@ -319,7 +322,7 @@ func TestSelfTestIsShown(t *testing.T) {
 func TestClippingIsSaid(t *testing.T) {
 	for clipped, want := range map[uint64]string{0: "", 150: "1.50 s"} {
 		got := ""
-		for _, f := range newSoundView(with(func(s *station.Snapshot) { s.Sound.Stats.Clipped = clipped })).Facts {
+		for _, f := range english.newSoundView(with(func(s *station.Snapshot) { s.Gauges.Stats.Clipped = clipped }), sample().Time).Facts {
 			if f.Name == "Microphone clipped" && f.Tone == warn {
 				got = f.Value
 			}
@@ -340,7 +343,7 @@ func TestOneAtATimeIsSaid(t *testing.T) {
 		{station.Duplex{Mode: station.DuplexSwitched}, fact{Name: "Talking", Value: "one at a time"}},
 		{station.Duplex{Mode: station.DuplexSwitched, Reason: "howling"}, fact{Name: "Talking", Value: "one at a time: howling", Tone: warn}},
 	} {
-		v := newSoundView(with(func(s *station.Snapshot) { s.Sound.Duplex = tc.duplex }))
+		v := english.newSoundView(with(func(s *station.Snapshot) { s.Sound.Duplex = tc.duplex }), sample().Time)
 		var got fact
 		for _, f := range v.Facts {
 			if f.Name == "Talking" {
@@ -359,9 +362,9 @@ func TestGlitchesWarn(t *testing.T) {
 		want              bool
 	}{{0, 0, false}, {2, 8, false}, {3, 40, true}, {500, 40, false}} {
 		s := with(func(s *station.Snapshot) {
-			s.Board.Inputs[0].Presses, s.Board.Inputs[0].Glitches = tc.presses, tc.glitches
+			s.Gauges.Inputs = []station.InputCount{{Name: "bell", Presses: tc.presses, Glitches: tc.glitches}}
 		})
-		if got := newInputViews(s)[0].Noisy; got != tc.want {
+		if got := english.newInputViews(s)[0].Noisy; got != tc.want {
 			t.Errorf("%d presses, %d glitches: %v", tc.presses, tc.glitches, got)
 		}
 	}
@@ -378,7 +381,7 @@ func TestInputStates(t *testing.T) {
 		{station.Input{Name: "contact", Active: true}, "active"},
 	} {
 		s := with(func(s *station.Snapshot) { s.Board.Inputs = []station.Input{tc.in} })
-		if got := newInputViews(s)[0].State; got != tc.want {
+		if got := english.newInputViews(s)[0].State; got != tc.want {
 			t.Errorf("%+v: %q", tc.in, got)
 		}
 	}
@@ -395,23 +398,23 @@ func TestContacts(t *testing.T) {
 		{station.Contact{Watches: "door"}, true, "open", "watches the door", "Close", false},
 		{station.Contact{Watches: "door", Alarm: "held"}, true, "held open", "watches the door", "Close", true},
 		{station.Contact{Watches: "door", Alarm: "forced"}, true, "forced open", "watches the door", "Close", true},
-		{station.Contact{Watches: "tamper", Alarm: "tamper"}, true, "alarm", "watches the housing", "Let go", true},
+		{station.Contact{Watches: "tamper", Alarm: "tamper"}, true, "alarm", "watches the housing", "Release", true},
 		{station.Contact{Watches: "alarm"}, false, "at rest", "raises an alarm", "Make contact", false},
-		{station.Contact{Watches: "nothing"}, true, "active", "is shown", "Let go", false},
+		{station.Contact{Watches: "nothing"}, true, "active", "is shown", "Release", false},
 	} {
 		s := with(func(s *station.Snapshot) {
 			tc.c.Input, tc.c.Label = "leaf", "Main entrance"
 			s.Board.Inputs, s.Contacts = []station.Input{{Name: "leaf", Active: tc.active}}, []station.Contact{tc.c}
 		})
-		in := newInputViews(s)[0]
+		in := english.newInputViews(s)[0]
 		if in.State != tc.state || in.Does != tc.does || in.Alarm != tc.alarm || in.Label != "Main entrance" {
 			t.Errorf("%+v: %+v", tc.c, in)
 		}
-		p := newPanelView(s, s.Time, true)
+		p := english.newPanelView(s, s.Time, true)
 		if len(p.Buttons) != 0 || len(p.Contact) != 1 || p.Contact[0].Move != tc.move || p.Contact[0].State != tc.state {
 			t.Errorf("%+v: panel %+v", tc.c, p)
 		}
-		if p := newPanelView(s, s.Time, false); len(p.Contact) != 0 {
+		if p := english.newPanelView(s, s.Time, false); len(p.Contact) != 0 {
 			t.Errorf("%+v: can be moved on a real board", tc.c)
 		}
 	}
@@ -431,7 +434,7 @@ func TestWhatButtonsDo(t *testing.T) {
 		{station.Button{Does: "none"}, ""},
 	} {
 		tc.b.Input = "a"
-		if _, got := meaning([]station.Button{tc.b}, "a"); got != tc.want {
+		if _, got := english.meaning([]station.Button{tc.b}, "a"); got != tc.want {
 			t.Errorf("%+v: %q", tc.b, got)
 		}
 	}
@@ -447,13 +450,13 @@ func TestPatterns(t *testing.T) {
 		patterns = append(patterns, station.Blink(n))
 	}
 	for _, p := range patterns {
-		class, words := patternWords(p)
-		if class == "other" || words == "" || !strings.Contains(string(css), ".lamp."+class+" ") {
-			t.Errorf("pattern %s: class %q, words %q", p, class, words)
+		class, says := english.patternWords(p)
+		if class == "other" || says == "" || !strings.Contains(string(css), ".lamp."+class+" ") {
+			t.Errorf("pattern %s: class %q, words %q", p, class, says)
 		}
 	}
-	if class, words := patternWords("morse\x00"); class != "other" || words != "morse" {
-		t.Errorf("an unknown pattern: %q %q", class, words)
+	if class, says := english.patternWords("morse\x00"); class != "other" || says != "morse" {
+		t.Errorf("an unknown pattern: %q %q", class, says)
 	}
 }
 
@@ -465,7 +468,7 @@ func TestRelayCountsDown(t *testing.T) {
 		s := with(func(s *station.Snapshot) {
 			s.Board.Relays[0] = station.Relay{Name: "door", On: true, Until: now.Add(left)}
 		})
-		if got := newPanelView(s, now, true).Relays[0].Words; got != want {
+		if got := english.newPanelView(s, now, true).Relays[0].Words; got != want {
 			t.Errorf("%v left: %q", left, got)
 		}
 	}
@@ -473,41 +476,41 @@ func TestRelayCountsDown(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	for got, want := range map[string]string{
-		sentence("the line is busy"):                       "The line is busy.",
-		sentence("pbx.example.lan is down"):                "pbx.example.lan is down.",
-		sentence("password = \"x\" fails"):                 "Password = \"x\" fails.",
-		sentence("Really?"):                                "Really?",
-		sentence("Wait…"):                                  "Wait…",
-		sentence("émile rings"):                            "Émile rings.",
-		sentence(" \n "):                                   "",
-		span(34 * time.Second):                             "34 s",
-		span(-time.Second):                                 "0 s",
-		span(59 * time.Minute):                             "59 min",
-		span(3*time.Hour + 12*time.Minute):                 "3 h 12 min",
-		span(3 * time.Hour):                                "3 h",
-		span(75 * time.Hour):                               "3 d 3 h",
-		timer(34 * time.Second):                            "0:34",
-		timer(-time.Second):                                "0:00",
-		timer(3723 * time.Second):                          "1:02:03",
-		latency(85 * time.Millisecond):                     "85 ms",
-		latency(6214 * time.Millisecond):                   "6.21 s",
-		latency(-time.Millisecond):                         none,
-		latency(90 * time.Second):                          "1 min",
-		share(0, 0):                                        "0 %",
-		share(1, 199):                                      "0.5 %",
-		share(1, 1):                                        "50 %",
-		decimal(-3.25, "dB"):                               "−3.2 dB",
-		decimal(math.NaN(), "dB"):                          "0.0 dB",
-		serverName("wss://pbx.lan:443/ws"):                 "pbx.lan",
-		serverName("ws://127.0.0.1:5066"):                  "127.0.0.1:5066",
-		serverName("://odd"):                               "://odd",
-		clean("a\u202eb\x00c\nd", 9):                       "abc d",
-		clean("aaaaaaaaaa", 4):                             "aaa…",
-		peerName(station.Peer{User: "1"}):                  "1",
-		peerName(station.Peer{Name: "N", User: "1"}):       "N (1)",
-		peerName(station.Peer{Name: "1001", User: "1001"}): "1001",
-		peerName(station.Peer{URI: "sip:x@y"}):             "sip:x@y",
-		peerName(station.Peer{Name: "\u202e"}):             "unknown",
+		english.sentence("the line is busy"):                       "The line is busy.",
+		english.sentence("pbx.example.lan is down"):                "pbx.example.lan is down.",
+		english.sentence("password = \"x\" fails"):                 "Password = \"x\" fails.",
+		english.sentence("Really?"):                                "Really?",
+		english.sentence("Wait…"):                                  "Wait…",
+		english.sentence("émile rings"):                            "Émile rings.",
+		english.sentence(" \n "):                                   "",
+		english.age(34 * time.Second):                              "34 s",
+		english.age(-time.Second):                                  "0 s",
+		english.age(59 * time.Minute):                              "59 min",
+		english.age(3*time.Hour + 12*time.Minute):                  "3 h 12 min",
+		english.age(3 * time.Hour):                                 "3 h",
+		english.age(75 * time.Hour):                                "3 d 3 h",
+		timer(34 * time.Second):                                    "0:34",
+		timer(-time.Second):                                        "0:00",
+		timer(3723 * time.Second):                                  "1:02:03",
+		english.latency(85 * time.Millisecond):                     "85 ms",
+		english.latency(6214 * time.Millisecond):                   "6.21 s",
+		english.latency(-time.Millisecond):                         none,
+		english.latency(90 * time.Second):                          "1 min",
+		share(0, 0):                                                "0 %",
+		share(1, 199):                                              "0.5 %",
+		share(1, 1):                                                "50 %",
+		decimal(-3.25, "dB"):                                       "−3.2 dB",
+		decimal(math.NaN(), "dB"):                                  "0.0 dB",
+		serverName("wss://pbx.lan:443/ws"):                         "pbx.lan",
+		serverName("ws://127.0.0.1:5066"):                          "127.0.0.1:5066",
+		serverName("://odd"):                                       "://odd",
+		clean("a\u202eb\x00c\nd", 9):                               "abc d",
+		clean("aaaaaaaaaa", 4):                                     "aaa…",
+		english.peerName(station.Peer{User: "1"}):                  "1",
+		english.peerName(station.Peer{Name: "N", User: "1"}):       "N (1)",
+		english.peerName(station.Peer{Name: "1001", User: "1001"}): "1001",
+		english.peerName(station.Peer{URI: "sip:x@y"}):             "sip:x@y",
+		english.peerName(station.Peer{Name: "\u202e"}):             "unknown",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -540,6 +543,6 @@ func FuzzClean(f *testing.F) {
 		if !utf8.ValidString(got) || utf8.RuneCountInString(got) > limit || strings.ContainsAny(got, "\x00\n\r\u202e\u2066") {
 			t.Errorf("clean(%q, %d) = %q", s, limit, got)
 		}
-		sentence(s)
+		english.sentence(s)
 	})
 }

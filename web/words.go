@@ -42,7 +42,7 @@ func clean(s string, limit int) string {
 
 // sentence begins with a capital letter and ends with a full stop, whatever the
 // error text did.
-func sentence(s string) string {
+func (teller) sentence(s string) string {
 	s = clean(s, maxText)
 	if s == "" {
 		return ""
@@ -52,14 +52,14 @@ func sentence(s string) string {
 	if word, _, _ := strings.Cut(s, " "); word == strings.ToLower(word) && !strings.ContainsAny(word, ".:/_=") {
 		s = string(unicode.ToUpper(r)) + s[n:]
 	}
-	if !strings.ContainsAny(s[len(s)-1:], ".!?") && !strings.HasSuffix(s, "…") {
+	if last, _ := utf8.DecodeLastRuneInString(s); !strings.ContainsRune(".!?…。！？", last) {
 		s += "."
 	}
 	return s
 }
 
 // peerName is what people call the far end.
-func peerName(p station.Peer) string {
+func (t teller) peerName(p station.Peer) string {
 	name, user := clean(p.Name, maxName), clean(p.User, maxName)
 	switch {
 	case name != "" && user != "" && name != user:
@@ -71,7 +71,7 @@ func peerName(p station.Peer) string {
 	case p.URI != "":
 		return clean(p.URI, maxName)
 	}
-	return "unknown"
+	return t.Text("page.unknown")
 }
 
 // serverName is the host of the server's URL, with a port that is not the usual one.
@@ -101,38 +101,15 @@ func clock(t, now time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// span is a duration in words of two units at most: "34 s", "5 min", "3 h 12 min", "2 d".
-func span(d time.Duration) string {
-	d = max(d, 0)
-	m, h := int(d/time.Minute), int(d/time.Hour)
-	switch {
-	case d < time.Minute:
-		return strconv.Itoa(int(d/time.Second)) + " s"
-	case h == 0:
-		return strconv.Itoa(m) + " min"
-	case h < 24:
-		return units(h, " h", m%60, " min")
-	}
-	return units(h/24, " d", h%24, " h")
-}
-
-func units(a int, unitA string, b int, unitB string) string {
-	text := strconv.Itoa(a) + unitA
-	if b > 0 {
-		text += " " + strconv.Itoa(b) + unitB
-	}
-	return text
-}
-
 // since is the age of a moment, "" of one that is not known.
-func since(t, now time.Time) string {
-	if t.IsZero() {
+func (t teller) since(at, now time.Time) string {
+	if at.IsZero() {
 		return ""
 	}
-	if d := now.Sub(t); d >= time.Second {
-		return span(d)
+	if d := now.Sub(at); d >= time.Second {
+		return t.age(d)
 	}
-	return "a moment"
+	return t.Text("page.a-moment")
 }
 
 // timer is a duration as a stopwatch shows it: "0:34", "1:02:03".
@@ -153,23 +130,23 @@ func pad(n int) string {
 }
 
 // between is the time from one step of a call to a later one: "85 ms", "6.21 s".
-func between(from, to time.Time) string {
+func (t teller) between(from, to time.Time) string {
 	if from.IsZero() || to.IsZero() {
 		return none
 	}
-	return latency(to.Sub(from))
+	return t.latency(to.Sub(from))
 }
 
-func latency(d time.Duration) string {
+func (t teller) latency(d time.Duration) string {
 	switch {
 	case d < 0:
 		return none
 	case d < time.Second:
 		return strconv.FormatInt(d.Round(time.Millisecond).Milliseconds(), 10) + " ms"
 	case d < time.Minute:
-		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + " s"
+		return t.seconds(d.Seconds())
 	}
-	return span(d)
+	return t.age(d)
 }
 
 // decimal shows a measured value with one digit after the point.
@@ -197,9 +174,11 @@ func percent(of float64) string {
 
 func count(n uint64) string { return strconv.FormatUint(n, 10) }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
+// age is how long ago something was. From a minute on seconds do not matter: the page would
+// change each second.
+func (t teller) age(d time.Duration) string {
+	if d >= time.Minute {
+		d = d.Truncate(time.Minute)
 	}
-	return strconv.Itoa(n) + " " + many
+	return t.Span(d)
 }

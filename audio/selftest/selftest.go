@@ -9,7 +9,11 @@ package selftest
 import (
 	"context"
 	"fmt"
+	"math"
+	"strconv"
 	"time"
+
+	"intercomd/words"
 )
 
 // SampleRate is the rate of all samples, in Hz.
@@ -45,10 +49,9 @@ const (
 // Report is the result of a test.
 type Report struct {
 	Verdict  Verdict
-	Text     string // what is wrong; "" if nothing is
-	Remedy   string
-	Measured Measurement // by the last chirp
-	Chirps   int         // that it took
+	Problem  words.Message // what is wrong; none if nothing is
+	Measured Measurement   // by the last chirp
+	Chirps   int           // that it took
 }
 
 // levels are the amplitudes of the chirps in dBFS: the first, which hardly
@@ -96,25 +99,18 @@ const (
 	deaf = -85.
 )
 
-const (
-	lookRemedy = "see whether the loudspeaker or the microphone is broken, covered, or turned down in the mixer; " +
-		"after a repair: intercomd selftest -commission"
-	changedRemedy = "was a gain or the mixer changed? Then: intercomd selftest -commission"
-)
-
 // judge compares a measurement with the one of the commissioning.
 func judge(base *Measurement, m Measurement) Report {
-	r := Report{Verdict: Failed, Remedy: lookRemedy, Measured: m}
+	r := Report{Verdict: Failed, Measured: m}
 	switch {
 	case !m.Heard && m.Noise < deaf:
-		r.Text = "the microphone hears nothing at all"
+		r.Problem = words.New("test-deaf")
 	case !m.Heard && m.Noise > loudNoise:
-		r.Verdict, r.Remedy = Unclear, "it is tried again by itself"
-		r.Text = fmt.Sprintf("it is too loud at the door to hear the loudspeaker (%.0f dBFS)", m.Noise)
+		r.Verdict, r.Problem = Unclear, words.New("test-too-loud", "noise", whole(m.Noise))
 	case !m.Heard:
-		r.Text = "the microphone does not hear the loudspeaker"
+		r.Problem = words.New("test-not-heard")
 	case base == nil:
-		r.Verdict, r.Remedy = Passed, ""
+		r.Verdict = Passed
 	default:
 		r.compare(base, m)
 	}
@@ -126,17 +122,20 @@ func (r *Report) compare(base *Measurement, m Measurement) {
 	diff := m.Coupling - base.Coupling
 	switch {
 	case diff < weaker:
-		r.Text = fmt.Sprintf("the loudspeaker is heard %.0f dB weaker than at the commissioning", -diff)
+		r.Problem = words.New("test-weaker", "dB", whole(-diff))
 		return
 	case diff > louder:
-		r.Text, r.Remedy = fmt.Sprintf("the loudspeaker is heard %.0f dB louder than at the commissioning", diff), changedRemedy
+		r.Problem = words.New("test-louder", "dB", whole(diff))
 		return
 	}
 	for i, b := range m.Bands {
 		if d := b - base.Bands[i]; d < duller {
-			r.Text = fmt.Sprintf("the loudspeaker is heard without %s tones, %.0f dB weaker than at the commissioning", names[i], -d)
+			r.Problem = words.New("test-duller", "band", names[i], "dB", whole(-d))
 			return
 		}
 	}
-	r.Verdict, r.Remedy = Passed, ""
+	r.Verdict = Passed
 }
+
+// whole is a figure as a parameter.
+func whole(f float64) string { return strconv.Itoa(int(math.Round(f))) }

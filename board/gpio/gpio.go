@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"intercomd/board"
+	"intercomd/words"
 )
 
 // Pull is the bias of an input.
@@ -145,8 +146,7 @@ func lock(relays []Relay, chips []string, h host) error {
 			err = errors.Join(out.Set(0), out.Close())
 		}
 		if err != nil {
-			text := "relay " + r.Name + " may be energised: " + err.Error()
-			all = append(all, &board.FaultError{Text: text, Err: err})
+			all = append(all, &board.FaultError{Message: words.New("relay-energised", "relay", r.Name, "detail", err.Error()), Err: err})
 		}
 	}
 	return errors.Join(all...)

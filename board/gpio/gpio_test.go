@@ -18,6 +18,7 @@ import (
 	"periph.io/x/host/v3/gpioioctl"
 
 	"intercomd/board"
+	"intercomd/words"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -183,11 +184,11 @@ func TestFind(t *testing.T) {
 		{"name without a known chip", Line{Name: "BELL"}, []string{"none"}, "line 4 (BELL) of gpiochip0"},
 		{"name on two chips", Line{Name: "WAKE"}, nil, "2 GPIO lines are named \"WAKE\""},
 		{"name that is not there", Line{Name: "BELLE"}, pi, "no GPIO line is named \"BELLE\"; `intercomd devices` lists"},
-		{"name not on its chip", Line{Chips: []string{"gpiochip11"}, Name: "BELL"}, pi, "no line of gpiochip11 (gpio-brcmstb@107d508500) is named \"BELL\""},
+		{"name not on its chip", Line{Chips: []string{"gpiochip11"}, Name: "BELL"}, pi, "no GPIO line of gpiochip11 (gpio-brcmstb@107d508500) is named \"BELL\""},
 		{"offset too great", Line{Offset: 54}, pi, "gpiochip0 (pinctrl-rp1) has no line 54; its lines are 0 to 53"},
 		{"negative offset", Line{Offset: -1}, pi, "has no line -1"},
 		{"label of two chips", Line{Chips: []string{"mcp23008"}, Offset: 1}, pi, "2 GPIO chips are labelled \"mcp23008\"; name one of them by its path"},
-		{"no such chip", Line{Offset: 1}, pi[:2], "there is no GPIO chip \"pinctrl-bcm2835\" or \"pinctrl-bcm2711\"; this machine has gpiochip0 (pinctrl-rp1), gpiochip11"},
+		{"no such chip", Line{Offset: 1}, pi[:2], "there is no GPIO chip \"pinctrl-bcm2835\", \"pinctrl-bcm2711\"; this machine has gpiochip0 (pinctrl-rp1), gpiochip11"},
 	}
 	b := newBench()
 	for _, tc := range tests {
@@ -197,7 +198,7 @@ func TestFind(t *testing.T) {
 			if err != nil {
 				got = err.Error()
 			} else {
-				got = f.String()
+				got = "line " + f.line() + " of " + f.chip.String()
 			}
 			if !strings.Contains(got, tc.want) {
 				t.Errorf("got %q, want %q", got, tc.want)
@@ -212,7 +213,7 @@ func TestNoChip(t *testing.T) {
 		t.Errorf("no chips: %v", err)
 	}
 	h := host{problems: []error{unusable("/dev/gpiochip0", unix.EACCES)}}
-	if _, err := h.find(Line{}, nil); err == nil || !strings.Contains(err.Error(), "no permission to open GPIO chip /dev/gpiochip0; put the user") {
+	if _, err := h.find(Line{}, nil); err == nil || !strings.Contains(err.Error(), "no permission to open GPIO chip /dev/gpiochip0; add the user") {
 		t.Errorf("no permission: %v", err)
 	}
 	b := newBench()
@@ -234,7 +235,7 @@ func TestThisMachine(t *testing.T) {
 		}
 		b := Open(t.Context(), Config{Relays: []Relay{{Name: "door"}}})
 		defer b.Close()
-		if s := b.State(); s.Error == "" || s.Remedy == "" || s.Relays[0].Error == "" {
+		if s := b.State(); s.Problem.Remedy() == "" || s.Relays[0].Problem.None() {
 			t.Errorf("state %+v", s)
 		}
 	}
@@ -253,10 +254,10 @@ func TestRefused(t *testing.T) {
 		{free, errors.New(unix.EPERM.Error()), "no permission to use line 4"},
 		{free, unix.ENODEV, "gpiochip0 (pinctrl-rp1) is gone; plug it in"},
 		{free, unix.EINVAL, "cannot be used as an output; choose"},
-		{free, errors.New("moon"), "cannot be used as an output: moon; see"},
+		{free, errors.New("moon"), "cannot be used as an output: moon; look"},
 	}
 	for _, tc := range tests {
-		if got := refused(tc.where, "an output", tc.err).Error(); !strings.Contains(got, tc.want) {
+		if got := refused(tc.where, "output", tc.err).Error(); !strings.Contains(got, tc.want) {
 			t.Errorf("got %q, want %q", got, tc.want)
 		}
 	}
@@ -322,7 +323,7 @@ func press(t *testing.T, in Input) (*board.Engine, *fakePin) {
 	in.Name, in.Line = "bell", Line{Offset: 17}
 	brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Inputs: []Input{in}}, b.host)
 	t.Cleanup(func() { _ = brd.Close() })
-	if s := brd.State(); s.Inputs[0].Error != "" {
+	if s := brd.State(); s.Inputs[0].Problem.String() != "" {
 		t.Fatalf("state %+v", s)
 	}
 	return brd, b.pins["gpiochip0/17"]
@@ -412,8 +413,8 @@ func TestChipGone(t *testing.T) {
 	p.mu.Unlock()
 	limit := time.After(20 * time.Second)
 	for {
-		if in := brd.State().Inputs[0]; in.Error != "" {
-			if !strings.Contains(in.Error, "is gone") || in.Remedy == "" {
+		if in := brd.State().Inputs[0]; in.Problem.String() != "" {
+			if !strings.Contains(in.Problem.String(), "is gone") || in.Problem.Remedy() == "" {
 				t.Errorf("state %+v", in)
 			}
 			return
@@ -532,7 +533,7 @@ func TestLampOnHardwarePWM(t *testing.T) {
 	offered := func() (board.Output, error) { return &output{driver: handle{hard}, pin: handle{hard}}, nil }
 	missing := func() (board.Output, error) { return nil, &board.FaultError{Err: fs.ErrNotExist} }
 	broken := func() (board.Output, error) {
-		return nil, &board.FaultError{Text: "no permission", Err: fs.ErrPermission}
+		return nil, &board.FaultError{Message: words.New("told", "detail", "no permission"), Err: fs.ErrPermission}
 	}
 	brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Lamps: []Lamp{{Name: "ring",
 		RGB: []Line{{Offset: 5}, {Offset: 6}, {Offset: 7}}, PWM: []func() (board.Output, error){offered, missing, broken}}}}, b.host)
@@ -544,7 +545,7 @@ func TestLampOnHardwarePWM(t *testing.T) {
 	if got := b.pins["gpiochip0/6"].lines(); got != "out/false true" {
 		t.Errorf("green: line %q", got)
 	}
-	if got := brd.State().Lamps[0].Error; got != "no permission" || b.pins["gpiochip0/7"].lines() != "" {
+	if got := brd.State().Lamps[0].Problem.String(); got != "no permission" || b.pins["gpiochip0/7"].lines() != "" {
 		t.Errorf("blue: %q, line %q", got, b.pins["gpiochip0/7"].lines())
 	}
 }

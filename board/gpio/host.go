@@ -2,14 +2,16 @@ package gpio
 
 import (
 	"errors"
-	"fmt"
+
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"intercomd/board"
+	"intercomd/words"
 )
 
 // host is the chips of this machine.
@@ -61,11 +63,7 @@ func (h host) fault() error {
 	if len(h.problems) > 0 {
 		return h.problems[0]
 	}
-	return &board.FaultError{
-		Text:   "this machine has no GPIO chip (no /dev/gpiochip*)",
-		Remedy: `run on a board with GPIO lines, or set driver = "sim" or "none" under [board]`,
-		Err:    fs.ErrNotExist,
-	}
+	return &board.FaultError{Message: words.New("no-gpio"), Err: fs.ErrNotExist}
 }
 
 // found is a line that exists.
@@ -74,12 +72,17 @@ type found struct {
 	offset int
 }
 
-func (f found) String() string {
-	s := fmt.Sprintf("line %d", f.offset)
+// line is the number of the line, and its name if it has one.
+func (f found) line() string {
+	s := strconv.Itoa(f.offset)
 	if n := f.chip.Lines[f.offset].Name; n != "" {
 		s += " (" + n + ")"
 	}
-	return s + " of " + f.chip.String()
+	return s
+}
+
+func fault(code string, params ...string) error {
+	return &board.FaultError{Message: words.New(code, params...)}
 }
 
 func (c Chip) String() string {
@@ -111,10 +114,7 @@ func (h host) find(l Line, chips []string) (found, error) {
 		return h.search(l.Name)
 	}
 	if err == nil {
-		err = &board.FaultError{
-			Text:   fmt.Sprintf("no line of %s is named %q", c, l.Name),
-			Remedy: "`intercomd devices` lists the lines; a line can also be given by its number",
-		}
+		err = fault("line-name-unknown", "chip", c.String(), "line", l.Name)
 	}
 	return found{}, err
 }
@@ -132,19 +132,13 @@ func (h host) choose(wanted []string) (chip, error) {
 			return match[0], nil
 		}
 		if len(match) > 1 {
-			return chip{}, &board.FaultError{
-				Text:   fmt.Sprintf("%d GPIO chips are labelled %q", len(match), w),
-				Remedy: fmt.Sprintf("name one of them by its path, such as %s", match[0].Path),
-			}
+			return chip{}, fault("chips-alike", "n", strconv.Itoa(len(match)), "label", w, "path", match[0].Path)
 		}
 	}
 	for _, p := range h.problems {
 		return chip{}, p // the chip is probably that one
 	}
-	return chip{}, &board.FaultError{
-		Text:   fmt.Sprintf("there is no GPIO chip %s; this machine has %s", either(wanted), h.names()),
-		Remedy: "`intercomd devices` lists the chips; set chips under [board], or chip of the button, lamp or relay, to the label of the right one",
-	}
+	return chip{}, fault("chip-unknown", "wanted", quoted(wanted), "have", h.names())
 }
 
 // search finds a line by its name on all chips.
@@ -162,23 +156,14 @@ func (h host) search(name string) (found, error) {
 		if len(h.problems) > 0 {
 			return found{}, h.problems[0]
 		}
-		return found{}, &board.FaultError{
-			Text:   fmt.Sprintf("no GPIO line is named %q", name),
-			Remedy: "`intercomd devices` lists the lines; a line can also be given by its number on the chip",
-		}
+		return found{}, fault("line-name-unknown", "line", name)
 	}
-	return found{}, &board.FaultError{
-		Text:   fmt.Sprintf("%d GPIO lines are named %q, on %s and %s", len(all), name, all[0].chip, all[1].chip),
-		Remedy: "say which chip is meant with chip = \"label\"",
-	}
+	return found{}, fault("lines-alike", "n", strconv.Itoa(len(all)), "line", name, "chip", all[0].chip.String(), "other", all[1].chip.String())
 }
 
 func at(c chip, offset int) (found, error) {
 	if offset < 0 || offset >= len(c.Lines) {
-		return found{}, &board.FaultError{
-			Text:   fmt.Sprintf("%s has no line %d", c, offset),
-			Remedy: fmt.Sprintf("its lines are 0 to %d", len(c.Lines)-1),
-		}
+		return found{}, fault("line-number-unknown", "chip", c.String(), "line", strconv.Itoa(offset), "last", strconv.Itoa(len(c.Lines)-1))
 	}
 	return found{c, offset}, nil
 }
@@ -199,59 +184,38 @@ func (h host) names() string {
 	return strings.Join(s, ", ")
 }
 
-func either(words []string) string {
+func quoted(names []string) string {
 	var s []string
-	for _, w := range words {
-		s = append(s, fmt.Sprintf("%q", w))
+	for _, n := range names {
+		s = append(s, strconv.Quote(n))
 	}
-	if len(s) == 0 {
-		return "given"
-	}
-	return strings.Join(s, " or ")
+	return strings.Join(s, ", ")
 }
 
 // unusable says why a chip that is there cannot be opened.
 func unusable(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return &board.FaultError{
-			Text:   "no permission to open GPIO chip " + path,
-			Remedy: "put the user of the service into group gpio, install the udev rule of the package, then restart the service",
-			Err:    err,
-		}
+		return &board.FaultError{Message: words.New("chip-forbidden", "chip", path), Err: err}
 	}
-	return &board.FaultError{
-		Text:   fmt.Sprintf("GPIO chip %s cannot be used: %v", path, err),
-		Remedy: "restart the service; if that does not help, see the kernel's log (journalctl -k)",
-		Err:    err,
-	}
+	return &board.FaultError{Message: words.New("chip-fails", "chip", path, "detail", err.Error()), Err: err}
 }
 
 // refused says why the kernel did not give or change a line. periph passes on only the
 // text of the system's error.
-func refused(f found, doing string, err error) error {
+func refused(f found, use string, err error) error {
 	is := func(e unix.Errno) bool {
 		return errors.Is(err, e) || strings.Contains(err.Error(), e.Error())
 	}
-	e := &board.FaultError{Err: err}
+	code, user := "line-fails", ""
 	switch {
 	case is(unix.EBUSY):
-		e.Text = f.String() + " is in use"
-		if c := f.chip.Lines[f.offset].Consumer; c != "" {
-			e.Text += " by " + c
-		}
-		e.Remedy = "stop the other program or device-tree overlay that uses it (gpioinfo shows which), or choose another line"
+		code, user = "line-busy", f.chip.Lines[f.offset].Consumer
 	case is(unix.EPERM), is(unix.EACCES), errors.Is(err, fs.ErrPermission):
-		e.Text = "no permission to use " + f.String()
-		e.Remedy = "the user of the service must be in group gpio"
+		code = "line-forbidden"
 	case is(unix.ENODEV), is(unix.EBADF):
-		e.Text = f.chip.String() + " is gone"
-		e.Remedy = "plug it in again and restart the service"
+		code = "chip-gone"
 	case is(unix.EINVAL), is(unix.ENXIO), is(unix.EOPNOTSUPP):
-		e.Text = f.String() + " cannot be used as " + doing
-		e.Remedy = "choose a line that can, or another pull"
-	default:
-		e.Text = fmt.Sprintf("%s cannot be used as %s: %v", f, doing, err)
-		e.Remedy = "see the kernel's log (journalctl -k)"
+		code = "line-unfit"
 	}
-	return e
+	return &board.FaultError{Err: err, Message: words.New(code, "line", f.line(), "chip", f.chip.String(), "use", use, "user", user, "detail", err.Error())}
 }

@@ -42,7 +42,7 @@ func openInput(f found, in Input) (*input, error) {
 	q, err := p.input(in.Pull)
 	if err != nil {
 		p.Close()
-		return nil, refused(f, "an input that reports edges", err)
+		return nil, refused(f, "input", err)
 	}
 	return &input{where: f, activeLow: in.ActiveLow, queue: q, pin: p}, nil
 }
@@ -54,7 +54,7 @@ func (in *input) Next(deadline time.Time) (board.Change, error) {
 		return board.Change{}, err
 	}
 	if err != nil {
-		return board.Change{}, refused(in.where, "an input", err)
+		return board.Change{}, refused(in.where, "input", err)
 	}
 	return board.Change{Active: e.high != in.activeLow, At: e.at}, nil
 }
@@ -112,7 +112,7 @@ func (o *output) Set(level float64) error {
 		err = o.driver.set(high)
 	}
 	if err != nil {
-		return refused(o.where, "an output", err)
+		return refused(o.where, "output", err)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"periph.io/x/host/v3/gpioioctl"
 
 	"intercomd/board"
+	"intercomd/words"
 )
 
 // probe finds the chips of this machine. periph looks for them once in the life of a
@@ -20,7 +21,7 @@ func probe() host {
 	var h host
 	if _, err := driverreg.Init(); err != nil {
 		h.problems = append(h.problems, &board.FaultError{
-			Text: "the GPIO driver does not start: " + err.Error(), Err: err})
+			Message: words.New("gpio-driver", "detail", err.Error()), Err: err})
 	}
 	names := make(map[string]bool)
 	paths := make(map[string]bool)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"intercomd/board"
+	"intercomd/words"
 )
 
 // Root is where the kernel shows its PWM chips.
@@ -64,11 +65,7 @@ func Open(root string, c Channel, activeLow bool) (board.Output, error) {
 	o := &output{channel: c, chip: filepath.Join(root, c.Chip), activeLow: activeLow}
 	o.dir = filepath.Join(o.chip, "pwm"+strconv.Itoa(c.Number))
 	if _, err := os.Stat(o.chip); err != nil {
-		return nil, &board.FaultError{
-			Text:   fmt.Sprintf("there is no PWM chip %s", c.Chip),
-			Remedy: "turn PWM on in config.txt (dtoverlay=pwm-2chan), or remove pwm of the lamp",
-			Err:    fs.ErrNotExist,
-		}
+		return nil, &board.FaultError{Message: words.New("pwm-chip-unknown", "chip", c.Chip), Err: fs.ErrNotExist}
 	}
 	if _, err := os.Stat(o.dir); errors.Is(err, fs.ErrNotExist) {
 		if err := write(o.chip, "export", strconv.Itoa(c.Number)); err != nil {
@@ -144,23 +141,19 @@ func write(dir, name, value string) error {
 
 // refused says why a channel cannot be used.
 func (o *output) refused(err error) error {
-	e := &board.FaultError{Err: err, Text: fmt.Sprintf("PWM channel %s cannot be used: %v", o.channel, err),
-		Remedy: "see the kernel's log (journalctl -k)"}
-	switch {
+	code := "pwm-fails"
+	switch text := err.Error(); {
 	case errors.Is(err, fs.ErrPermission):
-		e.Text = "no permission to use PWM channel " + o.channel.String()
-		e.Remedy = "install the udev rule of the package, and see docs/wiring.md about PWM under systemd"
-	case strings.Contains(err.Error(), "read-only file system"):
-		e.Text = "PWM channel " + o.channel.String() + " is read-only for the service"
-		e.Remedy = "allow its chip with ReadWritePaths, see docs/wiring.md"
-	case strings.Contains(err.Error(), "device or resource busy"):
-		e.Text = "PWM channel " + o.channel.String() + " is in use by another driver"
-		e.Remedy = "choose another channel; the jack of a Raspberry Pi (audio) uses both of the first chip"
-	case strings.Contains(err.Error(), "no such device"):
-		e.Text = fmt.Sprintf("%s has no channel %d", o.channel.Chip, o.channel.Number)
-		e.Remedy = "its file npwm says how many it has"
+		code = "pwm-forbidden"
+	case strings.Contains(text, "read-only file system"):
+		code = "pwm-read-only"
+	case strings.Contains(text, "device or resource busy"):
+		code = "pwm-busy"
+	case strings.Contains(text, "no such device"):
+		code = "pwm-channel-unknown"
 	}
-	return e
+	return &board.FaultError{Err: err, Message: words.New(code, "channel", o.channel.String(), "chip", o.channel.Chip,
+		"number", strconv.Itoa(o.channel.Number), "detail", err.Error())}
 }
 
 var _ board.Dimmer = (*output)(nil)

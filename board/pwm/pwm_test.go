@@ -75,7 +75,7 @@ func TestFaults(t *testing.T) {
 	check := func(err error, words ...string) {
 		t.Helper()
 		f, ok := errors.AsType[*board.FaultError](err)
-		if !ok || f.Remedy == "" {
+		if !ok || f.Remedy() == "" {
 			t.Errorf("%v: no fault with a remedy", err)
 			return
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"intercomd/board/gpio"
 	"intercomd/configs"
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // checkCommand reports every fault of a configuration file.
@@ -45,20 +47,17 @@ func faultsOf(path string, err error) []station.Fault {
 	}
 	var list configs.Faults
 	if !errors.As(err, &list) {
-		return []station.Fault{{Key: "config", Code: station.FaultConfig, Text: err.Error(), Remedy: "give intercomd a readable configuration file"}}
+		return []station.Fault{{Key: "config", Blinks: station.FaultConfig, Message: words.New("config-unreadable", "detail", err.Error())}}
 	}
 	var out []station.Fault
 	for i, f := range list {
-		remedy := f.Remedy
-		f.Remedy = ""
-		if remedy == "" {
-			remedy = "correct " + path + " and restart intercomd"
-		}
-		code := station.FaultConfig
+		blinks := station.FaultConfig
 		if f.Optional {
-			code = station.FaultLesser
+			blinks = station.FaultLesser
 		}
-		out = append(out, station.Fault{Key: fmt.Sprintf("config.%d", i+1), Code: code, Text: f.String(), Remedy: remedy})
+		m := words.New("config-fault", "place", f.Place(), "key", f.Key, "detail", f.Problem,
+			"remedy", cmp.Or(f.Remedy, "correct "+path+" and restart intercomd"))
+		out = append(out, station.Fault{Key: fmt.Sprintf("config.%d", i+1), Blinks: blinks, Message: m})
 	}
 	return out
 }

@@ -7,12 +7,13 @@ import (
 
 	"intercomd/board"
 	"intercomd/configs"
+	"intercomd/words"
 )
 
 // Only a relay that may be energised makes lock fail.
 func TestLockFailsForRelaysOnly(t *testing.T) {
-	gone := &board.FaultError{Text: "this machine has no GPIO chip", Err: fs.ErrNotExist}
-	shut := &board.FaultError{Text: "no permission to open GPIO chip", Err: fs.ErrPermission}
+	gone := &board.FaultError{Message: words.New("no-gpio"), Err: fs.ErrNotExist}
+	shut := &board.FaultError{Message: words.New("chip-forbidden"), Err: fs.ErrPermission}
 	for _, tt := range []struct {
 		name, driver string
 		relays       int

@@ -13,7 +13,7 @@ type noPhone struct{}
 func (noPhone) Dial(target string) station.Call {
 	c := deadCall{target: target, events: make(chan station.CallEvent, 1)}
 	c.events <- station.CallEvent{Kind: station.Ended, At: time.Now(),
-		Ending: station.Ending{Cause: station.CauseOffline, By: station.ByNet, Reason: "the configuration cannot be used"}}
+		Ending: station.Ending{Cause: station.CauseOffline, By: station.ByNet, Reason: station.ReasonUnconfigured}}
 	close(c.events)
 	return c
 }

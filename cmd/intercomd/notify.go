@@ -11,27 +11,68 @@ import (
 	"intercomd/configs"
 	"intercomd/phone"
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // This file tells people who are not at the door. The door never waits for that:
 // each way out has a bounded queue and a goroutine of its own.
 
 const (
-	noticesKept  = 32 // that wait for one way out; beyond that the oldest go
-	noticeTries  = 3
-	noticeLimit  = 5 * time.Second // of one try
-	noticePause  = 2 * time.Second // before the second try; five times that before the third
-	noticeRemedy = "check the address, and that whoever it belongs to is on; the log has every attempt"
+	noticesKept = 32 // that wait for one way out; beyond that the oldest go
+	noticeTries = 3
+	noticeLimit = 5 * time.Second // of one try
+	noticePause = 2 * time.Second // before the second try; five times that before the third
 )
+
+// notice is news for people who are not at the door: an event of some kinds, with a sentence
+// for whoever forwards it to people.
+type notice struct {
+	At   time.Time `json:"at"`
+	Kind string    `json:"kind"` // "alarm" or "missed", as the configuration has it
+	Key  string    `json:"key"`  // of the alarm, or the ID of the call
+	Over bool      `json:"over"` // an alarm that has ended
+	words.Message
+	Text string `json:"text"`
+}
+
+// The kinds of notices.
+const (
+	noticeAlarm  = "alarm"  // held, forced, tamper, generic contact, locked keypad
+	noticeMissed = "missed" // a visitor rang and nobody came
+)
+
+// noticeOf is the notice that an event is worth, if it is.
+func noticeOf(e station.Event) (n notice, ok bool) {
+	n = notice{At: e.At, Kind: noticeAlarm}
+	switch w := e.News.(type) {
+	case station.AlarmChanged:
+		n.Key, n.Over, n.Message = "alarm."+w.Input, w.Over, w.Fault().Message
+		if w.Over {
+			n.Message = words.New("alarm-over", "label", w.Label)
+		}
+	case station.KeypadLocked:
+		n.Key, n.Message = "codes", words.New("keypad-locked", "until", words.Time(w.Until))
+	case station.VisitorMissed:
+		if w.Quiet {
+			return n, false
+		}
+		n.Kind, n.Key = noticeMissed, e.Call
+		n.Message = words.New("visitor-missed", "label", w.Label, "cause", string(w.Ending.Cause))
+	default:
+		return n, false
+	}
+	n.Text = n.String()
+	return n, true
+}
 
 // courier delivers notices by one way.
 type courier struct {
-	key   string   // of its fault, such as "notify.1.webhook"
-	to    string   // in words, without secrets
-	kinds []string // that it takes
-	send  func(ctx context.Context, n station.Notice) error
+	key   string        // of its fault, such as "notify.1.webhook"
+	to    words.Message // who it is, without secrets
+	kinds []string      // that it takes
+	send  func(ctx context.Context, n notice) error
 	log   *slog.Logger
-	queue chan station.Notice
+	queue chan notice
 
 	limit time.Duration // of one try
 	pause time.Duration // before the second try
@@ -49,23 +90,23 @@ func (e permanentError) Unwrap() error { return e.error }
 // and clear. ua may be nil: then nothing goes by SIP. A way that cannot be used is a
 // fault and leaves the others.
 func newCouriers(c *configs.Config, ua *phone.UA, log *slog.Logger) (out []*courier, faults []station.Fault) {
-	add := func(i int, way, to string, send func(context.Context, station.Notice) error) {
+	add := func(i int, way string, to words.Message, send func(context.Context, notice) error) {
 		out = append(out, &courier{key: fmt.Sprintf("notify.%d.%s", i+1, way), to: to, kinds: c.Notify[i].Kinds, send: send,
-			log: log.With("to", to), queue: make(chan station.Notice, noticesKept), limit: noticeLimit, pause: noticePause})
+			log: log.With("to", words.English().Say("recipient", to)), queue: make(chan notice, noticesKept), limit: noticeLimit, pause: noticePause})
 	}
 	for i, n := range c.Notify {
 		if n.Webhook != "" {
 			hook, err := newWebhook(string(n.Webhook), n.CAFile, c.SIP.DisplayName)
 			if err == nil {
-				add(i, "webhook", "the web service at "+hook.host, hook.post)
+				add(i, "webhook", words.New("webhook", "host", hook.host), hook.post)
 			} else {
-				faults = append(faults, station.Fault{Key: fmt.Sprintf("notify.%d.webhook", i+1), Code: station.FaultUntold, Text: err.Error(),
-					Remedy: "correct [[notify]] in the configuration file and restart intercomd"})
+				faults = append(faults, station.Fault{Key: fmt.Sprintf("notify.%d.webhook", i+1), Blinks: station.FaultUntold,
+					Message: words.New("notify-unusable", "detail", err.Error())})
 			}
 		}
 		for _, user := range n.Message {
 			if ua != nil {
-				add(i, user, "user "+user, func(ctx context.Context, n station.Notice) error {
+				add(i, user, words.New("user", "user", user), func(ctx context.Context, n notice) error {
 					return ua.SendText(ctx, user, c.SIP.DisplayName+": "+n.Text)
 				})
 			}
@@ -76,8 +117,8 @@ func newCouriers(c *configs.Config, ua *phone.UA, log *slog.Logger) (out []*cour
 
 // tell queues a notice if the courier takes its kind. It never blocks, and has
 // one caller at a time.
-func (c *courier) tell(n station.Notice) {
-	if !slices.Contains(c.kinds, string(n.Kind)) {
+func (c *courier) tell(n notice) {
+	if !slices.Contains(c.kinds, n.Kind) {
 		return
 	}
 	for {
@@ -107,7 +148,7 @@ func (c *courier) run(ctx context.Context) {
 }
 
 // deliver tries to deliver one notice, and shows how that went.
-func (c *courier) deliver(ctx context.Context, n station.Notice) {
+func (c *courier) deliver(ctx context.Context, n notice) {
 	pause := c.pause
 	for try := 1; ; try++ {
 		err := c.once(ctx, n)
@@ -122,8 +163,8 @@ func (c *courier) deliver(ctx context.Context, n station.Notice) {
 		}
 		c.log.Warn("notice not delivered", "kind", n.Kind, "key", n.Key, "try", try, "error", err)
 		if try == noticeTries || errors.As(err, new(permanentError)) {
-			c.fault(station.Fault{Key: c.key, Code: station.FaultUntold, Text: "a notice could not be delivered to " + c.to + ": " + err.Error(),
-				Remedy: noticeRemedy})
+			m := words.Message{Code: "notice-undelivered", Params: c.to.Params}.With("to", c.to.Code, "detail", err.Error())
+			c.fault(station.Fault{Key: c.key, Blinks: station.FaultUntold, Message: m})
 			return
 		}
 		wait := time.NewTimer(pause)
@@ -137,7 +178,7 @@ func (c *courier) deliver(ctx context.Context, n station.Notice) {
 }
 
 // once is one try. A way out that breaks must not take the door along.
-func (c *courier) once(ctx context.Context, n station.Notice) (err error) {
+func (c *courier) once(ctx context.Context, n notice) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("internal error: %v", p)

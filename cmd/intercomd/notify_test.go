@@ -21,6 +21,7 @@ import (
 
 	"intercomd/configs"
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // post room: a courier whose faults and log lines are kept.
@@ -32,9 +33,9 @@ type postRoom struct {
 	clears int
 }
 
-func newPostRoom(send func(context.Context, station.Notice) error) *postRoom {
+func newPostRoom(send func(context.Context, notice) error) *postRoom {
 	r := &postRoom{}
-	r.courier = &courier{key: "notify.1.webhook", to: "there", kinds: []string{"alarm"}, send: send, queue: make(chan station.Notice, noticesKept),
+	r.courier = &courier{key: "notify.1.webhook", to: words.New("user", "user", "there"), kinds: []string{"alarm"}, send: send, queue: make(chan notice, noticesKept),
 		log: slog.New(slog.NewTextHandler(&r.log, nil)), limit: noticeLimit, pause: noticePause,
 		fault: func(f station.Fault) {
 			r.mu.Lock()
@@ -49,7 +50,7 @@ func newPostRoom(send func(context.Context, station.Notice) error) *postRoom {
 	return r
 }
 
-var alarm = station.Notice{Kind: station.NoticeAlarm, Key: "alarm.leaf", Text: "Main entrance has been open for 1m0s"}
+var alarm = notice{Kind: noticeAlarm, Key: "alarm.leaf", Message: words.New("alarm-held", "label", "Main entrance", "after", "1m0s"), Text: "Main entrance has been open for 1 min"}
 
 func TestNoticesAreTriedThreeTimes(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -68,7 +69,7 @@ func TestNoticesAreTriedThreeTimes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := 0
-				r := newPostRoom(func(context.Context, station.Notice) error {
+				r := newPostRoom(func(context.Context, notice) error {
 					n++
 					if err := tt.errs[n-1]; err != nil && err.Error() == "panic" {
 						panic("broken")
@@ -83,7 +84,7 @@ func TestNoticesAreTriedThreeTimes(t *testing.T) {
 				if tt.fault != (len(r.faults) == 1) || tt.fault == (r.clears == 1) {
 					t.Errorf("faults %+v, cleared %d times", r.faults, r.clears)
 				}
-				if tt.fault && (r.faults[0].Remedy == "" || r.faults[0].Code != station.FaultUntold || !strings.Contains(r.faults[0].Text, "to there: EOF")) {
+				if tt.fault && (r.faults[0].Remedy() == "" || r.faults[0].Blinks != station.FaultUntold || !strings.Contains(r.faults[0].String(), "to user there: EOF")) {
 					t.Errorf("fault %+v", r.faults[0])
 				}
 			})
@@ -98,7 +99,7 @@ func TestNoticesNeverBlockTheDoor(t *testing.T) {
 		var got []string // of the courier, until it has ended
 		var hang atomic.Bool
 		hang.Store(true)
-		r := newPostRoom(func(ctx context.Context, n station.Notice) error {
+		r := newPostRoom(func(ctx context.Context, n notice) error {
 			if hang.Load() {
 				<-ctx.Done()
 				return ctx.Err()
@@ -113,8 +114,8 @@ func TestNoticesNeverBlockTheDoor(t *testing.T) {
 			r.tell(alarm)
 			synctest.Wait()
 		}
-		r.tell(station.Notice{Kind: station.NoticeMissed, Key: "not its kind"})
-		r.tell(station.Notice{Kind: station.NoticeAlarm, Key: "last"})
+		r.tell(notice{Kind: noticeMissed, Key: "not its kind"})
+		r.tell(notice{Kind: noticeAlarm, Key: "last"})
 		if time.Since(begin) != 0 {
 			t.Errorf("the door waited %v", time.Since(begin))
 		}
@@ -244,7 +245,7 @@ func TestWebhook(t *testing.T) {
 				method, rest, _ := strings.Cut(b, " ")
 				_, body, _ := strings.Cut(rest, " ")
 				if err := json.Unmarshal([]byte(body), &got); err != nil || method != "POST" || got["door"] != "Front door" ||
-					got["kind"] != "alarm" || got["key"] != "alarm.leaf" || got["text"] != alarm.Text || got["over"] != false {
+					got["kind"] != "alarm" || got["key"] != "alarm.leaf" || got["text"] != alarm.Text || got["code"] != "alarm-held" || got["over"] != false {
 					t.Errorf("%s: %v", b, err)
 				}
 			}
@@ -258,14 +259,14 @@ func TestCouriersOfTheConfiguration(t *testing.T) {
 		{Message: []string{"1001"}, Kinds: []string{"missed"}},
 	}}
 	got, faults := newCouriers(c, nil, slog.New(slog.DiscardHandler))
-	if len(faults) > 0 || len(got) != 1 || got[0].key != "notify.1.webhook" || got[0].to != "the web service at house.example.lan" {
+	if len(faults) > 0 || len(got) != 1 || got[0].key != "notify.1.webhook" || got[0].to != words.New("webhook", "host", "house.example.lan") {
 		t.Errorf("%+v, %v", got, faults)
 	}
 	// One that cannot be used leaves the others.
 	c.Notify[0].CAFile = "not-there.pem"
 	c.Notify = append(c.Notify, configs.Notify{Webhook: "https://other.example.lan/", Kinds: []string{"alarm"}})
 	got, faults = newCouriers(c, nil, slog.New(slog.DiscardHandler))
-	if len(got) != 1 || got[0].key != "notify.3.webhook" || len(faults) != 1 || faults[0].Key != "notify.1.webhook" || strings.Contains(faults[0].Text, "token") {
+	if len(got) != 1 || got[0].key != "notify.3.webhook" || len(faults) != 1 || faults[0].Key != "notify.1.webhook" || strings.Contains(faults[0].String(), "token") {
 		t.Errorf("%+v, %v", got, faults)
 	}
 }

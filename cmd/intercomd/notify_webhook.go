@@ -10,8 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-
-	"intercomd/station"
 )
 
 // webhook posts notices to a web service. Its address may hold a token: neither
@@ -26,7 +24,7 @@ type webhook struct {
 // webhookNotice is the JSON that a web service gets.
 type webhookNotice struct {
 	Door string `json:"door"` // display name
-	station.Notice
+	notice
 }
 
 func newWebhook(address, caFile, door string) (*webhook, error) {
@@ -66,7 +64,7 @@ func sameService(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-func (w *webhook) post(ctx context.Context, n station.Notice) error {
+func (w *webhook) post(ctx context.Context, n notice) error {
 	body, err := json.Marshal(webhookNotice{w.door, n})
 	if err != nil {
 		return permanentError{fmt.Errorf("write the notice: %w", err)}

@@ -19,6 +19,7 @@ import (
 	"intercomd/phone/rtc"
 	"intercomd/station"
 	"intercomd/web"
+	"intercomd/words"
 )
 
 // runCommand is the daemon. A configuration that cannot be used does not keep it
@@ -37,7 +38,7 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 		log.Warn("this build does not know when it was made: a board without a battery clock may take a time in the past for the present",
 			"remedy", "build it from a clone, or with SOURCE_DATE_EPOCH set")
 	}
-	d := &daemon{cfg: cfg, recordings: rec, usable: usable(err), log: log, started: time.Now()}
+	d := &daemon{cfg: cfg, path: path, recordings: rec, usable: usable(err), log: log, started: time.Now()}
 	for _, f := range faultsOf(path, err) {
 		d.fault(f)
 	}
@@ -54,6 +55,7 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 // registration, then sound, board and page.
 type daemon struct {
 	cfg        *configs.Config
+	path       string // of the configuration
 	recordings *recordings
 	usable     bool            // what the configuration says of calls
 	faults     []station.Fault // known before the station is there
@@ -86,6 +88,9 @@ func (d *daemon) run(ctx context.Context) error {
 	defer endServices()
 
 	if err := d.build(services); err != nil {
+		for _, f := range d.faults { // which nobody else will tell of
+			d.log.Error(f.String(), "fault", f.Key, "remedy", f.Remedy())
+		}
 		return err
 	}
 	var running sync.WaitGroup
@@ -94,7 +99,9 @@ func (d *daemon) run(ctx context.Context) error {
 	defer endPhone()
 	registered := d.register(call)
 
+	followed := d.follow()
 	d.station.Run(ctx) // the call ends in here
+	followed.Wait()    // whoever follows the events has read them all
 	d.tester.wait()
 	endPhone()
 	<-registered // hung up and unregistered
@@ -128,19 +135,17 @@ func (d *daemon) build(services context.Context) error {
 
 	if d.usable {
 		if err := d.buildPhone(); err != nil {
-			d.fault(station.Fault{Key: "phone", Code: station.FaultConfig, Text: err.Error(), Remedy: "correct it in the configuration file and restart intercomd"})
+			d.fault(station.Fault{Key: "phone", Blinks: station.FaultConfig, Message: words.New("phone-unusable", "detail", err.Error())})
 		}
 	}
 	d.buildNotices()
-	sc := stationConfig(d.cfg, d.log.With("part", "door"))
+	sc := stationConfig(d.cfg)
+	sc.File, sc.Faults = d.path, d.faults
 	sc.Memory, sc.Ports = memory, d.ports()
 	sc.SelfTest.Commissioned, sc.SelfTest.Kept = d.tester.commissioned(), d.tester.last()
 	d.station = station.New(sc, d.dialer(), d.voice, d.board)
 	for _, c := range d.notices {
 		c.fault, c.clear = d.station.SetFault, d.station.ClearFault
-	}
-	for _, f := range d.faults {
-		d.station.SetFault(f)
 	}
 	if panel != nil {
 		d.panel = panel // a nil *sim.Board would be a panel
@@ -165,8 +170,7 @@ func (d *daemon) buildSound(services context.Context) error {
 			d.tester = newSelfTester(d.voice.engine, d.keep, d.log)
 			return nil
 		}
-		d.fault(station.Fault{Key: "sound", Code: station.FaultSound, Text: "the sound is not as configured: " + err.Error(),
-			Remedy: "correct [audio] in the configuration file and restart intercomd"})
+		d.fault(station.Fault{Key: "sound", Blinks: station.FaultSound, Message: words.New("sound-misconfigured", "detail", err.Error())})
 	}
 	return fmt.Errorf("sound: %w", err) // not even with the defaults: the program itself is broken
 }
@@ -182,10 +186,8 @@ func (d *daemon) ladder(call string) (out []web.SIPMessage) {
 	return out
 }
 
-// fault notes what is wrong before the station is there to show it, and logs it: a door
-// whose page is off or out of reach has nothing but its log.
+// fault notes what is wrong before the station is there to tell it.
 func (d *daemon) fault(f station.Fault) {
-	d.log.Error(f.Text, "fault", f.Key, "remedy", f.Remedy)
 	d.faults = append(d.faults, f)
 }
 
@@ -200,7 +202,7 @@ func (d *daemon) openStore() station.Memory {
 	d.keep = keep
 	memory, err := keep.memory()
 	if err != nil { // until something is kept again
-		d.fault(station.Fault{Key: "state", Code: station.FaultLesser, Text: "what was kept is forgotten: " + err.Error(), Remedy: stateRemedy})
+		d.fault(station.Fault{Key: "state", Blinks: station.FaultLesser, Message: words.New("state-forgotten", "detail", err.Error())})
 	}
 	if d.instance, err = keep.instance(); err != nil {
 		d.fault(stateFault(err))
@@ -208,11 +210,9 @@ func (d *daemon) openStore() station.Memory {
 	return memory
 }
 
-const stateRemedy = "see that state.dir exists, belongs to intercomd and has room, and that the card is not read-only"
-
 // stateFault says that the door forgets.
 func stateFault(err error) station.Fault {
-	return station.Fault{Key: "state", Code: station.FaultLesser, Text: "locks, used codes and do-not-disturb will not survive a restart: " + err.Error(), Remedy: stateRemedy}
+	return station.Fault{Key: "state", Blinks: station.FaultLesser, Message: words.New("state-not-kept", "detail", err.Error())}
 }
 
 // kept shows whether what must survive a restart could be written.
@@ -221,7 +221,6 @@ func (d *daemon) kept(err error) {
 		d.station.ClearFault("state")
 		return
 	}
-	d.log.Error("state could not be kept", "error", err, "remedy", stateRemedy)
 	d.station.SetFault(stateFault(err))
 }
 
@@ -275,17 +274,10 @@ func (d *daemon) ports() station.Ports {
 	p := station.Ports{
 		SelfTest:   d.tester.start,
 		ClockKnown: clockKnown(d.keep),
-		Notify: func(n station.Notice) {
-			d.log.Warn("notice", "kind", n.Kind, "key", n.Key, "text", n.Text, "over", n.Over)
-			for _, c := range d.notices {
-				c.tell(n)
-			}
-		},
 	}
 	if d.keep != nil {
 		p.Save = func(m station.Memory) { d.keep.later(d.log, func() error { return d.keep.saveMemory(m) }) }
 		p.SaveTest = func(m station.TestMemory) { d.keep.later(d.log, func() error { return d.tester.saveLast(m) }) }
-		p.Audit = func(a station.Audit) { d.keep.later(d.log, func() error { return d.keep.audit(a) }) }
 	}
 	return p
 }
@@ -354,12 +346,11 @@ func (d *daemon) showPage(ctx context.Context) {
 // pageFault says why there is no status page; it is seen in the log, on the lamp
 // and in systemd's status line.
 func pageFault(err error) station.Fault {
-	f := station.Fault{Key: "web", Code: station.FaultLesser, Text: err.Error(), Remedy: "see web.listen in the configuration file"}
-	var le *web.ListenError
-	if errors.As(err, &le) {
-		f.Text, f.Remedy = "no status page: "+le.Err.Error(), le.Remedy
+	why := words.New("page-error", "detail", err.Error())
+	if le, ok := errors.AsType[*web.ListenError](err); ok {
+		why = le.Message
 	}
-	return f
+	return station.Fault{Key: "web", Blinks: station.FaultLesser, Message: words.New("page-off").Because(why)}
 }
 
 // register runs the phone until ctx ends. The channel is closed when it has come

@@ -168,7 +168,7 @@ func TestABadRecordingLeavesTheDoor(t *testing.T) {
 		s := d.snapshot("a door", calls)
 		want := filepath.Dir(folder) + "/" + bad
 		if len(s.Faults) == 0 || !slices.ContainsFunc(s.Faults, func(f station.Fault) bool {
-			return f.Code == station.FaultLesser && strings.Contains(f.Text+"; "+f.Remedy, "audio.prompts: "+want)
+			return f.Blinks == station.FaultLesser && strings.Contains(f.String()+"; "+f.Remedy(), "audio.prompts: "+want)
 		}) {
 			t.Errorf("faults %+v\nlack %s", s.Faults, want)
 		}

@@ -62,12 +62,12 @@ func selfTestCommand(ctx context.Context, args []string, io streams) int {
 // printTest tells the result in words.
 func printTest(w io.Writer, r station.SelfTest) int {
 	fmt.Fprintf(w, "%s", r.State)
-	if r.Text != "" {
-		fmt.Fprintf(w, ": %s", r.Text)
+	if !r.Problem.None() {
+		fmt.Fprintf(w, ": %s", r.Problem)
 	}
 	fmt.Fprintln(w)
-	if r.Remedy != "" {
-		fmt.Fprintln(w, "remedy:", r.Remedy)
+	if remedy := r.Problem.Remedy(); remedy != "" {
+		fmt.Fprintln(w, "remedy:", remedy)
 	}
 	if r.Chirps > 0 {
 		fmt.Fprintf(w, "chirps %d, level %.0f dBFS, noise %.0f dBFS, coupling %.0f dB, delay %.0f ms\n", r.Chirps, r.Level, r.Noise, r.Coupling, r.DelayMS)
@@ -112,11 +112,11 @@ func askDaemon(ctx context.Context, listen string, commission bool) (station.Sel
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
 	_ = resp.Body.Close() // read already
 	if resp.StatusCode != http.StatusNoContent {
-		var e struct{ Error string }
-		if json.Unmarshal(answer, &e) != nil || e.Error == "" {
-			e.Error = resp.Status
+		var e struct{ Text string }
+		if json.Unmarshal(answer, &e) != nil || e.Text == "" {
+			e.Text = resp.Status
 		}
-		return before, fmt.Errorf("the daemon says: %s", e.Error)
+		return before, fmt.Errorf("the daemon says: %s", e.Text)
 	}
 	tick := time.NewTicker(selfTestPoll)
 	defer tick.Stop()
@@ -198,7 +198,7 @@ func testWith(ctx context.Context, engine *audio.Engine, t *selfTester, commissi
 	}
 	time.Sleep(time.Second) // for the queues to settle
 	r := t.run(ctx, commission)
-	return station.SelfTest{State: r.Verdict, At: time.Now(), Text: r.Text, Remedy: r.Remedy, Chirps: r.Chirps, Commissioned: r.Commissioned,
+	return station.SelfTest{State: r.Verdict, At: time.Now(), Problem: r.Problem, Chirps: r.Chirps, Commissioned: r.Commissioned,
 		Level: r.Level, Noise: r.Noise, Coupling: r.Coupling, DelayMS: r.DelayMS}, nil
 }
 

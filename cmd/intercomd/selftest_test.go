@@ -16,6 +16,7 @@ import (
 	"intercomd/audio"
 	"intercomd/station"
 	"intercomd/web"
+	"intercomd/words"
 )
 
 // wire is a loudspeaker that the microphone hears 20 ms late.
@@ -59,7 +60,7 @@ func TestCommissioningIsKeptAndComparedWith(t *testing.T) {
 	}
 	w.gain = 0.05
 	other := newSelfTester(w, c.keep, c.log) // after a restart
-	if r := other.run(t.Context(), false); r.Verdict != station.TestFailed || !r.Commissioned.Equal(other.commissioned()) || r.Remedy == "" {
+	if r := other.run(t.Context(), false); r.Verdict != station.TestFailed || !r.Commissioned.Equal(other.commissioned()) || r.Problem.Remedy() == "" {
 		t.Errorf("20 dB weaker: %+v", r)
 	}
 	if r := other.run(t.Context(), true); r.Verdict != station.TestPassed {
@@ -84,10 +85,10 @@ func TestLastSelfTestIsKept(t *testing.T) {
 		t.Errorf("before any test: %+v", m)
 	}
 	at := time.Now().UTC().Truncate(time.Second)
-	failed := station.SelfTest{State: station.TestFailed, At: at, Text: "deaf", Remedy: "mend it", Chirps: 3, Level: -61.5}
+	failed := station.SelfTest{State: station.TestFailed, At: at, Problem: words.New("told", "detail", "deaf", "remedy", "mend it"), Chirps: 3, Level: -61.5}
 	c.tell(failed)
-	c.tell(station.SelfTest{State: station.TestUnclear, At: at.Add(time.Hour), Text: "too loud"})
-	want := station.TestMemory{Last: station.SelfTest{State: station.TestUnclear, At: at.Add(time.Hour), Text: "too loud"}, Failed: failed, Since: at}
+	c.tell(station.SelfTest{State: station.TestUnclear, At: at.Add(time.Hour), Problem: words.New("told", "detail", "too loud")})
+	want := station.TestMemory{Last: station.SelfTest{State: station.TestUnclear, At: at.Add(time.Hour), Problem: words.New("told", "detail", "too loud")}, Failed: failed, Since: at}
 	if m := newSelfTester(nil, c.keep, c.log).last(); m != want {
 		t.Errorf("after a restart: %+v, want %+v", m, want)
 	}
@@ -118,11 +119,11 @@ func TestSelfTestThatCannotBe(t *testing.T) {
 		t.Errorf("a call came: %+v", r)
 	}
 	c.probe = &wire{err: audio.ErrProbeDeaf}
-	if r := c.run(t.Context(), false); r.Verdict != station.TestUnclear || r.Text == "" {
+	if r := c.run(t.Context(), false); r.Verdict != station.TestUnclear || r.Problem.None() {
 		t.Errorf("no devices: %+v", r)
 	}
 	c.probe, c.keep = &wire{gain: 1}, nil
-	if r := c.run(t.Context(), true); r.Verdict != station.TestFailed || r.Remedy == "" {
+	if r := c.run(t.Context(), true); r.Verdict != station.TestFailed || r.Problem.Remedy() == "" {
 		t.Errorf("nowhere to keep it: %+v", r)
 	}
 }
@@ -181,7 +182,9 @@ func TestSelfTestCommand(t *testing.T) {
 			[]string{"passed", "coupling -12 dB", "selftest -commission"}},
 		{[]string{"-commission", file}, func(s *station.SelfTest) { s.State, s.Commissioned = station.TestPassed, time.Now() }, nil, exitOK,
 			[]string{"passed", "commissioned 20"}},
-		{[]string{file}, func(s *station.SelfTest) { s.State, s.Text, s.Remedy = station.TestFailed, "it is deaf", "mend it" }, nil, exitFailed,
+		{[]string{file}, func(s *station.SelfTest) {
+			s.State, s.Problem = station.TestFailed, words.New("told", "detail", "it is deaf", "remedy", "mend it")
+		}, nil, exitFailed,
 			[]string{"failed: it is deaf", "remedy: mend it"}},
 		{[]string{file}, nil, station.ErrNotIdle, exitFailed, []string{"the daemon says: The sound cannot be tested now"}},
 		{[]string{"-loud"}, nil, nil, exitUsage, []string{"-commission"}},
@@ -215,3 +218,7 @@ func TestSelfTestWithoutADaemon(t *testing.T) {
 		t.Errorf("no page: %v", err)
 	}
 }
+
+func (p *pageOfTests) Gauges() *station.Gauges { return nil }
+
+func (p *pageOfTests) Since(uint64) ([]station.Event, <-chan struct{}) { return nil, nil }

@@ -132,7 +132,7 @@ func (s *store) instance() (string, error) {
 const maxAudit = 1 << 20
 
 // audit appends one attempt to open something.
-func (s *store) audit(a station.Audit) error {
+func (s *store) audit(a audit) error {
 	line, err := json.Marshal(a)
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)

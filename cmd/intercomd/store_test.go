@@ -75,7 +75,7 @@ func TestAuditAppends(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range []station.Audit{{User: "1001", How: "code", Name: "anna", OK: true}, {User: "1002", How: "code", Why: "wrong code"}} {
+	for _, a := range []audit{{User: "1001", How: "code", Name: "anna", OK: true}, {User: "1002", How: "code", Why: station.RefusedCode}} {
 		if err := s.audit(a); err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +84,7 @@ func TestAuditAppends(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Split(strings.TrimSpace(string(data)), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "wrong code") {
+	if lines := strings.Split(strings.TrimSpace(string(data)), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "wrong-code") {
 		t.Errorf("audit log:\n%s", data)
 	}
 }
@@ -94,7 +94,7 @@ func TestAuditIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := station.Audit{User: strings.Repeat("1", 100_000), How: "code"}
+	a := audit{User: strings.Repeat("1", 100_000), How: "code"}
 	for range 40 {
 		if err := s.audit(a); err != nil {
 			t.Fatal(err)

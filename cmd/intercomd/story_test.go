@@ -25,8 +25,8 @@ type officeDoor struct {
 	panel   *sim.Board
 	mu      sync.Mutex // guards the two below
 	calls   []*officeCall
-	audit   []station.Audit
-	notices chan station.Notice // delivered
+	audit   []audit
+	notices chan notice // delivered
 }
 
 type officeCall struct {
@@ -46,7 +46,7 @@ func (c *officeCall) Answer()                          { c.happens(station.Answe
 func (c *officeCall) End(why station.Cause)            { c.ended = why }
 func (c *officeCall) SendDigits(string)                {}
 
-func (c *officeCall) happens(k station.EventKind, digit rune) {
+func (c *officeCall) happens(k station.CallEventKind, digit rune) {
 	c.events <- station.CallEvent{Kind: k, At: time.Now(), Digit: digit}
 }
 
@@ -66,7 +66,9 @@ func (silentVoice) Silence()                             {}
 func (silentVoice) Open(station.Call, station.Direction) {}
 func (silentVoice) Mute(bool)                            {}
 func (silentVoice) Close()                               {}
-func (silentVoice) Sound() station.Sound                 { return station.Sound{} }
+func (silentVoice) Sound() (station.Sound, station.Gauges) {
+	return station.Sound{}, station.Gauges{}
+}
 
 // atTheOffice tells a story that begins on a Monday at that time in Berlin.
 func atTheOffice(t *testing.T, at time.Duration, tell func(d *officeDoor)) {
@@ -84,7 +86,7 @@ func atADoor(t *testing.T, c *configs.Config, at time.Duration, tell func(d *off
 		c.Board.Driver = "sim"
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		d := &officeDoor{t: t, notices: make(chan station.Notice, 32)}
+		d := &officeDoor{t: t, notices: make(chan notice, 32)}
 		b, panel := openBoard(ctx, c, log)
 		d.panel = panel
 		db := newDoorBoard(b)
@@ -92,25 +94,27 @@ func atADoor(t *testing.T, c *configs.Config, at time.Duration, tell func(d *off
 		if len(faults) > 0 || len(couriers) > 1 {
 			t.Fatalf("couriers %v, %v", couriers, faults)
 		}
-		sc := stationConfig(c, log)
-		sc.Ports = station.Ports{
-			Audit: func(a station.Audit) {
-				d.mu.Lock()
-				defer d.mu.Unlock()
-				d.audit = append(d.audit, a)
-			},
-			Notify: func(n station.Notice) {
-				for _, c := range couriers {
-					c.tell(n)
-				}
-			},
-		}
+		sc := stationConfig(c)
 		d.st = station.New(sc, d, silentVoice{}, db)
 		for _, c := range couriers {
-			c.send = func(_ context.Context, n station.Notice) error { d.notices <- n; return nil }
+			c.send = func(_ context.Context, n notice) error { d.notices <- n; return nil }
 			c.fault, c.clear = d.st.SetFault, d.st.ClearFault
 			go c.run(ctx)
 		}
+		go func() {
+			for e := range d.st.Subscribe(ctx, 0) {
+				if a, ok := auditOf(e); ok {
+					d.mu.Lock()
+					d.audit = append(d.audit, a)
+					d.mu.Unlock()
+				}
+				if n, ok := noticeOf(e); ok {
+					for _, c := range couriers {
+						c.tell(n)
+					}
+				}
+			}
+		}()
 		over := make(chan struct{})
 		go func() { defer close(over); d.st.Run(ctx) }()
 		d.st.SetRegistration(station.Registration{State: station.RegRegistered})
@@ -277,7 +281,7 @@ func TestOfficeWithoutACall(t *testing.T) {
 		}
 		d.set("leaf", true)
 		time.Sleep(time.Minute)
-		if texts := d.told(); !slices.Equal(texts, []string{"Main entrance has been open for 1m0s"}) {
+		if texts := d.told(); !slices.Equal(texts, []string{"Main entrance has been open for 1 min"}) {
 			t.Errorf("told %q", texts)
 		}
 		d.set("leaf", false)

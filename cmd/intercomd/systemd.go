@@ -14,7 +14,7 @@ import (
 // tellSystemd reports readiness, the status line and health to systemd, and
 // returns when ctx ends. Without systemd it does nothing.
 //
-// The watchdog is fed only while the station publishes: a process whose core
+// The watchdog is fed only while the station looks around: a process whose core
 // hangs is restarted, however busy the rest of it may be.
 func tellSystemd(ctx context.Context, st *station.Station, log *slog.Logger) {
 	if sent, err := systemd.SdNotify(false, systemd.SdNotifyReady); err != nil || !sent {
@@ -32,7 +32,7 @@ func tellSystemd(ctx context.Context, st *station.Station, log *slog.Logger) {
 	defer tick.Stop()
 	for {
 		snap := st.Snapshot()
-		if time.Since(snap.Time) < every/2 {
+		if time.Since(st.Gauges().Time) < every/2 {
 			_, _ = systemd.SdNotify(false, systemd.SdNotifyWatchdog+"\nSTATUS="+statusLine(snap))
 		}
 		select {
@@ -51,7 +51,7 @@ func statusLine(s *station.Snapshot) string {
 	}
 	line += ", " + string(s.Registration.State)
 	if n := len(s.Faults); n > 0 {
-		line += fmt.Sprintf(", %d faults: %s", n, s.Faults[0].Text)
+		line += fmt.Sprintf(", %d faults: %s", n, s.Faults[0].Message)
 	}
 	return line
 }

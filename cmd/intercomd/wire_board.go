@@ -44,8 +44,14 @@ func (d *doorBoard) Edges() <-chan station.Edge { return d.edges }
 // state; there is nothing that the station could do about it.
 func (d *doorBoard) SetLamp(name string, p station.Pattern, c station.Colour) {
 	if pat, ok := board.Named(string(p)); ok {
-		_ = d.ColourLamp(name, pat, board.Colour{Red: float64(c.Red) / 255, Green: float64(c.Green) / 255, Blue: float64(c.Blue) / 255})
+		_ = d.ColourLamp(name, pat, light(c))
 	}
+}
+
+// light is a colour of the station for the board.
+func light(c station.Colour) board.Colour {
+	part := func(shift int) float64 { return float64(c>>shift&0xff) / 255 }
+	return board.Colour{Red: part(16), Green: part(8), Blue: part(0)}
 }
 
 // hex is a colour as the page and the configuration write it; "" of a lamp without.
@@ -57,20 +63,21 @@ func hex(c board.Colour) string {
 	return fmt.Sprintf("#%02x%02x%02x", part(c.Red), part(c.Green), part(c.Blue))
 }
 
-func (d *doorBoard) State() station.BoardState {
+func (d *doorBoard) State() (station.BoardState, []station.InputCount) {
 	s := d.Board.State()
-	out := station.BoardState{Driver: s.Driver, Simulated: s.Simulated, Error: s.Error, Remedy: s.Remedy}
+	out := station.BoardState{Driver: s.Driver, Simulated: s.Simulated, Problem: s.Problem}
+	var counts []station.InputCount
 	for _, i := range s.Inputs {
-		out.Inputs = append(out.Inputs, station.Input{Name: i.Name, Active: i.Active, Presses: i.Presses, Glitches: i.Glitches,
-			Bounces: i.Bounces, Widths: station.Widths(i.Widths), Stuck: i.Stuck, Error: i.Error, Remedy: i.Remedy})
+		out.Inputs = append(out.Inputs, station.Input{Name: i.Name, Active: i.Active, Stuck: i.Stuck, Problem: i.Problem})
+		counts = append(counts, station.InputCount{Name: i.Name, Presses: i.Presses, Glitches: i.Glitches, Bounces: i.Bounces, Widths: station.Widths(i.Widths)})
 	}
 	for _, l := range s.Lamps {
-		out.Lamps = append(out.Lamps, station.Lamp{Name: l.Name, Pattern: station.Pattern(l.Pattern), On: l.On, Colour: hex(l.Colour), Error: l.Error, Remedy: l.Remedy})
+		out.Lamps = append(out.Lamps, station.Lamp{Name: l.Name, Pattern: station.Pattern(l.Pattern), Colour: hex(l.Colour), Problem: l.Problem})
 	}
 	for _, r := range s.Relays {
-		out.Relays = append(out.Relays, station.Relay{Name: r.Name, On: r.On, Until: r.Until, Error: r.Error, Remedy: r.Remedy})
+		out.Relays = append(out.Relays, station.Relay{Name: r.Name, On: r.On, Until: r.Until, Problem: r.Problem})
 	}
-	return out
+	return out, counts
 }
 
 // RelayOn reports whether a relay is energised; one that does not exist is not.

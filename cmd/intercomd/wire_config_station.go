@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"slices"
 	"time"
 	_ "time/tzdata" // small systems have no zones of their own
@@ -12,9 +11,9 @@ import (
 
 // This file maps the configuration onto the station.
 
-func stationConfig(c *configs.Config, log *slog.Logger) station.Config {
+func stationConfig(c *configs.Config) station.Config {
 	out := station.Config{
-		Name: c.SIP.DisplayName, Version: buildVersion(), Log: log,
+		Name: c.SIP.DisplayName, Version: buildVersion(),
 		Call: station.CallConfig{RingTime: c.Call.RingTime, TalkTime: c.Call.TalkTime, TalkWarning: c.Call.TalkWarning,
 			Hold: c.Call.HoldPress},
 		Incoming: station.IncomingConfig{Auto: c.Incoming.AutoAnswer, Delay: c.Incoming.AutoAnswerDelay, Wish: c.Incoming.AnswerOnRequest},
@@ -28,12 +27,7 @@ func stationConfig(c *configs.Config, log *slog.Logger) station.Config {
 	if k := c.Call.ExtendKey; k != "" {
 		out.Call.ExtendKey = rune(k[0]) // one key of a telephone, all of which are ASCII
 	}
-	switch c.Incoming.Answer {
-	case "auto":
-		out.Incoming.Mode = station.AnswerAuto
-	case "reject":
-		out.Incoming.Mode = station.AnswerReject
-	}
+	out.Incoming.Mode = station.AnswerMode(c.Incoming.Answer) // the same words
 	if c.Incoming.Second == "queue" {
 		out.Incoming.Queue, out.Incoming.QueueTime = c.Incoming.QueueLength, c.Incoming.QueueTime
 	}
@@ -42,7 +36,7 @@ func stationConfig(c *configs.Config, log *slog.Logger) station.Config {
 			Long: action(b.Long), LongAfter: b.LongAfter, InCall: action(b.InCall), Pause: b.Pause})
 	}
 	for _, k := range c.Contacts {
-		out.Contacts = append(out.Contacts, station.ContactConfig{Input: k.Name, Label: k.Label, Kind: contactKinds[k.Watches],
+		out.Contacts = append(out.Contacts, station.ContactConfig{Input: k.Name, Label: k.Label, Kind: station.ContactKind(k.Watches),
 			After: k.After, Grace: k.Grace, Sound: k.Sound})
 	}
 	for _, t := range c.Targets {
@@ -58,7 +52,7 @@ func lamp(l configs.Lamp) station.LampConfig {
 	out := station.LampConfig{Name: l.Name, Shows: station.LampRole(l.Shows), Looks: map[station.LampState]station.Look{}}
 	for _, k := range l.Looks {
 		out.Looks[station.LampState(k.State)] = station.Look{Pattern: station.Pattern(k.Pattern),
-			Colour: station.Colour{Red: uint8(k.Colour >> 16), Green: uint8(k.Colour >> 8), Blue: uint8(k.Colour)}}
+			Colour: station.Colour(k.Colour)}
 	}
 	return out
 }
@@ -117,17 +111,11 @@ func schedule(c *configs.Config, name string) *station.Schedule {
 	return out
 }
 
-var contactKinds = map[string]station.ContactKind{
-	"door": station.DoorContact, "tamper": station.TamperContact, "alarm": station.AlarmContact, "nothing": station.PlainContact,
-}
-
-var deeds = map[string]station.Deed{
-	configs.DoNothing: station.Nothing, configs.DoCall: station.Dial, configs.DoAnswer: station.Answer, configs.DoHangup: station.HangUp,
-	configs.DoExtend: station.Extend, configs.DoTalk: station.PushTalk, configs.DoMute: station.Mute, configs.DoDTMF: station.SendDTMF, configs.DoOpen: station.Release,
-	configs.DoToggle: station.Toggle, configs.DoDisturb: station.Disturb,
-	configs.DoFlash: station.Flash, configs.DoOn: station.SwitchOn, configs.DoOff: station.SwitchOff,
-}
-
+// action is an action of the configuration, whose words are those of the station.
 func action(a configs.Action) station.Action {
-	return station.Action{Do: deeds[a.Do], Target: a.Target, Relay: a.Relay, Digits: a.Digits}
+	do := station.Deed(a.Do)
+	if a.Do == configs.DoNothing {
+		do = station.Nothing
+	}
+	return station.Action{Do: do, Target: a.Target, Relay: a.Relay, Digits: a.Digits}
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"log/slog"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +27,6 @@ func office(t *testing.T) *configs.Config {
 // Everything that the file says reaches the station, and nothing else does.
 func TestOfficeOnTheStation(t *testing.T) {
 	c := office(t)
-	log := slog.New(slog.DiscardHandler)
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +41,7 @@ func TestOfficeOnTheStation(t *testing.T) {
 	flash := station.FlashConfig{On: 500 * time.Millisecond, Off: 500 * time.Millisecond, Count: 10}
 	usual := map[station.LampState]station.Look{}
 	want := station.Config{
-		Name: "Main entrance", Version: buildVersion(), Log: log,
+		Name: "Main entrance", Version: buildVersion(),
 		Buttons: []station.ButtonConfig{
 			{Input: "bell", Label: "Example Ltd.", Press: station.Action{Do: station.Dial, Target: "office"},
 				Long: station.Action{Do: station.Dial, Target: "porter"}, LongAfter: 2 * time.Second, InCall: hangUp, Pause: 3 * time.Second},
@@ -77,7 +78,7 @@ func TestOfficeOnTheStation(t *testing.T) {
 		},
 		SelfTest: station.SelfTestConfig{Daily: true, Minute: 210, Zone: berlin},
 	}
-	got := stationConfig(c, log)
+	got := stationConfig(c)
 	for _, f := range []struct {
 		name      string
 		got, want any
@@ -118,14 +119,16 @@ func TestOfficeOnTheBoards(t *testing.T) {
 
 // Every word of the configuration means something to the station.
 func TestWordsAreKnown(t *testing.T) {
-	seen := map[station.Deed]bool{}
-	for _, d := range deeds {
-		seen[d] = true
+	deeds := map[string]station.Deed{configs.DoNothing: station.Nothing, configs.DoCall: station.Dial, configs.DoAnswer: station.Answer,
+		configs.DoHangup: station.HangUp, configs.DoExtend: station.Extend, configs.DoTalk: station.PushTalk, configs.DoMute: station.Mute,
+		configs.DoDTMF: station.SendDTMF, configs.DoOpen: station.Release, configs.DoToggle: station.Toggle, configs.DoDisturb: station.Disturb,
+		configs.DoFlash: station.Flash, configs.DoOn: station.SwitchOn, configs.DoOff: station.SwitchOff}
+	for do, want := range deeds {
+		if got := action(configs.Action{Do: do}).Do; got != want {
+			t.Errorf("%q means %q", do, got)
+		}
 	}
-	if len(deeds) != 14 || len(seen) != 14 {
-		t.Errorf("deeds %v", deeds)
-	}
-	if !reflect.DeepEqual(configs.LampStates(), words(station.LampStates())) {
+	if !reflect.DeepEqual(configs.LampStates(), texts(station.LampStates())) {
 		t.Errorf("the configuration knows the lamp states %v, the door %v", configs.LampStates(), station.LampStates())
 	}
 	for _, p := range configs.LampPatterns() {
@@ -133,13 +136,22 @@ func TestWordsAreKnown(t *testing.T) {
 			t.Errorf("no board knows the pattern %q", p)
 		}
 	}
-	f, _ := reflect.TypeFor[configs.Contact]().FieldByName("Watches")
-	if words := f.Tag.Get("oneof"); words != "door tamper alarm nothing" || len(contactKinds) != 4 {
-		t.Errorf("words %q, kinds %v", words, contactKinds)
+	for _, l := range []struct {
+		of    reflect.Type
+		field string
+		want  []string
+	}{
+		{reflect.TypeFor[configs.Contact](), "Watches", texts([]station.ContactKind{station.DoorContact, station.TamperContact, station.AlarmContact, station.PlainContact})},
+		{reflect.TypeFor[configs.Incoming](), "Answer", texts([]station.AnswerMode{station.AnswerByButton, station.AnswerAuto, station.AnswerReject})},
+	} {
+		f, _ := l.of.FieldByName(l.field)
+		if got := strings.Fields(f.Tag.Get("oneof")); !slices.Equal(got, l.want) {
+			t.Errorf("%s: the configuration knows %q, the door %q", l.field, got, l.want)
+		}
 	}
 }
 
-func words[T ~string](list []T) (out []string) {
+func texts[T ~string](list []T) (out []string) {
 	for _, w := range list {
 		out = append(out, string(w))
 	}
@@ -177,10 +189,10 @@ flashes = 5
 		t.Fatal(faults)
 	}
 	log := slog.New(slog.DiscardHandler)
-	s := stationConfig(&c, log)
+	s := stationConfig(&c)
 	if want := map[station.LampState]station.Look{
-		station.LampIdle: {Pattern: station.LampOff}, station.LampTalking: {Pattern: station.LampOn, Colour: station.Colour{Green: 255, Blue: 128}},
-		station.LampRinging: {Colour: station.Colour{Red: 255, Green: 192}}}; !reflect.DeepEqual(s.Lamps[0].Looks, want) {
+		station.LampIdle: {Pattern: station.LampOff}, station.LampTalking: {Pattern: station.LampOn, Colour: 0x00ff80},
+		station.LampRinging: {Colour: 0xffc000}}; !reflect.DeepEqual(s.Lamps[0].Looks, want) {
 		t.Errorf("looks %+v", s.Lamps[0].Looks)
 	}
 	if want := (station.KeyConfig{Digits: "7", Parties: []string{"1001"}, Action: station.Action{Do: station.Flash, Relay: "gate"}}); !reflect.DeepEqual(s.Door.Access.Keys[0], want) {
@@ -195,8 +207,9 @@ flashes = 5
 	}
 	simulated, _ := openBoard(t.Context(), &configs.Config{Board: configs.Board{Driver: "sim"}, Lamps: c.Lamps}, log)
 	d := newDoorBoard(simulated)
-	d.SetLamp("ring", station.LampWink, station.Colour{Red: 255, Blue: 16})
-	if l := d.State().Lamps[0]; l.Colour != "#ff0010" || l.Pattern != station.LampWink || !l.On {
+	d.SetLamp("ring", station.LampWink, 0xff0010)
+	state, _ := d.State()
+	if l := state.Lamps[0]; l.Colour != "#ff0010" || l.Pattern != station.LampWink {
 		t.Errorf("lamp %+v", l)
 	}
 	if err := d.Close(); err != nil {
@@ -216,7 +229,7 @@ func TestTransfersOnThePhone(t *testing.T) {
 		}
 	}
 	c := configs.Default() // a queue that is not asked for is none
-	if in := stationConfig(&c, slog.New(slog.DiscardHandler)).Incoming; in.Queue != 0 || in.Wish != nil {
+	if in := stationConfig(&c).Incoming; in.Queue != 0 || in.Wish != nil {
 		t.Errorf("%+v", in)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"intercomd/audio/alsamixer"
 	"intercomd/configs"
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // mixer sets the levels of sound cards at the start and whenever a device is
@@ -97,8 +98,7 @@ func (m *mixer) result(f faults, i int, err error) {
 	}
 	m.failed[i] = err.Error()
 	m.log.Warn("a level cannot be set", "error", err)
-	f.SetFault(station.Fault{Key: key, Code: station.FaultSound, Text: "mixer: " + err.Error(),
-		Remedy: "correct [[mixer]] in the configuration; intercomd devices lists cards and controls"})
+	f.SetFault(station.Fault{Key: key, Blinks: station.FaultSound, Message: words.New("mixer-fails", "detail", err.Error())})
 }
 
 // setting is a level in the words of the mixer.

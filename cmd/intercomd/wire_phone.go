@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -14,7 +16,9 @@ import (
 	"intercomd/audio"
 	"intercomd/phone"
 	"intercomd/phone/rtc"
+	"intercomd/phone/ws"
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // dialer lets the station place calls with the phone.
@@ -88,7 +92,7 @@ func (c *call) drop() {
 			if e.Call != nil {
 				e.Call.End(station.CauseHangup)
 			}
-			if e.Kind == station.Ended || e.Kind == 0 {
+			if e.Kind == station.Ended || e.Kind == "" {
 				return
 			}
 		default:
@@ -133,7 +137,7 @@ func (c *call) End(why station.Cause) {
 	c.drop()
 }
 
-var eventKinds = map[phone.EventKind]station.EventKind{
+var eventKinds = map[phone.EventKind]station.CallEventKind{
 	phone.Sent:        station.Sent,
 	phone.Ringing:     station.FarRinging,
 	phone.EarlyMedia:  station.EarlyMedia,
@@ -146,51 +150,31 @@ var eventKinds = map[phone.EventKind]station.EventKind{
 	phone.Ended:       station.Ended,
 }
 
-var causes = map[phone.Cause]station.Cause{
-	phone.LocalHangup:       station.CauseHangup,
-	phone.RemoteHangup:      station.CauseHangup,
-	phone.Cancelled:         station.CauseCancelled,
-	phone.Busy:              station.CauseBusy,
-	phone.Refused:           station.CauseRefused,
-	phone.NotFound:          station.CauseNotFound,
-	phone.Unavailable:       station.CauseNotReachable,
-	phone.NoAnswer:          station.CauseNoAnswer,
-	phone.NoCodec:           station.CauseNoCodec,
-	phone.MediaFault:        station.CauseMediaLost,
-	phone.NetworkLost:       station.CauseNetwork,
-	phone.NotRegistered:     station.CauseOffline,
-	phone.AnsweredElsewhere: station.CauseElsewhere,
-	phone.Shutdown:          station.CauseShutdown,
-	phone.Failed:            station.CauseFailed,
-}
-
+// ending translates how a call ended. The causes of the phone are those of the station, but
+// that the station tells who hung up beside the cause.
 func ending(e phone.Ending) station.Ending {
-	out := station.Ending{Cause: causes[e.Cause], By: station.ByPeer, Status: e.Status, Reason: e.Reason, Remedy: e.Remedy}
+	out := station.Ending{Cause: station.Cause(e.Cause), By: station.ByPeer, Status: e.Status, Reason: e.Reason, Remedy: e.Remedy}
+	switch {
+	case e.Cause == phone.LocalHangup, e.Cause == phone.RemoteHangup:
+		out.Cause = station.CauseHangup
+	case !slices.Contains(station.Causes(), out.Cause):
+		out.Cause = station.CauseFailed
+	}
 	switch {
 	case e.Local:
 		out.By = station.ByDoor
 	case e.Cause == phone.NetworkLost, e.Cause == phone.MediaFault, e.Cause == phone.NotRegistered:
 		out.By = station.ByNet
 	}
-	if out.Cause == "" {
-		out.Cause = station.CauseFailed
-	}
 	return out
 }
 
-// endReason is what the far end and the phone's log are told.
+// endReason is what the far end and the phone's log are told; whatever the door ends a talk
+// for is a hang-up to them.
 func endReason(why station.Cause) phone.Cause {
 	switch why {
-	case station.CauseBusy:
-		return phone.Busy
-	case station.CauseRefused:
-		return phone.Refused
-	case station.CauseNoAnswer:
-		return phone.NoAnswer
-	case station.CauseShutdown:
-		return phone.Shutdown
-	case station.CauseCancelled:
-		return phone.Cancelled
+	case station.CauseBusy, station.CauseRefused, station.CauseNoAnswer, station.CauseShutdown, station.CauseCancelled:
+		return phone.Cause(why)
 	default:
 		return phone.LocalHangup
 	}
@@ -199,14 +183,30 @@ func endReason(why station.Cause) phone.Cause {
 // registration translates how the phone stands with its server.
 func registration(r phone.Registration) station.Registration {
 	out := station.Registration{State: station.RegState(r.State), Server: r.Server, User: r.User,
-		Since: r.Since, Expires: r.Expires, Retry: r.Retry, Remedy: r.Remedy}
+		Since: r.Since, Expires: r.Expires, Retry: r.Retry, Problem: trouble(r)}
 	if r.State == phone.Offline {
 		out.State = station.RegOff
 	}
-	if r.Err != nil {
-		out.Error = r.Err.Error()
-	}
 	return out
+}
+
+// trouble is what is wrong with a registration. What varies from try to try, such as a port of
+// ours, is left out: the same trouble is the same message.
+func trouble(r phone.Registration) words.Message {
+	if r.Err == nil {
+		return words.Message{}
+	}
+	dial, ok := errors.AsType[*ws.DialError](r.Err)
+	if !ok {
+		return words.New("registration-trouble", "detail", r.Err.Error(), "remedy", r.Remedy)
+	}
+	detail := ""
+	switch dial.Cause {
+	case ws.ConnRefused, ws.TimedOut, ws.Unreachable, ws.NameUnknown, ws.BadURL:
+	default:
+		detail = strings.ReplaceAll(dial.Err.Error(), "\n", "; ") // of errors that were joined
+	}
+	return words.New("dial-"+string(dial.Cause), "server", dial.Server, "detail", detail, "pin", dial.ShownPin())
 }
 
 // mediaFactory lets the phone make sessions of package rtc.

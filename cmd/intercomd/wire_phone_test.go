@@ -10,6 +10,7 @@ import (
 	"intercomd/phone/rtc"
 	"intercomd/phone/siptest"
 	"intercomd/station"
+	"intercomd/words"
 )
 
 func TestRegistrationIsTranslated(t *testing.T) {
@@ -21,11 +22,11 @@ func TestRegistrationIsTranslated(t *testing.T) {
 		"off": {phone.Registration{State: phone.Offline, Since: since}, station.Registration{State: station.RegOff, Since: since}},
 		"failed": {
 			phone.Registration{State: phone.FailedRetrying, Server: "wss://pbx", User: "1000@pbx", Since: since, Retry: retry, Err: errors.New("no"), Remedy: "Mend it."},
-			station.Registration{State: station.RegFailed, Server: "wss://pbx", User: "1000@pbx", Since: since, Retry: retry, Error: "no", Remedy: "Mend it."},
+			station.Registration{State: station.RegFailed, Server: "wss://pbx", User: "1000@pbx", Since: since, Retry: retry, Problem: words.New("registration-trouble", "detail", "no", "remedy", "Mend it.")},
 		},
 		"registered, but another device took it": {
 			phone.Registration{State: phone.Registered, Since: since, Retry: retry, Others: 1, Err: errors.New("another device"), Remedy: "Look for it."},
-			station.Registration{State: station.RegRegistered, Since: since, Retry: retry, Error: "another device", Remedy: "Look for it."},
+			station.Registration{State: station.RegRegistered, Since: since, Retry: retry, Problem: words.New("registration-trouble", "detail", "another device", "remedy", "Look for it.")},
 		},
 	} {
 		if got := registration(tt.in); got != tt.want {

@@ -14,6 +14,7 @@ import (
 	"intercomd/audio"
 	"intercomd/audio/selftest"
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // baseline is what a door sounded like when it was commissioned.
@@ -62,18 +63,17 @@ func (t *selfTester) run(ctx context.Context, commission bool) station.SelfTestR
 	case errors.Is(err, audio.ErrProbeEnded) || ctx.Err() != nil:
 		return station.SelfTestResult{Verdict: station.TestInterrupted, Commissioned: base.At}
 	case err != nil:
-		return station.SelfTestResult{Verdict: station.TestUnclear, Text: err.Error(), Commissioned: base.At}
+		return station.SelfTestResult{Verdict: station.TestUnclear, Problem: words.New("test-broken", "detail", err.Error()), Commissioned: base.At}
 	}
 	if commission && r.Verdict == selftest.Passed {
 		base = baseline{At: time.Now().UTC(), Measured: r.Measured}
 		if err := t.save(base); err != nil {
-			return station.SelfTestResult{Verdict: station.TestFailed, Text: "the commissioning cannot be kept: " + err.Error(),
-				Remedy: "see that state.dir exists, belongs to intercomd and has room"}
+			return station.SelfTestResult{Verdict: station.TestFailed, Problem: words.New("commissioning-not-kept", "detail", err.Error())}
 		}
 	}
 	m := r.Measured
 	return station.SelfTestResult{
-		Verdict: verdicts[r.Verdict], Text: r.Text, Remedy: r.Remedy, Chirps: r.Chirps, Commissioned: base.At,
+		Verdict: verdicts[r.Verdict], Problem: r.Problem, Chirps: r.Chirps, Commissioned: base.At,
 		Level: m.Level, Noise: m.Noise, Coupling: m.Coupling, DelayMS: float64(m.Delay.Microseconds()) / 1000,
 	}
 }

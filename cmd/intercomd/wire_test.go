@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,8 +18,11 @@ func TestEveryEndingHasItsWord(t *testing.T) {
 	for _, c := range []phone.Cause{phone.LocalHangup, phone.RemoteHangup, phone.Cancelled, phone.Busy, phone.Refused, phone.NotFound,
 		phone.Unavailable, phone.NoAnswer, phone.NoCodec, phone.MediaFault, phone.NetworkLost, phone.NotRegistered,
 		phone.AnsweredElsewhere, phone.Shutdown, phone.Failed} {
-		if causes[c] == "" {
+		if got := ending(phone.Ending{Cause: c}).Cause; got == station.CauseFailed && c != phone.Failed {
 			t.Errorf("%s means nothing to the door", c)
+		}
+		if back := endReason(ending(phone.Ending{Cause: c}).Cause); back != c && back != phone.LocalHangup {
+			t.Errorf("%s comes back as %s", c, back)
 		}
 	}
 	if got := ending(phone.Ending{Cause: "new"}); got.Cause != station.CauseFailed {
@@ -80,7 +82,7 @@ pulse = "5s"
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	s := stationConfig(&c, slog.New(slog.DiscardHandler))
+	s := stationConfig(&c)
 	if b := s.Buttons[0]; b.Press != (station.Action{Do: station.Dial, Target: "1001"}) || b.InCall.Do != station.HangUp {
 		t.Errorf("bell %+v", b)
 	}
@@ -151,7 +153,7 @@ func TestCommandLine(t *testing.T) {
 func TestFaultsOfTheConfigurationReachTheDoor(t *testing.T) {
 	err := configs.Faults{{File: "a.toml", Line: 3, Key: "sip.user", Problem: "is missing", Remedy: "write it"}, {File: "a.toml", Problem: "is empty"}}
 	got := faultsOf("a.toml", err)
-	if len(got) != 2 || got[0].Text != "a.toml:3: sip.user: is missing" || got[0].Remedy != "write it" || got[1].Remedy == "" || got[0].Key == got[1].Key {
+	if len(got) != 2 || got[0].String() != "a.toml:3: sip.user: is missing" || got[0].Remedy() != "write it" || got[1].Remedy() == "" || got[0].Key == got[1].Key {
 		t.Errorf("faults %+v", got)
 	}
 	if faultsOf("a.toml", nil) != nil {

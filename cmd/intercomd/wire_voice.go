@@ -7,6 +7,7 @@ import (
 	"intercomd/audio"
 	"intercomd/phone"
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // voice lets the station use the audio engine.
@@ -60,13 +61,12 @@ func (v *voice) notify(e audio.Event) {
 	}
 }
 
-func (v *voice) Sound() station.Sound {
+func (v *voice) Sound() (station.Sound, station.Gauges) {
 	s := v.engine.Status()
-	return station.Sound{
-		Input: device(s.Input), Output: device(s.Output),
+	sound := station.Sound{Input: device(s.Input), Output: device(s.Output), MicSilent: s.MicSilent,
+		Tone: station.Tone(s.Tone), Codec: s.Codec, Duplex: duplexOf(s.Duplex), FarSilent: v.open.Load().silentSince()}
+	return sound, station.Gauges{
 		Mic: station.Level(s.Mic), Speaker: station.Level(s.Speaker),
-		MicLive: s.MicLive, MicSilent: s.MicSilent, Tone: station.Tone(s.Tone), Codec: s.Codec,
-		Duplex: duplexOf(s.Duplex), FarSilent: v.open.Load().silentSince(),
 		Stats: station.AudioStats{
 			Received: s.Call.Received, Lost: s.Call.Lost, Concealed: s.Call.Concealed, Sent: s.Call.Sent,
 			JitterMS: float64(s.Call.Target.Microseconds()) / 1000, Xruns: s.Xruns,
@@ -110,9 +110,9 @@ func duplexOf(d audio.DuplexStatus) station.Duplex {
 }
 
 func device(d audio.DeviceStatus) station.Device {
-	out := station.Device{Wanted: d.Wanted, Name: d.Name, OK: d.OK, Error: d.Error}
+	out := station.Device{Wanted: d.Wanted, Name: d.Name, OK: d.OK}
 	if d.Error != "" {
-		out.Remedy = "see `intercomd devices` for the names there are, and whether the card is plugged in"
+		out.Problem = words.New("device-error", "detail", d.Error)
 	}
 	return out
 }

@@ -138,6 +138,9 @@ func (e *DialError) Remedy() string {
 	}
 }
 
+// ShownPin is the pin of the key that the server shows, "" if that is not known.
+func (e *DialError) ShownPin() string { return shownPin(e.Err) }
+
 // pinHint names the way without an authority. Whoever takes it must know the key from
 // the server itself.
 func (e *DialError) pinHint() string {

@@ -151,7 +151,7 @@ func (p *crowd) answered(ctx context.Context) error {
 	if err := p.takes.Hangup(ctx); err != nil {
 		return err
 	}
-	return p.over(ctx, t, "hung up", p.takes)
+	return p.over(ctx, t, "hung-up", p.takes)
 }
 
 func (p *crowd) refused(ctx context.Context) error {
@@ -187,7 +187,7 @@ func (p *crowd) incoming(ctx context.Context) error {
 	if err := p.door.Hangup(ctx); err != nil {
 		return err
 	}
-	return p.over(ctx, t, "hung up", p.takes)
+	return p.over(ctx, t, "hung-up", p.takes)
 }
 
 // state is what must not grow.
@@ -203,7 +203,7 @@ func (p *crowd) look(ctx context.Context) (state, error) {
 		return state{}, err
 	}
 	u, err := lab.UsageOf(p.door.Pid)
-	return state{goroutines: st.Runtime.Goroutines, files: u.Files, rss: u.RSS}, err
+	return state{goroutines: st.Gauges.Runtime.Goroutines, files: u.Files, rss: u.RSS}, err
 }
 
 // rest waits until the door is back at a state, or for a while when there is

@@ -65,7 +65,7 @@ target = "rings"
 		if err != nil {
 			return err
 		}
-		return p.over(ctx, t, "hung up")
+		return p.over(ctx, t, "hung-up")
 	}
 	cancelled := func(ctx context.Context) error {
 		t, err := p.door.Press(ctx, "rings")
@@ -92,7 +92,7 @@ target = "rings"
 		if err := p.door.Hangup(ctx); err != nil {
 			return err
 		}
-		return p.over(ctx, t, "hung up")
+		return p.over(ctx, t, "hung-up")
 	}
 	refused := func(ctx context.Context) error {
 		t, err := p.door.Press(ctx, "turns")

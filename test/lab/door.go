@@ -145,32 +145,39 @@ type Status struct {
 	Call         *CallRecord  `json:"call"`
 	Calls        []CallRecord `json:"calls"`
 	Registration struct {
-		State  string `json:"state"`
-		Error  string `json:"error"`
-		Remedy string `json:"remedy"`
+		State   string  `json:"state"`
+		Problem Problem `json:"problem"`
 	} `json:"registration"`
 	Sound struct {
 		Input, Output struct {
-			OK    bool   `json:"ok"`
-			Error string `json:"error"`
+			OK      bool    `json:"ok"`
+			Problem Problem `json:"problem"`
 		}
 		MicLive bool   `json:"micLive"`
 		Muted   bool   `json:"muted"`
 		Codec   string `json:"codec"`
-		Stats   struct {
+	} `json:"sound"`
+	Gauges struct {
+		Stats struct {
 			Sent uint64  `json:"sent"`
 			ERLE float64 `json:"erle"` // dB
 		} `json:"stats"`
-	} `json:"sound"`
+		Inputs []struct {
+			Name    string `json:"name"`
+			Presses int    `json:"presses"`
+		} `json:"inputs"`
+		Runtime struct {
+			Goroutines int `json:"goroutines"`
+		} `json:"runtime"`
+	} `json:"gauges"`
 	Board struct {
 		Lamps []struct {
 			Name    string `json:"name"`
 			Pattern string `json:"pattern"`
 		} `json:"lamps"`
 		Inputs []struct {
-			Name    string `json:"name"`
-			Active  bool   `json:"active"`
-			Presses int    `json:"presses"`
+			Name   string `json:"name"`
+			Active bool   `json:"active"`
 		} `json:"inputs"`
 		Relays []struct {
 			Name string `json:"name"`
@@ -178,13 +185,24 @@ type Status struct {
 		} `json:"relays"`
 	} `json:"board"`
 	Faults []struct {
-		Key    string `json:"key"`
-		Text   string `json:"text"`
-		Remedy string `json:"remedy"`
+		Key string `json:"key"`
+		Problem
 	} `json:"faults"`
-	Runtime struct {
-		Goroutines int `json:"goroutines"`
-	} `json:"runtime"`
+}
+
+// Problem is what is wrong, in a code, and what belongs to it.
+type Problem struct {
+	Code   string            `json:"code"`
+	Params map[string]string `json:"params"`
+}
+
+// String is the code with its parameters, in the order of their names.
+func (p Problem) String() string {
+	s := p.Code
+	for _, k := range slices.Sorted(maps.Keys(p.Params)) {
+		s += " " + k + "=" + p.Params[k]
+	}
+	return s
 }
 
 // CallRecord is the ledger of one call.
@@ -224,12 +242,12 @@ func (s Status) Relay(name string) bool {
 	})
 }
 
-// Fault returns the text and remedy of the first fault whose key begins with
-// prefix, "" if there is none.
+// Fault returns what is wrong by the first fault whose key begins with prefix, "" if there
+// is none.
 func (s Status) Fault(prefix string) string {
 	for _, f := range s.Faults {
 		if strings.HasPrefix(f.Key, prefix) {
-			return f.Text + " – " + f.Remedy
+			return f.String()
 		}
 	}
 	return ""
@@ -300,10 +318,15 @@ func (d *Door) Press(ctx context.Context, input string) (time.Time, error) {
 func (s Status) input(name string) (presses int, active bool) {
 	for _, in := range s.Board.Inputs {
 		if in.Name == name {
-			return in.Presses, in.Active
+			active = in.Active
 		}
 	}
-	return 0, false
+	for _, in := range s.Gauges.Inputs {
+		if in.Name == name {
+			presses = in.Presses
+		}
+	}
+	return presses, active
 }
 
 // Wait waits until a snapshot fulfils a condition, given in words for the error,

@@ -18,25 +18,25 @@ func withPartner(t *testing.T, s *shared, a *lab.Asterisk, sc *scene) {
 	t.Cleanup(page.Close)
 	ps := &pageScene{scene: sc, page: page}
 	ps.play(on(a), []pageRow{
-		{name: "call through Asterisk to a web phone", cause: "hung up", by: "far end", play: func(s *pageScene) {
+		{name: "call through Asterisk to a web phone", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 			s.call()
 			s.do("phone.hangup()")
 		}},
-		{name: "call through Asterisk from a web phone", cause: "hung up", by: "far end", play: func(s *pageScene) {
+		{name: "call through Asterisk from a web phone", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 			s.do(`phone.call("1000")`)
 			s.inState("ringing")
 			s.press("1001")
 			s.talk()
 			s.do("phone.hangup()")
 		}},
-		{name: "key of a web phone opens the door", cause: "hung up", by: "far end", play: func(s *pageScene) {
+		{name: "key of a web phone opens the door", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 			s.call()
 			s.must(page.Until(within(s.T, 10*time.Second), "phone.canDial()"))
 			s.do(`phone.dtmf("5")`)
 			s.opens()
 			s.do("phone.hangup()")
 		}},
-		{name: "hold with music, and back", cause: "hung up", by: "far end", play: func(s *pageScene) {
+		{name: "hold with music, and back", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 			s.call()
 			s.do("phone.hold()")
 			s.hears(lab.HoldTone)
@@ -45,14 +45,14 @@ func withPartner(t *testing.T, s *shared, a *lab.Asterisk, sc *scene) {
 			s.talk()
 			s.do("phone.hangup()")
 		}},
-		{name: "blind transfer by the partner", cause: "hung up", by: "door", play: func(s *pageScene) {
+		{name: "blind transfer by the partner", cause: "hung-up", by: "door", play: func(s *pageScene) {
 			s.call()
 			s.do(`phone.transfer("tone")`)
 			s.hears(serverTone)
 			s.deaf(pageTone)
 			s.press("1001")
 		}},
-		{name: "attended transfer by the partner", cause: "hung up", by: "door", play: func(s *pageScene) {
+		{name: "attended transfer by the partner", cause: "hung-up", by: "door", play: func(s *pageScene) {
 			s.call()
 			s.do("phone.hold()")
 			s.hears(lab.HoldTone)
@@ -68,7 +68,7 @@ func withPartner(t *testing.T, s *shared, a *lab.Asterisk, sc *scene) {
 	d := startDoor(t, onAsterisk(t, s, "1002", nil, "1001"))
 	held := &scene{T: t, door: d, ear: sc.ear, ladder: a.Ladder}
 	(&pageScene{scene: held, page: page}).play(on(a), []pageRow{
-		{name: "hold by re-INVITE without music, and back", cause: "hung up", by: "far end", play: func(s *pageScene) {
+		{name: "hold by re-INVITE without music, and back", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 			s.call()
 			s.do("phone.hold()")
 			_, err := a.Wait(within(s.T, 10*time.Second), s.begin, func(w lab.Wire) bool {
@@ -90,7 +90,7 @@ func otherDoors(t *testing.T, s *shared, a *lab.Asterisk, m *lab.Manager) {
 	for _, c := range codecs {
 		d := startDoor(t, onAsterisk(t, s, c.user, nil))
 		(&scene{T: t, door: d, ear: ear, ladder: a.Ladder}).play(on(a), []row{
-			{name: c.row, cause: "hung up", by: "door", play: func(s *scene) {
+			{name: c.row, cause: "hung-up", by: "door", play: func(s *scene) {
 				s.press("echo")
 				s.hears(doorTone)
 				s.sees("with codec "+c.door, func(st lab.Status) bool { return strings.Contains(strings.ToLower(st.Sound.Codec), c.door) })
@@ -100,11 +100,11 @@ func otherDoors(t *testing.T, s *shared, a *lab.Asterisk, m *lab.Manager) {
 	}
 	d := startDoor(t, onAsterisk(t, s, "1013", nil))
 	(&scene{T: t, door: d, ear: ear, ladder: a.Ladder}).play(on(a), []row{
-		{name: "no codec in common", cause: "no common codec", by: "far end", play: func(s *scene) { s.press("echo") }},
+		{name: "no codec in common", cause: "no-codec", by: "far-end", play: func(s *scene) { s.press("echo") }},
 	})
 	d = startDoor(t, onAsterisk(t, s, "1001", map[string]string{"call.transfers": `"never"`, "incoming.second": `"queue"`}, "refer"))
 	(&scene{T: t, door: d, ear: ear, ladder: a.Ladder}).play(on(a), []row{
-		{name: "Transfer() is declined where transfers are not allowed", cause: "hung up", by: "door", play: func(s *scene) {
+		{name: "Transfer() is declined where transfers are not allowed", cause: "hung-up", by: "door", play: func(s *scene) {
 			s.press("refer")
 			_, err := m.Event(within(s.T, 20*time.Second), func(e lab.Packet) bool { return e["UserEvent"] == "Transfer" && e["SIP"] == "603" })
 			s.must(err)
@@ -113,7 +113,7 @@ func otherDoors(t *testing.T, s *shared, a *lab.Asterisk, m *lab.Manager) {
 		}},
 	})
 	(&scene{T: t, door: d, ear: ear, ladder: a.Ladder}).play(on(a), []row{
-		{name: "a second caller waits where there is a queue", cause: "hung up", by: "door", play: func(s *scene) {
+		{name: "a second caller waits where there is a queue", cause: "hung-up", by: "door", play: func(s *scene) {
 			s.press("echo")
 			s.hears(doorTone)
 			s.must(m.Originate(within(s.T, 5*time.Second), "1001", "tone", "3333"))
@@ -158,7 +158,7 @@ func cuts(t *testing.T, s *shared, a *lab.Asterisk, m *lab.Manager) {
 	c.Server = "wss://" + cable.Addr + "/ws"
 	d := startDoor(t, c)
 	(&scene{T: t, door: d, ear: sounds(t, d.Config.Card), ladder: a.Ladder}).play(on(a), []row{
-		{name: "the connection is cut in a call: the sound goes on, Asterisk hangs up later", cause: "hung up", by: "far end", play: func(s *scene) {
+		{name: "the connection is cut in a call: the sound goes on, Asterisk hangs up later", cause: "hung-up", by: "far-end", play: func(s *scene) {
 			s.press("tone")
 			s.hears(serverTone)
 			channel, err := m.Channel(within(s.T, 10*time.Second), "1006")
@@ -180,14 +180,14 @@ func cuts(t *testing.T, s *shared, a *lab.Asterisk, m *lab.Manager) {
 // restarts plays with an Asterisk that goes away and returns.
 func restarts(t *testing.T, a *lab.Asterisk, sc *scene) {
 	(&scene{T: t, door: sc.door, ear: sc.ear, ladder: sc.ladder}).play(on(a), []row{
-		{name: "Asterisk restarts at rest, and the door calls again", cause: "hung up", by: "door", play: func(s *scene) {
+		{name: "Asterisk restarts at rest, and the door calls again", cause: "hung-up", by: "door", play: func(s *scene) {
 			s.must(a.Restart(within(s.T, 60*time.Second)))
 			s.must(s.door.Registered(within(s.T, 45*time.Second)))
 			s.press("tone")
 			s.hears(serverTone)
 			s.press("tone")
 		}},
-		{name: "Asterisk restarts in a call: the call ends, the door registers again", cause: "connection lost", by: "network", play: func(s *scene) {
+		{name: "Asterisk restarts in a call: the call ends, the door registers again", cause: "network-lost", by: "network", play: func(s *scene) {
 			s.press("tone")
 			s.hears(serverTone)
 			s.must(a.Restart(within(s.T, 60*time.Second)))

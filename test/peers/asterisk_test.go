@@ -76,31 +76,31 @@ func TestAsterisk(t *testing.T) {
 		"tone", "busy", "reject", "rings", "gone", "open", "read", "refer", "nobody", "1001"))
 	sc := &scene{T: t, door: d, ear: sounds(t, d.Config.Card), ladder: a.Ladder}
 	sc.play(on(a), []row{
-		{name: "the door calls and hears itself in Echo()", cause: "hung up", by: "door", play: func(s *scene) {
+		{name: "the door calls and hears itself in Echo()", cause: "hung-up", by: "door", play: func(s *scene) {
 			s.press("echo")
 			s.inState("talking")
 			s.hears(doorTone)
 			s.press("echo")
 		}},
-		{name: "Asterisk hangs up", cause: "hung up", by: "far end", play: func(s *scene) {
+		{name: "Asterisk hangs up", cause: "hung-up", by: "far-end", play: func(s *scene) {
 			s.press("gone")
 			s.inState("talking")
 		}},
-		{name: "busy", cause: "busy", by: "far end", play: func(s *scene) { s.press("busy") }},
-		{name: "rejected", cause: "refused", by: "far end", play: func(s *scene) { s.press("reject") }},
-		{name: "the target does not exist", cause: "does not exist", by: "far end", play: func(s *scene) { s.press("nobody") }},
+		{name: "busy", cause: "busy", by: "far-end", play: func(s *scene) { s.press("busy") }},
+		{name: "rejected", cause: "refused", by: "far-end", play: func(s *scene) { s.press("reject") }},
+		{name: "the target does not exist", cause: "not-found", by: "far-end", play: func(s *scene) { s.press("nobody") }},
 		{name: "the door cancels", cause: "cancelled", by: "door", play: func(s *scene) {
 			s.press("rings")
 			s.inState("calling")
 			s.press("rings")
 		}},
-		{name: "nobody answers", cause: "no answer", by: "door", play: func(s *scene) { s.press("rings") }},
-		{name: "SendDTMF() opens the door", cause: "hung up", by: "door", play: func(s *scene) {
+		{name: "nobody answers", cause: "no-answer", by: "door", play: func(s *scene) { s.press("rings") }},
+		{name: "SendDTMF() opens the door", cause: "hung-up", by: "door", play: func(s *scene) {
 			s.press("open")
 			s.opens()
 			s.press("open")
 		}},
-		{name: "Read() gets the keys of a button", cause: "hung up", by: "door", play: func(s *scene) {
+		{name: "Read() gets the keys of a button", cause: "hung-up", by: "door", play: func(s *scene) {
 			s.press("read")
 			s.inState("talking")
 			s.media()
@@ -109,7 +109,7 @@ func TestAsterisk(t *testing.T) {
 			s.must(err)
 			s.press("read")
 		}},
-		{name: "Asterisk calls, a press answers", cause: "hung up", by: "door", play: func(s *scene) {
+		{name: "Asterisk calls, a press answers", cause: "hung-up", by: "door", play: func(s *scene) {
 			s.must(m.Originate(within(s.T, 5*time.Second), "1000", "tone", "3333"))
 			s.inState("ringing")
 			s.press("echo")
@@ -117,13 +117,13 @@ func TestAsterisk(t *testing.T) {
 			s.hears(serverTone)
 			s.press("echo")
 		}},
-		{name: "Asterisk calls, the door answers by itself", cause: "hung up", by: "door", play: func(s *scene) {
+		{name: "Asterisk calls, the door answers by itself", cause: "hung-up", by: "door", play: func(s *scene) {
 			s.must(m.Originate(within(s.T, 5*time.Second), "1000", "tone", "2222"))
 			s.inState("talking")
 			s.hears(serverTone)
 			s.press("echo")
 		}},
-		{name: "Asterisk pages (Call-Info with answer-after), the door answers", cause: "hung up", by: "door", play: func(s *scene) {
+		{name: "Asterisk pages (Call-Info with answer-after), the door answers", cause: "hung-up", by: "door", play: func(s *scene) {
 			_, err := m.Do(within(s.T, 5*time.Second), lab.Packet{
 				"Action": "Originate", "Channel": "Local/page@lab/n", "Context": "lab", "Exten": "tone", "Priority": "1", "Async": "true",
 			})
@@ -137,7 +137,7 @@ func TestAsterisk(t *testing.T) {
 			s.inState("ringing")
 			s.must(s.door.Hangup(within(s.T, 5*time.Second)))
 		}},
-		{name: "Asterisk calls and gives up", cause: "cancelled", by: "far end", play: func(s *scene) {
+		{name: "Asterisk calls and gives up", cause: "cancelled", by: "far-end", play: func(s *scene) {
 			_, err := m.Do(within(s.T, 5*time.Second), lab.Packet{
 				"Action": "Originate", "Channel": "PJSIP/1000", "Context": "lab", "Exten": "tone", "Priority": "1",
 				"CallerID": "3333", "Async": "true", "Timeout": "1500",
@@ -145,7 +145,7 @@ func TestAsterisk(t *testing.T) {
 			s.must(err)
 			s.inState("ringing")
 		}},
-		{name: "a second caller hears that the door is busy", cause: "hung up", by: "door", play: func(s *scene) {
+		{name: "a second caller hears that the door is busy", cause: "hung-up", by: "door", play: func(s *scene) {
 			s.press("tone")
 			s.inState("talking")
 			s.hears(serverTone)
@@ -155,12 +155,12 @@ func TestAsterisk(t *testing.T) {
 			s.hears(serverTone)
 			s.press("tone")
 		}},
-		{name: "Transfer() passes the door on by REFER", cause: "hung up", by: "door", play: func(s *scene) {
+		{name: "Transfer() passes the door on by REFER", cause: "hung-up", by: "door", play: func(s *scene) {
 			s.press("refer")
 			s.hears(serverTone)
 			_, err := m.Event(within(s.T, 20*time.Second), func(e lab.Packet) bool { return e["UserEvent"] == "Transfer" && e["Result"] == "SUCCESS" })
 			s.must(err)
-			s.sees("passed on", func(st lab.Status) bool { return len(st.Calls) > 0 && st.Calls[0].Ending.Cause == "passed on" })
+			s.sees("passed on", func(st lab.Status) bool { return len(st.Calls) > 0 && st.Calls[0].Ending.Cause == "passed-on" })
 			s.press("refer")
 		}},
 	})

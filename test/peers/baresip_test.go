@@ -52,36 +52,36 @@ type phoneRow struct {
 }
 
 var phoneCalls = []phoneRow{
-	{name: "the door calls, the telephone hangs up", cause: "hung up", by: "far end", play: func(s *phoneScene) {
+	{name: "the door calls, the telephone hangs up", cause: "hung-up", by: "far-end", play: func(s *phoneScene) {
 		s.press("1001")
 		s.talk()
 		s.do("hangup", "")
 	}},
-	{name: "the door calls, the door hangs up", cause: "hung up", by: "door", play: func(s *phoneScene) {
+	{name: "the door calls, the door hangs up", cause: "hung-up", by: "door", play: func(s *phoneScene) {
 		s.press("1001")
 		s.talk()
 		s.press("1001")
 	}},
-	{name: "the telephone calls, the door hangs up", cause: "hung up", by: "door", play: func(s *phoneScene) {
+	{name: "the telephone calls, the door hangs up", cause: "hung-up", by: "door", play: func(s *phoneScene) {
 		s.do("dial", "sip:1000@"+lab.Domain)
 		s.inState("ringing")
 		s.press("1001")
 		s.talk()
 		s.press("1001")
 	}},
-	{name: "the telephone calls and hangs up", cause: "hung up", by: "far end", play: func(s *phoneScene) {
+	{name: "the telephone calls and hangs up", cause: "hung-up", by: "far-end", play: func(s *phoneScene) {
 		s.do("dial", "sip:1000@"+lab.Domain)
 		s.inState("ringing")
 		s.press("1001")
 		s.talk()
 		s.do("hangup", "")
 	}},
-	{name: "the telephone calls and gives up", cause: "cancelled", by: "far end", play: func(s *phoneScene) {
+	{name: "the telephone calls and gives up", cause: "cancelled", by: "far-end", play: func(s *phoneScene) {
 		s.do("dial", "sip:1000@"+lab.Domain)
 		s.inState("ringing")
 		s.do("hangup", "")
 	}},
-	{name: "key of the telephone opens the door", cause: "hung up", by: "far end", play: func(s *phoneScene) {
+	{name: "key of the telephone opens the door", cause: "hung-up", by: "far-end", play: func(s *phoneScene) {
 		s.press("1001")
 		s.talk()
 		s.do("sndcode", "5")
@@ -89,7 +89,7 @@ var phoneCalls = []phoneRow{
 		s.do("hangup", "")
 	}},
 	// It cannot come back: baresip 1.1.0 says "Invalid argument" to its own resume.
-	{name: "the telephone holds", cause: "hung up", by: "far end", play: func(s *phoneScene) {
+	{name: "the telephone holds", cause: "hung-up", by: "far-end", play: func(s *phoneScene) {
 		s.press("1001")
 		s.talk()
 		s.do("hold", "")
@@ -114,7 +114,7 @@ func TestBaresip(t *testing.T) {
 	for _, c := range baresipCodecs {
 		_ = sc.phone.Stop(3 * time.Second)
 		sc.phone = startBaresip(t, s, lab.BaresipConfig{Codecs: c.codecs, Kamailio: s.site.Kamailio})
-		sc.play("baresip "+sc.phone.Version+" behind Kamailio "+s.site.Kamailio.Version, []phoneRow{{name: c.row, cause: "hung up", by: "far end", play: func(s *phoneScene) {
+		sc.play("baresip "+sc.phone.Version+" behind Kamailio "+s.site.Kamailio.Version, []phoneRow{{name: c.row, cause: "hung-up", by: "far-end", play: func(s *phoneScene) {
 			s.press("1001")
 			s.talk()
 			s.sees("with codec "+c.door, func(st lab.Status) bool { return strings.Contains(strings.ToLower(st.Sound.Codec), c.door) })
@@ -168,11 +168,11 @@ func TestRTPEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	(&pageScene{scene: sc.scene, page: page}).play("Kamailio "+k.Version+" with rtpengine "+r.Version, []pageRow{
-		{name: "the door calls a web phone through the anchor", cause: "hung up", by: "far end", play: func(s *pageScene) {
+		{name: "the door calls a web phone through the anchor", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 			s.call()
 			s.do("phone.hangup()")
 		}},
-		{name: "a web phone calls through the anchor, its key opens the door", cause: "hung up", by: "door", play: func(s *pageScene) {
+		{name: "a web phone calls through the anchor, its key opens the door", cause: "hung-up", by: "door", play: func(s *pageScene) {
 			s.do(`phone.call("1000")`)
 			s.inState("ringing")
 			s.press("1001")
@@ -182,7 +182,7 @@ func TestRTPEngine(t *testing.T) {
 			s.opens()
 			s.press("1001")
 		}},
-		{name: "a web phone holds through the anchor, and back", cause: "hung up", by: "far end", play: func(s *pageScene) {
+		{name: "a web phone holds through the anchor, and back", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 			s.call()
 			s.do("phone.hold()")
 			s.do("phone.unhold()")
@@ -193,12 +193,12 @@ func TestRTPEngine(t *testing.T) {
 	page.Close()
 	sc.phone = startBaresip(t, s, lab.BaresipConfig{Codecs: "pcma/8000/1,pcmu/8000/1", Kamailio: k, Plain: true})
 	sc.play("Kamailio "+k.Version+" with rtpengine "+r.Version, []phoneRow{
-		{name: "the door calls a telephone of plain RTP", cause: "hung up", by: "far end", play: func(s *phoneScene) {
+		{name: "the door calls a telephone of plain RTP", cause: "hung-up", by: "far-end", play: func(s *phoneScene) {
 			s.press("1001")
 			s.talk()
 			s.do("hangup", "")
 		}},
-		{name: "a telephone of plain RTP calls, its key opens the door", cause: "hung up", by: "door", play: func(s *phoneScene) {
+		{name: "a telephone of plain RTP calls, its key opens the door", cause: "hung-up", by: "door", play: func(s *phoneScene) {
 			s.do("dial", "sip:1000@"+lab.Domain)
 			s.inState("ringing")
 			s.press("1001")
@@ -207,7 +207,7 @@ func TestRTPEngine(t *testing.T) {
 			s.opens()
 			s.press("1001")
 		}},
-		{name: "a telephone of plain RTP holds", cause: "hung up", by: "far end", play: func(s *phoneScene) {
+		{name: "a telephone of plain RTP holds", cause: "hung-up", by: "far-end", play: func(s *phoneScene) {
 			s.press("1001")
 			s.talk()
 			s.do("hold", "")

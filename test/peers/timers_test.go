@@ -55,7 +55,7 @@ func (c *longCall) refreshed(t *testing.T, a *lab.Asterisk) {
 	t.Logf("refreshed by Asterisk; the door agreed to %s", w.Header("Session-Expires"))
 	c.inState("talking")
 	c.must(c.door.Hangup(within(t, 5*time.Second)))
-	c.over("hung up", "door")
+	c.over("hung-up", "door")
 }
 
 // A proxy may ask for a session timer that the far end knows nothing of: then the
@@ -93,5 +93,5 @@ func TestTimerOfAProxy(t *testing.T) {
 	t.Logf("refreshed by %s", m.Method)
 	sc.inState("talking")
 	sc.must(phone.Command(within(t, 10*time.Second), "hangup", ""))
-	sc.over("hung up", "far end")
+	sc.over("hung-up", "far-end")
 }

@@ -28,7 +28,7 @@ func (s *pageScene) passedOn() {
 	_, err := s.other.Hears(within(s.T, 20*time.Second), doorTone, steady)
 	s.must(err)
 	s.hears(pageTone)
-	s.sees("passed on", func(st lab.Status) bool { return len(st.Calls) > 0 && st.Calls[0].Ending.Cause == "passed on" })
+	s.sees("passed on", func(st lab.Status) bool { return len(st.Calls) > 0 && st.Calls[0].Ending.Cause == "passed-on" })
 }
 
 func (s *pageScene) do(js string) {
@@ -96,19 +96,19 @@ func (s *pageScene) play(peer string, table []pageRow) {
 }
 
 var pageCalls = []pageRow{
-	{name: "the door calls, the page hangs up", cause: "hung up", by: "far end", play: func(s *pageScene) {
+	{name: "the door calls, the page hangs up", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 		s.press("1001")
 		s.saw("incoming")
 		s.do("phone.answer()")
 		s.talk()
 		s.do("phone.hangup()")
 	}},
-	{name: "the door calls, the door hangs up", cause: "hung up", by: "door", play: func(s *pageScene) {
+	{name: "the door calls, the door hangs up", cause: "hung-up", by: "door", play: func(s *pageScene) {
 		s.call()
 		s.press("1001")
 		s.saw("bye")
 	}},
-	{name: "the page calls, the page hangs up", cause: "hung up", by: "far end", play: func(s *pageScene) {
+	{name: "the page calls, the page hangs up", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 		s.do(`phone.call("1000")`)
 		s.saw("progress")
 		s.inState("ringing")
@@ -116,7 +116,7 @@ var pageCalls = []pageRow{
 		s.talk()
 		s.do("phone.hangup()")
 	}},
-	{name: "the page calls, the door hangs up", cause: "hung up", by: "door", play: func(s *pageScene) {
+	{name: "the page calls, the door hangs up", cause: "hung-up", by: "door", play: func(s *pageScene) {
 		s.do(`phone.call("1000")`)
 		s.inState("ringing")
 		s.press("1001")
@@ -124,11 +124,11 @@ var pageCalls = []pageRow{
 		s.press("1001")
 		s.saw("bye")
 	}},
-	{name: "the page is busy", cause: "busy", by: "far end", play: func(s *pageScene) {
+	{name: "the page is busy", cause: "busy", by: "far-end", play: func(s *pageScene) {
 		s.incoming("busy")
 		s.press("1001")
 	}},
-	{name: "the page rejects", cause: "refused", by: "far end", play: func(s *pageScene) {
+	{name: "the page rejects", cause: "refused", by: "far-end", play: func(s *pageScene) {
 		s.incoming("reject")
 		s.press("1001")
 	}},
@@ -139,7 +139,7 @@ var pageCalls = []pageRow{
 		s.press("1001")
 		s.saw("cancel")
 	}},
-	{name: "the page cancels", cause: "cancelled", by: "far end", play: func(s *pageScene) {
+	{name: "the page cancels", cause: "cancelled", by: "far-end", play: func(s *pageScene) {
 		s.do(`phone.call("1000")`)
 		s.saw("progress")
 		s.inState("ringing")
@@ -151,20 +151,20 @@ var pageCalls = []pageRow{
 		s.must(s.door.Hangup(within(s.T, 5*time.Second)))
 		s.saw("rejected")
 	}},
-	{name: "key in RTP opens the door", cause: "hung up", by: "far end", play: func(s *pageScene) {
+	{name: "key in RTP opens the door", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 		s.call()
 		s.must(s.page.Until(within(s.T, 10*time.Second), "phone.canDial()"))
 		s.do(`phone.dtmf("5")`)
 		s.opens()
 		s.do("phone.hangup()")
 	}},
-	{name: "key by INFO opens the door", cause: "hung up", by: "far end", play: func(s *pageScene) {
+	{name: "key by INFO opens the door", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 		s.call()
 		s.do(`phone.info("5")`)
 		s.opens()
 		s.do("phone.hangup()")
 	}},
-	{name: "the page holds, and back", cause: "hung up", by: "far end", play: func(s *pageScene) {
+	{name: "the page holds, and back", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 		s.call()
 		s.do("phone.hold()")
 		// Whoever holds may still send, such as music; the other side must not.
@@ -179,13 +179,13 @@ var pageCalls = []pageRow{
 		s.talk()
 		s.do("phone.hangup()")
 	}},
-	{name: "the page passes the door on (blind transfer)", cause: "hung up", by: "door", play: func(s *pageScene) {
+	{name: "the page passes the door on (blind transfer)", cause: "hung-up", by: "door", play: func(s *pageScene) {
 		s.call()
 		s.do(`phone.transfer("1002")`)
 		s.passedOn()
 		s.press("1001")
 	}},
-	{name: "the page passes the door on after a talk (attended transfer)", cause: "hung up", by: "door", play: func(s *pageScene) {
+	{name: "the page passes the door on after a talk (attended transfer)", cause: "hung-up", by: "door", play: func(s *pageScene) {
 		s.call()
 		s.do("phone.hold()")
 		s.do(`phone.consult("1002")`)
@@ -194,7 +194,7 @@ var pageCalls = []pageRow{
 		s.passedOn()
 		s.press("1001")
 	}},
-	{name: "the page connects somebody with the door (INVITE with Replaces)", cause: "hung up", by: "door", play: func(s *pageScene) {
+	{name: "the page connects somebody with the door (INVITE with Replaces)", cause: "hung-up", by: "door", play: func(s *pageScene) {
 		s.do(`phone.call("1002")`)
 		s.hear(pageTone)
 		s.do("phone.hold()")
@@ -248,7 +248,7 @@ func throughCable(t *testing.T, s *shared, ps *pageScene, version string) {
 	sc := *ps.scene
 	sc.door = startDoor(t, c)
 	(&pageScene{scene: &sc, page: ps.page}).play(version, []pageRow{
-		{name: "the connection is cut in a call: the sound goes on, the page hangs up later", cause: "hung up", by: "far end", play: func(s *pageScene) {
+		{name: "the connection is cut in a call: the sound goes on, the page hangs up later", cause: "hung-up", by: "far-end", play: func(s *pageScene) {
 			s.call()
 			at := time.Now()
 			cable.Cut()

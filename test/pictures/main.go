@@ -158,7 +158,11 @@ type door struct {
 
 func (d door) Snapshot() *station.Snapshot               { return d.snap }
 func (d door) Changed() <-chan struct{}                  { return d.changed }
+func (d door) Gauges() *station.Gauges                   { return nil }
 func (d door) Do(context.Context, station.Command) error { return nil }
+
+// Since has nothing to tell: a picture stands still.
+func (d door) Since(uint64) ([]station.Event, <-chan struct{}) { return nil, nil }
 
 // panel is a front panel that nobody presses.
 type panel struct{}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // scene is a door in a state worth a picture.
@@ -35,20 +36,22 @@ func idle(now time.Time) *station.Snapshot {
 		Seq: 7, Time: now, Name: "Front door", Version: "0.1.0", Started: now.Add(-76 * time.Hour), State: station.Idle,
 		Registration: station.Registration{State: station.RegRegistered, Server: "wss://pbx.example.lan:7443", User: "1000@pbx.example.lan",
 			Since: now.Add(-5 * time.Hour), Expires: now.Add(6 * time.Minute)},
-		Sound: station.Sound{Input: usb, Output: usb, Mic: station.Level{Peak: -44, RMS: -58}, Speaker: station.Level{Peak: silence, RMS: silence},
-			Duplex: station.Duplex{Mode: station.DuplexFull}, Stats: station.AudioStats{ERLE: 38.1, EchoDelay: 63.2, Noise: -58}},
+		Sound: station.Sound{Input: usb, Output: usb, Duplex: station.Duplex{Mode: station.DuplexFull}},
+		Gauges: station.Gauges{Mic: station.Level{Peak: -44, RMS: -58}, Speaker: station.Level{Peak: silence, RMS: silence},
+			Stats:   station.AudioStats{ERLE: 38.1, EchoDelay: 63.2, Noise: -58},
+			Runtime: station.Runtime{Goroutines: 24, HeapBytes: 6 << 20},
+			Inputs: []station.InputCount{
+				{Name: "bell", Presses: 214, Glitches: 3, Bounces: 61, Widths: station.Widths{0, 2, 1, 0, 38, 170, 6, 0, 0}},
+				{Name: "leaf", Presses: 97},
+			}},
 		SelfTest: station.SelfTest{State: "passed", At: now.Add(-11 * time.Hour), Next: now.Add(13 * time.Hour), Commissioned: now.Add(-76 * time.Hour),
 			Chirps: 1, Level: -31.2, Noise: -57.6, Coupling: -11.4, DelayMS: 62.8},
 		Board: station.BoardState{Driver: "sim", Simulated: true,
-			Inputs: []station.Input{
-				{Name: "bell", Presses: 214, Glitches: 3, Bounces: 61, Widths: station.Widths{0, 2, 1, 0, 38, 170, 6, 0, 0}},
-				{Name: "leaf", Presses: 97},
-			},
+			Inputs: []station.Input{{Name: "bell"}, {Name: "leaf"}},
 			Lamps:  []station.Lamp{{Name: "status", Pattern: station.LampPulse}, {Name: "mic", Pattern: station.LampOff}},
 			Relays: []station.Relay{{Name: "door"}, {Name: "light"}}},
 		Buttons:  []station.Button{{Input: "bell", Label: "Miller family", Does: "call", Target: "family", TargetLabel: "Miller family"}},
 		Contacts: []station.Contact{{Input: "leaf", Label: "Front door", Watches: "door", Since: now.Add(-27 * time.Minute)}},
-		Runtime:  station.Runtime{Goroutines: 24, HeapBytes: 6 << 20},
 		Calls: []station.Record{
 			outgoing(now.Add(-31*time.Minute), "1001", "Kitchen", station.Ending{Cause: station.CauseHangup, By: station.ByPeer}, 34*time.Second, true),
 			outgoing(now.Add(-76*time.Minute), "1001", "Kitchen", station.Ending{Cause: station.CauseNoAnswer, By: station.ByDoor}, 0, false),
@@ -63,11 +66,11 @@ func idle(now time.Time) *station.Snapshot {
 func outgoing(at time.Time, user, name string, e station.Ending, talk time.Duration, opened bool) station.Record {
 	r := station.Record{ID: user + at.Format("150405"), Direction: station.Outgoing, Button: "bell", Ending: e,
 		Peer:    station.Peer{URI: "sip:" + user + "@pbx.example.lan", User: user, Name: name},
-		Pressed: at, Sent: at.Add(11 * time.Millisecond), Ringing: at.Add(94 * time.Millisecond), Over: at.Add(30 * time.Second)}
+		Pressed: at, Sent: at.Add(11 * time.Millisecond), Ringing: at.Add(94 * time.Millisecond), Ended: at.Add(30 * time.Second)}
 	if talk > 0 {
 		r.Answered = at.Add(6 * time.Second)
 		r.MediaUp, r.Spoken, r.Heard = r.Answered.Add(19*time.Millisecond), r.Answered.Add(23*time.Millisecond), r.Answered.Add(48*time.Millisecond)
-		r.Over = r.Answered.Add(talk)
+		r.Ended = r.Answered.Add(talk)
 	}
 	if opened {
 		r.Opened, r.Digits = r.Answered.Add(20*time.Second), 1
@@ -86,10 +89,10 @@ func calling(now time.Time) *station.Snapshot {
 	s := idle(now)
 	at := now.Add(-4 * time.Second)
 	s.State, s.Sound.Tone = station.Calling, station.ToneRingback
-	s.Sound.Speaker = station.Level{Peak: -12, RMS: -18}
+	s.Gauges.Speaker = station.Level{Peak: -12, RMS: -18}
 	s.Board.Lamps[0].Pattern = station.LampSlow
 	r := outgoing(at, "1001", "Kitchen", station.Ending{}, 0, false)
-	r.Over = time.Time{}
+	r.Ended = time.Time{}
 	s.Call = &r
 	return s
 }
@@ -99,11 +102,11 @@ func talking(now time.Time) *station.Snapshot {
 	at := now.Add(-49 * time.Second)
 	s.State = station.Talking
 	r := outgoing(at, "1001", "Kitchen", station.Ending{}, time.Second, true)
-	r.Opened, r.Over = at.Add(47*time.Second), time.Time{}
+	r.Opened, r.Ended = at.Add(47*time.Second), time.Time{}
 	s.Call = &r
 	s.Sound.Codec, s.Sound.MicLive = "Opus", true
-	s.Sound.Mic, s.Sound.Speaker = station.Level{Peak: -10, RMS: -21}, station.Level{Peak: -5, RMS: -13}
-	s.Sound.Stats = station.AudioStats{Received: 2151, Lost: 9, Concealed: 12, Sent: 2148, JitterMS: 32.5, ERLE: 41.3, EchoDelay: 63.2, DoubleTalk: 0.12, Noise: -58}
+	s.Gauges.Mic, s.Gauges.Speaker = station.Level{Peak: -10, RMS: -21}, station.Level{Peak: -5, RMS: -13}
+	s.Gauges.Stats = station.AudioStats{Received: 2151, Lost: 9, Concealed: 12, Sent: 2148, JitterMS: 32.5, ERLE: 41.3, EchoDelay: 63.2, DoubleTalk: 0.12, Noise: -58}
 	s.Board.Lamps[0].Pattern, s.Board.Lamps[1].Pattern = station.LampOn, station.LampOn
 	s.Board.Relays[0].On, s.Board.Relays[0].Until = true, now.Add(time.Second)
 	s.Waiting = []station.Waiting{{ID: "w", Peer: station.Peer{URI: "sip:1002@pbx.example.lan", User: "1002", Name: "Office"}, Since: now.Add(-12 * time.Second)}}
@@ -122,18 +125,18 @@ func faulty(now time.Time) *station.Snapshot {
 	s := idle(now)
 	since := now.Add(-4 * time.Minute)
 	s.Registration = station.Registration{State: station.RegRefused, Server: "wss://pbx.example.lan:7443", User: "1000@pbx.example.lan", Since: since,
-		Retry: now.Add(80 * time.Second), Error: "the server did not accept the registration: 403 Forbidden",
-		Remedy: "Check user and password in the configuration, and that the server allows this user to register."}
-	s.Sound.Input = station.Device{Wanted: "USB", Error: `"USB": no such device; there are ["default"]`, Remedy: "plug it in, or choose one of those that intercomd devices lists"}
+		Retry: now.Add(80 * time.Second), Problem: words.New("registration-trouble", "detail", "the server did not accept the registration: 403 Forbidden",
+			"remedy", "check user and password in the configuration, and that the server allows this user to register")}
+	s.Sound.Input = station.Device{Wanted: "USB", Problem: words.New("device-error", "detail", `"USB": no such device; there are ["default"]`)}
 	s.SelfTest = station.SelfTest{State: "failed", At: now.Add(-11 * time.Hour), Next: now.Add(10 * time.Minute), Commissioned: now.Add(-76 * time.Hour), Chirps: 3,
-		Level: -57, Noise: -57.6, Text: "the microphone did not hear the loudspeaker", Remedy: "see whether the loudspeaker or the microphone is broken, unplugged or covered"}
+		Level: -57, Noise: -57.6, Problem: words.New("test-not-heard")}
 	s.Board.Lamps[0].Pattern = station.Blink(2)
-	s.Board.Inputs[1].Error, s.Board.Inputs[1].Remedy = `line 24 is in use by "gpio-keys"`, "free the line or choose another one"
+	s.Board.Inputs[1].Problem = words.New("line-busy", "line", "24", "chip", "gpiochip0 (pinctrl-bcm2711)", "user", "gpio-keys")
 	s.Faults = []station.Fault{
-		{Key: "registration", Code: 2, Since: since, Text: "not registered: " + s.Registration.Error, Remedy: s.Registration.Remedy},
-		{Key: "sound.input", Code: 3, Since: since, Text: "no microphone: " + s.Sound.Input.Error, Remedy: s.Sound.Input.Remedy},
-		{Key: "sound.selftest", Code: 3, Since: s.SelfTest.At, Text: "acoustic self-test: " + s.SelfTest.Text, Remedy: s.SelfTest.Remedy},
-		{Key: "board.leaf", Code: 4, Since: since, Text: "input leaf: " + s.Board.Inputs[1].Error, Remedy: s.Board.Inputs[1].Remedy},
+		{Key: "registration", Blinks: 2, Since: since, Message: words.New("not-registered").Because(s.Registration.Problem)},
+		{Key: "sound.input", Blinks: 3, Since: since, Message: words.New("no-microphone").Because(s.Sound.Input.Problem)},
+		{Key: "sound.selftest", Blinks: 3, Since: s.SelfTest.At, Message: words.New("selftest-failed").Because(s.SelfTest.Problem)},
+		{Key: "board.leaf", Blinks: 4, Since: since, Message: words.New("input-fails", "input", "leaf").Because(s.Board.Inputs[1].Problem)},
 	}
 	return s
 }

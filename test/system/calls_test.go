@@ -93,18 +93,18 @@ func (s *stage) muted() {
 		}
 		return err
 	}))
-	before := s.inState("talking").Sound
+	before := s.inState("talking").Gauges.Stats
 	time.Sleep(2 * time.Second) // nothing gets through meanwhile
 	again, err := s.page.Tone(s.Context(), doorTone)
 	s.must(err)
-	after := s.inState("talking").Sound
-	if again > inaudible || after.MicLive || !after.Muted || after.Stats.Sent < before.Stats.Sent+50 {
-		s.Errorf("muted: the page hears %.1f dBFS; %+v, then %+v", again, before, after)
+	after := s.inState("talking")
+	if again > inaudible || after.Sound.MicLive || !after.Sound.Muted || after.Gauges.Stats.Sent < before.Sent+50 {
+		s.Errorf("muted: the page hears %.1f dBFS; %+v, then %+v", again, before, after.Gauges.Stats)
 	}
 	if back := lab.Level(s.ear.Last(500*time.Millisecond), pageTone); back < steady {
 		s.Errorf("the muted door hears the page at %.1f dBFS only", back)
 	}
-	s.Logf("muted, the page hears %.1f, then %.1f dBFS, and got %d packets", level, again, after.Stats.Sent-before.Stats.Sent)
+	s.Logf("muted, the page hears %.1f, then %.1f dBFS, and got %d packets", level, again, after.Gauges.Stats.Sent-before.Sent)
 	s.must(s.door.Mute(within(s.T, 5*time.Second), false))
 }
 
@@ -117,7 +117,7 @@ var calls = []struct {
 	by    string
 }{
 	// The door calls the page.
-	{name: "door calls, page answers, page hangs up", cause: "hung up", by: "far end", play: func(s *stage) {
+	{name: "door calls, page answers, page hangs up", cause: "hung-up", by: "far-end", play: func(s *stage) {
 		s.incoming("ring")
 		s.press()
 		s.saw("incoming")
@@ -125,14 +125,14 @@ var calls = []struct {
 		s.talk()
 		s.do("phone.hangup()")
 	}},
-	{name: "door calls, page answers, door hangs up", cause: "hung up", by: "door", play: func(s *stage) {
+	{name: "door calls, page answers, door hangs up", cause: "hung-up", by: "door", play: func(s *stage) {
 		s.incoming("answer")
 		s.press()
 		s.talk()
 		s.press()
 		s.saw("bye")
 	}},
-	{name: "door calls, page answers, door is muted for a while, page hangs up", cause: "hung up", by: "far end", play: func(s *stage) {
+	{name: "door calls, page answers, door is muted for a while, page hangs up", cause: "hung-up", by: "far-end", play: func(s *stage) {
 		s.incoming("answer")
 		s.press()
 		s.talk()
@@ -140,17 +140,17 @@ var calls = []struct {
 		s.talk()
 		s.do("phone.hangup()")
 	}},
-	{name: "door calls, page is busy", cause: "busy", by: "far end", play: func(s *stage) {
+	{name: "door calls, page is busy", cause: "busy", by: "far-end", play: func(s *stage) {
 		s.incoming("busy")
 		s.press()
 		s.saw("terminated")
 	}},
-	{name: "door calls, page rejects", cause: "refused", by: "far end", play: func(s *stage) {
+	{name: "door calls, page rejects", cause: "refused", by: "far-end", play: func(s *stage) {
 		s.incoming("reject")
 		s.press()
 		s.saw("terminated")
 	}},
-	{name: "door calls, nobody answers", cause: "no answer", by: "door", play: func(s *stage) {
+	{name: "door calls, nobody answers", cause: "no-answer", by: "door", play: func(s *stage) {
 		s.incoming("ring")
 		s.press()
 		s.saw("incoming")
@@ -167,7 +167,7 @@ var calls = []struct {
 		s.wire("CANCEL", "1000")
 	}},
 	// The page calls the door.
-	{name: "page calls, door answers, page hangs up", cause: "hung up", by: "far end", play: func(s *stage) {
+	{name: "page calls, door answers, page hangs up", cause: "hung-up", by: "far-end", play: func(s *stage) {
 		s.do(`phone.call("1000")`)
 		s.saw("progress")
 		s.inState("ringing")
@@ -175,7 +175,7 @@ var calls = []struct {
 		s.talk()
 		s.do("phone.hangup()")
 	}},
-	{name: "page calls, door answers, door hangs up", cause: "hung up", by: "door", play: func(s *stage) {
+	{name: "page calls, door answers, door hangs up", cause: "hung-up", by: "door", play: func(s *stage) {
 		s.do(`phone.call("1000")`)
 		s.inState("ringing")
 		s.press()
@@ -183,7 +183,7 @@ var calls = []struct {
 		s.press()
 		s.saw("bye")
 	}},
-	{name: "page calls, door is busy", cause: "hung up", by: "door", play: func(s *stage) {
+	{name: "page calls, door is busy", cause: "hung-up", by: "door", play: func(s *stage) {
 		s.incoming("answer")
 		s.press()
 		s.talk()
@@ -200,12 +200,12 @@ var calls = []struct {
 		s.must(s.door.Hangup(within(s.T, 5*time.Second)))
 		s.saw("rejected")
 	}},
-	{name: "page calls, nobody answers", cause: "no answer", by: "door", play: func(s *stage) {
+	{name: "page calls, nobody answers", cause: "no-answer", by: "door", play: func(s *stage) {
 		s.do(`phone.call("1000")`)
 		s.inState("ringing")
 		s.saw("rejected")
 	}},
-	{name: "page calls, page cancels", cause: "cancelled", by: "far end", play: func(s *stage) {
+	{name: "page calls, page cancels", cause: "cancelled", by: "far-end", play: func(s *stage) {
 		s.do(`phone.call("1000")`)
 		s.saw("progress")
 		s.inState("ringing")

@@ -54,7 +54,7 @@ func TestTheFarEndDoesNotHearItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		erle = st.Sound.Stats.ERLE
+		erle = st.Gauges.Stats.ERLE
 		played, echo = lab.RMS(said.Last(2*time.Second)), lab.RMS(back.Last(2*time.Second))
 		if st.State == "talking" && erle > 15 && played > -35 && echo < played-20 {
 			t.Logf("played at %.1f dBFS, back at %.1f, ERLE %.1f dB", played, echo, erle)

@@ -146,7 +146,7 @@ func TestNewAddressInACall(t *testing.T) {
 	if err := d.Hangup(within(t, 5*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := d.Over(within(t, 20*time.Second), begin); err != nil || r.Ending.Cause != "hung up" {
+	if r, err := d.Over(within(t, 20*time.Second), begin); err != nil || r.Ending.Cause != "hung-up" {
 		t.Errorf("the record says %q, %v", r.Ending.Cause, err)
 	}
 }

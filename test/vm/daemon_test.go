@@ -165,20 +165,20 @@ func (d *daemon) override(settings ...string) {
 type status struct {
 	lab.Status
 	Board struct {
-		Error, Remedy string
-		Inputs        []struct {
-			Name              string
-			Active, Stuck     bool
-			Presses, Glitches int
-			Error, Remedy     string
+		Problem lab.Problem
+		Inputs  []struct {
+			Name          string
+			Active, Stuck bool
+			Problem       lab.Problem
 		}
 		Lamps []struct {
-			Name, Error, Remedy, Pattern string
-			On                           bool
+			Name, Pattern string
+			Problem       lab.Problem
 		}
 		Relays []struct {
-			Name, Error, Remedy string
-			On                  bool
+			Name    string
+			Problem lab.Problem
+			On      bool
 		}
 	} `json:"board"`
 }
@@ -225,7 +225,7 @@ func (d *daemon) registered() {
 
 // presses is how often the bell counted as pressed.
 func (s status) presses() int {
-	for _, in := range s.Board.Inputs {
+	for _, in := range s.Gauges.Inputs {
 		if in.Name == "bell" {
 			return in.Presses
 		}

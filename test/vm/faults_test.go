@@ -62,20 +62,20 @@ func TestTakenLine(t *testing.T) {
 	}
 	defer free()
 	d.run(config{})
-	s := d.until("telling of the lamp", func(s status) bool { return s.Board.Lamps[0].Error != "" })
-	if l := s.Board.Lamps[0]; !strings.Contains(l.Error, "in use by gpioset") || l.Remedy == "" {
-		t.Errorf("the fault says %q, %q", l.Error, l.Remedy)
+	s := d.until("telling of the lamp", func(s status) bool { return s.Board.Lamps[0].Problem.Code != "" })
+	if l := s.Board.Lamps[0]; l.Problem.Code != "line-busy" || l.Problem.Params["user"] != "gpioset" {
+		t.Errorf("the fault says %q", l.Problem)
 	}
 	if !strings.Contains(fmt.Sprint(s.Faults), "gpioset") {
 		t.Errorf("the line is not among the faults: %v", s.Faults)
 	}
-	if e := s.Board.Inputs[0].Error + s.Board.Relays[0].Error; e != "" {
+	if e := s.Board.Inputs[0].Problem.Code + s.Board.Relays[0].Problem.Code; e != "" {
 		t.Errorf("other lines have faults too: %s", e)
 	}
 	d.press()
 	d.until("pressed", func(s status) bool { return s.presses() == 1 })
 	free()
-	d.until("in possession of the lamp", func(s status) bool { return s.Board.Lamps[0].Error == "" })
+	d.until("in possession of the lamp", func(s status) bool { return s.Board.Lamps[0].Problem.Code == "" })
 }
 
 // TestMissingChip starts the daemon without any chip.
@@ -86,9 +86,9 @@ func TestMissingChip(t *testing.T) {
 	d.put(t, "/etc/intercomd/intercom.toml", 0o640, []byte(config{}.toml()))
 	d.sh(t, "chgrp intercomd /etc/intercomd/intercom.toml; systemctl restart intercomd")
 	defer d.sh(t, "systemctl stop intercomd")
-	s := d.until("telling of the chip", func(s status) bool { return s.Board.Error != "" })
-	if !strings.Contains(s.Board.Error, "no GPIO chip") || s.Board.Remedy == "" || len(s.Faults) == 0 {
-		t.Errorf("the fault says %q, %q; faults %v", s.Board.Error, s.Board.Remedy, s.Faults)
+	s := d.until("telling of the chip", func(s status) bool { return s.Board.Problem.Code != "" })
+	if s.Board.Problem.Code != "no-gpio" || len(s.Faults) == 0 {
+		t.Errorf("the fault says %q; faults %v", s.Board.Problem, s.Faults)
 	}
 	if out, code, err := d.script(within(t, settle), "intercomd lock"); err != nil || code != 0 || !strings.Contains(out, "nothing to make safe") {
 		t.Errorf("lock without a chip: exit code %d, %v\n%s", code, err, out)
@@ -96,9 +96,9 @@ func TestMissingChip(t *testing.T) {
 	d.plug(t, pi)
 	d.play(t, step{"bell", true, 0})
 	// The daemon has no use for a chip that came late; it makes room for one that has.
-	d.until("in possession of the chip", func(s status) bool { return s.Board.Error == "" })
+	d.until("in possession of the chip", func(s status) bool { return s.Board.Problem.Code == "" })
 	d.press()
-	d.until("pressed", func(s status) bool { return s.presses() == 1 && s.Board.Error == "" })
+	d.until("pressed", func(s status) bool { return s.presses() == 1 && s.Board.Problem.Code == "" })
 	if out := d.sh(t, "systemctl show -p NRestarts --value intercomd"); out != "1\n" {
 		t.Errorf("restarted %q times", out)
 	}
@@ -111,16 +111,16 @@ func TestLatePermission(t *testing.T) {
 	d.sh(t, "chown root:root "+chip)
 	defer d.sh(t, "chown root:gpio "+chip)
 	d.run(config{})
-	s := d.until("telling of the permission", func(s status) bool { return s.Board.Error != "" })
-	if !strings.Contains(s.Board.Error, "no permission to open GPIO chip "+chip) || s.Board.Remedy == "" {
-		t.Errorf("the fault says %q, %q", s.Board.Error, s.Board.Remedy)
+	s := d.until("telling of the permission", func(s status) bool { return s.Board.Problem.Code != "" })
+	if s.Board.Problem.Code != "chip-forbidden" || s.Board.Problem.Params["chip"] != chip {
+		t.Errorf("the fault says %q", s.Board.Problem)
 	}
 	if out := d.sh(t, "systemctl show -p NRestarts --value intercomd"); out != "0\n" {
 		t.Errorf("restarted %q times before there was a reason", out)
 	}
 	d.sh(t, "chown root:gpio "+chip)
 	d.until("in possession of the chip", func(s status) bool {
-		return s.Board.Error == "" && len(s.Board.Inputs) > 0 && s.Board.Inputs[0].Error == ""
+		return s.Board.Problem.Code == "" && len(s.Board.Inputs) > 0 && s.Board.Inputs[0].Problem.Code == ""
 	})
 	d.press()
 	d.until("pressed", func(s status) bool { return s.presses() == 1 })
@@ -137,9 +137,9 @@ func TestRemovedChip(t *testing.T) {
 	d.unplug(t)
 	// Not before the daemon has let go of it: the new chip would get another number.
 	defer func() { d.sh(t, "systemctl stop intercomd || true"); d.plug(t, pi) }()
-	s := d.until("telling that the bell is gone", func(s status) bool { return s.Board.Inputs[0].Error != "" })
-	if in := s.Board.Inputs[0]; !strings.Contains(in.Error, "gone") || in.Remedy == "" {
-		t.Errorf("the fault says %q, %q", in.Error, in.Remedy)
+	s := d.until("telling that the bell is gone", func(s status) bool { return s.Board.Inputs[0].Problem.Code != "" })
+	if in := s.Board.Inputs[0]; in.Problem.Code != "chip-gone" {
+		t.Errorf("the fault says %q", in.Problem)
 	}
 	if out := d.sh(t, "systemctl is-active intercomd; systemctl show -p NRestarts --value intercomd"); out != "active\n0\n" {
 		t.Errorf("the daemon did not live on: %s", out)
@@ -152,13 +152,13 @@ func TestWrongLines(t *testing.T) {
 	d.run(config{more: "[[button]]\nname = \"other\"\nchip = \"no-such-chip\"\nline = 3\n[[lamp]]\nname = \"far\"\nline = 99\nshows = \"ready\"\n"})
 	s := d.until("up", func(status) bool { return true })
 	for _, in := range s.Board.Inputs {
-		if in.Name == "other" && (!strings.Contains(in.Error, "no-such-chip") || in.Remedy == "") {
-			t.Errorf("a chip that is not there: %q, %q", in.Error, in.Remedy)
+		if in.Name == "other" && (in.Problem.Code != "chip-unknown" || !strings.Contains(in.Problem.Params["wanted"], "no-such-chip")) {
+			t.Errorf("a chip that is not there: %q", in.Problem)
 		}
 	}
 	for _, l := range s.Board.Lamps {
-		if l.Name == "far" && (!strings.Contains(l.Error, "no line 99") || l.Remedy == "") {
-			t.Errorf("a line that is not there: %q, %q", l.Error, l.Remedy)
+		if l.Name == "far" && (l.Problem.Code != "line-number-unknown" || l.Problem.Params["line"] != "99") {
+			t.Errorf("a line that is not there: %q", l.Problem)
 		}
 	}
 	d.press()

@@ -112,7 +112,7 @@ func TestCallWithSound(t *testing.T) {
 	}
 	d.press()
 	over, err := in.Over(within(t, settle), begin)
-	if err != nil || over.Ending.Cause != "hung up" {
+	if err != nil || over.Ending.Cause != "hung-up" {
 		t.Errorf("the call ended with %q, %v", over.Ending.Cause, err)
 	}
 	t.Log("cost of the daemon: ", d.sh(t, "systemctl show -p CPUUsageNSec -p MemoryPeak intercomd"))
@@ -132,7 +132,7 @@ func TestSoundCardGone(t *testing.T) {
 	if s.Fault("sound") == "" {
 		t.Errorf("no fault tells of it: %v", s.Faults)
 	}
-	t.Log(s.Sound.Input.Error, " ", s.Fault("sound"))
+	t.Log(s.Sound.Input.Problem, " ", s.Fault("sound"))
 	before := s.presses()
 	d.press()
 	d.until("pressed all the same", func(s status) bool { return s.presses() == before+1 })

@@ -10,6 +10,7 @@
 
 	const byId = (id) => document.getElementById(id);
 	const link = byId("link"), lost = byId("lost"), lostFor = byId("lost-for"), notice = byId("notice");
+	const said = document.body.dataset; // the words of the page's language
 	if (!link || !window.EventSource) return;
 
 	// morph makes the node `old` like `fresh` and touches nothing that is alike
@@ -61,13 +62,13 @@
 		heard = Date.now();
 		lost.hidden = true;
 		document.body.classList.remove("stale");
-		link.textContent = "live";
+		link.textContent = said.live;
 		link.className = "link up";
 	}
 
 	function age() {
 		const s = Math.round((Date.now() - heard) / 1000);
-		lostFor.textContent = s < 60 ? s + " s" : Math.floor(s / 60) + " min";
+		lostFor.textContent = s < 60 ? said.s.replace("{n}", s) : said.min.replace("{n}", Math.floor(s / 60));
 	}
 
 	function broken() {
@@ -75,7 +76,7 @@
 		age();
 		lost.hidden = false;
 		document.body.classList.add("stale");
-		link.textContent = "not live";
+		link.textContent = said.notLive;
 		link.className = "link";
 	}
 
@@ -124,7 +125,7 @@
 	async function say(res) {
 		if (res.ok) return;
 		const body = await res.json().catch(() => ({}));
-		notice.textContent = body.error || "The door did not accept this (" + res.status + ").";
+		notice.textContent = body.text || said.refused + " (" + res.status + ")";
 		notice.hidden = false;
 		setTimeout(() => { notice.hidden = true; }, 8_000);
 	}
