@@ -3,6 +3,7 @@ package phone
 import (
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -304,9 +305,10 @@ func TestEscapedUsers(t *testing.T) {
 
 // The answer to REGISTER says by which way calls go out (RFC 3608).
 func TestServiceRoute(t *testing.T) {
-	var routes []string
+	var routes atomic.Pointer[[]string] // what the server answers with
+	answer := func(lines ...string) { routes.Store(&lines) }
 	o := siptest.Options{Register: func(c *siptest.Conn, m *siptest.Msg) bool {
-		extra := append([]string{"Contact: " + m.Get("Contact")}, routes...)
+		extra := append([]string{"Contact: " + m.Get("Contact")}, *routes.Load()...)
 		c.Respond(m, 200, "OK", extra...)
 		return true
 	}}
@@ -332,7 +334,7 @@ func TestServiceRoute(t *testing.T) {
 		s.ended(c, LocalHangup, 0)
 		s.over(c)
 	}
-	routes = []string{"Service-Route: <sip:orig@192.0.2.9:5060;lr>", `Service-Route: "B, c" <sip:b.test;lr=on>, <sip:c.test;lr>`}
+	answer("Service-Route: <sip:orig@192.0.2.9:5060;lr>", `Service-Route: "B, c" <sip:b.test;lr=on>, <sip:c.test;lr>`)
 	play(t, o, func(s *stage) {
 		all := []string{"<sip:orig@192.0.2.9:5060;lr>", "<sip:b.test;lr=on>", "<sip:c.test;lr>"}
 		dial(s, "sip:1001@pbx.test", all...)
@@ -353,7 +355,7 @@ func TestServiceRoute(t *testing.T) {
 		s.events(c, Sent, Answered)
 		s.hangUp(c)
 
-		routes = []string{"Service-Route: <sip:d.test;lr>"}
+		answer("Service-Route: <sip:d.test;lr>")
 		time.Sleep(5 * time.Minute) // a refresh
 		dial(s, "sip:1001@pbx.test", "<sip:d.test;lr>")
 		for _, r := range s.srv.Registers() {
@@ -361,13 +363,13 @@ func TestServiceRoute(t *testing.T) {
 				t.Errorf("REGISTER by %q", r.Get("Route"))
 			}
 		}
-		routes = []string{"Service-Route: <sip:strict.test>"}
+		answer("Service-Route: <sip:strict.test>")
 		time.Sleep(5 * time.Minute)
 		dial(s, "sip:strict.test", "<sip:1001@pbx.test>")
-		routes = nil
+		answer()
 		time.Sleep(5 * time.Minute)
 		dial(s, "sip:1001@pbx.test")
-		routes = []string{"Service-Route: " + strings.Repeat("<sip:x.test;lr>, ", 8) + "<sip:x.test;lr>"}
+		answer("Service-Route: " + strings.Repeat("<sip:x.test;lr>, ", 8) + "<sip:x.test;lr>")
 		time.Sleep(5 * time.Minute)
 		dial(s, "sip:1001@pbx.test")
 	})

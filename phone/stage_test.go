@@ -171,6 +171,9 @@ func (s *stage) ended(c *Call, cause Cause, status int) Ending {
 func (s *stage) over(c *Call) {
 	s.t.Helper()
 	<-c.gone
+	if s.fake() {
+		synctest.Wait() // a call that was refused at the same moment is leaving too
+	}
 	if n := s.ua.callCount(); n != 0 {
 		s.t.Errorf("%d calls left", n)
 	}
