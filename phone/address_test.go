@@ -88,7 +88,7 @@ func (g grammar) uri() (text, user, host string) {
 // comes back as it was.
 func TestAddressesOfTheGrammar(t *testing.T) {
 	g := grammar{rand.New(rand.NewPCG(1, 2))}
-	for range 20_000 {
+	for range 5_000 {
 		var list []string
 		var want []address
 		var tags []string

@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -73,7 +74,7 @@ func TestNoCodeBlamesOurConnection(t *testing.T) {
 			t.Errorf("%s (%s) has the remedy %q", what, v.cause, v.remedy)
 		}
 	}
-	for status := 300; status < 700; status++ {
+	for _, status := range append(slices.Collect(maps.Keys(statuses())), 399, 499, 599, 699) {
 		for n := range 128 {
 			v := reasons{q850: n}.refused(status)
 			check(sip.NewResponse(status, "").Short(), v)
