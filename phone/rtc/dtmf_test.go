@@ -119,6 +119,12 @@ func TestKeyDetector(t *testing.T) {
 		},
 		{"ends lost", 8000, without(press(1, 1000, '9', 8000, 100), noEnds), "9"},
 		{"only one end came", 8000, press(1, 1000, '9', 8000, 100)[6:], "9"},
+		{"one packet a press, with and without the marker", 8000, []keyPacket{
+			{1, 1000, true, '5', 800, true}, {2, 3000, true, '5', 800, true}, {3, 5000, false, '5', 800, true}, {4, 7000, false, '5', 800, true},
+		}, "5555"},
+		{"one packet a press, without an end", 8000, []keyPacket{
+			{1, 1000, true, '5', 800, false}, {2, 3000, true, '5', 800, false}, {3, 5000, false, '5', 800, false},
+		}, "555"},
 		{"only the first came", 8000, press(1, 1000, '9', 8000, 100)[:1], "9"},
 		{"in reverse order", 8000, reversed(press(1, 1000, '3', 8000, 100)), "3"},
 		{

@@ -231,7 +231,10 @@ func (p *keyPart) endAgain(a *keyPart, grown, gap int) bool {
 		return false
 	}
 	step := int(int32(p.ts - a.ts))
-	return gap == 1 || step > 0 && step <= max(int(a.duration), p.units(endSpan))
+	if step <= 0 { // the clock has stepped
+		return gap == 1 && !p.marker
+	}
+	return step <= max(int(a.duration), p.units(endSpan))
 }
 
 // moved judges a packet whose timestamp differs from that of a, which was no end.
@@ -239,7 +242,7 @@ func (p *keyPart) moved(a *keyPart, grown, gap int) bool {
 	if grown < 0 {
 		return false
 	}
-	if gap <= 2 || grown > 0 && (gap == 3 || int(p.duration) > (gap-1)*p.units(slowest)) {
+	if grown > 0 && (gap <= 3 || int(p.duration) > (gap-1)*p.units(slowest)) {
 		return true // between them was no room for an end and another beginning
 	}
 	step, span := int(int32(p.ts-a.ts)), p.units(endSpan)
