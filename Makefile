@@ -8,12 +8,12 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 # A go.work or a GOARCH of the surroundings must not leak into the tests.
 GO        := env -u GOARCH -u GOARM go
 
-# When the sources are from, for boards that have no clock (see built in cmd/intercomd). Of a
-# clone, go build takes the time of the commit.
+# When the sources are from, for boards that have no clock (see built in cmd/intercomd): the
+# commit, or what was unpacked. Go itself notes commits of plain clones only.
 ifndef SOURCE_DATE_EPOCH
-SOURCE_DATE_EPOCH := $(shell git rev-parse HEAD >/dev/null 2>&1 || stat -c %Y CHANGELOG.md)
+SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)
 endif
-STAMP     := $(if $(SOURCE_DATE_EPOCH),-ldflags "-X main.buildTime=$(SOURCE_DATE_EPOCH)")
+STAMP     := -ldflags "-X main.buildTime=$(SOURCE_DATE_EPOCH)"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 pictures clean
