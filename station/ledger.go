@@ -21,7 +21,7 @@ func (s *Station) note(r *Record, ev CallEvent) {
 		first(&r.Spoken, ev.At)
 	case Digit:
 		r.Digits++
-	case Held, Resumed, Transferred, Ended:
+	case MediaLost, Held, Resumed, Transferred, Ended:
 	}
 	switch ev.Kind {
 	case Transferred, Ended: // whoever decides about them tells

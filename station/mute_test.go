@@ -106,3 +106,37 @@ func TestMuteWithPushToTalk(t *testing.T) {
 		h.silent(false, true)
 	}, func(c *Config) { c.Call.PushToTalk, c.Call.TalkKey = true, '*' })
 }
+
+// The microphone is live only while somebody is reached by it: not on hold, and not while
+// there is no path to the far end.
+func TestMicrophoneThatReachesNobody(t *testing.T) {
+	for name, tc := range map[string]struct{ away, back CallEventKind }{
+		"on hold": {Held, Resumed},
+		"no path": {MediaLost, MediaUp},
+	} {
+		t.Run(name, func(t *testing.T) {
+			muteStory(t, func(h *house, c *fakeCall) {
+				h.silent(false, true)
+				for range 2 {
+					c.happens(tc.away)
+					c.happens(tc.away) // told twice
+					h.expect("lamp mic off")
+					h.silent(false, false)
+					c.happens(tc.back)
+					h.expect("lamp mic on")
+					h.silent(false, true)
+				}
+				c.happens(tc.away)
+				h.forget()
+				h.asks(Command{Kind: CommandMute, Muted: true})
+				h.asks(Command{Kind: CommandMute})
+				h.expect("mute true", "mute false") // no tone that says it is live
+				c.ends(Ending{Cause: CauseHangup, By: ByPeer})
+				h.forget()
+				h.press("bell")
+				h.last().happens(Answered)
+				h.silent(false, true) // the next call begins anew
+			})
+		})
+	}
+}

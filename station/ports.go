@@ -70,6 +70,7 @@ const (
 	EarlyMedia  CallEventKind = "early-media" // the far end is heard before it answers
 	Answered    CallEventKind = "answered"    // the call is up (200); talk time counts from here
 	MediaUp     CallEventKind = "media-up"    // ICE and DTLS are done: audio can flow
+	MediaLost   CallEventKind = "media-lost"  // audio stopped flowing; MediaUp may follow
 	FirstHeard  CallEventKind = "heard"       // the first audio of the far end was handed to the loudspeaker
 	FirstSpoken CallEventKind = "spoken"      // the first audio of the door was sent
 	Digit       CallEventKind = "digit"       // a DTMF digit arrived after the answer

@@ -12,6 +12,8 @@ type talkWay struct {
 	muted  bool   // nothing of the microphone is sent, see mute
 	turned bool   // the far end talks
 	held   string // button to talk that is held; "" for none
+	onHold bool   // the far end has put the door on hold
+	cut    bool   // no path to the far end
 }
 
 // begin opens the voice of a call that has just been answered.
@@ -32,10 +34,22 @@ func (t *talking) direction(s *Station) Direction {
 	}
 }
 
-// micLive reports whether the microphone reaches the far end.
+// micLive reports whether the microphone reaches somebody: not while the far end holds the
+// door, and not while there is no path to it.
 func (s *Station) micLive() bool {
 	t, ok := s.now.(*talking)
-	return ok && t.direction(s) != Listen && !t.way.muted
+	return ok && t.direction(s) != Listen && !t.way.muted && !t.way.onHold && !t.way.cut
+}
+
+// reach notes whether there is somebody whom the voice reaches.
+func (t *talking) reach(s *Station, k CallEventKind) {
+	switch k {
+	case Held, Resumed:
+		t.way.onHold = k == Held
+	case MediaLost, MediaUp:
+		t.way.cut = k == MediaLost
+	}
+	s.showLamps()
 }
 
 // muted reports whether somebody has switched the microphone off.

@@ -192,6 +192,8 @@ func (t *talking) run(ctx context.Context, s *Station) state {
 					return s.follow(t.running, o.event.Ending)
 				}
 				return s.over(o.event)
+			case Held, Resumed, MediaLost, MediaUp:
+				t.reach(s, o.event.Kind)
 			case Transferred:
 				s.passOn(t.running, o.event.Call)
 			case Digit:

@@ -143,6 +143,7 @@ var eventKinds = map[phone.EventKind]station.CallEventKind{
 	phone.EarlyMedia:  station.EarlyMedia,
 	phone.Answered:    station.Answered,
 	phone.MediaUp:     station.MediaUp,
+	phone.MediaLost:   station.MediaLost,
 	phone.Digit:       station.Digit,
 	phone.Held:        station.Held,
 	phone.Resumed:     station.Resumed,
