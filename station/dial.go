@@ -90,11 +90,12 @@ func (d *departing) run(ctx context.Context, s *Station) state {
 		}
 		return s.nobody(d.trip, Ending{Cause: cause, By: ByDoor})
 	}
+	giveUp := deadline{"hold", d.trip.at.Add(s.cfg.Call.Hold)}
 	if s.reg.State != RegRegistered {
 		s.voice.Play(ToneWaiting)
+		s.phone.Hurry(time.Until(giveUp.at))
 		s.tell(PressKept{Button: d.button.Input, For: s.cfg.Call.Hold})
 	}
-	giveUp := deadline{"hold", d.trip.at.Add(s.cfg.Call.Hold)}
 	for s.reg.State != RegRegistered {
 		if s.reg.State == RegRefused || s.reg.State == RegOff {
 			return s.nobody(d.trip, s.offline())

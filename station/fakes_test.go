@@ -29,6 +29,7 @@ type house struct {
 	colours []Colour // of all that was shown by lamps
 	mem     Memory
 	read    uint64 // number of the next event that expect looks at
+	hurry   time.Duration // that was asked for last
 	stop    context.CancelFunc
 }
 
@@ -111,6 +112,8 @@ func (h *house) Dial(target string) Call {
 	h.wrote("dial %s", target)
 	return h.call(target)
 }
+
+func (h *house) Hurry(d time.Duration) { h.hurry = d }
 
 func (h *house) call(user string) *fakeCall {
 	c := &fakeCall{h: h, id: fmt.Sprintf("c%d", len(h.calls)+1), peer: Peer{URI: "sip:" + user + "@pbx", User: user}, events: make(chan CallEvent, 16)}

@@ -121,6 +121,9 @@ func TestPressIsKeptForTheRegistration(t *testing.T) {
 			lost(h, RegConnecting)
 			h.press("bell")
 			h.expect("play waiting")
+			if h.hurry != 10*time.Second {
+				t.Errorf("the phone was hurried for %v", h.hurry)
+			}
 			time.Sleep(9 * time.Second)
 			h.st.SetRegistration(Registration{State: RegRegistering})
 			h.expect()

@@ -8,6 +8,8 @@ type Phone interface {
 	// Dial starts a call to target, a user ("1001") or a SIP URI. A call that
 	// cannot even be started ends at once with the reason in its Ended event.
 	Dial(target string) Call
+	// Hurry says that a press waits for the registration, for so long.
+	Hurry(d time.Duration)
 }
 
 // Call is one call as the door sees it. All methods return at once and may be

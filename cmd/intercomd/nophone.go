@@ -18,6 +18,8 @@ func (noPhone) Dial(target string) station.Call {
 	return c
 }
 
+func (noPhone) Hurry(time.Duration) {}
+
 // deadCall never lived.
 type deadCall struct {
 	target string

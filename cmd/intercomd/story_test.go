@@ -58,6 +58,8 @@ func (d *officeDoor) Dial(user string) station.Call {
 	return c
 }
 
+func (*officeDoor) Hurry(time.Duration) {}
+
 // silentVoice is a sound card that works and plays nothing.
 type silentVoice struct{}
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/rtp"
 
@@ -28,6 +29,8 @@ type dialer struct {
 }
 
 func (d dialer) Dial(target string) station.Call { return newCall(d.ua.Dial(target), d.log) }
+
+func (d dialer) Hurry(t time.Duration) { d.ua.Hurry(t) }
 
 // call lets the station use a call of the phone.
 type call struct {
