@@ -2,6 +2,7 @@ package phone
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -21,7 +22,7 @@ const (
 	passTime     = 1 * time.Second  // for the BYE of whoever passed us on (RFC 5589, 6.1); one who gets ours first may take it for a failure
 	mediaTime    = 2 * time.Second  // to make a media session
 	doubtTime    = 2 * time.Second  // without any answer to an INVITE before we doubt the connection
-	retryTime    = 15 * time.Second // for a new connection, when an INVITE was lost with the old one
+	retryTime    = 15 * time.Second // for a new connection, before the call is up and after it was hung up
 	flowPatience = 90 * time.Second // an established call waits so long for a new connection
 )
 
@@ -75,6 +76,7 @@ type Call struct {
 	changing bool   // our own re-INVITE or UPDATE is under way
 	update   bool   // the far end knows UPDATE
 	away     bool   // the connection was lost and the far end does not know the new one yet
+	line     line   // what the loss of a connection does to the call
 	moved    bool   // the address of our media has gone: it needs new paths
 	want     string // why a re-INVITE is due that has to wait
 }
@@ -201,6 +203,16 @@ func (c *Call) after(d time.Duration, task func()) *time.Timer {
 	return t
 }
 
+// every runs a task in the call's goroutine again and again while it returns true.
+func (c *Call) every(d time.Duration, task func() bool) {
+	var t *time.Timer
+	t = c.after(d, func() {
+		if task() {
+			t.Reset(d)
+		}
+	})
+}
+
 func (c *Call) emit(e Event) {
 	if c.ended {
 		return
@@ -270,12 +282,18 @@ func (c *Call) end(e Ending) {
 	case calling:
 		c.cancel(e)
 	case rings:
-		c.refuse(e)
-		c.die()
+		c.line.last = func() { c.refuse(e); c.die() }
+		if c.away {
+			c.lastWaits()
+			return
+		}
+		c.line.last()
 	case accepted:
+		c.line.last = func() { c.bye(e) }
 		c.after(ackTime, func() { c.bye(e) }) // RFC 3261, 15: no BYE before the ACK
 	case up:
 		if c.passed && e.Cause != Shutdown {
+			c.line.last = func() { c.bye(e) }
 			c.after(passTime, func() { c.bye(e) })
 			return
 		}
@@ -303,13 +321,27 @@ func (c *Call) bye(e Ending) {
 	if p := c.pending; p != nil {
 		p.stop()
 	}
-	c.after(byeTime, c.die)
+	c.sendBYE(reasonHeader(e))
+}
+
+// sendBYE sends the BYE and waits a little for the answer. Without a connection it goes out
+// on the next one, or the far end would talk on with nobody.
+func (c *Call) sendBYE(reason string) {
+	c.line.last = func() { c.sendBYE(reason) }
+	giveUp := c.after(byeTime, c.die)
 	c.request(sip.BYE, func(req *sip.Request) {
-		if r := reasonHeader(e); r != "" {
-			add(req, "Reason", r)
+		if reason != "" {
+			add(req, "Reason", reason)
 		}
 		req.SetBody(nil)
-	}, func(*sip.Response, error) { c.die() })
+	}, func(_ *sip.Response, err error) {
+		if errors.Is(err, errFlowLost) {
+			giveUp.Stop()
+			c.lastWaits()
+			return
+		}
+		c.die()
+	})
 }
 
 // reasonHeader tells the far end why (RFC 3326), where it is not just a hang-up.
@@ -344,11 +376,13 @@ func (c *Call) request(method sip.RequestMethod, prepare func(*sip.Request), on 
 		req := c.d.request(f, method)
 		prepare(req)
 		c.ua.creds.sign(req, &try, false)
+		answered := false
 		_, err := f.start(req, func(res *sip.Response, err error) {
 			if err == nil && res.IsProvisional() {
 				return
 			}
 			c.do(func() {
+				answered = true
 				if err == nil && (res.StatusCode == sip.StatusUnauthorized || res.StatusCode == sip.StatusProxyAuthRequired) && c.ua.creds.retry(method, res, &try) == nil {
 					send()
 					return
@@ -358,9 +392,20 @@ func (c *Call) request(method sip.RequestMethod, prepare func(*sip.Request), on 
 		})
 		if err != nil {
 			on(nil, err)
+			return
 		}
+		c.doubt(f, &answered)
 	}
 	send()
+}
+
+// doubt asks whether a connection is still alive if a request on it has no answer soon.
+func (c *Call) doubt(f *flow, answered *bool) {
+	c.after(doubtTime, func() {
+		if !*answered && c.ua.flow.Load() == f {
+			f.conn.Probe(doubtTime)
+		}
+	})
 }
 
 // newSession makes the media of the call and watches it.
@@ -435,46 +480,12 @@ func (c *Call) onMedia(state string) {
 		if c.mediaUp {
 			c.mediaUp = false
 			c.event(MediaLost)
+			c.checkGone()
+			c.ask()
 		}
 	case mediaMoved:
 		c.onMoved()
 	case mediaFailed, mediaClosed:
 		c.end(Ending{Cause: MediaFault, Reason: "the media " + state, Local: true})
-	}
-}
-
-// onFlowLost is told when the connection to the server is gone.
-func (c *Call) onFlowLost() {
-	switch c.phase {
-	case rings, accepted:
-		c.finish(Ending{Cause: NetworkLost, Reason: errFlowLost.Error(), Local: true})
-	case calling:
-		c.onInviteLost()
-	case up:
-		// The media does not need the connection. Whoever comes back in time goes on.
-		c.away = true
-		c.log.Warn("connection lost in a call; the call goes on")
-		c.after(flowPatience, func() {
-			if c.away && c.phase == up {
-				c.finish(Ending{Cause: NetworkLost, Reason: errFlowLost.Error(), Local: true})
-			}
-		})
-	case ending:
-		c.die()
-	}
-}
-
-// onFlow is told when a connection is registered. A call that goes on tells the
-// far end where it is reached now; FreeSWITCH would hang up otherwise.
-func (c *Call) onFlow(f *flow) {
-	if c.phase == calling && c.out.lost {
-		c.out.lost, c.out.f, c.out.try = false, f, authTry{}
-		c.d.routes = f.serviceRoute()
-		c.log.Info("call", "state", "repeated", "to", c.remote.URI)
-		c.invite()
-	}
-	if c.phase == up && c.away {
-		c.away = false
-		c.reinvite("new connection")
 	}
 }

@@ -208,6 +208,7 @@ func (c *Call) reinvite(why string) {
 			return
 		}
 		if err == nil && res.IsSuccess() {
+			c.line.anew = false
 			c.d.refresh(res)
 			if sdp := sdpBody(res); sdp != nil {
 				if err := c.session.Accept(sdp); err != nil {
@@ -234,9 +235,9 @@ func (c *Call) onChangeRefused(res *sip.Response, err error, again func()) {
 	case errors.Is(err, errTimeout):
 		c.end(Ending{Cause: NetworkLost, Status: 408, Reason: "the far end does not answer any more", Local: true})
 	case err != nil: // the flow is lost; the next one brings the next try
-		c.away = true
+		c.goneFor(flowPatience)
 	case gone(res.StatusCode):
-		c.end(goneEnding(res.StatusCode))
+		c.end(c.unheard(res.StatusCode))
 	case res.StatusCode == sip.StatusRequestPending:
 		c.after(glareWait(c.incoming), again)
 	case res.StatusCode == statusIntervalTooSmall && c.widen(res):

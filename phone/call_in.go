@@ -21,6 +21,7 @@ type in struct {
 func (c *Call) invited(tx *serverTx) {
 	req := tx.req
 	c.in = in{tx: tx}
+	c.made(tx.f)
 	c.remoteTag = tagOf(fromValue(req))
 	c.inviteSeq = req.CSeq().SeqNo
 	c.answerAfter, c.answerMust = answerAfter(req)
@@ -216,6 +217,8 @@ func (c *Call) onCancel(cancel *sip.Request) {
 // pending2xx is a 200 of ours that is repeated until its ACK comes, on any
 // transport (RFC 3261, 13.3.1.4).
 type pending2xx struct {
+	tx     *serverTx
+	res    *sip.Response
 	seq    uint32
 	offers bool // it carried our offer: the ACK carries the answer
 	done   bool
@@ -233,19 +236,19 @@ func (c *Call) send200(tx *serverTx, res *sip.Response, offers bool) {
 	if c.pending != nil {
 		c.pending.stop()
 	}
-	p := &pending2xx{seq: tx.req.CSeq().SeqNo, offers: offers}
+	p := &pending2xx{tx: tx, res: res, seq: tx.req.CSeq().SeqNo, offers: offers}
 	c.pending = p
 	tx.respond(res)
-	c.repeat200(p, tx, res, t1, time.Now().Add(timeoutB))
+	c.repeat200(p, t1, time.Now().Add(timeoutB))
 }
 
-func (c *Call) repeat200(p *pending2xx, tx *serverTx, res *sip.Response, wait time.Duration, until time.Time) {
+func (c *Call) repeat200(p *pending2xx, wait time.Duration, until time.Time) {
 	p.timer = c.after(wait, func() {
 		switch {
 		case p.done:
 		case time.Now().Before(until):
-			tx.respond(res)
-			c.repeat200(p, tx, res, min(2*wait, t2), until)
+			p.tx.respond(p.res)
+			c.repeat200(p, min(2*wait, t2), until)
 		default:
 			p.stop()
 			c.phase = up // confirmed by time (RFC 3261, 13.3.1.4): hang up properly

@@ -27,14 +27,17 @@ type out struct {
 	cancelled   bool // CANCEL is out
 	rang, early bool // told
 	rseq        map[string]uint32
-	tried       []string // addresses of redirections, so that none is tried twice
-	forks       []*fork  // the early dialogs (RFC 3261, 12.1)
-	heardFrom   string   // tag of the one whose SDP was applied last
+	answer      *sip.Response // the 200
+	waits       func()        // calls as soon as there is a connection
+	tried       []string      // addresses of redirections, so that none is tried twice
+	forks       []*fork       // the early dialogs (RFC 3261, 12.1)
+	heardFrom   string        // tag of the one whose SDP was applied last
 }
 
 // fork is one of the far ends of a call that is not answered yet.
 type fork struct {
 	tag    string
+	res    *sip.Response // that made the dialog
 	theirs order
 }
 
@@ -59,7 +62,7 @@ func (c *Call) dial(target sip.Uri, bad error) {
 		c.finish(Ending{Cause: NotFound, Reason: bad.Error(), Local: true})
 		return
 	case f == nil:
-		c.finish(Ending{Cause: NotRegistered, Reason: "not registered with the server", Local: true})
+		c.waitToDial(target)
 		return
 	}
 	if err := c.newSession(); err != nil {
@@ -76,12 +79,33 @@ func (c *Call) dial(target sip.Uri, bad error) {
 		callID: c.id, local: nameAddr(c.ua.cfg.DisplayName, aor) + ";tag=" + c.localTag,
 		remote: "<" + target.String() + ">", target: target, routes: f.serviceRoute(),
 	}
+	c.made(f)
 	c.out = out{f: f, offer: offer, expires: c.ua.cfg.SessionExpires, rseq: map[string]uint32{}, tried: []string{redirect{uri: target}.String()}}
 	c.phase = calling
 	if c.invite() {
 		c.log.Info("call", "state", Sent.String(), "to", c.remote.URI)
 		c.emit(Event{Kind: Sent})
 	}
+}
+
+// waitToDial keeps a call until there is a connection: one that has just been lost is
+// back before anybody notices.
+func (c *Call) waitToDial(target sip.Uri) {
+	none := Ending{Cause: NotRegistered, Reason: "not registered with the server", Local: true}
+	if st := c.ua.Registration().State; st == RefusedRetrying || st == Offline {
+		c.finish(none)
+		return
+	}
+	if c.out.waits != nil {
+		return
+	}
+	c.out.waits = func() { c.dial(target, nil) }
+	c.ua.wake()
+	c.after(retryTime, func() {
+		if c.phase == idle {
+			c.finish(none)
+		}
+	})
 }
 
 // invite sends the INVITE, the first one or again with what the last was lacking.
@@ -105,14 +129,20 @@ func (c *Call) invite() bool {
 	}
 	setBody(req, "application/sdp", c.out.offer)
 	c.ua.creds.sign(req, &c.out.try, true)
-	c.out.invite = req
+	return c.launch(req)
+}
+
+// launch sends an INVITE and waits for its answers.
+func (c *Call) launch(req *sip.Request) bool {
+	f := c.out.f
+	c.out.invite, c.out.heard, c.out.cancelled = req, false, false
 	stop, err := f.start(req, func(res *sip.Response, err error) {
 		if !c.do(func() { c.onInviteResponse(req, res, err) }) && res != nil && res.IsSuccess() {
 			c.ua.byeTo(f, res)
 		}
 	})
-	if err != nil {
-		c.finish(Ending{Cause: NetworkLost, Reason: err.Error(), Local: true})
+	if err != nil { // the connection broke in this very moment
+		c.onInviteLost()
 		return false
 	}
 	c.out.stop = stop
@@ -141,7 +171,8 @@ func (c *Call) onInviteResponse(req *sip.Request, res *sip.Response, err error) 
 			c.ua.byeTo(c.out.f, res)
 		}
 	case err != nil:
-		if errors.Is(err, errFlowLost) && c.onInviteLost() {
+		if errors.Is(err, errFlowLost) {
+			c.onInviteLost()
 			return
 		}
 		e := Ending{Cause: NetworkLost, Reason: err.Error()}
@@ -158,22 +189,25 @@ func (c *Call) onInviteResponse(req *sip.Request, res *sip.Response, err error) 
 	}
 }
 
-// onInviteLost waits for the next connection when the last one died before anybody
-// answered the INVITE: a socket that looks alive may have been dead for long.
-func (c *Call) onInviteLost() bool {
-	if c.ended || c.out.heard {
-		return false
+// onInviteLost waits for the next connection when one was lost before the call was
+// answered. The far end rings on meanwhile.
+func (c *Call) onInviteLost() {
+	if c.ended {
+		c.line.last = c.cancelAgain
+		c.lastWaits()
+		return
 	}
-	if !c.out.lost {
-		c.out.lost = true
-		c.log.Warn("connection lost before the call was answered; waiting for the next")
-		c.after(retryTime, func() {
-			if c.out.lost {
-				c.finish(Ending{Cause: NetworkLost, Reason: errFlowLost.Error()})
-			}
-		})
+	if c.out.lost {
+		return
 	}
-	return true
+	lost := time.Now()
+	c.out.lost, c.line.lost = true, lost
+	c.log.Warn("connection lost before the call was answered; waiting for the next")
+	c.after(retryTime, func() {
+		if c.out.lost && c.line.lost.Equal(lost) && !c.ended {
+			c.finish(Ending{Cause: NetworkLost, Reason: errFlowLost.Error()})
+		}
+	})
 }
 
 func (c *Call) onProvisional(res *sip.Response) {
@@ -187,7 +221,7 @@ func (c *Call) onProvisional(res *sip.Response) {
 	}
 	tag := tagOf(toValue(res))
 	if tag != "" && len(c.out.forks) < maxForks && c.out.fork(tag) == nil {
-		c.out.forks = append(c.out.forks, &fork{tag: tag})
+		c.out.forks = append(c.out.forks, &fork{tag: tag, res: res})
 	}
 	if (res.StatusCode == sip.StatusRinging || res.StatusCode == sip.StatusSessionInProgress) && !c.out.rang {
 		c.out.rang = true
@@ -256,6 +290,7 @@ func (c *Call) prack(early *dialog, rack string, try *authTry) {
 }
 
 func (c *Call) onAnswer(res *sip.Response) {
+	c.out.answer = res
 	c.d.answered(res)
 	if f := c.out.fork(c.d.remoteTag); f != nil {
 		c.d.theirs = f.theirs
@@ -427,7 +462,8 @@ func warning(res *sip.Response) string {
 func (c *Call) cancel(e Ending) {
 	c.after(timeoutB, c.die)
 	if c.out.lost {
-		c.die()
+		c.line.last = c.cancelAgain
+		c.lastWaits()
 		return
 	}
 	if c.out.provisional {
@@ -442,7 +478,14 @@ func (c *Call) sendCancelWith(reason string) {
 		return
 	}
 	c.out.cancelled = true
-	inv := c.out.invite
+	_, err := c.out.f.start(cancelOf(c.out.invite, reason, c.ua.cfg.UserAgent), func(*sip.Response, error) {})
+	if err != nil {
+		c.onInviteLost()
+	}
+}
+
+// cancelOf makes the CANCEL of an INVITE (RFC 3261, 9.1).
+func cancelOf(inv *sip.Request, reason, userAgent string) *sip.Request {
 	req := sip.NewRequest(sip.CANCEL, inv.Recipient)
 	req.SetTransport("WSS")
 	req.AppendHeader(sip.HeaderClone(inv.Via()))
@@ -457,11 +500,9 @@ func (c *Call) sendCancelWith(reason string) {
 	if reason != "" {
 		add(req, "Reason", reason)
 	}
-	add(req, "User-Agent", c.ua.cfg.UserAgent)
+	add(req, "User-Agent", userAgent)
 	req.SetBody(nil)
-	if _, err := c.out.f.start(req, func(*sip.Response, error) {}); err != nil {
-		c.die()
-	}
+	return req
 }
 
 // onLate2xx is told every 200 after the first. The same dialog again needs no more

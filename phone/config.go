@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"time"
 	"unicode"
@@ -65,7 +64,7 @@ type Config struct {
 	// Locate finds the machines behind a server's name; nil asks DNS (see [ws.Options]).
 	Locate func(ctx context.Context, host string) []string
 	// NetDial opens TCP connections; nil means a net.Dialer.
-	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
+	NetDial ws.DialFunc
 
 	wall func() time.Time // the clock of the day; nil means the system's
 }

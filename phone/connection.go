@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"time"
 
 	"intercomd/phone/ws"
@@ -81,6 +83,7 @@ func (u *UA) attach(ctx context.Context, s server, returnIn time.Duration) (sinc
 			default: // it rewrites contacts: one of them is ours
 				r.Others = max(0, b.others-1)
 			}
+			u.settleAt(conn)
 			u.attached(f, r)
 		case ctx.Err() == nil && retrySoon(err) && time.Until(until) > registerTimeout:
 			wait = jitter(registerTimeout / 2)
@@ -171,7 +174,23 @@ func (u *UA) firstIsBack(ctx context.Context) bool {
 func (u *UA) wsOptions() ws.Options {
 	return ws.Options{
 		RootCAs: u.cfg.RootCAs, Pins: u.cfg.Pins, Now: u.cfg.now, UserAgent: u.cfg.UserAgent,
-		NetDial: u.cfg.NetDial, Locate: u.cfg.Locate, Avoid: u.avoid, Log: u.log,
+		NetDial: u.cfg.NetDial, Locate: u.cfg.Locate, Avoid: u.avoid, From: u.from(), Log: u.log,
+	}
+}
+
+// from is where to connect from: while there are calls, the address and port at which the
+// server knows them.
+func (u *UA) from() netip.AddrPort {
+	if u.callCount() == 0 {
+		return netip.AddrPort{}
+	}
+	return u.home
+}
+
+// settleAt notes where the calls of a connection are known, unless there are older ones.
+func (u *UA) settleAt(c *ws.Conn) {
+	if tcp, ok := c.LocalAddr().(*net.TCPAddr); ok && (!u.home.IsValid() || u.callCount() == 0) {
+		u.home = tcp.AddrPort()
 	}
 }
 
@@ -212,6 +231,9 @@ func (u *UA) fail(s server, err error, wait time.Duration) {
 	switch {
 	case errors.As(err, &dial):
 		r.Remedy = dial.Remedy()
+		if dial.Answered() && dial.Absent() {
+			u.each(func(c *Call) { c.do(c.onServerGone) })
+		}
 	case errors.As(err, &reg):
 		r.Remedy = reg.remedy()
 	default:

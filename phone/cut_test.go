@@ -3,6 +3,7 @@ package phone
 import (
 	"context"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -33,7 +34,7 @@ func (w *wire) isCut() bool {
 }
 
 // dial tries at once, after 1 s, 3 s and 7 s (RFC 6298, 2).
-func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+func (w *wire) dial(ctx context.Context, network, addr string, from netip.AddrPort) (net.Conn, error) {
 	for pause := time.Second; w.isCut(); pause *= 2 {
 		select {
 		case <-time.After(pause):
@@ -41,7 +42,7 @@ func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error)
 			return nil, ctx.Err()
 		}
 	}
-	far, err := w.srv.NetDial(ctx, network, addr)
+	far, err := w.srv.NetDial(ctx, network, addr, from)
 	if err != nil {
 		return nil, err
 	}

@@ -260,9 +260,32 @@ func (t *clientTx) over(f *flow, dead, busy bool) {
 // The returned function gives the transaction up; on then gets an error unless it
 // had its final response.
 func (f *flow) start(req *sip.Request, on func(*sip.Response, error)) (cancel func(), err error) {
+	return f.begin(req, f, on)
+}
+
+// await is start for a request that has been sent already, over a connection that is gone.
+func (f *flow) await(req *sip.Request, on func(*sip.Response, error)) (cancel func(), err error) {
+	return f.begin(req, sentBefore{f, req}, on)
+}
+
+// sentBefore is a flow that does not send a certain request.
+type sentBefore struct {
+	*flow
+	req *sip.Request
+}
+
+// WriteMsg is that of the flow (sip.Connection).
+func (s sentBefore) WriteMsg(msg sip.Message) error {
+	if req, ok := msg.(*sip.Request); ok && req == s.req {
+		return nil
+	}
+	return s.flow.WriteMsg(msg)
+}
+
+func (f *flow) begin(req *sip.Request, over sip.Connection, on func(*sip.Response, error)) (cancel func(), err error) {
 	settle(req)
 	key := clientKey(req.Via(), req.Method)
-	t := &clientTx{tx: sip.NewClientTx(key, req, f, f.txLog()), req: req, on: on}
+	t := &clientTx{tx: sip.NewClientTx(key, req, over, f.txLog()), req: req, on: on}
 	t.tx.OnTerminate(func(key string, _ error) {
 		f.mu.Lock()
 		delete(f.client, key)
@@ -463,9 +486,30 @@ func (f *flow) serve(req *sip.Request) (tx *serverTx, fresh bool) {
 		f.mu.Unlock()
 	})
 	f.mu.Lock()
-	f.served[key] = t // by the reader alone, which also ends the flow: no race with closing
+	if closed = f.closed; !closed {
+		f.served[key] = t
+	}
 	f.mu.Unlock()
-	return t, true
+	if closed {
+		t.tx.Terminate()
+	}
+	return t, !closed
+}
+
+// resume takes a transaction over whose connection is gone. Its answers go out over this
+// one: a response is known by its Via, not by the way on which it comes.
+func (f *flow) resume(old *serverTx) *serverTx {
+	f.mu.Lock()
+	t, closed := f.served[serverKey(old.req, old.req.Method)], f.closed
+	f.mu.Unlock()
+	switch {
+	case closed:
+		return old // until the next one
+	case t == nil: // else it was repeated here already
+		t, _ = f.serve(old.req)
+	}
+	t.onCancel.Store(old.onCancel.Load())
+	return t
 }
 
 func (f *flow) ack(req *sip.Request) {
@@ -522,6 +566,11 @@ func (*flow) TryClose() (int, error) { return 1, nil }
 
 // Close does nothing, see Ref (sip.Connection).
 func (*flow) Close() error { return nil }
+
+// ends are the addresses of both ends of the connection.
+func (f *flow) ends() string {
+	return f.conn.LocalAddr().String() + " " + f.conn.RemoteAddr().String()
+}
 
 // rtt is the last round trip to the server.
 func (f *flow) rtt() time.Duration { return f.conn.RTT() }

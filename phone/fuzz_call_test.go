@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func inCall(t *testing.T, input string) {
 		t.Fatal(err)
 	}
 	conn, err := phonews.Dial(t.Context(), "ws://127.0.0.1:1", phonews.Options{
-		PingEvery: -1, NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+		PingEvery: -1, NetDial: func(context.Context, string, string, netip.AddrPort) (net.Conn, error) { return near, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

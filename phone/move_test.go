@@ -65,13 +65,14 @@ func TestMoved(t *testing.T) {
 			s.agree(leg, s.offered(leg, "v=0 restart 1"))
 		},
 		"the connection is gone already": func(s *stage, m *fakeSession, leg *siptest.Leg) {
-			s.conn.Kill()
+			s.srv.Down()
 			synctest.Wait()
 			m.states <- "moved"
 			synctest.Wait()
 			if m.restarted() {
 				s.t.Error("prepared for a connection that is not there yet")
 			}
+			s.srv.Up()
 			s.conn = s.srv.Conn()
 			s.agree(leg, s.offered(leg, "v=0 restart 1"))
 		},

@@ -58,8 +58,12 @@ const (
 	refusedWait     = 5 * time.Minute
 	backoffMin      = time.Second
 	backoffMax      = 30 * time.Second
-	silentEvery     = 2500 * time.Millisecond // from try to try where nothing answers, which bothers nobody
-	silentWait      = 300 * time.Millisecond  // and between the end of one and the next
+	absentEvery     = 2500 * time.Millisecond // from try to try where there is no server, which bothers nobody
+	absentWait      = 300 * time.Millisecond  // and between the end of one and the next
+	brokenMax       = 4 * time.Second         // at a server that takes us and drops us again
+	brokenFew       = 6                       // so many times in a row
+	urgentEvery     = 400 * time.Millisecond  // from try to try while somebody waits
+	urgentMax       = 2 * time.Second         // the same at a server that is there and does not take us
 	sameFault       = 10 * time.Minute        // before the same trouble is logged again
 	steady          = 30 * time.Second        // a registration that lived so long ends the backoff
 	retryAfterMax   = 5 * time.Minute
@@ -143,19 +147,42 @@ func (e *regError) remedy() string {
 // pacer decides how long to wait before the next try.
 type pacer struct{ fails int }
 
-// next is the wait after a try that took so long and failed. A healed network must not
-// wait for a backoff of half a minute, so that grows only where somebody answers.
-func (p *pacer) next(err error, took time.Duration) time.Duration {
+// next is the wait after a try that took so long and failed. Only where a server is there
+// and does not take us do the pauses grow: one that comes back must not wait for a pause
+// of half a minute, and neither must a person. urgent says that somebody waits.
+//
+// All pauses are spread widely, for when a server comes back all doors of a town have lost
+// it in the same moment (docs/decisions/reconnecting.md).
+func (p *pacer) next(err error, took time.Duration, urgent bool) time.Duration {
 	var (
 		dial *ws.DialError
 		reg  *regError
 	)
-	if errors.As(err, &dial) && !dial.Answered() {
-		return max(jitter(silentWait), silentEvery-took)
+	isDial, isReg := errors.As(err, &dial), errors.As(err, &reg)
+	broke := !isDial && !isReg && !errors.Is(err, errTimeout) // a connection that worked
+	first := p.fails == 0
+	switch {
+	case isDial && dial.Absent() && urgent:
+		return jitter(max(urgentEvery-took, absentWait))
+	case isDial && dial.Absent():
+		return max(jitter(absentWait), absentEvery-took-rand.N(absentEvery/2)) //nolint:gosec // spreads load, no secret
 	}
-	d := min(backoffMin<<min(p.fails, 10), backoffMax)
 	p.fails++
-	if errors.As(err, &reg) {
+	d := min(backoffMin<<min(p.fails-1, 10), backoffMax)
+	switch {
+	case urgent && broke:
+		if first {
+			return 0
+		}
+		return jitter(urgentEvery)
+	case urgent:
+		d = min(d, urgentMax)
+	case broke && first:
+		return rand.N(backoffMin) //nolint:gosec // spreads load, no secret
+	case broke && p.fails <= brokenFew:
+		d = min(d, brokenMax)
+	}
+	if isReg {
 		d = max(d, min(reg.after, retryAfterMax))
 	}
 	return jitter(d)

@@ -3,6 +3,7 @@ package phone
 import (
 	"context"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -370,7 +371,7 @@ func TestSameFaultIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var port atomic.Int32
 		s := begin(t, siptest.New(t, siptest.Options{Pipe: true}), func(c *Config) {
-			c.NetDial = func(context.Context, string, string) (net.Conn, error) {
+			c.NetDial = func(context.Context, string, string, netip.AddrPort) (net.Conn, error) {
 				ours := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port.Add(1))}
 				return nil, &net.OpError{Op: "read", Net: "tcp", Source: ours, Err: os.ErrDeadlineExceeded}
 			}

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -72,9 +73,9 @@ func pbxs(t *testing.T, options []siptest.Options, story func(s *stage, srv []*s
 			for i := range srv {
 				c.Servers = append(c.Servers, "ws://127.0.0."+string(rune('1'+i))+":7443")
 			}
-			c.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c.NetDial = func(ctx context.Context, network, addr string, from netip.AddrPort) (net.Conn, error) {
 				host, _, _ := net.SplitHostPort(addr)
-				return srv[host[len(host)-1]-'1'].NetDial(ctx, network, addr)
+				return srv[host[len(host)-1]-'1'].NetDial(ctx, network, addr, from)
 			}
 		})
 		story(s, srv)
@@ -199,11 +200,11 @@ func TestMachinesOfOneServer(t *testing.T) {
 		s := begin(t, works, func(c *Config) {
 			c.Servers, c.Pins = []string{"wss://pbx.test"}, [][sha256.Size]byte{sha256.Sum256(leaf(t, cert).RawSubjectPublicKeyInfo)}
 			c.Locate = func(context.Context, string) []string { return []string{"one:7443", "two:7443"} }
-			c.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c.NetDial = func(ctx context.Context, network, addr string, from netip.AddrPort) (net.Conn, error) {
 				if addr == "one:7443" {
-					return silent.NetDial(ctx, network, addr)
+					return silent.NetDial(ctx, network, addr, from)
 				}
-				return works.NetDial(ctx, network, addr)
+				return works.NetDial(ctx, network, addr, from)
 			}
 		})
 		start := time.Now()

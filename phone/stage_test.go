@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"syscall"
@@ -398,7 +399,7 @@ func twoServers(t *testing.T, story func(s *stage, down, up func(i int), conn fu
 		}
 		s := begin(t, srv, func(c *Config) {
 			c.Servers = []string{"ws://127.0.0.1:7443/first", "ws://127.0.0.2:7443/second"}
-			c.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c.NetDial = func(ctx context.Context, network, addr string, from netip.AddrPort) (net.Conn, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				for name, d := range dead {
@@ -406,7 +407,7 @@ func twoServers(t *testing.T, story func(s *stage, down, up func(i int), conn fu
 						return nil, syscall.ECONNREFUSED
 					}
 				}
-				return srv.NetDial(ctx, network, addr)
+				return srv.NetDial(ctx, network, addr, from)
 			}
 		})
 		story(s, set(true), set(false), srv.Conn)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,7 +163,7 @@ func FuzzReceive(f *testing.F) {
 			t.Fatal(err)
 		}
 		conn, err := phonews.Dial(t.Context(), "ws://127.0.0.1:1", phonews.Options{
-			PingEvery: -1, NetDial: func(context.Context, string, string) (net.Conn, error) { return a, nil },
+			PingEvery: -1, NetDial: func(context.Context, string, string, netip.AddrPort) (net.Conn, error) { return a, nil },
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,13 +34,17 @@ type UA struct {
 	regSeq            uint32
 	fault             string
 	faultAt           time.Time
-	avoid             string // machine of a server that took a connection and no registration
+	home              netip.AddrPort // where the server knows our calls, see from
+	avoid             string         // machine of a server that took a connection and no registration
 
 	incoming chan *Call
 	texts    chan Text
 	regs     chan Registration // the latest that nobody has read yet
 	reg      atomic.Pointer[Registration]
 	flow     atomic.Pointer[flow] // while registered
+
+	hurried atomic.Int64  // until when somebody waits for a registration; Unix nanoseconds
+	hurry   chan struct{} // somebody has begun to wait
 
 	wg    sync.WaitGroup // calls and their helpers
 	mu    sync.Mutex
@@ -61,6 +66,7 @@ func New(cfg Config) (*UA, error) {
 		creds: newCredentials(cfg.AuthUser, cfg.Password),
 		host:  randomHex(6) + ".invalid", regCallID: randomHex(12), regTag: randomHex(6),
 		incoming: make(chan *Call, incomingLen), regs: make(chan Registration, 1), texts: make(chan Text, textsLen),
+		hurry: make(chan struct{}, 1),
 		calls: map[callKey]*Call{},
 	}
 	u.reg.Store(&Registration{State: Offline})
@@ -117,21 +123,25 @@ func (u *UA) Run(ctx context.Context) error {
 			order.up()
 			again = len(u.servers) > 1 // the same once more, and then the others
 		}
+		stay := !since.IsZero() && u.callCount() > 0 // where the calls are, as long as it takes us back
 		if refused(err) {
 			order.bar(time.Now().Add(refusedWait + rand.N(30*time.Second))) //nolint:gosec // spreads load, no secret
 			again = false
 		}
 		if !again {
 			var until time.Time
-			if again, until = order.next(time.Now()); !until.IsZero() {
+			if !stay {
+				again, until = order.next(time.Now())
+			}
+			if !until.IsZero() {
 				wait = time.Until(until)
 			} else if !again {
-				wait = pace.next(err, time.Since(began))
+				wait = pace.next(err, time.Since(began), u.urgent())
 			}
 		}
 		u.fail(s, err, wait)
 		if !again {
-			sleep(ctx, wait, clockFault(err))
+			u.rest(ctx, wait, err)
 		}
 	}
 	u.endCalls(nil)
@@ -145,25 +155,52 @@ func clockFault(err error) bool {
 	return errors.As(err, &dial) && (dial.Cause == ws.NotYetValid || dial.Cause == ws.Expired)
 }
 
-// sleep waits for d, until ctx ends or, where that is hoped for, until somebody
-// has set the clock.
-func sleep(ctx context.Context, d time.Duration, clock bool) {
+// rest waits for d before the next try, less if somebody begins to wait for a
+// registration or, where that is hoped for, has set the clock. A server that refused us
+// is left alone whoever waits.
+func (u *UA) rest(ctx context.Context, d time.Duration, err error) {
 	began, limit := time.Now(), time.NewTimer(d)
 	defer limit.Stop()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	hurry := u.hurry
+	if refused(err) {
+		hurry = nil
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-limit.C:
 			return
+		case <-hurry:
+			return
 		case <-tick.C:
-			if now := time.Now(); clock && clockSet(now.Round(0).Sub(began.Round(0)), now.Sub(began)) {
+			if now := time.Now(); clockFault(err) && clockSet(now.Round(0).Sub(began.Round(0)), now.Sub(began)) {
 				return
 			}
 		}
 	}
+}
+
+// Hurry says that somebody waits for a registration, for so long. The next try begins at
+// once, and those that follow come without long pauses; so they do while there is a call.
+// A server that has refused this user is left alone all the same.
+func (u *UA) Hurry(d time.Duration) {
+	u.hurried.Store(time.Now().Add(d).UnixNano())
+	u.wake()
+}
+
+func (u *UA) wake() {
+	select {
+	case u.hurry <- struct{}{}:
+	default:
+	}
+}
+
+// urgent reports whether somebody waits for a registration, or talks without one.
+func (u *UA) urgent() bool {
+	return u.callCount() > 0 || time.Now().UnixNano() < u.hurried.Load()
 }
 
 // clockSet compares how far the wall clock went with how much time passed.

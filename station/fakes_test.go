@@ -28,7 +28,7 @@ type house struct {
 	light   bool     // state of the switched relay
 	colours []Colour // of all that was shown by lamps
 	mem     Memory
-	read    uint64 // number of the next event that expect looks at
+	read    uint64        // number of the next event that expect looks at
 	hurry   time.Duration // that was asked for last
 	stop    context.CancelFunc
 }

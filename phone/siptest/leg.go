@@ -8,7 +8,7 @@ import (
 
 // Leg is the server's side of one call.
 type Leg struct {
-	c        *Conn
+	c        *Conn  // over which it was made
 	Invite   *Msg   // the one that counts
 	Tag      string // ours
 	fromUs   bool
@@ -19,6 +19,45 @@ type Leg struct {
 	invite   int // CSeq of the last INVITE of ours
 	Contact  string
 	branches int
+	last     *Msg // answer to the INVITE of the device
+	repeats  int  // of that INVITE
+}
+
+// conn is where FreeSWITCH sends what belongs to a call: to the address and port over which
+// the call was made, for good. It is nil when the client is not there any more.
+func (l *Leg) conn() *Conn { return l.c.s.connAt(l.c.addr) }
+
+// Addr is that address and port.
+func (l *Leg) Addr() string { return l.c.addr }
+
+func (l *Leg) send(m *Msg) {
+	if c := l.conn(); c != nil {
+		c.Send(m.String())
+	}
+}
+
+// again answers a repeated INVITE, over the connection on which it came.
+func (l *Leg) again(c *Conn) {
+	l.c.s.mu.Lock()
+	l.repeats++
+	last := l.last
+	l.c.s.mu.Unlock()
+	if last != nil {
+		c.Send(last.String())
+	}
+}
+
+// Repeats counts the repetitions of the INVITE.
+func (l *Leg) Repeats() int {
+	l.c.s.mu.Lock()
+	defer l.c.s.mu.Unlock()
+	return l.repeats
+}
+
+func branchOf(m *Msg) string {
+	_, b, _ := strings.Cut(m.Get("Via"), ";branch=")
+	b, _, _ = strings.Cut(b, ";")
+	return b
 }
 
 // ExpectInvite takes a call of the device, asking for the password first if there
@@ -43,10 +82,17 @@ func (c *Conn) ExpectInvite() *Leg {
 // Leg makes the server's side of a call from its INVITE.
 func (c *Conn) Leg(m *Msg) *Leg {
 	tag := c.s.tag()
-	return &Leg{
+	l := &Leg{
 		c: c, Invite: m, Tag: tag, remote: m.Get("From"), local: m.Get("To") + ";tag=" + tag, target: URIOf(m.Get("Contact")),
 		seq: 123109504, Contact: "<" + strings.TrimPrefix(m.URI(), "x") + ":5060;transport=udp>",
 	}
+	c.s.lasts(m, true)
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.s.invites[branchOf(m)] == nil {
+		c.s.invites[branchOf(m)] = l
+	}
+	return l
 }
 
 // Fork makes another side of the same call, as a second device behind the server.
@@ -54,7 +100,13 @@ func (l *Leg) Fork() *Leg { return l.c.Leg(l.Invite) }
 
 // Respond answers the INVITE. See [Response] for extra.
 func (l *Leg) Respond(status int, phrase string, extra ...string) {
-	l.c.Send(l.Response(status, phrase, extra...).String())
+	m := l.Response(status, phrase, extra...)
+	l.c.s.mu.Lock()
+	if tx := l.c.s.invites[branchOf(l.Invite)]; tx != nil { // forks share it
+		tx.last = m
+	}
+	l.c.s.mu.Unlock()
+	l.send(m)
 }
 
 // TimeOut answers as FreeSWITCH does when it hears nothing of the telephone that it called.
@@ -85,6 +137,7 @@ func (c *Conn) Call(extra ...string) *Leg {
 	}
 	l.local = `"Resident" <sip:9999@pbx.test>;tag=` + l.Tag
 	l.Invite = l.Make("INVITE", append([]string{"Call-ID: in-" + l.Tag, "Contact: " + l.Contact, "Supported: timer, path, replaces"}, extra...)...)
+	c.s.lasts(l.Invite, true)
 	c.Send(l.Invite.String())
 	return l
 }
@@ -120,7 +173,10 @@ func (l *Leg) Make(method string, extra ...string) *Msg {
 // Request sends the next request of the call.
 func (l *Leg) Request(method string, extra ...string) *Msg {
 	m := l.Make(method, extra...)
-	l.c.Send(m.String())
+	if method == "BYE" { // whether it arrives or not
+		l.c.s.lasts(m, false)
+	}
+	l.send(m)
 	return m
 }
 
@@ -128,13 +184,17 @@ func (l *Leg) Request(method string, extra ...string) *Msg {
 func (l *Leg) Cancel(extra ...string) {
 	m := l.Make("CANCEL", extra...)
 	m.Set("Via", l.Invite.Get("Via")).Set("CSeq", strconv.Itoa(l.Invite.Seq())+" CANCEL")
-	l.c.Send(m.String())
+	l.send(m)
 }
 
 // ExpectStatus takes a response of the device to our INVITE, and learns its tag.
 func (l *Leg) ExpectStatus(status int) *Msg {
 	l.c.s.tb.Helper()
-	m := l.c.ExpectStatus("INVITE", status)
+	c := l.c
+	if now := l.conn(); now != nil {
+		c = now
+	}
+	m := c.ExpectStatus("INVITE", status)
 	if t := Tag(m.Get("To")); t != "" {
 		l.remote = m.Get("To")
 	}
@@ -151,7 +211,7 @@ func (l *Leg) ACK(status int, extra ...string) {
 	if status >= 300 {
 		m.Set("Via", l.Invite.Get("Via"))
 	}
-	l.c.Send(m.String())
+	l.send(m)
 }
 
 // RemoteTag is the device's tag.

@@ -4,13 +4,16 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +41,9 @@ type Options struct {
 	Mute bool
 	// HTTPStatus, when set, is answered in place of switching protocols.
 	HTTPStatus int
+	// Lists makes it a registrar by the book: it answers a REGISTER without Contact, and
+	// lists every contact of the user (RFC 3261, 10.3). FreeSWITCH does neither.
+	Lists bool
 }
 
 // Server is a SIP server for one test.
@@ -55,8 +61,25 @@ type Server struct {
 	closed bool
 	uses   map[string]int // highest nc of each nonce
 
-	registers []*Msg // all REGISTERs
+	registers []*Msg // all REGISTERs with a Contact
+	fetches   int    // and those without
+	asked     int    // OPTIONS in calls
 	dials     int
+
+	down     bool // nobody listens
+	port     int  // of the last client without sockets
+	clients  map[netip.AddrPort]*addressed
+	at       map[string]*Conn // by the client's address
+	bindings []binding        // of the one user
+	invites  map[string]*Leg  // by branch: transactions of the device
+	calls    map[string]bool  // by Call-ID: whether they last
+}
+
+// binding is a contact of the user.
+type binding struct {
+	contact string
+	expires int
+	conn    *Conn // nil: somebody else's
 }
 
 // New starts a server. It ends with the test, or by [Server.Close].
@@ -68,7 +91,8 @@ func New(tb testing.TB, o Options) *Server {
 	if len(o.Algorithms) == 0 {
 		o.Algorithms = []string{"MD5"}
 	}
-	s := &Server{tb: tb, o: o, conns: make(chan *Conn, 1024), open: map[net.Conn]struct{}{}, uses: map[string]int{}}
+	s := &Server{tb: tb, o: o, conns: make(chan *Conn, 1024), open: map[net.Conn]struct{}{}, uses: map[string]int{},
+		clients: map[netip.AddrPort]*addressed{}, at: map[string]*Conn{}, calls: map[string]bool{}, invites: map[string]*Leg{}}
 	if !o.Pipe {
 		ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
@@ -115,18 +139,148 @@ func (s *Server) URL() string {
 	return scheme + "://" + s.ln.Addr().String()
 }
 
-// NetDial connects by a pipe.
-func (s *Server) NetDial(_ context.Context, _, _ string) (net.Conn, error) {
+// NetDial connects by a pipe, whose ends have addresses as those of a socket do.
+func (s *Server) NetDial(_ context.Context, _, _ string, from netip.AddrPort) (net.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dials++
-	if s.closed {
-		return nil, errors.New("connection refused: the test's server is closed")
+	if s.closed || s.down {
+		return nil, fmt.Errorf("the test's server is down: %w", syscall.ECONNREFUSED)
 	}
-	client, server := net.Pipe()
+	if !from.IsValid() {
+		s.port++
+		from = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(40000+s.port%20000))
+	}
+	if old := s.clients[from]; old != nil && !old.closed.Load() {
+		return nil, syscall.EADDRNOTAVAIL
+	}
+	near, far := net.Pipe()
+	ours, theirs := net.TCPAddrFromAddrPort(from), &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7443}
+	client, server := &addressed{Conn: near, local: ours, remote: theirs}, &addressed{Conn: far, local: theirs, remote: ours}
+	s.clients[from] = client
 	s.open[server] = struct{}{}
 	s.wg.Go(func() { s.serve(server) })
 	return client, nil
+}
+
+// addressed is one end of a pipe with addresses.
+type addressed struct {
+	net.Conn
+	local, remote net.Addr
+	closed        atomic.Bool
+}
+
+func (a *addressed) LocalAddr() net.Addr  { return a.local }
+func (a *addressed) RemoteAddr() net.Addr { return a.remote }
+
+// Close closes this end: its port is free again.
+func (a *addressed) Close() error {
+	a.closed.Store(true)
+	return a.Conn.Close()
+}
+
+// Down is the death of the server: all connections break, nobody listens any more, and
+// what it knew of calls, registrations and nonces is gone.
+func (s *Server) Down() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = true
+	for c := range s.open {
+		_ = c.Close()
+	}
+	s.bindings, s.uses, s.invites, s.calls = nil, map[string]int{}, map[string]*Leg{}, map[string]bool{}
+}
+
+// Up starts it again.
+func (s *Server) Up() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = false
+}
+
+// Refuse makes it refuse connections, or no longer; what is open stays, and nothing is
+// forgotten.
+func (s *Server) Refuse(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = on
+}
+
+// ForgetCalls ends all calls without a word to anybody.
+func (s *Server) ForgetCalls() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = map[string]bool{}
+}
+
+// Flush drops every registration without a word, as FreeSWITCH does on flush_inbound_reg.
+func (s *Server) Flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bindings = nil
+}
+
+// Take registers another device of the same user. Unless the server [Options.Lists]
+// contacts, it takes the place of the door.
+func (s *Server) Take(contact string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bind(binding{contact: contact, expires: 3600})
+}
+
+// Leave drops the contact of another device.
+func (s *Server) Leave(contact string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bindings = slices.DeleteFunc(s.bindings, func(b binding) bool { return b.contact == contact })
+}
+
+// bind takes a contact in: the only one of its user, or one more.
+func (s *Server) bind(b binding) {
+	if !s.o.Lists {
+		s.bindings = nil
+	}
+	s.bindings = slices.DeleteFunc(s.bindings, func(o binding) bool { return o.contact == b.contact })
+	if b.expires > 0 {
+		s.bindings = append(s.bindings, b)
+	}
+}
+
+// Reached returns the connection over which a call to the user would reach the device, nil
+// if that is not registered any more.
+func (s *Server) Reached() *Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.bindings {
+		if b.conn != nil {
+			return b.conn
+		}
+	}
+	return nil
+}
+
+// Asked counts the questions whether a call lasts.
+func (s *Server) Asked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
+// Fetches counts the REGISTERs that only asked.
+func (s *Server) Fetches() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fetches
+}
+
+// connAt is the open connection of a client's address and port.
+func (s *Server) connAt(addr string) *Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.at[addr]; c != nil && !c.IsGone() {
+		return c
+	}
+	return nil
 }
 
 // Dials counts the connections that were tried.
@@ -151,7 +305,7 @@ func (s *Server) accept() {
 		}
 		s.mu.Lock()
 		s.dials++
-		if s.closed {
+		if s.closed || s.down {
 			_ = c.Close()
 		}
 		s.open[c] = struct{}{}
@@ -185,9 +339,18 @@ func (s *Server) serve(raw net.Conn) {
 	if err != nil || hs.Protocol != "sip" {
 		return
 	}
-	c := &Conn{s: s, nc: nc, raw: raw, in: make(chan *Msg, 4096), gone: make(chan struct{})}
-	s.conns <- c
+	c := &Conn{s: s, nc: nc, raw: raw, in: make(chan *Msg, 4096), gone: make(chan struct{}), addr: raw.RemoteAddr().String()}
+	s.mu.Lock()
+	s.at[c.addr] = c
+	s.mu.Unlock()
+	select {
+	case s.conns <- c:
+	default: // more than any script looks at
+	}
 	c.read()
+	s.mu.Lock()
+	s.bindings = slices.DeleteFunc(s.bindings, func(b binding) bool { return b.conn == c }) // at once, as FreeSWITCH does
+	s.mu.Unlock()
 }
 
 // Conn returns the next connection that was opened; it fails the test when none
@@ -217,10 +380,12 @@ type Conn struct {
 	s    *Server
 	nc   net.Conn
 	raw  net.Conn
+	addr string // of the client
 	in   chan *Msg
 	gone chan struct{}
 
-	wmu sync.Mutex
+	mute atomic.Bool
+	wmu  sync.Mutex
 
 	mu    sync.Mutex
 	pings int
@@ -256,7 +421,7 @@ func (c *Conn) read() {
 			if h.Length < 4 {
 				c.s.tb.Errorf("PING with %d bytes of payload would confuse FreeSWITCH", h.Length)
 			}
-			if !c.s.o.Mute {
+			if !c.s.o.Mute && !c.mute.Load() {
 				c.Frame(ws.OpPong, data)
 			}
 		case ws.OpPong:
@@ -276,14 +441,54 @@ func (c *Conn) read() {
 	}
 }
 
-// take answers REGISTER and keeps everything else for the script.
+// lasts notes that a call is up, or over.
+func (s *Server) lasts(m *Msg, up bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[m.Get("Call-ID")] = up
+}
+
+// take answers REGISTER, an INVITE that has come before, and the question whether a call
+// lasts; it keeps everything else for the script.
 func (c *Conn) take(m *Msg) {
-	if m.IsResponse() || m.Method() != "REGISTER" {
+	if m.Method() == "BYE" {
+		c.s.lasts(m, false)
+	}
+	switch {
+	case !m.IsResponse() && m.Method() == "OPTIONS" && Tag(m.Get("To")) != "":
+		c.s.mu.Lock()
+		up := c.s.calls[m.Get("Call-ID")]
+		c.s.asked++
+		c.s.mu.Unlock()
+		if up {
+			c.Respond(m, 200, "OK")
+		} else {
+			c.Respond(m, 481, "Call Does Not Exist")
+		}
+		return
+	case m.IsResponse():
+		c.in <- m
+		return
+	case m.Method() == "INVITE":
+		c.s.mu.Lock()
+		l := c.s.invites[branchOf(m)]
+		c.s.mu.Unlock()
+		if l == nil {
+			c.in <- m
+		} else {
+			l.again(c)
+		}
+		return
+	case m.Method() != "REGISTER":
 		c.in <- m
 		return
 	}
 	c.s.mu.Lock()
-	c.s.registers = append(c.s.registers, m)
+	if m.Get("Contact") == "" {
+		c.s.fetches++
+	} else {
+		c.s.registers = append(c.s.registers, m)
+	}
 	c.s.mu.Unlock()
 	if c.s.o.Register != nil && c.s.o.Register(c, m) {
 		return
@@ -306,13 +511,26 @@ func (c *Conn) Accept(m *Msg) {
 	if n, err := strconv.Atoi(m.Get("Expires")); err == nil && n < expires {
 		expires = n
 	}
-	if expires == 0 {
-		c.Respond(m, 200, "OK")
-		return
+	c.s.mu.Lock()
+	contact := URIOf(m.Get("Contact"))
+	if contact != "" {
+		c.s.bind(binding{contact, expires, c})
 	}
-	contact := "<" + URIOf(m.Get("Contact")) + ">;expires=" + strconv.Itoa(expires)
-	c.Respond(m, 200, "OK", "Contact: "+contact)
+	var list []string
+	for _, b := range c.s.bindings {
+		list = append(list, "Contact: <"+b.contact+">;expires="+strconv.Itoa(b.expires))
+	}
+	c.s.mu.Unlock()
+	switch {
+	case !c.s.o.Lists && contact == "":
+		c.Respond(m, 400, "Missing Contact Header")
+	default:
+		c.Respond(m, 200, "OK", list...)
+	}
 }
+
+// Addr is the address of the client.
+func (c *Conn) Addr() string { return c.addr }
 
 // Gone is closed when the connection has ended.
 func (c *Conn) Gone() <-chan struct{} { return c.gone }
@@ -350,6 +568,17 @@ func (c *Conn) ClosedProperly() bool {
 
 // Kill cuts the connection without a word.
 func (c *Conn) Kill() { _ = c.raw.Close() }
+
+// Reset cuts a TCP connection by RST.
+func (c *Conn) Reset() {
+	if tcp, ok := c.raw.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.raw.Close()
+}
+
+// Silence leaves PINGs without an answer from now on: a path that has died without a word.
+func (c *Conn) Silence() { c.mute.Store(true) }
 
 // Send writes a message as one text frame.
 func (c *Conn) Send(text string) { c.Frame(ws.OpText, []byte(text)) }

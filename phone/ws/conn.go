@@ -165,7 +165,7 @@ func (c *Conn) Close() error {
 // run owns the writing side: queued frames, and PINGs when they are due.
 func (c *Conn) run() {
 	defer close(c.stopped)
-	defer func() { _ = c.nc.Close() }()
+	defer c.hangUp()
 	ticks, stopTicks := c.ticker()
 	defer stopTicks()
 	wait := c.o.PongWait
@@ -191,6 +191,14 @@ func (c *Conn) run() {
 		}
 	}
 	<-c.stop
+}
+
+// hangUp closes the socket: properly if that was our wish, else so that its port is free.
+func (c *Conn) hangUp() {
+	if !errors.Is(c.Err(), ErrClosed) {
+		abort(c.nc)
+	}
+	_ = c.nc.Close()
 }
 
 func (c *Conn) ticker() (<-chan time.Time, func()) {

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -30,6 +31,10 @@ const (
 	DefaultMaxMessage       = 128 << 10
 
 	hurryTimeout = 4 * time.Second // to connect, where another target waits
+	// fromTimeout is for connecting from the old port. A server that still holds the old
+	// connection answers a first SYN with a challenge (RFC 5961, section 4), gets a reset for
+	// it, and takes the second SYN, 1 s later.
+	fromTimeout = 1500 * time.Millisecond
 )
 
 // Options say how to connect and when a connection counts as dead. The zero
@@ -50,7 +55,11 @@ type Options struct {
 	UserAgent string
 	// NetDial opens the TCP connection; nil means a net.Dialer, which tries IPv6 and IPv4
 	// side by side (RFC 6555).
-	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
+	NetDial DialFunc
+	// From is the local address and port to connect from, if that can be had: whoever knows
+	// the client by these finds it again. Where it cannot, any other will do; the zero value
+	// means any from the start. See docs/decisions/reconnecting.md.
+	From netip.AddrPort
 	// Locate finds the targets ("host:port") behind a name without a port, the best
 	// first; nil asks DNS (see [locate.Resolver]).
 	Locate func(ctx context.Context, host string) []string
@@ -69,6 +78,9 @@ type Options struct {
 	Log *slog.Logger
 }
 
+// DialFunc opens a TCP connection, from a local address if a valid one is given.
+type DialFunc func(ctx context.Context, network, address string, from netip.AddrPort) (net.Conn, error)
+
 func (o Options) withDefaults() Options {
 	set := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
@@ -86,7 +98,7 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	if o.NetDial == nil {
-		o.NetDial = dialer().DialContext
+		o.NetDial = dialTCP
 	}
 	if o.Addresses == nil {
 		o.Addresses = net.InterfaceAddrs
@@ -218,9 +230,7 @@ func open(ctx context.Context, u *url.URL, target string, hurry bool, o Options)
 // connect gives an open socket, encrypted and verified where the URL asks for it. The
 // certificate must be for the host of the URL, wherever DNS has led (RFC 5922, 7.2).
 func connect(ctx context.Context, u *url.URL, target string, o Options) (net.Conn, error) {
-	tcpCtx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
-	defer cancel()
-	nc, err := o.NetDial(tcpCtx, "tcp", target)
+	nc, err := reach(ctx, target, o)
 	if err != nil {
 		return nil, err
 	}
@@ -235,6 +245,25 @@ func connect(ctx context.Context, u *url.URL, target string, o Options) (net.Con
 		return nil, fmt.Errorf("%w: %w", errHandshake, err)
 	}
 	return tc, nil
+}
+
+// reach opens the socket: from the port that is wished for, or else from any. A server
+// that refuses the one refuses the other too.
+func reach(ctx context.Context, target string, o Options) (net.Conn, error) {
+	if o.From.IsValid() {
+		nc, err := dialWithin(ctx, fromTimeout, target, o.From, o)
+		if err == nil || ctx.Err() != nil || errors.Is(err, syscall.ECONNREFUSED) {
+			return nc, err
+		}
+		o.Log.Debug("no connection from the old port; taking another", "from", o.From.String(), "err", err)
+	}
+	return dialWithin(ctx, o.ConnectTimeout, target, netip.AddrPort{}, o)
+}
+
+func dialWithin(ctx context.Context, limit time.Duration, target string, from netip.AddrPort, o Options) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return o.NetDial(ctx, "tcp", target, from)
 }
 
 func tlsConfig(host string, o Options) *tls.Config {

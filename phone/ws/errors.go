@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -87,6 +88,20 @@ func (e *DialError) Answered() bool {
 	default:
 		return true
 	}
+}
+
+// Absent reports whether there is no server at the address, whatever else is there: nothing
+// answers, nobody listens, or a gateway says that it cannot reach what is behind it. Trying
+// again soon bothers nobody.
+func (e *DialError) Absent() bool {
+	var status ws.StatusError
+	if errors.As(e.Err, &status) {
+		switch int(status) {
+		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return true
+		}
+	}
+	return e.Cause == ConnRefused || !e.Answered()
 }
 
 // Certificate reports whether the server's certificate was the fault.

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"syscall"
@@ -8,15 +9,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialer opens TCP connections. The kernel is asked to repeat what was lost at an even pace
-// as long as little is under way (TCP_THIN_LINEAR_TIMEOUTS): SIP is a packet now and then,
-// and every doubling of the pause is a visitor who waits.
-func dialer() *net.Dialer {
-	return &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+// dialTCP opens a TCP connection, from a local address if one is given.
+//
+// The kernel is asked to repeat what was lost at an even pace as long as little is under way
+// (TCP_THIN_LINEAR_TIMEOUTS): SIP is a packet now and then, and every doubling of the pause
+// is a visitor who waits. And it is asked to give a port again that was ours before
+// (SO_REUSEADDR), for [Options.From].
+func dialTCP(ctx context.Context, network, address string, from netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		return c.Control(func(fd uintptr) {
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_THIN_LINEAR_TIMEOUTS, 1) // a kernel without it does as ever
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 		})
 	}}
+	if from.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(from)
+	}
+	return d.DialContext(ctx, network, address)
+}
+
+// abort closes a socket that is of no use any more without the usual farewell: by a reset,
+// so that neither kernel remembers it and its port can be used again at once. A FIN would
+// wait for its answer for minutes on a path that is dead, and linger in any case (TIME_WAIT).
+func abort(nc net.Conn) {
+	for {
+		inner, ok := nc.(interface{ NetConn() net.Conn }) // what is below TLS
+		if !ok {
+			break
+		}
+		nc = inner.NetConn()
+	}
+	if tcp, ok := nc.(interface{ SetLinger(sec int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = nc.Close()
 }
 
 // addressGone reports whether the address of a connection is no longer one of this machine

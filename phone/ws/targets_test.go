@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -85,7 +86,7 @@ func TestTargetsWithoutDNS(t *testing.T) {
 		var got []string
 		_, err := Dial(t.Context(), url, Options{
 			Locate: func(context.Context, string) []string { got = append(got, "located"); return nil },
-			NetDial: func(_ context.Context, _, address string) (net.Conn, error) {
+			NetDial: func(_ context.Context, _, address string, _ netip.AddrPort) (net.Conn, error) {
 				got = append(got, address)
 				return nil, stop
 			},
@@ -124,7 +125,7 @@ func threeMute(t *testing.T, story func(t *testing.T, dials *[]string, o Options
 		story(t, &dials, Options{
 			HandshakeTimeout: DefaultHandshakeTimeout,
 			Locate:           func(context.Context, string) []string { return []string{"a:1", "b:1", "c:1"} },
-			NetDial: func(_ context.Context, _, address string) (net.Conn, error) {
+			NetDial: func(_ context.Context, _, address string, _ netip.AddrPort) (net.Conn, error) {
 				dials = append(dials, address)
 				near, far := net.Pipe()
 				ends = append(ends, far)
@@ -147,7 +148,7 @@ func TestNamesOfOtherScripts(t *testing.T) {
 		var located, dialled string
 		_, err := Dial(t.Context(), url, Options{
 			Locate: func(_ context.Context, host string) []string { located = host; return nil },
-			NetDial: func(_ context.Context, _, address string) (net.Conn, error) {
+			NetDial: func(_ context.Context, _, address string, _ netip.AddrPort) (net.Conn, error) {
 				dialled = address
 				return nil, stop
 			},

@@ -14,6 +14,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -214,7 +215,7 @@ func TestDialCauses(t *testing.T) {
 		"HTTP never answers":    {"ws://" + hush, Options{HandshakeTimeout: 100 * time.Millisecond}, TimedOut},
 		"no WebSocket":          {"ws://" + notfound, Options{}, NotWebSocket},
 		"connecting takes ages": {"wss://192.0.2.1", Options{ConnectTimeout: time.Millisecond, NetDial: never}, TimedOut},
-		"unknown name": {"wss://pbx.invalid", Options{NetDial: func(context.Context, string, string) (net.Conn, error) {
+		"unknown name": {"wss://pbx.invalid", Options{NetDial: func(context.Context, string, string, netip.AddrPort) (net.Conn, error) {
 			return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
 		}}, NameUnknown},
 	} {
@@ -280,7 +281,7 @@ func TestDialErrorText(t *testing.T) {
 	}
 }
 
-func never(ctx context.Context, _, _ string) (net.Conn, error) {
+func never(ctx context.Context, _, _ string, _ netip.AddrPort) (net.Conn, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }

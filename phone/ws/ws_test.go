@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -302,7 +303,7 @@ func TestDialEndsWithContext(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			_, b := net.Pipe()
 			a2, b2 := net.Pipe()
-			o := Options{NetDial: func(context.Context, string, string) (net.Conn, error) { return a2, nil }}
+			o := Options{NetDial: func(context.Context, string, string, netip.AddrPort) (net.Conn, error) { return a2, nil }}
 			go func() { _, _ = io.Copy(io.Discard, b2) }()
 			time.AfterFunc(time.Second, cancel)
 			start := time.Now()
@@ -367,7 +368,7 @@ func FuzzUpgrade(f *testing.F) {
 		}()
 		c, err := Dial(t.Context(), "ws://127.0.0.1:1", Options{
 			PingEvery: -1, HandshakeTimeout: 5 * time.Second,
-			NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+			NetDial: func(context.Context, string, string, netip.AddrPort) (net.Conn, error) { return near, nil },
 		})
 		if err == nil {
 			for {
