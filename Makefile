@@ -8,15 +8,15 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 # A go.work or a GOARCH of the surroundings must not leak into the tests.
 GO        := env -u GOARCH -u GOARM go
 
-# When the sources are from, for boards that have no clock (see built in cmd/intercomd): the
-# commit, or what was unpacked. Go itself notes commits of plain clones only.
+# When the sources are from, for boards that have no clock (see built in cmd/intercomd). Of a
+# clone, go build takes the time of the commit.
 ifndef SOURCE_DATE_EPOCH
-SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)
+SOURCE_DATE_EPOCH := $(shell git rev-parse HEAD >/dev/null 2>&1 || stat -c %Y CHANGELOG.md)
 endif
-STAMP     := -ldflags "-X main.buildTime=$(SOURCE_DATE_EPOCH)"
+STAMP     := $(if $(SOURCE_DATE_EPOCH),-ldflags "-X main.buildTime=$(SOURCE_DATE_EPOCH)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 pictures clean
+.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 image image-amd64 test-image pictures clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
@@ -130,6 +130,20 @@ test-vm-arm64: build-native ## the same on an emulated arm64 processor, the test
 	@$(MAKE) --no-print-directory build GOARCH=arm64
 	INTERCOMD_VM=1 INTERCOMD_VM_ARCH=arm64 $(GO) test -count=1 -v -timeout 30m ./test/vm -repeat 3 \
 		-run '^(TestMachine|TestDevices|TestPresses|TestPressToLamp|TestPulse|TestKilledWithRelayOn|TestBouncyPressesCallOnce)$$'
+
+image: ## build/image: a card image for Raspberry Pi Zero 2 W, 3, 4 and 5 (docs/image.md); needs root
+	@$(SETUP) build cross image
+	@$(MAKE) --no-print-directory build GOARCH=arm64
+	@sh image/make.sh arm64 build/image
+
+# The sibling of the card image that tests start, with a part for another processor.
+image-amd64: build-native
+	@$(SETUP) image
+	@PACK= sh image/make.sh amd64 build/image-amd64
+
+test-image: image-amd64 ## starts the card image in qemu: slots, trial, roll-back, commit, broken data, power cuts
+	@$(SETUP) build demo vm image
+	INTERCOMD_IMAGE=$(CURDIR)/build/image-amd64 $(GO) test -count=1 -v -timeout 40m ./test/image $(if $(RUN),-run '$(RUN)')
 
 pictures: ## docs/img, the pictures of the status page, from the page as it is now
 	@$(SETUP) build system
