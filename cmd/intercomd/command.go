@@ -33,6 +33,7 @@ func subcommands() []subcommand {
 		{"selftest", "[-commission] [FILE]", "play a chirp and listen whether it is heard as it should be", selfTestCommand},
 		{"audio", "offline …", "run the microphone's path on recordings", audioCommand},
 		{"lock", "[FILE]", "drive the relays to rest (ExecStopPost of the service)", lockCommand},
+		{"slot", "[VERB …]", "which system of a card image starts, and what is tried next", slotCommand},
 		{"version", "", "print the version", versionCommand},
 	}
 }

@@ -83,28 +83,3 @@ func TestThousandBouncyPressesAreThousandCalls(t *testing.T) {
 		}
 	})
 }
-
-// A button on a bell transformer, with the debounce time that somebody has lowered to "make
-// it work": one call, and a fault that says what to do.
-func TestButtonOnAlternatingCurrent(t *testing.T) {
-	c := smallDoor(t)
-	c.Buttons[0].Debounce = 5 * time.Millisecond
-	atADoor(t, c, time.Hour, func(d *officeDoor) {
-		for range 50 {
-			for _, active := range []bool{true, false} {
-				if err := d.panel.Set("bell", active); err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(10 * time.Millisecond)
-			}
-		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if n := len(d.calls); n != 1 || d.calls[0].ended != "" {
-			t.Errorf("%d calls, the first ended by %q", n, d.calls[0].ended)
-		}
-		if f := d.st.Snapshot().Faults; len(f) != 1 || f[0].Key != "board.bell" {
-			t.Errorf("faults %+v", f)
-		}
-	})
-}

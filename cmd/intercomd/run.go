@@ -138,6 +138,7 @@ func (d *daemon) build(services context.Context) error {
 			d.fault(station.Fault{Key: "phone", Blinks: station.FaultConfig, Message: words.New("phone-unusable", "detail", err.Error())})
 		}
 	}
+	d.faults = append(d.faults, systemNotes(notesDir, d.log)...)
 	d.buildNotices()
 	sc := stationConfig(d.cfg)
 	sc.File, sc.Faults = d.path, d.faults

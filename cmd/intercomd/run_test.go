@@ -162,7 +162,7 @@ func TestABadRecordingLeavesTheDoor(t *testing.T) {
 			t.Fatal(err)
 		}
 		config := strings.ReplaceAll(string(text), "../prompts", folder+"/prompts")
-		config = strings.Replace(config, "[web]\nlisten = \"127.0.0.1:18180\"\n", "", 1)
+		config = strings.NewReplacer("[web]\nlisten = \"127.0.0.1:18180\"\n", "", "[state]\ndir = \"state\"\n", "").Replace(config)
 		dir := t.TempDir()
 		d := startDoor(t, dir, config)
 		s := d.snapshot("a door", calls)
