@@ -11,8 +11,6 @@ type Change struct {
 // debouncer decides which changes of a level count. A level counts once it has been
 // stable for hold, measured between the times of the changes themselves, so that a
 // reader that was late cannot turn a press into a glitch or two spikes into a press.
-// The end of a press takes leastRest at least: however short hold is, a button on
-// alternating current that is held is one press, not fifty a second.
 //
 //	line   ___|‾|_|‾‾‾‾‾‾‾‾‾‾‾‾‾‾‾|___________
 //	             |<-- hold -->|   |<-- hold -->|
@@ -27,12 +25,7 @@ type debouncer struct {
 	glitches uint64
 	bounces  uint64
 	widths   Widths
-	hum      hum
 }
-
-// leastRest is longer than any pause of alternating current, rectified or not, and far
-// shorter than that between two presses.
-const leastRest = 25 * time.Millisecond
 
 // burstLimit is how long changes are held back before they are counted as glitches
 // though the line never came to rest.
@@ -42,16 +35,12 @@ const burstLimit = time.Second
 // while the power comes on is not a press.
 func (d *debouncer) start(active bool, at time.Time) {
 	d.stable, d.raw, d.since, d.burst = active, active, at, 0
-	d.hum.run = 0
 }
 
 // change takes a change of the line. It reports whether the level before it had
 // been there for long enough to count, and since when.
 func (d *debouncer) change(c Change) (at time.Time, accepted bool) {
 	at, accepted = d.settle(c.At)
-	if c.Active && !d.raw {
-		d.hum.rise(c.At)
-	}
 	if c.Active == d.raw {
 		// The opposite level came and went between two reports: a spike too short
 		// for the kernel to see both of its edges.
@@ -72,7 +61,7 @@ func (d *debouncer) change(c Change) (at time.Time, accepted bool) {
 // settle looks at the line at a time when nothing has changed. It reports whether
 // the level has become one that counts, and since when.
 func (d *debouncer) settle(now time.Time) (at time.Time, accepted bool) {
-	if now.Sub(d.since) < d.needed() {
+	if now.Sub(d.since) < d.hold {
 		return time.Time{}, false
 	}
 	if d.raw == d.stable {
@@ -81,18 +70,9 @@ func (d *debouncer) settle(now time.Time) (at time.Time, accepted bool) {
 		return time.Time{}, false
 	}
 	d.stable = d.raw
-	d.hum.press(d.stable)
 	d.bounces += d.burst
 	d.burst = 0
 	return d.since, true
-}
-
-// needed is how long the present level must be stable to count.
-func (d *debouncer) needed() time.Duration {
-	if d.stable && !d.raw {
-		return max(d.hold, leastRest)
-	}
-	return d.hold
 }
 
 func (d *debouncer) short(at time.Time) {
@@ -109,53 +89,7 @@ func (d *debouncer) short(at time.Time) {
 // due is when settle must be called unless the line changes before; zero: no need.
 func (d *debouncer) due() time.Time {
 	if d.raw != d.stable || d.burst > 0 {
-		return d.since.Add(d.needed())
+		return d.since.Add(d.hold)
 	}
 	return time.Time{}
-}
-
-// hum notices an input on alternating current: its pulses come as regularly as the mains, which
-// nobody's finger and no worn contact does.
-type hum struct {
-	last   time.Time     // when the line became active
-	period time.Duration // between the last two times
-	run    int           // of these periods in a row that are alike, and those of the mains
-	during bool          // in the present press, or since the last one
-	found  bool          // until a press comes without
-}
-
-const (
-	humRuns  = 6                // periods: a tenth of a second
-	humApart = time.Millisecond // by which two of them differ at most
-)
-
-// ofMains reports whether pulses of that period come of 50 or 60 Hz: of one half-wave, or
-// of both.
-func ofMains(period time.Duration) bool {
-	half := func(d time.Duration) bool { return d > 7800*time.Microsecond && d < 10600*time.Microsecond }
-	return half(period) || half(period/2)
-}
-
-// rise takes the time at which the line became active.
-func (h *hum) rise(at time.Time) {
-	period := at.Sub(h.last)
-	if ofMains(period) && (h.run == 0 || (period-h.period).Abs() < humApart) {
-		h.run++
-	} else {
-		h.run = 0
-	}
-	h.last, h.period = at, period
-	if h.run >= humRuns {
-		h.during, h.found = true, true
-	}
-}
-
-// press is told of changes that count.
-func (h *hum) press(active bool) {
-	switch {
-	case active && h.run == 0:
-		h.during = false
-	case !active && !h.during:
-		h.found = false // somebody has mended it
-	}
 }

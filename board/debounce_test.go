@@ -1,7 +1,6 @@
 package board
 
 import (
-	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -163,76 +162,4 @@ func FuzzDebounce(f *testing.F) {
 			t.Fatal("the level at rest was not taken over")
 		}
 	})
-}
-
-// A button on a bell transformer that is held for a second: never more than one press,
-// however short the debounce time, and it is told what ails it, until it is mended.
-func TestAlternatingCurrent(t *testing.T) {
-	const us = time.Microsecond
-	for _, mains := range []struct {
-		name   string
-		on, of time.Duration
-	}{
-		{"50 Hz, one half-wave", 9500 * us, 20 * ms}, {"60 Hz, one half-wave", 7 * ms, 16667 * us}, {"50 Hz, only its tops", 5500 * us, 20 * ms},
-		{"50 Hz behind a bridge", 8 * ms, 10 * ms}, {"60 Hz behind a bridge", 7 * ms, 8333 * us}, {"50 Hz, a line that is pulled slowly", 14 * ms, 20 * ms},
-	} {
-		for _, hold := range []time.Duration{5 * ms, 8 * ms, 12 * ms, 25 * ms} {
-			d := debouncer{hold: hold}
-			now := time.Now()
-			d.start(false, now.Add(-time.Hour))
-			presses := 0
-			level := func(active bool, length time.Duration) {
-				if _, ok := d.change(Change{active, now}); ok && d.stable {
-					presses++
-				}
-				now = now.Add(length)
-				if due := d.due(); !due.IsZero() && !due.After(now) {
-					if _, ok := d.settle(due); ok && d.stable {
-						presses++
-					}
-				}
-			}
-			for range int(time.Second / mains.of) {
-				level(true, mains.on)
-				level(false, mains.of-mains.on)
-			}
-			level(false, time.Second)
-			if presses > 1 {
-				t.Errorf("%s, debounce %v: %d presses", mains.name, hold, presses)
-			}
-			if !d.hum.found {
-				t.Errorf("%s, debounce %v: not noticed", mains.name, hold)
-			}
-			for range 2 { // clean presses
-				level(true, 200*ms)
-				level(false, 200*ms)
-			}
-			if d.hum.found {
-				t.Errorf("%s, debounce %v: still called alternating current when mended", mains.name, hold)
-			}
-		}
-	}
-}
-
-// Nothing that fingers and contacts do is taken for the mains.
-func TestNoAlternatingCurrent(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for name, pause := range map[string]func() time.Duration{
-		"tapping":      func() time.Duration { return 60*ms + time.Duration(r.Int64N(int64(40*ms))) },
-		"bouncing":     func() time.Duration { return time.Duration(r.Int64N(int64(6 * ms))) },
-		"noise":        func() time.Duration { return time.Duration(r.ExpFloat64() * float64(8*ms)) },
-		"a slow clock": func() time.Duration { return 15 * ms },
-		"a fast clock": func() time.Duration { return 3 * ms },
-	} {
-		d := debouncer{hold: 20 * ms}
-		now := time.Now()
-		d.start(false, now)
-		for i := range 2000 {
-			now = now.Add(pause())
-			d.change(Change{i%2 == 0, now})
-		}
-		if d.hum.found {
-			t.Errorf("%s is taken for alternating current", name)
-		}
-	}
 }

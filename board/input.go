@@ -204,9 +204,6 @@ func (r *reader) count() {
 func (r *reader) snapshot() Input {
 	s := r.input
 	s.Problem = problem(r.err)
-	if r.err == nil && r.deb.hum.found {
-		s.Problem = words.New("line-hum")
-	}
 	if r.err == nil && s.Stuck {
 		s.Problem = words.New("line-stuck", "after", words.Span(r.cfg.Stuck))
 	}

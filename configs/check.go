@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,6 +76,7 @@ func (c *checker) check() {
 	c.profile()
 	c.sharedLines()
 	c.page()
+	c.directory()
 }
 
 func (c *checker) account() {
@@ -407,5 +409,11 @@ func (c *checker) page() {
 	case !isLoopback(host):
 		c.bad("web.listen", "the page has no password yet and can be shown on this machine only",
 			fmt.Sprintf(`write "127.0.0.1:%s"`, port))
+	}
+}
+
+func (c *checker) directory() {
+	if d := c.cfg.State.Dir; d != "" && !path.IsAbs(d) {
+		c.bad("state.dir", fmt.Sprintf("%q does not begin with /", d), `write the whole path, such as "/var/lib/intercomd"`)
 	}
 }

@@ -201,7 +201,7 @@ type Log struct {
 
 // State is what survives a restart.
 type State struct {
-	Dir string `toml:"dir"` // after Load a path that can be opened; "" is that of systemd
+	Dir string `toml:"dir"` // absolute; "" is that of systemd
 }
 
 // Line is the address of a line on its chip.

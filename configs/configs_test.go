@@ -294,6 +294,7 @@ func TestFaults(t *testing.T) {
 		{"[web]\nlisten = \"127.0.0.1:http\"", []string{"is not an address with a port"}},
 		{"[web]\nlisten = \"\"", nil},
 		{"[web]\nlisten = \"[::1]:80\"", nil},
+		{"[state]\ndir = \"here\"", []string{`"here" does not begin with /`}},
 		{"[log]\nlevel = \"warning\"", []string{`did you mean "warn"?`}},
 
 		// Syntax: every bad line is reported, and the rest of the file is judged too.

@@ -48,9 +48,6 @@ func Load(file string, judges ...Judge) (*Config, error) {
 		f.Optional, c.cfg.Audio.Prompts = true, ""
 		c.faults = append(c.faults, *f)
 	}
-	if d := &c.cfg.State.Dir; *d != "" {
-		*d = under(dir, *d) // it need not be there yet
-	}
 	for _, judge := range judges {
 		for _, f := range judge(&c.cfg) {
 			c.faults = append(c.faults, Fault{File: file, Line: c.lineOf(f.Key), Key: plain(f.Key),
