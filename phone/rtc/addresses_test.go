@@ -122,6 +122,43 @@ func TestFarEndThatFollows(t *testing.T) {
 	}
 }
 
+// Peers that do not do their part in ICE are talked to all the same: sooner or later, for
+// they check once a second.
+func TestFarEndWithOddICE(t *testing.T) {
+	const soon, second = 500 * time.Millisecond, 1100 * time.Millisecond
+	for name, tc := range map[string]struct {
+		habits
+		called, calls time.Duration // how long it may take when the door is called, when it calls
+	}{
+		"ICE lite": {habits{lite: true}, soon, soon},
+		// Both would nominate, or both would wait for it: the smaller number has to give way.
+		"same role, and gives way":         {habits{clash: true, tie: 1}, second, soon},
+		"same role, and does not give way": {habits{clash: true, tie: ^uint64(0)}, second, second},
+		"never nominates":                  {habits{silent: true}, nominateTime + second, soon},
+	} {
+		for _, door := range [][]string{{"10.0.0.1"}, {"10.0.0.1", "10.0.0.2"}} {
+			for _, doorCalls := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s/%d/door calls %t", name, len(door), doorCalls), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						n := newLAN()
+						h := tc.habits
+						h.addrs, h.patience = []string{"10.0.0.9"}, 3
+						f := newFollower(t, n, h)
+						s := testSession(t, lanFactory(t, n.host(door...)))
+						limit := tc.called
+						if doorCalls {
+							limit = tc.calls
+						}
+						if took, err := talkTime(t, s, f, doorCalls); err != nil || took > limit {
+							t.Errorf("talking after %v (%v), by %s", took, err, s.Stats().Pair)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
 // A bad network makes it slower, not deaf.
 func TestFarEndThatFollowsWithLoss(t *testing.T) {
 	for seed := range uint64(40) {

@@ -52,6 +52,7 @@ type follower struct {
 	hearing        bool
 	seq            uint16
 	moves          int
+	controlling    bool
 	foreign        int // DTLS packets from elsewhere
 }
 
@@ -62,6 +63,10 @@ type habits struct {
 	stubborn bool          // it never follows sooner than a second after the last time; FreeSWITCH does after 11 checks
 	last     bool          // it begins at the door's last candidate instead of its first
 	astray   bool          // it begins at an address that leads nowhere, as to a door behind NAT
+	silent   bool          // it never nominates
+	clash    bool          // it takes the door's role in ICE, and leaves it when it is told
+	tie      uint64        // decides who has to, with a clash
+	lite     bool          // ICE lite: it only answers checks
 	late     time.Duration // after the descriptions it begins so late
 }
 
@@ -119,6 +124,9 @@ func (f *follower) describe(setup string) []byte {
 	fmt.Fprintf(&b, "v=0\r\no=FreeSWITCH 1 2 IN %[1]s %[2]s\r\ns=FreeSWITCH\r\nc=IN %[1]s %[2]s\r\nt=0 0\r\n", family, first.Addr())
 	fmt.Fprintf(&b, "m=audio %d UDP/TLS/RTP/SAVPF 0\r\na=rtpmap:0 PCMU/8000\r\na=fingerprint:sha-256 %s\r\na=setup:%s\r\n", first.Port(), f.print, setup)
 	fmt.Fprintf(&b, "a=rtcp-mux\r\na=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", f.ufrag, f.pwd)
+	if f.lite {
+		b.WriteString("a=ice-lite\r\n")
+	}
 	for i, s := range f.sockets {
 		fmt.Fprintf(&b, "a=candidate:%d 1 udp %d %s %d typ host generation 0\r\n", i, 2130706431-i, s.local.Addr(), s.local.Port())
 	}
@@ -151,6 +159,7 @@ func (f *follower) start(description []byte, controlling, client bool) {
 	if f.astray {
 		f.at = place{f.sockets[0], netip.MustParseAddrPort("192.0.2.1:9")}
 	}
+	f.controlling = controlling != f.clash
 	f.tunnel = &tunnel{write: f.sendDTLS, in: make(chan []byte, 100), until: deadline.New(), done: make(chan struct{})}
 	f.wait.Go(func() {
 		select {
@@ -167,9 +176,11 @@ func (f *follower) start(description []byte, controlling, client bool) {
 				}
 				break
 			}
-			f.wait.Go(func() { f.listen(s, controlling, client) })
+			f.wait.Go(func() { f.listen(s, client) })
 		}
-		f.check(controlling)
+		if !f.lite {
+			f.check()
+		}
 	})
 }
 
@@ -183,18 +194,20 @@ func (f *follower) socketFor(a netip.Addr) *lanConn {
 }
 
 // check sends a check each second to where the door is held to be.
-func (f *follower) check(controlling bool) {
+func (f *follower) check() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		role := stun.Setter(ice.AttrControlled(1))
+		f.mu.Lock()
+		role, controlling := stun.Setter(ice.AttrControlled(f.tie)), f.controlling
+		f.mu.Unlock()
 		if controlling {
-			role = ice.AttrControlling(1)
+			role = ice.AttrControlling(f.tie)
 		}
 		parts := []stun.Setter{
 			stun.BindingRequest, stun.TransactionID, stun.NewUsername(f.far.ICE.Ufrag + ":" + f.ufrag), ice.PriorityAttr(2130706431), role,
 		}
-		if controlling {
+		if controlling && !f.silent {
 			parts = append(parts, ice.UseCandidate())
 		}
 		m, err := stun.Build(append(parts, stun.NewShortTermIntegrity(f.far.ICE.Pwd), stun.Fingerprint)...)
@@ -216,7 +229,7 @@ func (f *follower) where() place {
 	return f.at
 }
 
-func (f *follower) listen(s *lanConn, controlling, client bool) {
+func (f *follower) listen(s *lanConn, client bool) {
 	buf := make([]byte, 1500)
 	for {
 		n, addr, err := s.ReadFrom(buf)
@@ -242,7 +255,7 @@ func (f *follower) listen(s *lanConn, controlling, client bool) {
 		}
 		f.mu.Lock()
 		// Its client waits until checks have passed both ways, its server does not.
-		begin := !f.began && (!client || f.asked && (f.replied || controlling))
+		begin := !f.began && (!client || f.asked && (f.replied || f.controlling || f.lite))
 		f.began = f.began || begin
 		f.mu.Unlock()
 		if begin {
@@ -258,8 +271,12 @@ func (f *follower) stun(from place, b []byte) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if m.Type == stun.BindingSuccess {
+	switch m.Type {
+	case stun.BindingSuccess:
 		f.replied = true
+		return
+	case stun.BindingError: // of a role conflict, there is no other
+		f.replied, f.controlling = true, !f.controlling
 		return
 	}
 	var user stun.Username

@@ -98,9 +98,13 @@ func (s *Session) Answer(offer []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	role := s.role
+	if role == "" {
+		role = answerRole(d.DTLS.Setup)
+	}
 	switch s.change(d) {
 	case changeFirst, changeICE:
-		err = s.answerICE(d)
+		err = s.answerICE(d, role)
 	case changeDTLS:
 		err = s.answerAnew(d)
 	case changeNone:
@@ -110,7 +114,7 @@ func (s *Session) Answer(offer []byte) ([]byte, error) {
 		return nil, err
 	}
 	if s.role == "" {
-		s.role = answerRole(d.DTLS.Setup)
+		s.role = role
 	}
 	s.remote, s.shape = d, d
 	s.agree(a)
@@ -127,19 +131,19 @@ func answerRole(theirs sdpfix.Setup) sdpfix.Setup {
 	return sdpfix.Active
 }
 
-func (s *Session) answerICE(d *sdpfix.Description) error {
+func (s *Session) answerICE(d *sdpfix.Description, role sdpfix.Setup) error {
 	ctx, cancel := context.WithTimeout(s.life, negotiateLimit)
 	defer cancel()
 	t := s.current.Load()
 	if s.open && s.remote != nil {
 		// A restart of ours gives way to theirs. pion cannot take an offer back, but an
 		// answer that changes nothing ends it as well.
-		if err := t.accept(s.remote); err != nil {
+		if err := t.accept(s.remote, role); err != nil {
 			return err
 		}
 		s.open = false
 	}
-	local, err := t.answer(ctx, d)
+	local, err := t.answer(ctx, d, role)
 	if err != nil {
 		return err
 	}
@@ -160,7 +164,8 @@ func (s *Session) answerAnew(d *sdpfix.Description) error {
 	if err != nil {
 		return err
 	}
-	local, err := t.answer(ctx, d)
+	role := answerRole(d.DTLS.Setup)
+	local, err := t.answer(ctx, d, role)
 	if err != nil {
 		t.close()
 		return err
@@ -168,7 +173,7 @@ func (s *Session) answerAnew(d *sdpfix.Description) error {
 	old := s.current.Load()
 	s.adopt(t)
 	old.close()
-	s.local, s.role, s.open = local, answerRole(d.DTLS.Setup), false
+	s.local, s.role, s.open = local, role, false
 	s.quicken()
 	return nil
 }
@@ -213,10 +218,13 @@ func (s *Session) Accept(answer []byte) error {
 }
 
 func (s *Session) acceptTransport(d *sdpfix.Description) error {
-	what := s.change(d)
+	what, role := s.change(d), s.role
+	if role == "" {
+		role = offerRole(d.DTLS.Setup)
+	}
 	switch {
 	case s.open && what != changeDTLS:
-		if err := s.current.Load().accept(d); err != nil {
+		if err := s.current.Load().accept(d, role); err != nil {
 			return err
 		}
 		s.open = false
@@ -224,23 +232,28 @@ func (s *Session) acceptTransport(d *sdpfix.Description) error {
 		s.addCandidates(d)
 		return nil
 	default:
-		if err := s.acceptAnew(d); err != nil {
+		role = offerRole(d.DTLS.Setup)
+		if err := s.acceptAnew(d, role); err != nil {
 			return err
 		}
 	}
-	if s.role == "" {
-		s.role = sdpfix.Passive // we are the server unless the far end wants to be it
-		if d.DTLS.Setup == sdpfix.Passive {
-			s.role = sdpfix.Active
-		}
-	}
+	s.role = role
 	s.quicken()
 	return nil
 }
 
+// offerRole is the DTLS role of who has offered: server, unless the far end's answer wants
+// to be it.
+func offerRole(theirs sdpfix.Setup) sdpfix.Setup {
+	if theirs == sdpfix.Passive {
+		return sdpfix.Active
+	}
+	return sdpfix.Passive
+}
+
 // acceptAnew connects to another endpoint that has got the same offer: with a new
 // connection on our old ports, with our old ICE credentials and certificate.
-func (s *Session) acceptAnew(d *sdpfix.Description) error {
+func (s *Session) acceptAnew(d *sdpfix.Description, role sdpfix.Setup) error {
 	ctx, cancel := context.WithTimeout(s.life, negotiateLimit)
 	defer cancel()
 	n, err := s.f.network()
@@ -260,7 +273,7 @@ func (s *Session) acceptAnew(d *sdpfix.Description) error {
 	if _, err := t.offer(ctx, false); err != nil {
 		return err
 	}
-	return t.accept(d)
+	return t.accept(d, role)
 }
 
 // Kinds of change between two descriptions of the far end.

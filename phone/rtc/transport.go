@@ -16,6 +16,7 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+	"github.com/pion/stun/v4"
 	"github.com/pion/transport/v4/packetio"
 	"github.com/pion/webrtc/v4"
 
@@ -165,6 +166,7 @@ func (f *Factory) settings(t *transport, id identity) webrtc.SettingEngine {
 	// media timeout of those who know whether silence is wanted.
 	e.SetICETimeouts(iceDisconnected, 0, iceKeepalive)
 	e.SetICEMaxBindingRequests(65535)
+	e.SetICEBindingRequestHandler(t.unnominated)
 	e.SetDTLSRetransmissionInterval(dtlsFlight)
 	e.SetDTLSInsecureSkipHelloVerify(true) // ICE has verified the address: saves a round trip
 	e.SetSRTPProtectionProfiles(dtls.SRTP_AES128_CM_HMAC_SHA1_80, dtls.SRTP_AEAD_AES_128_GCM)
@@ -173,6 +175,18 @@ func (f *Factory) settings(t *transport, id identity) webrtc.SettingEngine {
 		e.SetICECredentials(id.ufrag, id.pwd)
 	}
 	return e
+}
+
+// unnominated reports whether the pair that a check of the far end has come by is to be
+// used although it was not nominated: it works, the far end is the one to nominate, and it
+// has not for long. Some never do, and a call would stay silent for that alone. pion asks
+// from its own goroutine.
+func (t *transport) unnominated(m *stun.Message, local, _ ice.Candidate, _ *ice.CandidatePair) bool {
+	if !t.checking() || !m.Contains(stun.AttrICEControlling) {
+		return false
+	}
+	a, err := netip.ParseAddr(local.Address())
+	return err == nil && t.sockets.turns.overdue(a.Unmap())
 }
 
 // move names the addresses for the candidates that are gathered from now on.
@@ -253,10 +267,21 @@ func (t *transport) offer(ctx context.Context, restart bool) (sdpfix.ICE, error)
 	return t.local(nil)
 }
 
-// accept takes the far end's answer to our offer; connecting begins.
-func (t *transport) accept(answer *sdpfix.Description) error {
+// forPion is the far end's description for pion, with the DTLS role that is left to it when
+// ours is this one: pion would choose by the roles in ICE, which are another matter.
+func forPion(d *sdpfix.Description, role sdpfix.Setup) string {
+	settled := *d
+	settled.DTLS.Setup = sdpfix.Active
+	if role == sdpfix.Active {
+		settled.DTLS.Setup = sdpfix.Passive
+	}
+	return sdpfix.ForPion(&settled)
+}
+
+// accept takes the far end's answer to our offer; connecting begins, in this role in DTLS.
+func (t *transport) accept(answer *sdpfix.Description, role sdpfix.Setup) error {
 	err := t.pc.SetRemoteDescription(webrtc.SessionDescription{
-		Type: webrtc.SDPTypeAnswer, SDP: sdpfix.ForPion(answer),
+		Type: webrtc.SDPTypeAnswer, SDP: forPion(answer, role),
 	})
 	if err != nil {
 		return fmt.Errorf("applying the far end's answer: %w", err)
@@ -264,11 +289,11 @@ func (t *transport) accept(answer *sdpfix.Description) error {
 	return nil
 }
 
-// answer takes the far end's offer and connecting begins; new ICE credentials in
-// an established session restart ICE.
-func (t *transport) answer(ctx context.Context, offer *sdpfix.Description) (sdpfix.ICE, error) {
+// answer takes the far end's offer and connecting begins, in this role in DTLS; new ICE
+// credentials in an established session restart ICE.
+func (t *transport) answer(ctx context.Context, offer *sdpfix.Description, role sdpfix.Setup) (sdpfix.ICE, error) {
 	err := t.pc.SetRemoteDescription(webrtc.SessionDescription{
-		Type: webrtc.SDPTypeOffer, SDP: sdpfix.ForPion(offer),
+		Type: webrtc.SDPTypeOffer, SDP: forPion(offer, role),
 	})
 	if err != nil {
 		return sdpfix.ICE{}, fmt.Errorf("applying the far end's offer: %w", err)

@@ -18,6 +18,8 @@ const (
 	missTime = 50 * time.Millisecond
 	// reachTime is how long the side that does not nominate waits to be reached.
 	reachTime = 250 * time.Millisecond
+	// nominateTime is how long a pair that works waits to be nominated.
+	nominateTime = 2 * time.Second
 	// maxTurns bounds what is remembered of destinations and checks.
 	maxTurns = 64
 )
@@ -53,6 +55,7 @@ type turns struct {
 	turn    netip.Addr
 	since   time.Time
 	valid   netip.Addr           // the first one that had an answer
+	validAt time.Time            // when it had
 	last    map[netip.Addr]check // by address
 	ids     [][stun.TransactionIDSize]byte
 	reached map[netip.Addr]reach
@@ -170,6 +173,14 @@ func (t *turns) again() (check, bool) {
 	return c, ok
 }
 
+// overdue reports whether an address has worked for so long that its pair should have been
+// nominated.
+func (t *turns) overdue(local netip.Addr) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.valid == local && time.Since(t.validAt) >= nominateTime
+}
+
 // lastReached is the address that the far end has checked last, if any.
 func (t *turns) lastReached() (last netip.Addr) {
 	for _, a := range t.order {
@@ -191,7 +202,7 @@ func (t *turns) heard(local netip.Addr, message []byte) {
 	switch m.Type {
 	case stun.BindingSuccess:
 		if !t.valid.IsValid() && slices.Contains(t.ids, m.TransactionID) {
-			t.valid = local
+			t.valid, t.validAt = local, time.Now()
 		}
 	case stun.BindingRequest:
 		user, _ := m.Get(stun.AttrUsername)

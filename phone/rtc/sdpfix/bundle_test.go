@@ -94,7 +94,8 @@ func TestBundleOnly(t *testing.T) {
 		{name: "refused: not in the group", text: replace("BUNDLE 0 1", "BUNDLE 0"), err: ErrNoAudio},
 		{name: "refused: another kind of group", text: replace("BUNDLE", "LS"), err: ErrNoAudio},
 		{name: "refused: so is the tag", text: replace(video, "m=video 0"), err: ErrNoAudio},
-		{name: "plain RTP", text: replace("m=audio 0 UDP/TLS/RTP/SAVPF", "m=audio 0 RTP/AVP"), err: ErrNoAudio},
+		{name: "another profile", text: replace("m=audio 0 UDP/TLS/RTP/SAVPF", "m=audio 0 RTP/AVP")},
+		{name: "plain RTP", text: replace("m=audio 0 UDP/TLS/RTP/SAVPF", "m=audio 0 RTP/AVP", "a=fingerprint", "a=x"), err: ErrNoAudio},
 		{name: "no ICE", text: replace("a=ice-ufrag", "a=x"), err: ErrNoICE},
 		{name: "no fingerprint", text: replace("a=fingerprint", "a=x"), err: ErrNoFingerprint},
 	}

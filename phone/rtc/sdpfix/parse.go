@@ -46,30 +46,45 @@ func Parse(text []byte) (*Description, error) {
 		}
 		d.Sections = append(d.Sections, s)
 	}
-	tag := -1
-	for i, s := range d.Sections {
-		if s.Kind != "audio" || !secure(s.Proto) {
+	var at transport
+	for i := range d.Sections {
+		t, ok := d.travels(common, blocks, i)
+		if !ok {
 			continue
 		}
-		tag, d.Bundle = d.bundle(common, i)
-		if s.Port != 0 || tag >= 0 && blocks[i].has("bundle-only") {
-			d.Audio = i
-			break
+		d.Audio, d.Tag, d.Bundle, at = i, t.by, t.bundled, t
+		if secure(d.Sections[i].Proto) {
+			break // else a later one that says that it is secure is better
 		}
 	}
 	if d.Audio < 0 {
 		return nil, ErrNoAudio
 	}
-	d.Tag = d.Audio
-	at := transport{[]*block{blocks[d.Audio], common}, d.Sections[d.Audio].Port}
-	if tag >= 0 && at.follows(blocks[tag]) {
-		d.Tag = tag
-		at = transport{append([]*block{blocks[tag]}, at.said...), d.Sections[tag].Port}
-	}
 	if err := d.stream(common, blocks[d.Audio], at); err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// travels finds out how a section travels, and whether it is an audio stream for us: not
+// refused, and secured by DTLS. That is what its profile says, or a fingerprint and ICE
+// credentials beside a plain profile (RFC 8829 §5.1.2), of which the first counts.
+func (d *Description) travels(common *block, blocks []*block, i int) (transport, bool) {
+	s := d.Sections[i]
+	if s.Kind != "audio" || !secure(s.Proto) && (!plain(s.Proto) || d.Audio >= 0) {
+		return transport{}, false
+	}
+	t := transport{said: []*block{blocks[i], common}, port: s.Port, by: i}
+	tag, bundled := d.bundle(common, i)
+	t.bundled = bundled
+	if s.Port == 0 && (tag < 0 || !blocks[i].has("bundle-only")) {
+		return t, false
+	}
+	if tag >= 0 && t.follows(blocks[tag]) {
+		t.said, t.port, t.by = append([]*block{blocks[tag]}, t.said...), d.Sections[tag].Port, tag
+	}
+	_, print := fingerprint(t.said)
+	return t, secure(s.Proto) || print != "" && ice(t.said).Ufrag != ""
 }
 
 // bundle finds the BUNDLE group of a section (RFC 9143) and its tag: the section that
@@ -100,8 +115,10 @@ func (d *Description) bundle(common *block, of int) (tag int, member bool) {
 
 // transport is where a description says how a stream travels.
 type transport struct {
-	said []*block // what counts first comes first; the last is what holds for the session
-	port uint16
+	said    []*block // what counts first comes first; the last is what holds for the session
+	port    uint16
+	by      int  // the section that speaks for it
+	bundled bool // whether the stream is in a bundle, its tag's or its own
 }
 
 // follows reports whether a stream in a bundle travels as the tag says, which counts first
@@ -173,8 +190,9 @@ type line struct {
 // returns nil for texts that do not begin with a version line.
 func split(text string) (common *block, media []*block) {
 	current := (*block)(nil)
-	for raw := range strings.SplitSeq(text, "\n") {
-		raw = strings.TrimRight(raw, "\r \t")
+	// RFC 8866 §5: lines end with CRLF, and LF alone is to be taken; CR alone is in the field.
+	for raw := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\r' || r == 0 }) {
+		raw = strings.TrimRight(raw, " \t")
 		if len(raw) < 2 || raw[1] != '=' {
 			continue
 		}
@@ -271,10 +289,19 @@ func section(b *block) (Section, bool) {
 }
 
 // secure reports whether the transport is one that means DTLS-SRTP when a
-// fingerprint comes with it (RFC 5764 §8, RFC 8829 §5.1.2). Plain RTP is not.
+// fingerprint comes with it (RFC 5764 §8, RFC 8829 §5.1.2).
 func secure(proto string) bool {
 	switch strings.ToUpper(proto) {
-	case "UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP":
+	case "UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "TCP/DTLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP":
+		return true
+	}
+	return false
+}
+
+// plain reports whether the transport is one that by itself means RTP without keys.
+func plain(proto string) bool {
+	switch strings.ToUpper(proto) {
+	case "RTP/AVPF", "RTP/AVP":
 		return true
 	}
 	return false
@@ -427,7 +454,7 @@ func ice(said []*block) ICE {
 // candidate reads "7968229926 1 udp 2130706431 127.0.0.1 17436 typ host generation 0"
 // (RFC 8839 §5.1). Candidates of other components or over TCP are not usable.
 func candidate(value string) (Candidate, bool) {
-	f := strings.Fields(value)
+	f := strings.Fields(strings.TrimPrefix(value, "candidate:"))
 	if len(f) < 8 || f[1] != "1" || !strings.EqualFold(f[2], "udp") || f[6] != "typ" {
 		return Candidate{}, false
 	}
@@ -444,20 +471,34 @@ func candidate(value string) (Candidate, bool) {
 	default:
 		return Candidate{}, false
 	}
-	if len(f[0]) > 32 {
-		return Candidate{}, false
-	}
-	c := Candidate{Foundation: f[0], Priority: uint32(prio), Port: uint16(port), Type: f[7]}
+	c := Candidate{Foundation: foundation(f[0]), Priority: uint32(prio), Port: uint16(port), Type: f[7]}
 	addr, err := netip.ParseAddr(f[4])
+	addr = addr.Unmap()
 	switch {
 	case err != nil && strings.HasSuffix(strings.ToLower(f[4]), ".local") && len(f[4]) <= 255:
 		c.Host = f[4] // RFC 8828: mDNS names hide addresses; other names need no resolving (RFC 8839 §5.1)
-	case err != nil || addr.IsUnspecified() || addr.IsMulticast():
+	case err != nil || addr.IsUnspecified() || addr.IsMulticast() || addr.Is6() && addr.IsLinkLocalUnicast():
+		// The zone of a link is the far end's own affair, and without it no link is named.
 		return Candidate{}, false
 	default:
-		c.Addr = addr.Unmap()
+		c.Addr = addr.WithZone("")
 	}
 	return c, true
+}
+
+// foundation keeps of a foundation what RFC 8839 §5.1 allows it to be. It only groups
+// candidates, and pion takes no other.
+func foundation(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '+' || r == '/' {
+			return r
+		}
+		return -1
+	}, s)
+	if s == "" {
+		return "0"
+	}
+	return s[:min(len(s), 32)]
 }
 
 // hashes that may protect a certificate, the strongest first, with their length

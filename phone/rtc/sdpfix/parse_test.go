@@ -185,7 +185,10 @@ func TestParseErrors(t *testing.T) {
 		{"bad m=", change(t, "m=audio 17436", "m=audio x"), ErrNotSDP},
 		{"refused", change(t, "m=audio 17436", "m=audio 0"), ErrNoAudio},
 		{"video only", change(t, "m=audio", "m=video"), ErrNoAudio},
-		{"plain RTP", change(t, "UDP/TLS/RTP/SAVPF", "RTP/AVP"), ErrNoAudio},
+		{"plain RTP", change(t, "UDP/TLS/RTP/SAVPF", "RTP/AVP", "a=fingerprint", "a=x"), ErrNoAudio},
+		{"plain RTP with ICE", change(t, "UDP/TLS/RTP/SAVPF", "RTP/AVPF", "sha-256", "md5"), ErrNoAudio},
+		{"plain RTP with a fingerprint", change(t, "UDP/TLS/RTP/SAVPF", "RTP/AVP", "a=ice-", "a=x-"), ErrNoAudio},
+		{"no RTP", change(t, "UDP/TLS/RTP/SAVPF", "UDP/DTLS/SCTP"), ErrNoAudio},
 		{"no payload types", change(t, "SAVPF 111 110", "SAVPF"), ErrNoAudio},
 		{"no ICE", change(t, "a=ice-", "a=x-"), ErrNoICE},
 		{"blank in a password", change(t, "a=ice-pwd:30nK", "a=ice-pwd:30 nK"), ErrNoICE},
@@ -250,6 +253,17 @@ func TestParseDialects(t *testing.T) {
 			},
 		},
 		{
+			"a secure stream is better than a plain one, even with a fingerprint",
+			change(t, "m=audio 17436", "m=audio 5 RTP/AVP 0\r\na=fingerprint:sha-1 A7:24:72:CA:6E:02:55:39:BA:66:DF:6E:CC:4C:D8:B0:1A:BF:1A:56\r\na=ice-ufrag:x\r\na=ice-pwd:y\r\nm=audio 17436"),
+			func(d *Description) bool { return d.Audio == 1 && d.Tag == 1 && d.ICE.Ufrag == "dwxevBp52Ec5l0nS" },
+		},
+		{
+			"of plain ones the first",
+			[]byte("v=0\ra=fingerprint:sha-1 A7:24:72:CA:6E:02:55:39:BA:66:DF:6E:CC:4C:D8:B0:1A:BF:1A:56\ra=ice-ufrag:x\ra=ice-pwd:y\r" +
+				"m=audio 0 RTP/AVP 0\rm=audio 7 RTP/AVP 0\rm=audio 8 RTP/AVP 0\r\x00"),
+			func(d *Description) bool { return d.Audio == 1 && d.Tag == 1 },
+		},
+		{
 			"second audio stream after a refused one",
 			change(t, "m=audio 17436", "m=audio 0 RTP/AVP 0\r\nm=audio 17436"),
 			func(d *Description) bool { return d.Audio == 1 && len(d.Sections) == 2 },
@@ -278,10 +292,22 @@ func TestCandidates(t *testing.T) {
 		"1 1 udp x 192.0.2.1 4000 typ host", "1 1 udp 1 192.0.2.1 0 typ host", "1 1 udp 1 192.0.2.1 70000 typ host",
 		"1 1 udp 1 example.org 4000 typ host", "1 1 udp 1 0.0.0.0 4000 typ host", "1 1 udp 1 224.0.0.1 4000 typ host",
 		"1 1 udp 1 192.0.2.1 4000 typ moon", "1 1 udp 1 192.0.2.1 4000 kind host",
-		strings.Repeat("f", 33) + " 1 udp 1 192.0.2.1 4000 typ host",
+		"1 1 udp 1 fe80::1%21 4000 typ host", "1 1 udp 1 fe80::1 4000 typ host",
 	} {
 		if c, ok := candidate(bad); ok {
 			t.Errorf("%q became %+v", bad, c)
+		}
+	}
+}
+
+func TestFoundations(t *testing.T) {
+	for given, want := range map[string]string{
+		"7968229926": "7968229926", "Hac13476d": "Hac13476d", "host-1_2.x": "host12x", "-": "0", "ü": "0",
+		strings.Repeat("f", 33): strings.Repeat("f", 32), "candidate:5": "5",
+	} {
+		c, ok := candidate(given + " 1 UDP 1 192.0.2.1 4000 typ host generation 0")
+		if !ok || c.Foundation != want {
+			t.Errorf("%q became %q, %t", given, c.Foundation, ok)
 		}
 	}
 }
