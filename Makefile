@@ -16,7 +16,7 @@ endif
 STAMP     := $(if $(SOURCE_DATE_EPOCH),-ldflags "-X main.buildTime=$(SOURCE_DATE_EPOCH)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 image image-amd64 test-image pictures clean
+.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install deb repo test-deb bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 image image-amd64 test-image pictures clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
@@ -89,6 +89,19 @@ install: $(if $(INTERCOMD),prompts,build) ## everything that a system gets, belo
 	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" sh packaging/install.sh $(or $(INTERCOMD),bin/intercomd$(if $(filter-out $(HOSTARCH),$(GOARCH)),-$(GOARCH)))
 	@test -n "$(DESTDIR)" || printf '%s\n' "now run:" "  systemd-sysusers && systemd-tmpfiles --create intercomd.conf" \
 		"  udevadm control --reload && udevadm trigger --subsystem-match=gpio --subsystem-match=pwm" "  systemctl daemon-reload && systemctl enable --now intercomd"
+
+deb: prompts ## build/deb: Debian packages, DEBARCH="amd64 arm64 armhf"; VERSION=1.2.3 (docs/packages.md)
+	@$(SETUP) build cross deb
+	@env -u GOARCH -u GOARM sh packaging/deb.sh $(DEBARCH)
+
+repo: ## build/repo: signed apt repository of build/deb; SUITE=stable, KEY=FINGERPRINT, REPO=directory, REPO_URL=https://...
+	@$(SETUP) deb
+	@test -n "$$(ls build/deb/*.deb 2>/dev/null)" || $(MAKE) --no-print-directory deb
+	@REPO="$(REPO)" REPO_URL="$(REPO_URL)" KEY="$(KEY)" sh packaging/repo.sh $(or $(SUITE),testing) build/deb/*.deb
+
+test-deb: deb ## the packages in Debian 12 and 13: install, upgrade, remove, purge; from a repository; on arm
+	@$(SETUP) test-deb
+	INTERCOMD_DEB=1 INTERCOMD_REBUILD=$(REBUILD) $(GO) test -count=1 -v -timeout 20m ./test/deb
 
 bench: build-native ## set-up times against SIP.js, cost of a call against baresip; median of 10
 	@$(SETUP) build demo system bench

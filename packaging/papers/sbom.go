@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/CycloneDX/cyclonedx-go"
+	"github.com/google/uuid"
+)
+
+// sbom writes the bill of the program, of a system, or of both.
+func sbom(in inputs, out io.Writer) error {
+	if in.program == "" && in.status == "" {
+		return errors.New("give -program, -status or both")
+	}
+	bom := cyclonedx.NewBOM()
+	kind := cyclonedx.ComponentTypeApplication
+	if in.status != "" {
+		kind = cyclonedx.ComponentTypeFirmware
+	}
+	whole := cyclonedx.Component{BOMRef: in.name, Type: kind, Name: in.name, Version: in.version}
+	var parts []cyclonedx.Component
+	if in.program != "" {
+		list, err := partsOfProgram(in)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, list...)
+	}
+	if in.status != "" {
+		list, err := partsOfSystem(in)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, list...)
+	}
+	refs := map[string]bool{}
+	for _, p := range parts {
+		refs[p.BOMRef] = true
+	}
+	needs := slices.Sorted(maps.Keys(refs))
+	bom.Metadata = &cyclonedx.Metadata{Timestamp: in.at().Format(time.RFC3339), Component: &whole}
+	bom.Components = &parts
+	bom.Dependencies = &[]cyclonedx.Dependency{{Ref: whole.BOMRef, Dependencies: &needs}}
+	// A number of its own that the same content has again.
+	sum := sha256.New()
+	fmt.Fprint(sum, in.name, in.version, in.time, needs)
+	bom.SerialNumber = uuid.NewSHA1(uuid.NameSpaceOID, sum.Sum(nil)).URN()
+	return cyclonedx.NewBOMEncoder(out, cyclonedx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).EncodeVersion(bom, cyclonedx.SpecVersion1_6)
+}
+
+// partsOfProgram lists modules and libraries of the program.
+func partsOfProgram(in inputs) ([]cyclonedx.Component, error) {
+	mods, err := modulesOf(in)
+	if err != nil {
+		return nil, err
+	}
+	var parts []cyclonedx.Component
+	for _, m := range mods {
+		purl := "pkg:golang/" + strings.ToLower(m.path) + "@" + escaped(m.version)
+		c := cyclonedx.Component{BOMRef: purl, Type: cyclonedx.ComponentTypeLibrary, Name: m.path, Version: m.version, PackageURL: purl, Licenses: spdx(m.licence.ids)}
+		if m.sum != "" { // a hash of the whole source (golang.org/x/mod/sumdb/dirhash), of no file
+			c.Properties = &[]cyclonedx.Property{{Name: "go:sum", Value: m.sum}}
+		}
+		parts = append(parts, c)
+	}
+	if in.status != "" { // its libraries are packages of the system
+		return parts, nil
+	}
+	sonames, err := sonamesOf(in.program)
+	if err != nil {
+		return nil, err
+	}
+	libs, err := librariesOf(in, sonames)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range libs {
+		purl := "pkg:deb/debian/" + l.name
+		parts = append(parts, cyclonedx.Component{BOMRef: purl, Type: cyclonedx.ComponentTypeLibrary, Name: l.name, PackageURL: purl, Licenses: named(l.licences)})
+	}
+	return parts, nil
+}
+
+// escaped is a name or version as it stands in a package URL, where a plus is escaped too.
+func escaped(s string) string { return strings.ReplaceAll(url.PathEscape(s), "+", "%2B") }
+
+func spdx(ids []string) *cyclonedx.Licenses {
+	if len(ids) == 1 {
+		return &cyclonedx.Licenses{{License: &cyclonedx.License{ID: ids[0]}}}
+	}
+	return &cyclonedx.Licenses{{Expression: strings.Join(ids, " AND ")}}
+}
+
+// named is for licences in Debian's words, which are not always those of SPDX.
+func named(licences string) *cyclonedx.Licenses {
+	if licences == "" {
+		return nil
+	}
+	return &cyclonedx.Licenses{{License: &cyclonedx.License{Name: licences}}}
+}
+
+// partsOfSystem lists the packages that dpkg has installed.
+func partsOfSystem(in inputs) ([]cyclonedx.Component, error) {
+	f, err := os.Open(filepath.Clean(in.status))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	list, err := readStatus(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", in.status, err)
+	}
+	var parts []cyclonedx.Component
+	for _, p := range list {
+		query := url.Values{"arch": {p["Architecture"]}}
+		if src := p["Source"]; src != "" {
+			name, version, ok := strings.Cut(strings.TrimSuffix(src, ")"), " (")
+			if ok {
+				name += "@" + version
+			}
+			query.Set("upstream", name)
+		}
+		purl := "pkg:deb/debian/" + escaped(p["Package"]) + "@" + escaped(p["Version"]) + "?" + query.Encode()
+		c := cyclonedx.Component{BOMRef: purl, Type: cyclonedx.ComponentTypeLibrary, Name: p["Package"], Version: p["Version"], PackageURL: purl}
+		if in.docs != "" {
+			text, err := os.ReadFile(filepath.Join(in.docs, p["Package"], "copyright"))
+			if err == nil {
+				c.Licenses = named(debianLicences(string(text)))
+			}
+		}
+		parts = append(parts, c)
+	}
+	if len(parts) == 0 {
+		return nil, fmt.Errorf("%s names no installed package", in.status)
+	}
+	return parts, nil
+}
+
+// readStatus reads the stanzas of installed packages.
+func readStatus(r io.Reader) ([]map[string]string, error) {
+	var out []map[string]string
+	one := map[string]string{}
+	end := func() {
+		// "install ok installed"; packages that were removed leave stanzas behind.
+		if one["Package"] != "" && strings.HasSuffix(one["Status"], " installed") {
+			out = append(out, one)
+		}
+		one = map[string]string{}
+	}
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, 1<<20)
+	for s.Scan() {
+		line := s.Text()
+		if strings.TrimSpace(line) == "" {
+			end()
+			continue
+		}
+		if key, val, ok := strings.Cut(line, ":"); ok && line[0] != ' ' && line[0] != '\t' {
+			one[key] = strings.TrimSpace(val)
+		}
+	}
+	end()
+	return out, s.Err()
+}
