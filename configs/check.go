@@ -77,6 +77,7 @@ func (c *checker) check() {
 	c.sharedLines()
 	c.page()
 	c.directory()
+	c.card()
 }
 
 func (c *checker) account() {

@@ -44,6 +44,10 @@ type Config struct {
 	Web       Web        `toml:"web"`
 	Log       Log        `toml:"log"`
 	State     State      `toml:"state"`
+	System    System     `toml:"system"`
+	WLAN      WLAN       `toml:"wlan"`
+	EAP       EAP        `toml:"eap"`
+	Locale    Locale     `toml:"locale"`
 }
 
 // SIP is the account of the door.
@@ -60,9 +64,18 @@ type SIP struct {
 	Expires      time.Duration `toml:"expires" range:"1m..24h"`
 }
 
-// Network is what calls go over.
+// Network is what calls go over. All but Interfaces is for the card image; see [Config.ForCard].
 type Network struct {
 	Interfaces []string `toml:"interfaces"` // names; none: all that lead out of this machine
+	Addresses  []string `toml:"address"`    // with prefix lengths; ["dhcp"] or none: those that DHCP gives
+	Gateway    string   `toml:"gateway"`    // an address; "": none
+	DNS        []string `toml:"dns"`        // addresses of name servers
+	VLAN       int      `toml:"vlan" range:"0..4094"`
+}
+
+// Static reports whether the addresses are given, and not those that DHCP gives.
+func (n Network) Static() bool {
+	return len(n.Addresses) > 0 && n.Addresses[0] != dhcp
 }
 
 // Call is how the door calls.
@@ -271,6 +284,8 @@ func Default() Config {
 		Buttons: []Button{bell()},
 		Lamps:   []Lamp{statusLamp()},
 		Relays:  []Relay{doorRelay()},
+		Network: Network{Addresses: []string{dhcp}},
+		EAP:     EAP{Method: "off"},
 		Web:     Web{Listen: "127.0.0.1:8080"},
 		Log:     Log{Level: "info", Format: "text"},
 	}

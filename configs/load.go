@@ -32,7 +32,8 @@ func Load(file string, judges ...Judge) (*Config, error) {
 	}
 	c := parse(file, data)
 	dir := filepath.Dir(file)
-	c.passwordFile(dir)
+	c.passwordFile(dir, "sip.password_file", &c.cfg.SIP.PasswordFile, &c.cfg.SIP.Password)
+	c.eapFiles(dir)
 	if f := c.certificates(dir, "sip.ca_file", &c.cfg.SIP.CAFile); f != nil {
 		c.faults = append(c.faults, *f)
 	}
@@ -61,18 +62,18 @@ func Load(file string, judges ...Judge) (*Config, error) {
 	return &c.cfg, nil
 }
 
-func (c *checker) passwordFile(dir string) {
-	s := &c.cfg.SIP
-	if s.PasswordFile == "" || s.Password != "" {
+// passwordFile reads the file that holds a password, unless the password is given.
+func (c *checker) passwordFile(dir, key string, file *string, password *Secret) {
+	if *file == "" || *password != "" {
 		return
 	}
-	s.PasswordFile = under(dir, s.PasswordFile)
-	secret, fault := readSecret(s.PasswordFile)
+	*file = under(dir, *file)
+	secret, fault := readSecret(*file)
 	if fault != nil {
-		c.bad("sip.password_file", fault.in(s.PasswordFile), fault.remedy)
+		c.bad(key, fault.in(*file), fault.remedy)
 		return
 	}
-	s.Password = Secret(secret)
+	*password = Secret(secret)
 }
 
 // certificates judges a file of certificates and makes its path one that can be opened.

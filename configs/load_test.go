@@ -38,6 +38,71 @@ func certificate(t *testing.T) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
+// keyPair is a certificate and the key to it.
+func keyPair(t *testing.T) (cert, key string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "door"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &k.PublicKey, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+}
+
+// What [eap] names is opened as the rest is.
+func TestLoadEAP(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "intercom.toml")
+	cert, key := keyPair(t)
+	_, other := keyPair(t)
+	write(t, filepath.Join(dir, "ca.pem"), certificate(t))
+	write(t, filepath.Join(dir, "door.pem"), cert)
+	write(t, filepath.Join(dir, "door.key"), "\ufeff"+strings.ReplaceAll(key, "\n", "\r\n"))
+	write(t, filepath.Join(dir, "other.key"), other)
+	write(t, filepath.Join(dir, "pw"), "hunter22\r\n")
+	for _, tc := range []struct{ setting, want string }{
+		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"door.key\"", ""},
+		{"method = \"peap\"\npassword_file = \"pw\"", ""},
+		{"method = \"peap\"\npassword_file = \"none\"", "eap.password_file: " + dir + "/none: there is no such file"},
+		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"other.key\"", "eap.key_file: " + dir + "/other.key: does not fit the certificate"},
+		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"door.pem\"", "eap.key_file: " + dir + "/door.pem: does not fit the certificate"},
+		{"method = \"tls\"\ncert_file = \"door.key\"\nkey_file = \"door.key\"", "eap.cert_file: " + dir + "/door.key:1: has private key in it"},
+		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"none\"", "eap.key_file: " + dir + "/none: there is no such file"},
+	} {
+		write(t, file, minimal+"[eap]\nidentity = \"door\"\nca_file = \"ca.pem\"\n"+tc.setting+"\n")
+		cfg, err := Load(file)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s\ngives %v\nwant  %s", tc.setting, err, tc.want)
+		}
+		if err == nil && cfg.EAP.Method == "peap" && cfg.EAP.Password != "hunter22" {
+			t.Errorf("the password is %q", string(cfg.EAP.Password))
+		}
+		if err == nil && cfg.EAP.CAFile != filepath.Join(dir, "ca.pem") {
+			t.Errorf("ca_file is %s", cfg.EAP.CAFile)
+		}
+	}
+}
+
+// What only the card image heeds is named.
+func TestForCard(t *testing.T) {
+	cfg, faults := Parse("x", []byte(minimal))
+	if keys := cfg.ForCard(); len(keys) > 0 || faults != nil {
+		t.Errorf("%v, %v", keys, faults)
+	}
+	cfg, faults = Parse("x", []byte(minimal+"[network]\naddress = \"10.0.0.2/8\"\ndns = \"10.0.0.1\"\n[wlan]\nssid = \"x\"\n[system]\nhostname = \"d\"\n"))
+	if keys := strings.Join(cfg.ForCard(), " "); keys != "network.address network.dns system.hostname wlan.ssid" || faults != nil {
+		t.Errorf("%v, %v", keys, faults)
+	}
+}
+
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "intercom.toml")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -37,6 +38,10 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 	if built().IsZero() {
 		log.Warn("this build does not know when it was made: a board without a battery clock may take a time in the past for the present",
 			"remedy", "build it from a clone, or with SOURCE_DATE_EPOCH set")
+	}
+	if keys := cfg.ForCard(); len(keys) > 0 && !onCard() {
+		log.Warn("settings of the machine are ignored: only the card image sets up its machine", "settings", strings.Join(keys, ", "),
+			"remedy", "set up name, network and time zone of this system by its own means, and remove them")
 	}
 	d := &daemon{cfg: cfg, path: path, recordings: rec, usable: usable(err), log: log, started: time.Now()}
 	for _, f := range faultsOf(path, err) {

@@ -22,9 +22,18 @@ type slotHost struct {
 	open   func(disk string) (slot.Device, io.Closer, error)
 }
 
+// bootFacts is what the initrd of a card image has noted of this start.
+const bootFacts = "/run/intercom/boot"
+
+// onCard reports whether this machine was started from a card image.
+func onCard() bool {
+	_, err := os.Stat(bootFacts)
+	return err == nil
+}
+
 func thisMachine() slotHost {
 	return slotHost{
-		boot:   "/run/intercom/boot",
+		boot:   bootFacts,
 		reboot: "/run/systemd/reboot-param",
 		lock:   "/run/intercom/slot.lock",
 		open: func(path string) (slot.Device, io.Closer, error) {
