@@ -45,7 +45,7 @@ func newEndpoint(d Direction, wanted string, mk func() opened) *endpoint {
 		wanted = DefaultDevice
 	}
 	ep := &endpoint{dir: d, wanted: wanted, make: mk}
-	ep.set(DeviceStatus{OK: wanted == NoDevice, Error: "not opened yet"})
+	ep.set(DeviceStatus{OK: wanted == NoDevice, Error: NotOpened})
 	return ep
 }
 

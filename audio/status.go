@@ -14,7 +14,7 @@ type DeviceStatus struct {
 	Wanted  string        // name in the configuration
 	Name    string        // of the device in use
 	OK      bool          // open and delivering, or deliberately none
-	Error   string        // why not
+	Error   string        // why not; [NotOpened] in the beginning
 	Rate    int           // Hz
 	Latency time.Duration // of the device, as its driver tells it
 }
@@ -97,3 +97,6 @@ func (e *Engine) xruns() uint64 {
 	}
 	return n
 }
+
+// NotOpened is the Error of a device that nobody has tried to open yet.
+const NotOpened = "not opened yet"

@@ -119,11 +119,14 @@ func (l *Language) find(key string) (string, bool) {
 }
 
 // Say is the sentence of a message in a family of sentences, such as "problem" or
-// "remedy". A code that the catalogue does not have is told as it is; a remedy that it
-// does not have is "".
+// "remedy". A code may be more exact than the sentence for it: without one of its own
+// "dial-tls-old" is told as "dial-tls". A code that the catalogue does not have at all is told
+// as it is; a remedy that it does not have is "".
 func (l *Language) Say(family string, m Message) string {
-	if t, ok := l.find(family + "." + m.Code); ok {
-		return l.fill(t, m.Params.Map())
+	for code := m.Code; code != ""; code = code[:max(strings.LastIndexByte(code, '-'), 0)] {
+		if t, ok := l.find(family + "." + code); ok {
+			return l.fill(t, m.Params.Map())
+		}
 	}
 	if family == "remedy" {
 		return ""

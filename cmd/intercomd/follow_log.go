@@ -82,6 +82,9 @@ func attrs(name string, v reflect.Value) (out []slog.Attr) {
 	if p, ok := v.Interface().(station.Peer); ok {
 		return []slog.Attr{slog.String(name, p.User)}
 	}
+	if m, ok := v.Interface().(words.Message); ok && !m.None() {
+		return []slog.Attr{slog.String(name, m.String())}
+	}
 	_, moment := v.Interface().(time.Time)
 	switch {
 	case v.IsZero():

@@ -194,23 +194,15 @@ func registration(r phone.Registration) station.Registration {
 	return out
 }
 
-// trouble is what is wrong with a registration. What varies from try to try, such as a port of
-// ours, is left out: the same trouble is the same message.
+// trouble is what is wrong with a registration.
 func trouble(r phone.Registration) words.Message {
 	if r.Err == nil {
 		return words.Message{}
 	}
-	dial, ok := errors.AsType[*ws.DialError](r.Err)
-	if !ok {
-		return words.New("registration-trouble", "detail", r.Err.Error(), "remedy", r.Remedy)
+	if dial, ok := errors.AsType[*ws.DialError](r.Err); ok {
+		return dial.Message()
 	}
-	detail := ""
-	switch dial.Cause {
-	case ws.ConnRefused, ws.TimedOut, ws.Unreachable, ws.NameUnknown, ws.BadURL:
-	default:
-		detail = strings.ReplaceAll(dial.Err.Error(), "\n", "; ") // of errors that were joined
-	}
-	return words.New("dial-"+string(dial.Cause), "server", dial.Server, "detail", detail, "pin", dial.ShownPin())
+	return words.New("registration-trouble", "detail", r.Err.Error(), "remedy", r.Remedy)
 }
 
 // mediaFactory lets the phone make sessions of package rtc.

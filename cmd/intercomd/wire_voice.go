@@ -111,7 +111,7 @@ func duplexOf(d audio.DuplexStatus) station.Duplex {
 
 func device(d audio.DeviceStatus) station.Device {
 	out := station.Device{Wanted: d.Wanted, Name: d.Name, OK: d.OK}
-	if d.Error != "" {
+	if d.Error != "" && d.Error != audio.NotOpened {
 		out.Problem = words.New("device-error", "detail", d.Error)
 	}
 	return out

@@ -38,19 +38,9 @@ func certText(err error) string {
 	return ""
 }
 
-// Remedies for certificates, each with what to do instead.
-const (
-	anew       = "Issue the server's certificate anew: "
-	withName   = "with the server's name as subjectAltName (DNS:pbx.example.com; an address as IP:192.0.2.1)."
-	withKey    = "with an RSA key of 2048 bits or an EC key on P-256."
-	withSHA256 = "signed with SHA-256; the old one is signed with SHA-1 or MD5, which can be forged."
-	withUsage  = "with extendedKeyUsage serverAuth."
-	withSerial = "its serial number must be positive and of 20 bytes at the most (RFC 5280, 4.1.2.2)."
-	withTool   = "it does not keep to RFC 5280 (the error names where); OpenSSL 3 or a public authority makes one that does."
-)
-
-// remedyOfCert is what to do about a certificate that is bad by itself.
-func remedyOfCert(err error) string {
+// certFault tells in what way a certificate is bad by itself, as the end of a code; "" if
+// that is not known.
+func certFault(err error) string {
 	text := certText(err)
 	low := strings.ToLower(text)
 	var (
@@ -59,45 +49,54 @@ func remedyOfCert(err error) string {
 	)
 	switch {
 	case weakSignature(err):
-		return anew + withSHA256
+		return "-sha1"
 	case strings.Contains(low, "serial number"):
-		return anew + withSerial
+		return "-serial"
 	case strings.Contains(text, "SAN ") || strings.Contains(low, "subject alternative name") || strings.Contains(low, "ip address of length") || strings.Contains(low, "cannot parse uri"):
-		return anew + "its subjectAltName is malformed. Make one " + withName
+		return "-san"
 	case strings.Contains(low, "keys are insecure"), strings.Contains(low, "rsa"), strings.Contains(low, "curve"), strings.Contains(low, "public key"), strings.Contains(low, "ecdsa"), strings.Contains(low, "ed25519"):
-		return anew + withKey
+		return "-key"
 	case text != "":
-		return anew + withTool
+		return "-malformed"
 	case errors.As(err, &critical):
-		return anew + "it has an extension that must be understood and that nobody knows."
+		return "-extension"
 	case errors.As(err, &invalid):
 		switch invalid.Reason {
 		case x509.IncompatibleUsage:
-			return anew + withUsage
+			return "-usage"
 		case x509.NotAuthorizedToSign:
-			return anew + "what signed it is no authority (basicConstraints CA:TRUE is missing)."
+			return "-signer"
 		case x509.CANotAuthorizedForThisName, x509.UnconstrainedName:
-			return anew + "its authority may not sign for the server's name (nameConstraints)."
+			return "-constraints"
 		case x509.TooManyIntermediates:
-			return anew + "its authority may not sign through so many others (pathlen)."
+			return "-pathlen"
 		}
 	}
-	return "Have the server's certificate checked by its administrator."
+	return ""
 }
 
-// remedyOfHost is what to do about a certificate for another name.
-func remedyOfHost(err error) string {
+// hostFault tells in what way a certificate is for another name, as the end of a code.
+func hostFault(err error) string {
 	var host x509.HostnameError
 	if errors.As(err, &host) && host.Certificate != nil {
 		c := host.Certificate
 		switch none := len(c.DNSNames)+len(c.IPAddresses)+len(c.EmailAddresses)+len(c.URIs) == 0; {
 		case none:
-			return anew + "its name stands in the subject (CN) alone, which no longer counts. Make one " + withName
+			return "-cn"
 		case net.ParseIP(strings.Trim(host.Host, "[]")) != nil && len(c.DNSNames) > 0:
-			return "Give the server by a name that is in its certificate (" + printable(strings.Join(c.DNSNames, ", ")) + "), or issue that with the address as subjectAltName (IP:" + host.Host + ")."
+			return "-address"
 		}
 	}
-	return "Use the name that is in the server's certificate, or issue it for the name in the configuration."
+	return ""
+}
+
+// namesIn are the names in a certificate that is for another one.
+func namesIn(err error) string {
+	var host x509.HostnameError
+	if errors.As(err, &host) && host.Certificate != nil {
+		return printable(strings.Join(host.Certificate.DNSNames, ", "))
+	}
+	return ""
 }
 
 // weakSignature reports whether a certificate was not believed because of the hash it is
@@ -139,23 +138,23 @@ func alertText(err error) string {
 	return ""
 }
 
-// remedyOfTLS is what to do about a handshake that failed for another reason than the
-// server's certificate.
-func remedyOfTLS(err error) string {
+// tlsFault tells why a handshake failed for another reason than the server's certificate, as
+// the end of a code.
+func tlsFault(err error) string {
 	text := alertText(err)
 	if text == "" {
 		text = err.Error()
 	}
 	switch {
 	case strings.Contains(text, "protocol version"):
-		return "The server speaks old versions of TLS only: enable TLS 1.2 or newer there."
+		return "-old"
 	case strings.Contains(text, "certificate required"), strings.Contains(text, "bad certificate"), strings.Contains(text, "unknown certificate authority"):
-		return "The server wants a certificate of this device, which has none: turn that off there for WSS."
+		return "-client"
 	case strings.Contains(text, "handshake failure"), strings.Contains(text, "insufficient security"):
-		return "Server and device have no cipher in common (enable ECDHE with AES-GCM or ChaCha20 there), or the server wants a certificate of this device, which has none (turn that off for WSS)."
+		return "-cipher"
 	case strings.Contains(text, "unrecognized name"):
-		return "The server has no certificate for this name: give it by the name that is in its certificate."
+		return "-name"
 	default:
-		return "Check that the port speaks TLS 1.2 or newer (WSS), not plain WS."
+		return ""
 	}
 }

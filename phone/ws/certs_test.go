@@ -67,7 +67,7 @@ func TestRemediesForCertificates(t *testing.T) {
 			c.Subject.CommonName = "127.0.0.1"
 		}), WrongHost, "", "CN"},
 		"a name, asked for by address": {p.issue(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"pbx.example.com"} }), WrongHost, "", "pbx.example.com"},
-		"another name":                 {p.issue(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = []net.IP{{1, 2, 3, 4}}, nil }), WrongHost, "", "Use the name"},
+		"another name":                 {p.issue(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = []net.IP{{1, 2, 3, 4}}, nil }), WrongHost, "", "use the name"},
 		"nobody in between":            {newPKI(t).issue(nil), UnknownCA, "", "fullchain.pem"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"intercomd/words"
 )
 
 // Reasons for which a connection ends. They reach the reader wrapped.
@@ -114,56 +116,33 @@ func (e *DialError) Certificate() bool {
 	}
 }
 
-// Remedy is a sentence for the person who can mend it.
-func (e *DialError) Remedy() string {
+// Message is what is wrong in a code, "dial-" with the cause and, where more is known, what
+// exactly: package words has the sentence, and what to do about it. What varies from try to
+// try, such as a port of ours, is left out: the same trouble is the same message.
+func (e *DialError) Message() words.Message {
+	code, detail := "dial-"+string(e.Cause), strings.ReplaceAll(e.Err.Error(), "\n", "; ") // of errors that were joined
+	more := ""
 	switch e.Cause {
-	case BadURL:
-		return "Write the server as wss://host:port, for example wss://pbx.example.com:7443."
-	case NameUnknown:
-		return "Check the server's name in the configuration and the DNS server of this network."
-	case Unreachable:
-		return "Check the network cable or Wi-Fi and the route to the server."
-	case ConnRefused:
-		return "Check the server's port and that its WSS service is running."
-	case TimedOut:
-		return "Check that the server is up and that no firewall drops its port."
+	case BadURL, NameUnknown, Unreachable, ConnRefused, TimedOut:
+		detail = ""
 	case UnknownCA:
 		if lacksBetween(e.Err) {
-			return "Give the authority's certificate as ca_file, or install a certificate from a public authority on the server, together with those between (fullchain.pem): it shows its own alone." + e.pinHint()
+			more = "-chain"
 		}
-		return "Give the authority's certificate as ca_file, or install a certificate from a public authority on the server." + e.pinHint()
-	case SelfSigned:
-		return "Give the server's certificate as ca_file; it must carry the server's name." + e.pinHint()
-	case Expired:
-		return "Renew the server's certificate; check this device's clock too."
-	case NotYetValid:
-		return "Set this device's clock (NTP): the certificate starts to be valid later than the time it shows."
 	case WrongHost:
-		return remedyOfHost(e.Err)
-	case WrongPin:
-		return "The server shows another public key than the pinned one: find out why before changing pins to " + shownPin(e.Err) + "."
+		more = hostFault(e.Err)
 	case BadCert:
-		return remedyOfCert(e.Err)
+		more = certFault(e.Err)
 	case TLSFailed:
-		return remedyOfTLS(e.Err)
+		more = tlsFault(e.Err)
 	case NotWebSocket:
-		return remedyOfAnswer(e.Err)
-	default:
-		return "Check server and network."
+		more = answerFault(e.Err)
 	}
+	return words.New(code+more, "server", e.Server, "detail", detail, "pin", shownPin(e.Err), "names", namesIn(e.Err))
 }
 
-// ShownPin is the pin of the key that the server shows, "" if that is not known.
-func (e *DialError) ShownPin() string { return shownPin(e.Err) }
-
-// pinHint names the way without an authority. Whoever takes it must know the key from
-// the server itself.
-func (e *DialError) pinHint() string {
-	if pin := shownPin(e.Err); pin != "" {
-		return " Or compare the key that it shows, " + pin + ", with the server's own, and give that as pins."
-	}
-	return ""
-}
+// Remedy is what the person who can mend it should do, in English.
+func (e *DialError) Remedy() string { return e.Message().Remedy() }
 
 // explain finds the cause of a failed dial. now is the time that certificates
 // were checked against.

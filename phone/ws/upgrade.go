@@ -150,30 +150,30 @@ func printable(s string) string {
 	return s
 }
 
-// remedyOfAnswer says what to do about an HTTP server that does not switch to WebSocket.
-func remedyOfAnswer(err error) string {
+// answerFault tells why an HTTP server did not switch to WebSocket, as the end of a code.
+func answerFault(err error) string {
 	var (
 		status   statusError
 		protocol protocolError
 	)
 	switch {
 	case errors.As(err, &protocol):
-		return "Another service listens at this port and path: give those of the server's SIP over WebSocket."
+		return "-protocol"
 	case !errors.As(err, &status):
-		return "Check port and path: an HTTP server answered there, but not one for SIP over WebSocket."
+		return ""
 	}
 	switch status.status {
 	case 301, 302, 303, 307, 308:
-		return "The server sends to another address: give that one as server, written with wss://."
+		return "-moved"
 	case 401, 403, 407:
-		return "The HTTP server, or a proxy before it, lets nobody in: have it let this device pass; SIP asks for the password itself."
+		return "-forbidden"
 	case 404, 405, 426:
-		return "Check port and path: an HTTP server answered there, but not one for SIP over WebSocket. Behind a proxy the path is often /ws."
+		return "-path"
 	case 400:
-		return "The server, or a proxy before it, does not understand the handshake: check port and path, and that a proxy passes Upgrade and Connection on."
+		return "-handshake"
 	case 429, 502, 503, 504:
-		return "A proxy answered, but the SIP server behind it did not: check that it runs; this device keeps trying."
+		return "-gateway"
 	default:
-		return "Check port and path, and the log of the HTTP server that answered there."
+		return "-status"
 	}
 }

@@ -149,14 +149,17 @@ func TestSentencesAndCodesAreTheSame(t *testing.T) {
 	}
 }
 
-// pieces reports whether a code is put together from two literals, such as "dial-" and
-// "refused", or "hangup" and "-failed".
+// pieces reports whether a code is put together from literals, such as "dial-", "tls" and
+// "-old", or "hangup" and "-failed".
 func pieces(code string, literals map[string]bool) bool {
+	if literals[code] || literals["-"+code] {
+		return true
+	}
 	for i := range code {
 		if code[i] != '-' {
 			continue
 		}
-		if head, tail := code[:i], code[i+1:]; (literals[head+"-"] || literals[head]) && (literals[tail] || literals["-"+tail]) {
+		if head, tail := code[:i], code[i+1:]; (literals[head+"-"] || literals[head]) && pieces(tail, literals) {
 			return true
 		}
 	}

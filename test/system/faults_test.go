@@ -39,6 +39,9 @@ func fault(t *testing.T, d *lab.Door, words ...string) lab.Status {
 	if err != nil {
 		t.Fatalf("%v\nit shows: %s", err, shown)
 	}
+	if st, err = d.Status(within(t, 5*time.Second)); err != nil { // what the page had is there by now
+		t.Fatal(err)
+	}
 	t.Log(st.Faults)
 	return st
 }
