@@ -255,7 +255,7 @@ func (c *Call) tell(e Ending) {
 	}
 	c.progressEnded(e)
 	c.log.Info("call", "state", "ended", "cause", string(e.Cause), "status", e.Status, "reason", e.Reason, "local", e.Local,
-		"side", string(e.Side), "remedy", e.Remedy, "peer", c.remote.URI)
+		"side", string(e.Side), "remedy", e.Remedy.Code, "peer", c.remote.URI)
 	c.emit(Event{Kind: Ended, Ending: e})
 	c.ended = true
 	close(c.events)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"intercomd/words"
 )
 
 // onRequest answers a request of the far end inside the call.
@@ -265,7 +267,7 @@ func gone(status int) bool {
 // were not told.
 func goneEnding(status int) Ending {
 	if status == sip.StatusRequestTimeout {
-		return Ending{Cause: Unavailable, Status: status, Reason: "the far end does not answer any more", Side: CalledSide, Remedy: checkPhone}
+		return Ending{Cause: Unavailable, Status: status, Reason: "the far end does not answer any more", Side: CalledSide, Remedy: words.New(checkPhone)}
 	}
 	return Ending{Cause: RemoteHangup, Status: status, Reason: "the far end does not know the call any more"}
 }

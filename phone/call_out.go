@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"intercomd/words"
 )
 
 // out is the state of a call that we made, until it is answered.
@@ -433,12 +435,12 @@ func (c *Call) nextTarget() bool {
 func refusal(res *sip.Response, err error) Ending {
 	why := reasonsOf(res)
 	v := why.refused(res.StatusCode)
-	e := Ending{Cause: v.cause, Status: res.StatusCode, Reason: cmp.Or(why.text, warning(res), res.Reason), Side: v.side, Remedy: v.remedy}
+	e := Ending{Cause: v.cause, Status: res.StatusCode, Reason: cmp.Or(why.text, warning(res), res.Reason), Side: v.side, Remedy: words.New(v.remedy)}
 	if errors.Is(err, errWrongPassword) {
-		e.Reason, e.Side, e.Remedy = err.Error(), DeviceSide, checkAccount
+		e.Reason, e.Side, e.Remedy = err.Error(), DeviceSide, words.New(checkAccount)
 	}
 	if n, ok := seconds(res, "retry-after"); ok && n > 0 {
-		e.Remedy = strings.TrimSpace(fmt.Sprintf("%s The server asks to try again in %v.", e.Remedy, time.Duration(n)*time.Second))
+		e.Remedy = words.New("try-again", "after", words.Span(time.Duration(n)*time.Second)).Because(e.Remedy)
 	}
 	return e
 }

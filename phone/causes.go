@@ -3,6 +3,8 @@ package phone
 import (
 	"strconv"
 	"strings"
+
+	"intercomd/words"
 )
 
 // This file is the one place that says what the codes of the network mean: the final
@@ -46,19 +48,19 @@ const (
 type verdict struct {
 	cause  Cause
 	side   Side
-	remedy string // what a person can do; "" where people have decided, and nothing is wrong
+	remedy string // code of what a person can do; "" where people have decided, and nothing is wrong
 }
 
-// Remedies that several codes share.
+// Remedies that several codes share, as codes: package words has the sentences.
 const (
-	checkTarget  = "Check the target in the configuration and the server's dial plan."
-	checkAccount = "Check user and password in the configuration, and what the server allows this user."
-	checkRights  = "The server does not allow this call: check the rights of this user and the server's dial plan."
-	checkLog     = "Look at the SIP messages of this call and into the server's log."
-	checkPhone   = "Check that the telephone that was called is on, and registered with the server."
-	checkCodecs  = "Let device and telephone have a codec in common: audio.codecs here, or the codecs of the server."
-	checkLines   = "The server, or a provider behind it, has no line free or is out of order: look into the server's log."
-	checkDivert  = "Check the call forwarding of the target: it leads to nothing that can be called."
+	checkTarget  = "target"
+	checkAccount = "account"
+	checkRights  = "rights"
+	checkLog     = "log"
+	checkPhone   = "telephone"
+	checkCodecs  = "codecs"
+	checkLines   = "lines"
+	checkDivert  = "forwarding"
 )
 
 // statuses are the final responses: RFC 3261 section 21, and the rest of IANA's registry
@@ -70,11 +72,11 @@ func statuses() map[int]verdict {
 		301: {Failed, ServerSide, checkDivert},
 		302: {Failed, ServerSide, checkDivert},
 		305: {Failed, ServerSide, checkDivert},
-		380: {Failed, ServerSide, "The server offers another service in place of this call: look at the SIP messages of this call."},
+		380: {Failed, ServerSide, "alternative-service"},
 
 		400: {Failed, ServerSide, checkLog},
 		401: {Refused, DeviceSide, checkAccount},
-		402: {Refused, ServerSide, "The provider asks for payment: check its account."},
+		402: {Refused, ServerSide, "payment"},
 		403: {Refused, ServerSide, checkRights},
 		404: {NotFound, CalledSide, checkTarget},
 		405: {Failed, ServerSide, checkLog},
@@ -86,33 +88,33 @@ func statuses() map[int]verdict {
 		411: {Failed, ServerSide, checkLog}, // RFC 2543
 		412: {Failed, ServerSide, checkLog},
 		413: {Failed, ServerSide, checkLog},
-		414: {Failed, DeviceSide, "The target is too long for the server: shorten it in the configuration."},
+		414: {Failed, DeviceSide, "target-too-long"},
 		415: {NoCodec, CalledSide, checkCodecs},
-		416: {NotFound, DeviceSide, "The server does not call such addresses: write the target as an extension or sip:user@domain."},
+		416: {NotFound, DeviceSide, "target-scheme"},
 		417: {Failed, ServerSide, checkLog},
 		420: {Failed, ServerSide, checkLog},
 		421: {Failed, ServerSide, checkLog},
-		422: {Failed, ServerSide, "The server wants longer session timers than this device grants: shorten its Min-SE."},
+		422: {Failed, ServerSide, "session-timer"},
 		423: {Failed, ServerSide, checkLog},
 		424: {Failed, ServerSide, checkLog},
 		425: {Failed, ServerSide, checkLog},
 		428: {Refused, ServerSide, checkRights}, // RFC 8224: it wants callers with a signed identity
 		429: {Refused, ServerSide, checkRights},
 		430: {Unavailable, CalledSide, checkPhone}, // RFC 5626: the flow to the called telephone is dead
-		433: {Refused, CalledSide, "The called side takes no anonymous calls: give this device a number that it shows."},
+		433: {Refused, CalledSide, "anonymous"},
 		436: {Refused, ServerSide, checkRights},
 		437: {Refused, ServerSide, checkRights},
 		438: {Refused, ServerSide, checkRights},
 		439: {Failed, ServerSide, checkLog},
 		440: {Failed, ServerSide, checkTarget}, // RFC 5393: too many branches
 		469: {Failed, ServerSide, checkLog},
-		470: {Refused, CalledSide, "The called side wants to be asked before it can be called (RFC 5360)."},
+		470: {Refused, CalledSide, "consent"},
 		480: {Unavailable, CalledSide, checkPhone},
 		481: {Failed, ServerSide, checkLog},
-		482: {Failed, ServerSide, "The server's dial plan calls in a circle: check it for the target."},
-		483: {Failed, ServerSide, "The server's dial plan calls in a circle: check it for the target."},
-		484: {NotFound, DeviceSide, "The number is not complete: check the target in the configuration."},
-		485: {NotFound, DeviceSide, "The target means several people: write it in full in the configuration."},
+		482: {Failed, ServerSide, "loop"},
+		483: {Failed, ServerSide, "loop"},
+		484: {NotFound, DeviceSide, "incomplete"},
+		485: {NotFound, DeviceSide, "ambiguous"},
 		486: {Busy, CalledSide, ""},
 		487: {NoAnswer, CalledSide, ""},
 		488: {NoCodec, CalledSide, checkCodecs},
@@ -135,8 +137,8 @@ func statuses() map[int]verdict {
 		603: {Refused, CalledSide, ""},
 		604: {NotFound, CalledSide, checkTarget},
 		606: {NoCodec, CalledSide, checkCodecs},
-		607: {Refused, CalledSide, "The called side has marked calls of this number as unwanted: ask for it to be let through."},
-		608: {Refused, ServerSide, "A filter behind the server takes this call for spam (RFC 8688): ask the provider to let it through."},
+		607: {Refused, CalledSide, "unwanted"},
+		608: {Refused, ServerSide, "spam"},
 	}
 }
 
@@ -170,7 +172,7 @@ func q850() map[int]verdict {
 	return map[int]verdict{
 		1:   {NotFound, CalledSide, checkTarget},
 		2:   {Failed, ServerSide, checkLines}, // no route to the transit network
-		3:   {NotFound, ServerSide, "The server has no way to this target: check the target and the server's dial plan."},
+		3:   {NotFound, ServerSide, "no-route"},
 		4:   {NotFound, CalledSide, checkTarget}, // send special information tone
 		5:   {NotFound, DeviceSide, checkTarget}, // misdialled trunk prefix
 		6:   {Failed, ServerSide, checkLines},
@@ -188,7 +190,7 @@ func q850() map[int]verdict {
 		25:  {Failed, ServerSide, checkTarget}, // exchange routing error
 		26:  {AnsweredElsewhere, CalledSide, ""},
 		27:  {Unavailable, CalledSide, checkPhone}, // destination out of order
-		28:  {NotFound, DeviceSide, "The number is not complete: check the target in the configuration."},
+		28:  {NotFound, DeviceSide, "incomplete"},
 		29:  {Refused, ServerSide, checkRights}, // facility rejected
 		34:  {Failed, ServerSide, checkLines},
 		38:  {Failed, ServerSide, checkLines},
@@ -245,7 +247,7 @@ func q850() map[int]verdict {
 func freeSwitch() map[string]verdict {
 	sip := statuses()
 	return map[string]verdict{
-		"MEDIA_TIMEOUT":           {MediaFault, ServerSide, "The server heard nothing of one side for too long: check what is between device and server, and the far telephone."},
+		"MEDIA_TIMEOUT":           {MediaFault, ServerSide, "media-timeout"},
 		"SRTP_READ_ERROR":         {MediaFault, ServerSide, checkLog},
 		"PICKED_OFF":              {AnsweredElsewhere, CalledSide, ""},
 		"LOSE_RACE":               {AnsweredElsewhere, CalledSide, ""},
@@ -259,7 +261,7 @@ func freeSwitch() map[string]verdict {
 		"INVALID_URL":             {NotFound, ServerSide, checkTarget},
 		"INVALID_PROFILE":         {Failed, ServerSide, checkLines},
 		"CRASH":                   {Failed, ServerSide, checkLog},
-		"SYSTEM_SHUTDOWN":         {Failed, ServerSide, "The server is being switched off."},
+		"SYSTEM_SHUTDOWN":         {Failed, ServerSide, "server-off"},
 		"BUSY_EVERYWHERE":         sip[600],
 		"DECLINE":                 sip[603],
 		"DOES_NOT_EXIST_ANYWHERE": sip[604],
@@ -347,7 +349,7 @@ func (r reasons) ending() Ending {
 		v, ok = r.refused(r.sip), true
 	}
 	if ok {
-		e.Cause, e.Side, e.Remedy = v.cause, v.side, v.remedy
+		e.Cause, e.Side, e.Remedy = v.cause, v.side, words.New(v.remedy)
 	}
 	return e
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"intercomd/phone/siptest"
+	"intercomd/words"
 )
 
 // What every final status means: RFC 3261 section 21 and IANA's registry. A Q.850 cause,
@@ -100,10 +101,10 @@ func TestWhatRefusalsTell(t *testing.T) {
 		remedy  string // a part of it
 	}{
 		"FreeSWITCH had no answer of the telephone": {504, []string{`Reason: Q.850;cause=102;text="RECOVERY_ON_TIMER_EXPIRE"`},
-			Ending{Cause: Unavailable, Reason: "RECOVERY_ON_TIMER_EXPIRE", Side: CalledSide}, "telephone that was called"},
+			Ending{Cause: Unavailable, Reason: "RECOVERY_ON_TIMER_EXPIRE", Side: CalledSide}, "called telephone"},
 		"no line": {503, []string{`Reason: Q.850;cause=34;text="NORMAL_CIRCUIT_CONGESTION"`, "Retry-After: 90 (maintenance)"},
-			Ending{Cause: Failed, Reason: "NORMAL_CIRCUIT_CONGESTION", Side: ServerSide}, "try again in 1m30s"},
-		"busy for a while": {486, []string{"Retry-After: 60"}, Ending{Cause: Busy, Reason: "Nope", Side: CalledSide}, "try again in 1m0s"},
+			Ending{Cause: Failed, Reason: "NORMAL_CIRCUIT_CONGESTION", Side: ServerSide}, "try again in 1 min 30 s"},
+		"busy for a while": {486, []string{"Retry-After: 60"}, Ending{Cause: Busy, Reason: "Nope", Side: CalledSide}, "try again in 1 min"},
 		"a profile of another name": {480, []string{`Reason: mypbx;cause=806;text="USER_NOT_REGISTERED"`},
 			Ending{Cause: Unavailable, Reason: "USER_NOT_REGISTERED", Side: CalledSide}, "registered"},
 		"an older FreeSWITCH": {480, []string{`Reason: Q.850;cause=605;text="PICKED_OFF"`},
@@ -131,7 +132,7 @@ func TestWhatRefusalsTell(t *testing.T) {
 				s.conn.Expect("ACK")
 				s.event(c, Sent)
 				e := s.ended(c, tc.want.Cause, tc.status)
-				if e.Reason != tc.want.Reason || e.Side != tc.want.Side || e.Local || !strings.Contains(e.Remedy, tc.remedy) || tc.remedy == "" && e.Remedy != "" {
+				if e.Reason != tc.want.Reason || e.Side != tc.want.Side || e.Local || !strings.Contains(words.English().Say("call-remedy", e.Remedy), tc.remedy) || tc.remedy == "" && !e.Remedy.None() {
 					t.Errorf("told %+v", e)
 				}
 				s.over(c)

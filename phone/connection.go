@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"intercomd/phone/ws"
+	"intercomd/words"
 )
 
 // errReturn means that a better server is back.
@@ -110,7 +111,7 @@ func (u *UA) oneTry(ctx context.Context) (context.Context, context.CancelFunc) {
 // that take it from each other without a pause would help nobody.
 func (u *UA) taken(r *Registration, retry time.Time) {
 	r.Err = fmt.Errorf("another device registered as %s", u.cfg.User)
-	r.Remedy = "Calls to " + u.cfg.User + " arrive there and not here: give each device a user of its own, or find out whose device that is."
+	r.Problem = words.New("registration-taken", "user", u.cfg.User)
 	r.Retry, r.Expires = retry, time.Time{}
 }
 
@@ -230,14 +231,14 @@ func (u *UA) fail(s server, err error, wait time.Duration) {
 	)
 	switch {
 	case errors.As(err, &dial):
-		r.Remedy = dial.Remedy()
+		r.Problem = dial.Message()
 		if dial.Answered() && dial.Absent() {
 			u.each(func(c *Call) { c.do(c.onServerGone) })
 		}
 	case errors.As(err, &reg):
-		r.Remedy = reg.remedy()
+		r.Problem = reg.message()
 	default:
-		r.Remedy = "Check network and server; this device keeps trying."
+		r.Problem = words.New("registration-lost", "detail", err.Error())
 	}
 	u.publish(r)
 }
@@ -296,7 +297,7 @@ func (u *UA) logRegistration(before, r Registration) {
 			return
 		}
 		u.fault, u.faultAt = fault, time.Now()
-		u.log.Warn("registration", append(attrs, "err", r.Err, "remedy", r.Remedy, "retry_in", time.Until(r.Retry).Round(time.Second))...)
+		u.log.Warn("registration", append(attrs, "error", r.Err, "remedy", r.Problem.Remedy(), "retry_in", time.Until(r.Retry).Round(time.Second))...)
 	case r.State == Registered:
 		if before.State == Registered && before.Err == nil {
 			u.log.Debug("registration refreshed", "expires_in", time.Until(r.Expires).Round(time.Second))

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"intercomd/words"
 )
 
 // Event is one thing that happened to a call.
@@ -46,11 +48,11 @@ func (k EventKind) String() string {
 // Ending says how a call ended. It is told exactly once.
 type Ending struct {
 	Cause  Cause
-	Status int    // SIP status of the final response, 0 if there was none
-	Reason string // text of the Reason header (RFC 3326), the status phrase, or an error
-	Local  bool   // this side wanted the end; neither side did when the network failed
-	Side   Side   // where the reason lies, as far as a code of the server tells
-	Remedy string // what a person can do about it, or ""
+	Status int           // SIP status of the final response, 0 if there was none
+	Reason string        // text of the Reason header (RFC 3326), the status phrase, or an error
+	Local  bool          // this side wanted the end; neither side did when the network failed
+	Side   Side          // where the reason lies, as far as a code of the server tells
+	Remedy words.Message // what a person can do about it, if anything: a code of calls
 }
 
 func reasonsOf(m sip.Message) (r reasons) {

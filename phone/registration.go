@@ -14,6 +14,7 @@ import (
 
 	"intercomd/phone/digest"
 	"intercomd/phone/ws"
+	"intercomd/words"
 )
 
 // State says how far a registration is.
@@ -50,7 +51,7 @@ type Registration struct {
 	RTT     time.Duration // to the server, as last measured
 	Others  int           // other devices registered as the same user, as far as the server tells
 	Err     error         // why it failed; of Registered: why calls may not arrive
-	Remedy  string        // what a person can do about it
+	Problem words.Message // the same in a code, for people
 }
 
 const (
@@ -123,25 +124,34 @@ func refused(err error) bool {
 	return errors.As(err, &reg) && reg.refused()
 }
 
-func (e *regError) remedy() string {
+// message is the refusal in a code: package words has the sentence, and what to do about it.
+func (e *regError) message() words.Message {
+	more := ""
 	switch {
 	case errors.Is(e.err, digest.ErrDowngrade):
-		return "The server used to offer SHA-256 and now offers MD5 only: find out why; restart this device to accept it."
+		more = "-downgrade"
 	case errors.Is(e.err, digest.ErrNoChallenge):
-		return "The server asks for a kind of authentication that this device does not know."
-	}
-	switch e.status {
-	case 401, 403, 407:
-		return "Check user and password in the configuration, and that the server allows this user to register."
-	case 404, 410, 604:
-		return "The server does not know this user or domain: check user and domain in the configuration."
-	case 405:
-		return "This server takes no registrations: check its address."
-	case 503:
-		return "The server is overloaded or starting; this device keeps trying."
+		more = "-challenge"
 	default:
-		return "Look into the server's log; this device keeps trying."
+		switch e.status {
+		case 401, 403, 407:
+			more = "-account"
+		case 404, 410, 604:
+			more = "-unknown"
+		case 405:
+			more = "-method"
+		case 503:
+			more = "-busy"
+		}
 	}
+	status, detail := "", ""
+	if e.status != 0 {
+		status = strconv.Itoa(e.status)
+	}
+	if e.err != nil {
+		detail = e.err.Error()
+	}
+	return words.New("registration-refused"+more, "status", status, "phrase", oneLine(e.phrase), "detail", detail)
 }
 
 // pacer decides how long to wait before the next try.

@@ -151,8 +151,8 @@ func TestRegisterRefused(t *testing.T) {
 				tc.o.Pipe = true
 				s := begin(t, siptest.New(t, tc.o))
 				r := s.state(tc.state)
-				if r.Err == nil || !strings.Contains(r.Err.Error(), tc.message) || !strings.Contains(r.Remedy, tc.remedy) {
-					t.Errorf("error %v, remedy %q", r.Err, r.Remedy)
+				if r.Err == nil || !strings.Contains(r.Err.Error(), tc.message) || !strings.Contains(r.Problem.Remedy(), tc.remedy) {
+					t.Errorf("error %v, remedy %q", r.Err, r.Problem.Remedy())
 				}
 				first := len(s.srv.Registers())
 				if first != tc.perTry {
@@ -224,7 +224,7 @@ func TestRegistrationTaken(t *testing.T) {
 		taken.Store(true)
 		r := s.state(Registered)
 		for range 3 {
-			if r.Err == nil || !strings.Contains(r.Err.Error(), "another device registered as 1000") || r.Remedy == "" || r.Others != 1 || !r.Expires.IsZero() {
+			if r.Err == nil || !strings.Contains(r.Err.Error(), "another device registered as 1000") || r.Problem.Remedy() == "" || r.Others != 1 || !r.Expires.IsZero() {
 				t.Errorf("%+v", r)
 			}
 			began := time.Now()
@@ -241,7 +241,7 @@ func TestRegistrationTaken(t *testing.T) {
 		s.ended(c, Busy, 486)
 		s.over(c)
 		taken.Store(false)
-		if r = s.state(Registered); r.Err != nil || r.Remedy != "" || r.Others != 0 || r.Since != first.Since {
+		if r = s.state(Registered); r.Err != nil || !r.Problem.None() || r.Others != 0 || r.Since != first.Since {
 			t.Errorf("%+v", r)
 		}
 		if n := strings.Count(s.log.String(), "another device registered"); n != 1 {
@@ -412,8 +412,8 @@ func TestDowngrade(t *testing.T) {
 		}
 		weak.Store(true)
 		r := s.state(RefusedRetrying)
-		if !strings.Contains(r.Err.Error(), "MD5") || !strings.Contains(r.Remedy, "SHA-256") {
-			t.Errorf("%v, %q", r.Err, r.Remedy)
+		if !strings.Contains(r.Err.Error(), "MD5") || !strings.Contains(r.Problem.Remedy(), "SHA-256") {
+			t.Errorf("%v, %q", r.Err, r.Problem.Remedy())
 		}
 	})
 }

@@ -63,10 +63,10 @@ func TestUntrusted(t *testing.T) {
 		remedy string
 	}{
 		"unknown authority":  {nil, func(c *Config) { c.RootCAs = siptest.NewPKI(t).Pool }, ws.UnknownCA, "ca_file"},
-		"expired":            {func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, nil, ws.Expired, "Renew"},
+		"expired":            {func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, nil, ws.Expired, "renew"},
 		"the clock is wrong": {func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }, nil, ws.NotYetValid, "clock"},
 		"another name":       {func(c *x509.Certificate) { c.IPAddresses = nil; c.DNSNames = []string{"else.test"} }, nil, ws.WrongHost, "name"},
-		"clock floor":        {nil, func(c *Config) { c.ClockFloor = time.Now().Add(48 * time.Hour) }, ws.Expired, "Renew"},
+		"clock floor":        {nil, func(c *Config) { c.ClockFloor = time.Now().Add(48 * time.Hour) }, ws.Expired, "renew"},
 		"another key":        {nil, func(c *Config) { c.Pins = [][sha256.Size]byte{pin} }, ws.WrongPin, "pin"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,8 +79,8 @@ func TestUntrusted(t *testing.T) {
 			})
 			r := s.state(FailedRetrying)
 			var de *ws.DialError
-			if !errors.As(r.Err, &de) || de.Cause != tc.cause || !strings.Contains(r.Remedy, tc.remedy) {
-				t.Errorf("%v, %q", r.Err, r.Remedy)
+			if !errors.As(r.Err, &de) || de.Cause != tc.cause || !strings.Contains(r.Problem.Remedy(), tc.remedy) {
+				t.Errorf("%v, %q", r.Err, r.Problem.Remedy())
 			}
 			s.quit()
 			if n := len(srv.Registers()); n != 0 {

@@ -325,11 +325,11 @@ type Record struct {
 
 // Ending says how a call ended.
 type Ending struct {
-	Cause  Cause  `json:"cause"`
-	By     Party  `json:"by"`
-	Status int    `json:"status,omitempty"` // SIP status of a failed call
-	Reason string `json:"reason,omitempty"` // what the far end or the server said; of the door itself one of the codes below
-	Remedy string `json:"remedy,omitempty"` // code of what a person can do about it, if anything
+	Cause  Cause         `json:"cause"`
+	By     Party         `json:"by"`
+	Status int           `json:"status,omitempty"` // SIP status of a failed call
+	Reason string        `json:"reason,omitempty"` // what the far end or the server said; of the door itself one of the codes below
+	Remedy words.Message `json:"remedy,omitzero"`  // what a person can do about it, if anything: a code of calls
 }
 
 // Party is who ended a call: a stable code.

@@ -57,7 +57,7 @@ func (t teller) newCallViews(records []station.Record, now time.Time) []callView
 			Ladder:  ladderPath(r.ID),
 		}
 		if v.Tone == bad {
-			v.Remedy = t.sentence(t.Say("call-remedy", words.Message{Code: r.Ending.Remedy}))
+			v.Remedy = t.sentence(t.Say("call-remedy", r.Ending.Remedy))
 		}
 		if !r.Answered.IsZero() && !r.Ended.IsZero() {
 			v.Talked = timer(r.Ended.Sub(r.Answered))

@@ -160,6 +160,7 @@ func (l *Language) Count(key string, n int, params ...string) string {
 //
 //	{name}           the parameter as it is
 //	{name:clock}     a time of day, of a time
+//	{name:date}      a day, of a time
 //	{name:span}      a duration in words
 //	{name:family}    the sentence of a code, with the same parameters
 //	{name| … {}}     only if there is such a parameter; {} is its value
@@ -223,6 +224,11 @@ func (l *Language) form(form, value string, params map[string]string) string {
 	case "clock":
 		if t, err := time.Parse(time.RFC3339, value); err == nil {
 			return t.Format("15:04")
+		}
+		return value
+	case "date":
+		if t, err := time.Parse(time.RFC3339, value); err == nil {
+			return t.Format(time.DateOnly)
 		}
 		return value
 	case "span":

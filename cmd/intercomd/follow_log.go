@@ -67,9 +67,13 @@ func levelOf(n station.News) slog.Level {
 // endedAttrs is a finished call in one line.
 func endedAttrs(r station.Record) []slog.Attr {
 	e := r.Ending
+	remedy := ""
+	if !e.Remedy.None() {
+		remedy = words.English().Say("call-remedy", e.Remedy)
+	}
 	out := []slog.Attr{slog.String("with", r.Peer.User), slog.String("cause", string(e.Cause)), slog.String("by", string(e.By)),
 		slog.Duration("talked", r.Talked().Round(100*time.Millisecond))}
-	for _, a := range []slog.Attr{slog.Int("status", e.Status), slog.String("reason", e.Reason), slog.String("remedy", e.Remedy)} {
+	for _, a := range []slog.Attr{slog.Int("status", e.Status), slog.String("reason", e.Reason), slog.String("remedy", remedy)} {
 		if a.Value.Any() != int64(0) && a.Value.Any() != "" {
 			out = append(out, a)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -17,9 +16,7 @@ import (
 	"intercomd/audio"
 	"intercomd/phone"
 	"intercomd/phone/rtc"
-	"intercomd/phone/ws"
 	"intercomd/station"
-	"intercomd/words"
 )
 
 // dialer lets the station place calls with the phone.
@@ -187,22 +184,11 @@ func endReason(why station.Cause) phone.Cause {
 // registration translates how the phone stands with its server.
 func registration(r phone.Registration) station.Registration {
 	out := station.Registration{State: station.RegState(r.State), Server: r.Server, User: r.User,
-		Since: r.Since, Expires: r.Expires, Retry: r.Retry, Problem: trouble(r)}
+		Since: r.Since, Expires: r.Expires, Retry: r.Retry, Problem: r.Problem}
 	if r.State == phone.Offline {
 		out.State = station.RegOff
 	}
 	return out
-}
-
-// trouble is what is wrong with a registration.
-func trouble(r phone.Registration) words.Message {
-	if r.Err == nil {
-		return words.Message{}
-	}
-	if dial, ok := errors.AsType[*ws.DialError](r.Err); ok {
-		return dial.Message()
-	}
-	return words.New("registration-trouble", "detail", r.Err.Error(), "remedy", r.Remedy)
 }
 
 // mediaFactory lets the phone make sessions of package rtc.

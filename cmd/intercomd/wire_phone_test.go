@@ -21,12 +21,12 @@ func TestRegistrationIsTranslated(t *testing.T) {
 	}{
 		"off": {phone.Registration{State: phone.Offline, Since: since}, station.Registration{State: station.RegOff, Since: since}},
 		"failed": {
-			phone.Registration{State: phone.FailedRetrying, Server: "wss://pbx", User: "1000@pbx", Since: since, Retry: retry, Err: errors.New("no"), Remedy: "Mend it."},
-			station.Registration{State: station.RegFailed, Server: "wss://pbx", User: "1000@pbx", Since: since, Retry: retry, Problem: words.New("registration-trouble", "detail", "no", "remedy", "Mend it.")},
+			phone.Registration{State: phone.FailedRetrying, Server: "wss://pbx", User: "1000@pbx", Since: since, Retry: retry, Err: errors.New("no"), Problem: words.New("told", "detail", "no")},
+			station.Registration{State: station.RegFailed, Server: "wss://pbx", User: "1000@pbx", Since: since, Retry: retry, Problem: words.New("told", "detail", "no")},
 		},
 		"registered, but another device took it": {
-			phone.Registration{State: phone.Registered, Since: since, Retry: retry, Others: 1, Err: errors.New("another device"), Remedy: "Look for it."},
-			station.Registration{State: station.RegRegistered, Since: since, Retry: retry, Problem: words.New("registration-trouble", "detail", "another device", "remedy", "Look for it.")},
+			phone.Registration{State: phone.Registered, Since: since, Retry: retry, Others: 1, Err: errors.New("another device"), Problem: words.New("registration-taken", "user", "1000")},
+			station.Registration{State: station.RegRegistered, Since: since, Retry: retry, Problem: words.New("registration-taken", "user", "1000")},
 		},
 	} {
 		if got := registration(tt.in); got != tt.want {

@@ -12,6 +12,7 @@ import (
 	"intercomd/configs"
 	"intercomd/phone"
 	"intercomd/station"
+	"intercomd/words"
 )
 
 func TestEveryEndingHasItsWord(t *testing.T) {
@@ -28,7 +29,7 @@ func TestEveryEndingHasItsWord(t *testing.T) {
 	if got := ending(phone.Ending{Cause: "new"}); got.Cause != station.CauseFailed {
 		t.Errorf("an unknown cause became %q", got.Cause)
 	}
-	if got := ending(phone.Ending{Cause: phone.Unavailable, Status: 504, Remedy: "look"}); got.By != station.ByPeer || got.Remedy != "look" {
+	if got := ending(phone.Ending{Cause: phone.Unavailable, Status: 504, Remedy: words.New("telephone")}); got.By != station.ByPeer || got.Remedy != words.New("telephone") {
 		t.Errorf("a telephone out of reach became %+v", got)
 	}
 	if got := ending(phone.Ending{Cause: phone.NetworkLost}); got.By != station.ByNet {

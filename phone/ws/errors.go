@@ -123,7 +123,7 @@ func (e *DialError) Message() words.Message {
 	code, detail := "dial-"+string(e.Cause), strings.ReplaceAll(e.Err.Error(), "\n", "; ") // of errors that were joined
 	more := ""
 	switch e.Cause {
-	case BadURL, NameUnknown, Unreachable, ConnRefused, TimedOut:
+	case BadURL, NameUnknown, Unreachable, ConnRefused, TimedOut, Expired, NotYetValid:
 		detail = ""
 	case UnknownCA:
 		if lacksBetween(e.Err) {
@@ -138,7 +138,22 @@ func (e *DialError) Message() words.Message {
 	case NotWebSocket:
 		more = answerFault(e.Err)
 	}
-	return words.New(code+more, "server", e.Server, "detail", detail, "pin", shownPin(e.Err), "names", namesIn(e.Err))
+	return words.New(code+more, "server", e.Server, "detail", detail, "pin", shownPin(e.Err), "names", namesIn(e.Err), "at", words.Time(e.turn()))
+}
+
+// turn is when a certificate expired, or begins to be valid.
+func (e *DialError) turn() time.Time {
+	var invalid x509.CertificateInvalidError
+	switch {
+	case !errors.As(e.Err, &invalid) || invalid.Cert == nil:
+		return time.Time{}
+	case e.Cause == Expired:
+		return invalid.Cert.NotAfter
+	case e.Cause == NotYetValid:
+		return invalid.Cert.NotBefore
+	default:
+		return time.Time{}
+	}
 }
 
 // Remedy is what the person who can mend it should do, in English.

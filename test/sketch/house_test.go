@@ -34,6 +34,7 @@ func (line) End(station.Cause)                  {}
 func (line) SendDigits(string)                  {}
 
 func (h *house) Dial(string) station.Call             { return h.line }
+func (*house) Hurry(time.Duration)                    {}
 func (*house) Play(station.Tone)                      {}
 func (*house) Silence()                               {}
 func (*house) Open(station.Call, station.Direction)   {}
@@ -78,6 +79,7 @@ func visit(t *testing.T, follow func(ctx context.Context, h *house), then func(h
 		h.line.events <- station.CallEvent{Kind: station.Ended, At: time.Now(), Ending: station.Ending{Cause: station.CauseHangup, By: station.ByPeer}}
 		synctest.Wait()
 		then(h)
+		synctest.Wait()
 		cancel()
 		<-over
 		<-over

@@ -20,7 +20,7 @@ import (
 func fault(t *testing.T, d *lab.Door, words ...string) lab.Status {
 	t.Helper()
 	var shown string
-	st, err := d.Wait(within(t, 20*time.Second), "showing a fault with the words "+strings.Join(words, ", "), func(s lab.Status) bool {
+	_, err := d.Wait(within(t, 20*time.Second), "showing a fault with the words "+strings.Join(words, ", "), func(s lab.Status) bool {
 		if len(s.Faults) == 0 {
 			return false
 		}
@@ -39,7 +39,8 @@ func fault(t *testing.T, d *lab.Door, words ...string) lab.Status {
 	if err != nil {
 		t.Fatalf("%v\nit shows: %s", err, shown)
 	}
-	if st, err = d.Status(within(t, 5*time.Second)); err != nil { // what the page had is there by now
+	st, err := d.Status(within(t, 5*time.Second)) // what the page had is there by now
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Log(st.Faults)
