@@ -166,6 +166,7 @@ func begin(path string, facts facts) (slot.Boot, error) {
 			say(3, "%v", err)
 			if boot.Note == "" {
 				boot.Note = err.Error()
+				leaveNote("boot", "card-odd", boot.Note)
 			}
 		}
 	}
@@ -197,6 +198,9 @@ func begin(path string, facts facts) (slot.Boot, error) {
 		}
 	}
 	note(slot.WriteRecord(disk, record))
+	if record.Why != "" { // until the next update
+		leaveNote("slot", "went-back", record.Why)
+	}
 
 	sectors, err := disk.Sectors()
 	note(err)
@@ -274,6 +278,18 @@ func buildRoot(device string, boot slot.Boot) error {
 		return err
 	}
 	return os.WriteFile("/run/intercom/boot", []byte(boot.String()), 0o644) //nolint:gosec // the daemon may read it
+}
+
+// notes is where the daemon finds what it has to show as a fault (cmd/intercomd/notes.go).
+const notes = "/run/intercom/notes"
+
+// leaveNote says something to the daemon: a code and its detail.
+func leaveNote(name, code, detail string) {
+	if err := os.MkdirAll(notes, 0o755); err != nil { //nolint:gosec // the daemon may read it
+		return
+	}
+	text := fmt.Sprintf("%s\ndetail=%s\n", code, strings.ReplaceAll(detail, "\n", " "))
+	_ = os.WriteFile(filepath.Join(notes, name), []byte(text), 0o644) //nolint:gosec // the daemon may read it
 }
 
 // namePartitions makes /dev/intercom, so that nothing has to wait for udev to find out

@@ -24,7 +24,7 @@ const (
 
 // noteCodes are what those parts have to say.
 func noteCodes() []string {
-	return []string{"card-data-repaired", "card-data-new", "card-data-lost", "card-data-full"}
+	return []string{"card-data-repaired", "card-data-new", "card-data-lost", "card-data-full", "card-odd", "went-back"}
 }
 
 // systemNotes are the faults of the system below. A machine that was not started from a

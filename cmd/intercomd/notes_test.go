@@ -68,14 +68,19 @@ func TestNotesOfTheImageHaveWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	codes := regexp.MustCompile(`(?m)^\s*note ([a-z-]+)$`).FindAllStringSubmatch(string(script), -1)
-	if len(codes) < 4 {
-		t.Errorf("the script has %d notes", len(codes))
+	initrd, err := os.ReadFile("../intercomd-init/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := regexp.MustCompile(`(?m)^\s*note ([a-z-]+)$|leaveNote\("[a-z]+", "([a-z-]+)"`).FindAllStringSubmatch(string(script)+string(initrd), -1)
+	if len(codes) != len(noteCodes()) {
+		t.Errorf("there are %d notes, and %d are known", len(codes), len(noteCodes()))
 	}
 	for _, c := range codes {
+		code := c[1] + c[2]
 		for _, family := range []string{"problem.", "remedy."} {
-			if !words.English().Has(family+c[1]) || !slices.Contains(noteCodes(), c[1]) {
-				t.Errorf("there are no words for %s%s", family, c[1])
+			if !words.English().Has(family+code) || !slices.Contains(noteCodes(), code) {
+				t.Errorf("there are no words for %s%s", family, code)
 			}
 		}
 	}
