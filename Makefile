@@ -16,7 +16,7 @@ endif
 STAMP     := $(if $(SOURCE_DATE_EPOCH),-ldflags "-X main.buildTime=$(SOURCE_DATE_EPOCH)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install deb repo test-deb bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 image image-amd64 test-image pictures clean
+.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install deb repo test-deb bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 image image-amd64 test-image test-image-arm64 bench-boot pictures clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
@@ -157,6 +157,17 @@ image-amd64: build-native
 test-image: image-amd64 ## starts the card image in qemu: slots, trial, roll-back, commit, broken data, power cuts
 	@$(SETUP) build demo vm image
 	INTERCOMD_IMAGE=$(CURDIR)/build/image-amd64 $(GO) test -count=1 -v -timeout 40m ./test/image $(if $(RUN),-run '$(RUN)')
+
+# The card of the boards itself, on an emulated processor of theirs.
+test-image-arm64: image
+	@$(SETUP) build demo vm vm-arm64 image
+	INTERCOMD_IMAGE=$(CURDIR)/build/image $(GO) test -count=1 -v -timeout 40m ./test/image -run '$(or $(RUN),TestFreshCard)'
+
+bench-boot: image-amd64 ## how long the card image takes to start, beside a plain Debian, in emulated time
+	@$(SETUP) build demo vm image
+	@rm -rf build/stock && DESTDIR=build/stock PREFIX=/usr sh packaging/install.sh bin/intercomd
+	stock=$$(sh image/stock.sh build/stock) && INTERCOMD_STOCK=$$stock INTERCOMD_IMAGE=$(CURDIR)/build/image-amd64 \
+		$(GO) test -count=1 -v -timeout 60m ./test/image -run TestStartsInHalfTheTime
 
 pictures: ## docs/img, the pictures of the status page, from the page as it is now
 	@$(SETUP) build system

@@ -34,12 +34,17 @@ type board struct {
 	trial bool   // the firmware has been asked for a trial start
 	extra string // for the kernel's command line
 	qemu  []string
+	arm64 bool // the very card image of the boards, with their processor
 }
 
 // newBoard puts a fresh card of two gigabytes in.
 func newBoard(t *testing.T) *board {
 	t.Helper()
-	b := &board{t: t, dir: t.TempDir()}
+	version, err := os.ReadFile(filepath.Join(os.Getenv(imageVar), "version"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &board{t: t, dir: t.TempDir(), arm64: strings.Contains(string(version), "arch arm64\n")}
 	b.card = filepath.Join(b.dir, "card.img")
 	b.run("cp", "--sparse=always", filepath.Join(os.Getenv(imageVar), "card.img"), b.card)
 	if err := os.Truncate(b.card, 2<<30); err != nil {
@@ -151,7 +156,11 @@ func (b *board) start(script string) *boot {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	args := []string{"console=ttyS0", "tsc=reliable", "random.trust_cpu=1", fmt.Sprint("door.partition=", s.part), "door.tryboot=0"}
+	qemu, machine, console := "qemu-system-x86_64", []string{"-M", "q35", "-cpu", "max"}, "console=ttyS0 tsc=reliable random.trust_cpu=1"
+	if b.arm64 {
+		qemu, machine, console = "qemu-system-aarch64", []string{"-M", "virt", "-cpu", "cortex-a53"}, "console=ttyAMA0"
+	}
+	args := []string{console, fmt.Sprint("door.partition=", s.part), "door.tryboot=0"}
 	if s.trial {
 		args[len(args)-1] = "door.tryboot=1"
 	}
@@ -174,18 +183,18 @@ func (b *board) start(script string) *boot {
 
 	ctx, cancel := context.WithTimeout(b.t.Context(), bootLimit)
 	defer cancel()
-	qemu := append([]string{"-M", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2", "-m", "512",
+	machine = append(append(machine, "-accel", "tcg,thread=multi,tb-size=512", "-smp", "2", "-m", "512",
 		"-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio",
 		"-kernel", filepath.Join(files, "vmlinuz"), "-initrd", filepath.Join(files, "initrd"), "-append", strings.Join(args, " "),
-		"-drive", "file=" + b.card + ",format=raw,if=none,id=card,cache=writeback", "-device", "virtio-blk-pci,drive=card",
-		"-drive", "file=" + disk2 + ",format=raw,if=none,id=script,readonly=on", "-device", "virtio-blk-pci,drive=script",
-		"-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"}, b.qemu...)
-	cmd := exec.CommandContext(ctx, lab.Tool("qemu-system-x86_64"), qemu...)
-	w := &console{cancel: cancel}
+		"-drive", "file="+b.card+",format=raw,if=none,id=card,cache=writeback", "-device", "virtio-blk-pci,drive=card",
+		"-drive", "file="+disk2+",format=raw,if=none,id=script,readonly=on", "-device", "virtio-blk-pci,drive=script",
+		"-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"), b.qemu...)
+	cmd := exec.CommandContext(ctx, lab.Tool(qemu), machine...)
+	w := &output{cancel: cancel}
 	cmd.Stdout, cmd.Stderr = w, w
 	begin := time.Now()
 	err = cmd.Run()
-	s.console = strings.ReplaceAll(w.String(), "\r", "")
+	s.console = strings.ReplaceAll(w.text.String(), "\r", "")
 	switch {
 	case w.cut:
 		s.end = cut
@@ -202,16 +211,16 @@ func (b *board) start(script string) *boot {
 	return s
 }
 
-// console keeps what the machine says and pulls the plug at a line that says so.
-type console struct {
-	bytes.Buffer
+// output keeps what the machine says and pulls the plug at a line that says so.
+type output struct {
+	text   bytes.Buffer // not embedded: what copies into it must not pass Write by
 	cut    bool
 	cancel context.CancelFunc
 }
 
-func (c *console) Write(p []byte) (int, error) {
-	n, err := c.Buffer.Write(p)
-	if !c.cut && bytes.Contains(c.Bytes(), []byte("\nCUT")) {
+func (c *output) Write(p []byte) (int, error) {
+	n, err := c.text.Write(p)
+	if !c.cut && bytes.Contains(c.text.Bytes(), []byte("\nCUT")) {
 		c.cut = true
 		c.cancel() // SIGKILL
 	}
