@@ -23,7 +23,7 @@ const (
 	// StateConnected: ICE and DTLS are done, audio can flow. After
 	// StateDisconnected it means that the far end is reachable again.
 	StateConnected = "connected"
-	// StateDisconnected: the far end has not been heard of for 5 s. Sending goes on,
+	// StateDisconnected: the far end has not been heard of for 4 s. Sending goes on,
 	// and it may recover. On hold this is normal with some servers.
 	StateDisconnected = "disconnected"
 	// StateFailed: there will be no audio, e.g. because the far end's certificate is

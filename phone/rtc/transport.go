@@ -25,8 +25,8 @@ import (
 
 // Timing of ICE and DTLS.
 const (
-	iceDisconnected = 5 * time.Second
-	iceKeepalive    = 2 * time.Second
+	iceDisconnected = 4 * time.Second // told up to a keepalive later
+	iceKeepalive    = 1 * time.Second
 	dtlsFlight      = 100 * time.Millisecond // a lost flight is sent again so soon
 	closeLimit      = time.Second
 )
