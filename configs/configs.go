@@ -62,6 +62,7 @@ type SIP struct {
 	CAFile       string        `toml:"ca_file"` // after Load a path that can be opened
 	Pins         []string      `toml:"pins"`    // SHA-256 of public keys in base64 (RFC 7469, 2.4)
 	Expires      time.Duration `toml:"expires" range:"1m..24h"`
+	WhenTaken    string        `toml:"when_taken" oneof:"take-back yield"`
 }
 
 // Network is what calls go over. All but Interfaces is for the card image; see [Config.ForCard].
@@ -271,7 +272,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // have no default.
 func Default() Config {
 	return Config{
-		SIP: SIP{DisplayName: "Door", Expires: 10 * time.Minute},
+		SIP: SIP{DisplayName: "Door", Expires: 10 * time.Minute, WhenTaken: "take-back"},
 		Call: Call{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second,
 			ExtendKey: "#", TalkKey: "*", HoldPress: 10 * time.Second, MediaTimeout: 20 * time.Second, Transfers: "partner"},
 		Incoming: Incoming{Answer: "button", Second: "busy", QueueLength: 2, QueueTime: time.Minute},

@@ -162,7 +162,7 @@ pulse = "0.1s"
 	}
 	want := Default()
 	want.SIP = SIP{Servers: []string{"wss://a.lan:7443/ws", "ws://127.0.0.1:5066"}, User: "door", AuthUser: "d",
-		Password: `p#"=\`, Domain: "example.lan", DisplayName: "Door", Expires: 10 * time.Minute}
+		Password: `p#"=\`, Domain: "example.lan", DisplayName: "Door", Expires: 10 * time.Minute, WhenTaken: "take-back"}
 	want.Call.Target, want.Call.RingTime = "sip:1001@example.lan", 90*time.Second
 	want.Incoming.Answer, want.Incoming.AutoAnswer, want.Incoming.AutoAnswerDelay = "auto", []string{"1001"}, 500*time.Millisecond
 	want.Door.Key, want.Door.Relay = "*5", "gate"

@@ -43,6 +43,8 @@ type Config struct {
 
 	// Expires is the registration time to ask for; default 5 min.
 	Expires time.Duration
+	// WhenTaken says what to do when another device has taken the registration.
+	WhenTaken WhenTaken
 	// SessionExpires is the session timer to ask for in calls (RFC 4028), not under
 	// 90 s; default 2 min; negative: none.
 	SessionExpires time.Duration

@@ -43,58 +43,24 @@ func (u *UA) attach(ctx context.Context, s server, returnIn time.Duration) (sinc
 		}
 	}()
 	u.step(Registering, s)
-	expires := u.cfg.Expires
 	var better <-chan time.Time // when to look whether the first server is back
 	if returnIn > 0 {
 		t := time.NewTicker(returnIn)
 		defer t.Stop()
 		better = t.C
 	}
-	var (
-		until  time.Time
-		listed bool // this server names our contact in its answers
-	)
+	k := keeper{u: u, f: f, expires: u.cfg.Expires}
 	for {
-		regCtx, cancel := context.WithTimeout(try, registerTimeout)
-		b, err := u.register(regCtx, f, expires)
-		cancel()
+		wait, err := k.keep(ctx, try)
 		try = ctx // the others need not hurry
-		now := time.Now()
-		wait := refreshIn(b.granted)
-		switch {
-		case err == nil && b.granted <= 0:
-			return since, &regError{phrase: "registered for no time", status: 200}
-		case err == nil:
-			u.avoid = ""
-			expires, until = max(expires, b.granted), now.Add(b.granted)
-			if since.IsZero() {
-				since = now
-			}
-			f.outbound.Store(b.outbound)
-			if b.alive > 0 {
-				conn.PingWithin(b.alive / 2) // RFC 5626, 4.4 asks for 80 % of it; PINGs are only so exact
-			}
-			r := Registration{State: Registered, Server: s.url, Since: since, Expires: until, RTT: f.rtt(), Others: b.others}
-			switch {
-			case b.ours:
-				listed = true
-			case listed && b.others > 0:
-				wait = takenWait
-				u.taken(&r, now.Add(wait))
-			default: // it rewrites contacts: one of them is ours
-				r.Others = max(0, b.others-1)
-			}
-			u.settleAt(conn)
-			u.attached(f, r)
-		case ctx.Err() == nil && retrySoon(err) && time.Until(until) > registerTimeout:
-			wait = jitter(registerTimeout / 2)
-			u.log.Warn("registration not refreshed; trying again", "err", err, "in", wait.Round(time.Second))
-		case ctx.Err() == nil:
-			return since, err
+		if err != nil {
+			return k.since, err
 		}
-		if err := u.hold(ctx, f, wait, better); err != nil {
-			return since, err
+		slept, err := u.hold(ctx, f, wait, better)
+		if err != nil {
+			return k.since, err
 		}
+		k.doubt = slept
 	}
 }
 
@@ -106,15 +72,6 @@ func (u *UA) oneTry(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, tryTime)
 }
 
-// taken describes a registration that the server accepted and gave to somebody else.
-// Calls can still be made; those to this user arrive at the other device. Two devices
-// that take it from each other without a pause would help nobody.
-func (u *UA) taken(r *Registration, retry time.Time) {
-	r.Err = fmt.Errorf("another device registered as %s", u.cfg.User)
-	r.Problem = words.New("registration-taken", "user", u.cfg.User)
-	r.Retry, r.Expires = retry, time.Time{}
-}
-
 // retrySoon tells a server's trouble from a refusal and from a dead connection.
 func retrySoon(err error) bool {
 	var reg *regError
@@ -124,11 +81,11 @@ func retrySoon(err error) bool {
 // lookEvery is how often the phone looks whether the machine has slept.
 const lookEvery = time.Second
 
-// hold waits until the registration must be refreshed (nil), the connection is
+// hold waits until the registration must be looked at (nil), the connection is
 // lost, or the phone is to go. A machine that sleeps stops our timers and not the
 // server's: after that it is refreshed at once, which also shows whether the
 // connection is still there. Whoever only sets the clock causes one REGISTER too many.
-func (u *UA) hold(ctx context.Context, f *flow, wait time.Duration, better <-chan time.Time) error {
+func (u *UA) hold(ctx context.Context, f *flow, wait time.Duration, better <-chan time.Time) (slept bool, err error) {
 	refresh, look := time.NewTimer(wait), time.NewTicker(lookEvery)
 	defer refresh.Stop()
 	defer look.Stop()
@@ -136,23 +93,23 @@ func (u *UA) hold(ctx context.Context, f *flow, wait time.Duration, better <-cha
 	for {
 		select {
 		case <-refresh.C:
-			return nil
+			return false, nil
 		case <-look.C:
 			gone, passed := u.cfg.wall().Round(0).Sub(wall), time.Since(looked)
 			looked, wall = looked.Add(passed), wall.Add(gone)
 			if gone > passed && clockSet(gone, passed) {
 				u.log.Info("the machine has slept, or its clock was set: registering again", "for", (gone - passed).Round(time.Second))
-				return nil
+				return true, nil
 			}
 		case <-f.lost():
-			return fmt.Errorf("connection to %s lost: %w", f.server.url, f.conn.Err())
+			return false, fmt.Errorf("connection to %s lost: %w", f.server.url, f.conn.Err())
 		case <-better:
 			if u.firstIsBack(ctx) {
 				u.goodbye(f)
-				return errReturn
+				return false, errReturn
 			}
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		}
 	}
 }

@@ -70,14 +70,16 @@ const (
 	retryAfterMax   = 5 * time.Minute
 	returnEvery     = time.Minute
 	tryTime         = 4 * time.Second // to connect and register, where another server waits
+	whoMax          = 100             // bytes that are told of another device's contact
 	takenWait       = time.Minute     // before we take the registration back from another device
 )
 
 // binding is what a server says about the registration (RFC 3261, 10.3).
 type binding struct {
 	granted time.Duration
-	ours    bool // our contact is listed
-	others  int  // contacts of other devices
+	ours    bool   // our contact is listed
+	others  int    // contacts of other devices
+	who     string // one of these
 
 	outbound bool          // the server knows RFC 5626
 	alive    time.Duration // Flow-Timer: it gives a flow up that is silent for longer
@@ -238,12 +240,17 @@ func (u *UA) register(ctx context.Context, f *flow, expires time.Duration) (bind
 	return binding{}, &regError{status: 423, phrase: "Interval Too Brief"}
 }
 
-func (u *UA) registerRequest(f *flow, expires time.Duration) *sip.Request {
+// registerFrame is what all our REGISTERs have in common.
+func (u *UA) registerFrame(f *flow) *sip.Request {
 	u.regSeq++
 	aor := u.cfg.aor(f.server.domain)
 	var uri sip.Uri
 	_ = sip.ParseUri("sip:"+f.server.domain, &uri) // checked when the configuration was
-	req := f.newRequest(sip.REGISTER, uri, nameAddr(u.cfg.DisplayName, aor)+";tag="+u.regTag, "<"+aor+">", u.regCallID, u.regSeq)
+	return f.newRequest(sip.REGISTER, uri, nameAddr(u.cfg.DisplayName, aor)+";tag="+u.regTag, "<"+aor+">", u.regCallID, u.regSeq)
+}
+
+func (u *UA) registerRequest(f *flow, expires time.Duration) *sip.Request {
+	req := u.registerFrame(f)
 	secs := strconv.Itoa(int(expires / time.Second))
 	flow, knows := ";reg-id=1", "path, outbound"
 	if f.plain {
@@ -271,6 +278,8 @@ func (u *UA) granted(f *flow, res *sip.Response, asked time.Duration) binding {
 			inst, _ := c.param("+sip.instance")
 			if !strings.Contains(inst, u.cfg.InstanceID) { // else it is ours, from an earlier start
 				b.others++
+				b.who = oneLine(c.uri)
+				b.who = b.who[:min(len(b.who), whoMax)]
 			}
 			continue
 		}

@@ -77,7 +77,7 @@ func TestRefresh(t *testing.T) {
 			t.Errorf("refreshed after %v", d)
 		}
 		regs := s.srv.Registers()
-		if len(regs) != 3 || !strings.Contains(regs[2].Get("Authorization"), "nc=00000002") || regs[2].Get("Contact") == "" {
+		if len(regs) != 3 || !strings.Contains(regs[2].Get("Authorization"), "nc=00000003") || regs[2].Get("Contact") == "" {
 			t.Errorf("%d REGISTERs, the last:\n%s", len(regs), regs[len(regs)-1])
 		}
 		s.srv.Forget() // a nonce that the server has forgotten costs one more round
@@ -224,7 +224,7 @@ func TestRegistrationTaken(t *testing.T) {
 		taken.Store(true)
 		r := s.state(Registered)
 		for range 3 {
-			if r.Err == nil || !strings.Contains(r.Err.Error(), "another device registered as 1000") || r.Problem.Remedy() == "" || r.Others != 1 || !r.Expires.IsZero() {
+			if r.Err == nil || !strings.Contains(r.Err.Error(), "another device has registered as user 1000") || r.Problem.Remedy() == "" || r.Others != 1 || !r.Expires.IsZero() {
 				t.Errorf("%+v", r)
 			}
 			began := time.Now()
@@ -241,10 +241,13 @@ func TestRegistrationTaken(t *testing.T) {
 		s.ended(c, Busy, 486)
 		s.over(c)
 		taken.Store(false)
-		if r = s.state(Registered); r.Err != nil || !r.Problem.None() || r.Others != 0 || r.Since != first.Since {
+		for r.Err != nil { // it is told for a while
+			r = s.state(Registered)
+		}
+		if !r.Problem.None() || r.Others != 0 || r.Since != first.Since {
 			t.Errorf("%+v", r)
 		}
-		if n := strings.Count(s.log.String(), "another device registered"); n != 1 {
+		if n := strings.Count(s.log.String(), "another device has registered"); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
 		if n := strings.Count(s.log.String(), "level=INFO msg=registration state=registered"); n != 2 {

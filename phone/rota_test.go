@@ -232,7 +232,9 @@ func leaf(t *testing.T, c *tls.Config) *x509.Certificate {
 // A server that refuses a registration which it has taken before is left alone at once.
 func TestRefusedAtRefresh(t *testing.T) {
 	var count atomic.Int32
-	once := func(c *siptest.Conn, m *siptest.Msg) bool { return count.Add(1) > 1 && answers(403)(c, m) }
+	once := func(c *siptest.Conn, m *siptest.Msg) bool {
+		return m.Get("Contact") != "" && count.Add(1) > 1 && answers(403)(c, m)
+	}
 	pbxs(t, []siptest.Options{{Register: once}, {}}, func(s *stage, _ []*siptest.Server) {
 		s.state(Registered)
 		time.Sleep(4 * time.Minute)

@@ -34,8 +34,9 @@ type UA struct {
 	regSeq            uint32
 	fault             string
 	faultAt           time.Time
-	home              netip.AddrPort // where the server knows our calls, see from
-	avoid             string         // machine of a server that took a connection and no registration
+	mute              map[string]bool // servers (URL) that do not say who is registered
+	home              netip.AddrPort  // where the server knows our calls, see from
+	avoid             string          // machine of a server that took a connection and no registration
 
 	incoming chan *Call
 	texts    chan Text
@@ -67,7 +68,7 @@ func New(cfg Config) (*UA, error) {
 		host:  randomHex(6) + ".invalid", regCallID: randomHex(12), regTag: randomHex(6),
 		incoming: make(chan *Call, incomingLen), regs: make(chan Registration, 1), texts: make(chan Text, textsLen),
 		hurry: make(chan struct{}, 1),
-		calls: map[callKey]*Call{},
+		calls: map[callKey]*Call{}, mute: map[string]bool{},
 	}
 	u.reg.Store(&Registration{State: Offline})
 	return u, nil

@@ -154,6 +154,9 @@ func phoneConfig(c *configs.Config, media phone.MediaFactory, instance string, f
 		InstanceID: instance, ClockFloor: floor,
 		UserAgent: "intercomd/" + buildVersion(), MediaTimeout: c.Call.MediaTimeout, Media: media, Log: log,
 	}
+	if c.SIP.WhenTaken == "yield" {
+		out.WhenTaken = phone.Yield
+	}
 	switch c.Call.Transfers {
 	case "partner":
 		out.Transfers = phone.TransfersByPartner

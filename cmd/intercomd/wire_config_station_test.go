@@ -217,7 +217,7 @@ flashes = 5
 	}
 }
 
-func TestTransfersOnThePhone(t *testing.T) {
+func TestWordsOnThePhone(t *testing.T) {
 	for word, want := range map[string]phone.Transfers{
 		"partner": phone.TransfersByPartner, "called": phone.TransfersByCalled, "never": phone.TransfersNever,
 	} {
@@ -226,6 +226,13 @@ func TestTransfersOnThePhone(t *testing.T) {
 		got, err := phoneConfig(&c, nil, "", time.Time{}, slog.New(slog.DiscardHandler))
 		if err != nil || got.Transfers != want {
 			t.Errorf("%s: %v, %v", word, got.Transfers, err)
+		}
+	}
+	for word, want := range map[string]phone.WhenTaken{"take-back": phone.TakeBack, "yield": phone.Yield} {
+		c := configs.Default()
+		c.SIP.WhenTaken = word
+		if got, err := phoneConfig(&c, nil, "", time.Time{}, slog.New(slog.DiscardHandler)); err != nil || got.WhenTaken != want {
+			t.Errorf("%s: %v, %v", word, got.WhenTaken, err)
 		}
 	}
 	c := configs.Default() // a queue that is not asked for is none
