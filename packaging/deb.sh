@@ -8,12 +8,14 @@
 set -eu
 umask 022
 export LC_ALL=C TZ=UTC
+case " ${GOFLAGS-} " in *nolibopusfile*) ;; *) export GOFLAGS="${GOFLAGS-} -tags=nolibopusfile" ;; esac
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/.."
 out=${OUT:-build/deb}
 version=$(sh packaging/version.sh)
 SOURCE_DATE_EPOCH=$(sh packaging/version.sh -time)
 export SOURCE_DATE_EPOCH
+commit=$(git rev-parse HEAD 2>/dev/null || echo 'that nobody knows')
 oldest=$(head -n 1 packaging/suites)
 newest=$(tail -n 1 packaging/suites)
 maintainer=${MAINTAINER:-intercomd <intercomd@example.org>}
@@ -47,7 +49,7 @@ for arch in ${*:-amd64 arm64 armhf}; do
 	gzip -9n >"$doc/changelog.Debian.gz" <<END
 intercomd ($version-1) stable; urgency=medium
 
-  * Built from commit $(git rev-parse HEAD).
+  * Built from commit $commit.
     What is new is in changelog.gz beside this file.
 
  -- $maintainer  $(date -u -R -d "@$SOURCE_DATE_EPOCH")

@@ -121,30 +121,59 @@ func partsOfSystem(in inputs) ([]cyclonedx.Component, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", in.status, err)
 	}
+	licences := debianLicencesOf(in.docs, list)
 	var parts []cyclonedx.Component
 	for _, p := range list {
 		query := url.Values{"arch": {p["Architecture"]}}
-		if src := p["Source"]; src != "" {
-			name, version, ok := strings.Cut(strings.TrimSuffix(src, ")"), " (")
-			if ok {
-				name += "@" + version
-			}
-			query.Set("upstream", name)
+		if name, version := source(p); name != p["Package"] || version != p["Version"] {
+			query.Set("upstream", name+"@"+version)
 		}
 		purl := "pkg:deb/debian/" + escaped(p["Package"]) + "@" + escaped(p["Version"]) + "?" + query.Encode()
-		c := cyclonedx.Component{BOMRef: purl, Type: cyclonedx.ComponentTypeLibrary, Name: p["Package"], Version: p["Version"], PackageURL: purl}
-		if in.docs != "" {
-			text, err := os.ReadFile(filepath.Join(in.docs, p["Package"], "copyright"))
-			if err == nil {
-				c.Licenses = named(debianLicences(string(text)))
-			}
-		}
-		parts = append(parts, c)
+		parts = append(parts, cyclonedx.Component{BOMRef: purl, Type: cyclonedx.ComponentTypeLibrary, Name: p["Package"], Version: p["Version"], PackageURL: purl,
+			Licenses: named(licences[p["Package"]])})
 	}
 	if len(parts) == 0 {
 		return nil, fmt.Errorf("%s names no installed package", in.status)
 	}
 	return parts, nil
+}
+
+// source is the source package of a package, with its version.
+func source(p map[string]string) (name, version string) {
+	name, version, ok := strings.Cut(strings.TrimSuffix(p["Source"], ")"), " (")
+	if name == "" {
+		name = p["Package"]
+	}
+	if !ok {
+		version = p["Version"]
+	}
+	return name, version
+}
+
+// debianLicencesOf names the licences of packages by their copyright files. A package that
+// has none shares that of another one of the same source.
+func debianLicencesOf(docs string, list []map[string]string) map[string]string {
+	own, shared := map[string]string{}, map[string]string{}
+	if docs == "" {
+		return own
+	}
+	for _, p := range list {
+		text, err := os.ReadFile(filepath.Join(docs, p["Package"], "copyright"))
+		if err != nil {
+			continue
+		}
+		name, _ := source(p)
+		own[p["Package"]] = debianLicences(string(text))
+		if shared[name] == "" {
+			shared[name] = own[p["Package"]]
+		}
+	}
+	for _, p := range list {
+		if name, _ := source(p); own[p["Package"]] == "" {
+			own[p["Package"]] = shared[name]
+		}
+	}
+	return own
 }
 
 // readStatus reads the stanzas of installed packages.
