@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -196,6 +197,32 @@ func TestEveryStateRenders(t *testing.T) {
 				t.Fatalf("so far in state %s", name)
 			}
 		}
+	}
+}
+
+// Every state can be told in every language, and no sentence is missing.
+func TestEveryLanguageRenders(t *testing.T) {
+	key := regexp.MustCompile(`\b(page|step|cause|tone|pattern|does|watches|registration|test|problem|remedy)\.[a-z-]+\b`)
+	for _, name := range words.Languages() {
+		r := newRenderer(words.In(name), true)
+		for state, snap := range states() {
+			page, err := r.page(snap, nil, sample().Time)
+			if err != nil {
+				t.Fatalf("%s, %s: %v", name, state, err)
+			}
+			d := parse(t, page)
+			d.sound()
+			if raw := key.FindString(d.text); raw != "" {
+				t.Errorf("%s, %s: the page says %q", name, state, raw)
+			}
+			if got := attr(d.all("html")[0], "lang"); got != name {
+				t.Errorf("%s: the page says that it is in %q", name, got)
+			}
+		}
+	}
+	german := ask(newServer(newStation(sample()), nil), "GET", "/", nil, "Accept-Language", "de-DE,de;q=0.9,en;q=0.5")
+	if body := german.Body.String(); !strings.Contains(body, "Bereit") || !strings.Contains(body, "Registriert als 1000 bei pbx.example.lan.") {
+		t.Errorf("a German reader gets\n%s", body)
 	}
 }
 
