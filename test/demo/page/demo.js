@@ -18,7 +18,7 @@ function buttons(list) {
 
 function last(call) {
   if (!call) return 'none yet';
-  const parts = [call.ending.cause + ' by the ' + call.ending.by];
+  const parts = [(call.ending.cause + ' by the ' + call.ending.by).replaceAll('-', ' ')];
   for (const [name, t] of [['INVITE', ms(call.pressed, call.sent)], ['ringing', ms(call.pressed, call.ringing)], ['answer to first sound', ms(call.answered, call.heard)]]) {
     if (t) parts.push(name + ' ' + t);
   }
@@ -35,7 +35,7 @@ async function show() {
     const open = (s.board.relays || []).some(r => r.on);
     text(el('relay'), open ? 'open' : 'locked');
     el('relay').classList.toggle('open', open);
-    const level = Math.max(-60, s.sound.speaker.peak);
+    const level = Math.max(-60, s.gauges.speaker.peak);
     el('speaker').value = level;
     text(el('level'), level > -60 ? level.toFixed(0) + ' dBFS' : '');
     text(el('last'), last((s.calls || [])[0]));
