@@ -22,4 +22,4 @@ if ! go mod tidy -diff; then
 	exit 1
 fi
 go vet "$@"
-"$tool" run "$@"
+"$tool" run --allow-parallel-runners "$@"
