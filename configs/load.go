@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -74,6 +75,17 @@ func (c *checker) passwordFile(dir, key string, file *string, password *Secret) 
 		return
 	}
 	*password = Secret(secret)
+}
+
+// Files names what else belongs to a configuration, as [Parse] has it: the paths of files
+// and of folders, relative to the configuration or absolute.
+func (c *Config) Files() (files, folders []string) {
+	files = []string{c.SIP.PasswordFile, c.SIP.CAFile, c.EAP.PasswordFile, c.EAP.CAFile, c.EAP.CertFile, c.EAP.KeyFile}
+	for _, n := range c.Notify {
+		files = append(files, n.CAFile)
+	}
+	none := func(path string) bool { return path == "" }
+	return slices.DeleteFunc(files, none), slices.DeleteFunc([]string{c.Audio.Prompts}, none)
 }
 
 // certificates judges a file of certificates and makes its path one that can be opened.

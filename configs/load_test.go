@@ -8,9 +8,11 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -156,5 +158,32 @@ func TestLoadFaults(t *testing.T) {
 		if err == nil || cfg == nil || cfg.Call.RingTime == 0 || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// Every setting that names a file is in Files: what is copied from one place to another
+// is complete.
+func TestFilesNamesThemAll(t *testing.T) {
+	var cfg Config
+	want := 0
+	var fill func(v reflect.Value)
+	fill = func(v reflect.Value) {
+		for f, field := range v.Fields() {
+			switch tag := f.Tag.Get("toml"); {
+			case strings.HasSuffix(tag, "_file") || tag == "prompts":
+				want++
+				field.SetString(fmt.Sprint("file", want))
+			case field.Kind() == reflect.Struct:
+				fill(field)
+			case field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct:
+				field.Set(reflect.MakeSlice(field.Type(), 1, 1))
+				fill(field.Index(0))
+			}
+		}
+	}
+	fill(reflect.ValueOf(&cfg).Elem())
+	files, folders := cfg.Files()
+	if len(files)+len(folders) != want || want < 7 {
+		t.Errorf("%d settings name files, Files has %q and %q", want, files, folders)
 	}
 }

@@ -59,6 +59,16 @@ func cleanText(data []byte) (text []byte, wide bool, fault *textError) {
 	return text, wide, nil
 }
 
+// CleanText makes UTF-8 with lines that end in \n of a text file that people have saved: see
+// [Load] for what that may be. The error is of type [Faults], without a file.
+func CleanText(data []byte) ([]byte, error) {
+	text, _, fault := cleanText(data)
+	if fault != nil {
+		return nil, Faults{{Line: fault.line, Problem: fault.problem, Remedy: fault.remedy}}
+	}
+	return text, nil
+}
+
 // utf8Of converts UTF-16. What is none becomes U+FFFD.
 func utf8Of(data []byte, order binary.ByteOrder) []byte {
 	units := make([]uint16, 0, len(data)/2)

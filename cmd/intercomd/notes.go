@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"intercomd/provision"
 	"intercomd/station"
 	"intercomd/words"
 )
@@ -24,7 +25,7 @@ const (
 
 // noteCodes are what those parts have to say.
 func noteCodes() []string {
-	return []string{"card-data-repaired", "card-data-new", "card-data-lost", "card-data-full", "card-odd", "went-back"}
+	return append([]string{"card-data-repaired", "card-data-new", "card-data-lost", "card-data-full", "card-odd", "went-back"}, provision.Codes()...)
 }
 
 // systemNotes are the faults of the system below. A machine that was not started from a

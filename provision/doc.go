@@ -1,0 +1,35 @@
+// Package provision makes a machine of a card image what an installer has written onto
+// its first partition: it finds the configuration there, judges it, keeps the last good
+// one, and turns the settings of the machine into files for systemd, iwd and
+// wpa_supplicant. What the tool that wrote the card has left there is heeded as far as it
+// applies.
+//
+// Nothing here writes to the card. A broken card is no error but a [Note]: the door starts
+// in any case, with the settings of before or with none, and says why.
+//
+// It refuses to know how partitions come to be mounted, and what the settings of the door
+// mean.
+package provision
+
+// Note is something that people at the door should know. The daemon shows it as a fault;
+// code and parameters are those of its catalogue of words.
+type Note struct {
+	Code   string
+	Params []string // names and values in turn
+}
+
+// The codes of notes.
+const (
+	NoteBroken     = "card-settings-broken"     // place, key, detail, remedy
+	NoteMissing    = "card-settings-missing"    // like: what looks like it, or nothing
+	NoteUnreadable = "card-settings-unreadable" // detail
+	NoteTwice      = "card-settings-twice"      // used, others
+	NoteNotKept    = "card-settings-not-kept"   // detail
+	NoteTool       = "card-tool-ignored"        // file, detail
+	NoteMachine    = "card-machine"             // detail
+)
+
+// Codes are the codes of all notes.
+func Codes() []string {
+	return []string{NoteBroken, NoteMissing, NoteUnreadable, NoteTwice, NoteNotKept, NoteTool, NoteMachine}
+}
