@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
@@ -29,6 +30,7 @@ func ReadCertificates(file string) ([]*x509.Certificate, error) {
 
 var (
 	marker = regexp.MustCompile(`^-----(BEGIN|END) ([A-Z0-9][A-Z0-9 ]*)-----$`)
+	within = regexp.MustCompile(`-----(BEGIN|END) [A-Z0-9][A-Z0-9 ]*-----`)
 	// What was a marker before a word processor, or somebody's mouse, got hold of it.
 	likeMarker = regexp.MustCompile(`^(BEGIN|END) [A-Z0-9 ]*[-–—]+$|^[-–—]{2,} ?(BEGIN|END) [A-Z0-9 ]*[-–—]*$`)
 )
@@ -44,6 +46,12 @@ func certificates(data []byte) (list []*x509.Certificate, fault *textError) {
 	if der, err := x509.ParseCertificates(data); err == nil && len(der) > 0 {
 		return der, nil
 	}
+	if len(data) > 4 && data[0] == 0x30 && data[1]&0x80 != 0 { // a SEQUENCE of DER, and no text
+		return nil, &textError{problem: "it is a binary file, and not one certificate", remedy: "export the authority as PEM (Base-64 encoded X.509)"}
+	}
+	if !bytes.HasPrefix(data, []byte{0xff, 0xfe}) && !bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
+		data = bytes.ToValidUTF8(data, []byte("\ufffd")) // comments may be in any encoding
+	}
 	text, _, fault := cleanText(data)
 	if fault != nil {
 		return nil, fault
@@ -52,8 +60,8 @@ func certificates(data []byte) (list []*x509.Certificate, fault *textError) {
 	number := 0
 	for whole := range strings.Lines(string(text)) {
 		number++
-		// Files that were joined where the last line had no end.
-		for line := range strings.SplitSeq(strings.ReplaceAll(whole, "----------BEGIN ", "-----\n-----BEGIN "), "\n") {
+		// Files that were joined where the last line had no end, or that lost all ends.
+		for line := range strings.SplitSeq(within.ReplaceAllString(whole, "\n$0\n"), "\n") {
 			cert, fault := b.add(strings.TrimSpace(line), number, len(list)+1)
 			if fault != nil {
 				return nil, fault
@@ -87,7 +95,11 @@ func (b *pemBlock) add(line string, at, n int) (*x509.Certificate, *textError) {
 	case m[1] == "BEGIN" && b.kind != "":
 		return nil, b.cutOff(n)
 	case m[1] == "BEGIN" && m[2] != "CERTIFICATE" && m[2] != "X509 CERTIFICATE":
-		return nil, &textError{line: at, problem: "has " + strings.ToLower(m[2]) + " in it", remedy: "only certificates (BEGIN CERTIFICATE) belong there"}
+		remedy := "only certificates (BEGIN CERTIFICATE) belong there"
+		if m[2] == "PKCS7" || m[2] == "TRUSTED CERTIFICATE" {
+			remedy += ": export the authority as PEM (Base-64 encoded X.509)"
+		}
+		return nil, &textError{line: at, problem: "has " + strings.ToLower(m[2]) + " in it", remedy: remedy}
 	case m[1] == "BEGIN":
 		*b = pemBlock{kind: m[2], line: at}
 		return nil, nil

@@ -16,8 +16,7 @@ import (
 // checker looks at what the settings mean together.
 type checker struct {
 	decoder
-	cfg    Config
-	broken map[string]bool
+	cfg Config
 }
 
 // bad reports a fault of a key, at its line or that of its section.
@@ -38,19 +37,15 @@ func (c *checker) lineOf(key string) int {
 // missing reports a setting that must be given, unless its line could not be read or
 // was refused already.
 func (c *checker) missing(key, remedy string) {
-	if _, given := c.lines[key]; given && c.faulty(key) || c.broken[plain(key)] {
+	section, _, _ := strings.Cut(plain(key), ".")
+	if _, given := c.lines[key]; given && c.faulty(key) || c.broken[plain(key)] || c.broken[section] {
 		return
 	}
 	c.bad(key, "is missing", remedy)
 }
 
 func (c *checker) faulty(key string) bool {
-	for _, f := range c.faults {
-		if f.Key == plain(key) && f.Line == c.lineOf(key) {
-			return true
-		}
-	}
-	return false
+	return c.marks[mark{plain(key), c.lineOf(key)}]
 }
 
 func (c *checker) check() {
@@ -105,6 +100,7 @@ func (c *checker) account() {
 			s.Domain = u.Hostname()
 		}
 	}
+	s.Domain = strings.TrimSuffix(s.Domain, ".") // DNS needs it at times, SIP has it nowhere
 	c.pins()
 	if domainKey != "" && s.Domain != "" && !isHost(s.Domain) {
 		c.bad(domainKey, fmt.Sprintf("%q is not a domain", s.Domain), `write it like "example.lan"`)
@@ -143,6 +139,9 @@ func (c *checker) user() (domainKey string) {
 	domainKey = "sip.domain"
 	s.User = strings.TrimPrefix(s.User, "sip:")
 	if name, domain, both := strings.Cut(s.User, "@"); both {
+		if domain == "" {
+			c.bad("sip.user", "has nothing behind its @", `write it like "1000" or "1000@example.lan"`)
+		}
 		if s.Domain != "" && s.Domain != domain {
 			c.bad("sip.domain", fmt.Sprintf("%q differs from the domain of user, %q", s.Domain, domain), "give one of them")
 		}
@@ -150,10 +149,12 @@ func (c *checker) user() (domainKey string) {
 		s.User, s.Domain = name, domain
 	}
 	switch {
+	case s.User == "" && domainKey == "sip.user":
+		c.bad("sip.user", fmt.Sprintf("there is no user in %q", "@"+s.Domain), `write it like "1000@example.lan"`)
 	case s.User == "":
 		c.missing("sip.user", `give the user (extension) of the door: user = "1000"`)
 	case !isUser(s.User):
-		c.bad("sip.user", fmt.Sprintf("%q is not a SIP user", s.User), "use letters, digits and . _ - + * # only")
+		c.bad("sip.user", fmt.Sprintf("%q is not a SIP user", shown(s.User)), "use letters, digits and . _ - + * # only")
 	}
 	if s.AuthUser == "" {
 		s.AuthUser = s.User
@@ -173,13 +174,20 @@ func server(raw string) (problem, remedy string) {
 	if u.User != nil {
 		return "has a user or password in it", "remove it: they belong to user and password"
 	}
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil && a.Zone() != "" {
+		return fmt.Sprintf("%q is an address of one interface only (%%%s)", u.Hostname(), a.Zone()), "give the server an address for the whole network, or a name"
+	}
+	if strings.Contains(u.Hostname(), ":") && !strings.HasPrefix(u.Host, "[") {
+		return fmt.Sprintf("in %q nobody can tell the port from the address", u.Host), `write an IPv6 address between brackets: "wss://[2001:db8::1]:7443"`
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return "has ? or # in it", "the address of a server ends with its path: " + example
+	}
 	if !isHost(u.Hostname()) {
 		return fmt.Sprintf("%q is not the name of a host", u.Hostname()), example
 	}
-	if p := u.Port(); p != "" {
-		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {
-			return fmt.Sprintf("port %s does not exist", p), "allowed: 1 to 65535"
-		}
+	if p := u.Port(); !isPort(p) {
+		return fmt.Sprintf("port %s does not exist", p), "allowed: 1 to 65535"
 	}
 	switch u.Scheme {
 	case "wss":
@@ -193,8 +201,23 @@ func server(raw string) (problem, remedy string) {
 	return fmt.Sprintf("%s:// is not supported", u.Scheme), "calls go over a secure WebSocket: " + example
 }
 
+// shown is what somebody wrote as a user, without a password behind it.
+func shown(user string) string {
+	scheme := ""
+	for _, s := range []string{"sip:", "sips:", "tel:"} {
+		if strings.HasPrefix(strings.ToLower(user), s) {
+			scheme, user = user[:len(s)], user[len(s):]
+		}
+	}
+	name, rest, has := strings.Cut(user, ":")
+	if _, port := strconv.Atoi(rest); !has || strings.Contains(name, "@") && port == nil {
+		return scheme + user
+	}
+	return scheme + name + ":" + hidden
+}
+
 func isLoopback(host string) bool {
-	if host == "localhost" {
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	a, err := netip.ParseAddr(host)
@@ -235,7 +258,7 @@ func (c *checker) incoming() {
 func (c *checker) users(key string, list []string) {
 	for _, u := range list {
 		if !isUser(u) {
-			c.bad(key, fmt.Sprintf("%q is not a SIP user", u), `write users such as "1001"`)
+			c.bad(key, fmt.Sprintf("%q is not a SIP user", shown(u)), `write users such as "1001"`)
 		}
 	}
 }

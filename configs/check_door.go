@@ -80,7 +80,7 @@ func (c *checker) actionFits(button, name string, a Action) {
 	}
 	switch a.Do {
 	case DoTalk:
-		if c.cfg.Audio.Duplex != "push-to-talk" {
+		if c.cfg.Audio.Duplex != "push-to-talk" && !c.faulty("audio.duplex") && !c.broken["audio.duplex"] {
 			c.bad(key, "is for push to talk", `write duplex = "push-to-talk" under [audio], or another action`)
 		}
 	case DoCall:

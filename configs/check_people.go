@@ -72,6 +72,8 @@ func (c *checker) targets() {
 		case t.Prompt == "":
 		case !isName(t.Prompt):
 			c.bad(key+".prompt", fmt.Sprintf("%q is not the name of a recording", t.Prompt), `write it without folder and ".wav": prompt = "closed"`)
+		case c.cfg.Audio.Prompts == "" && (c.faulty("audio.prompts") || c.broken["audio.prompts"]):
+			t.Prompt = "" // which is told there
 		case c.cfg.Audio.Prompts == "":
 			c.bad(key+".prompt", "there is no folder of recordings", `give one: prompts = "..." under [audio]`)
 		}
@@ -127,7 +129,7 @@ func (c *checker) callee(key, name string) {
 // dialable checks a user or SIP URI.
 func (c *checker) dialable(key, t string) {
 	if !isCallable(t) {
-		c.bad(key, fmt.Sprintf("%q cannot be called", t), `write a user such as "1001" or a SIP URI such as "sip:1001@example.lan"`)
+		c.bad(key, fmt.Sprintf("%q cannot be called", shown(t)), `write a user such as "1001" or a SIP URI such as "sip:1001@example.lan"`)
 	}
 }
 
@@ -198,7 +200,7 @@ func (c *checker) notify() {
 func webhook(raw string) (problem, remedy string) {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || !isHost(u.Hostname()):
+	case err != nil || !isHost(u.Hostname()) || !isPort(u.Port()):
 		return "is not the address of a web service", `write it like "https://house.example.lan/notify"`
 	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return "", ""

@@ -269,8 +269,7 @@ func TestFaults(t *testing.T) {
 		{"alone relay = []\nlamp = [{name = \"a\", line = 22}]\n" + minimal, nil},
 		{"alone relay = [1]\n" + minimal, []string{"x:1: relay: is a list; it is a section: write [[relay]]"}},
 		{"a.b.c.d.e.f.g.h.i = 1", []string{"x:7: a name of 9 parts", "x:7: call.b: unknown setting"}},
-		{"alone sip = 5\n[call]\ntarget = \"1\"", []string{"x:1: sip: is a whole number; it is a section: write [sip]",
-			"sip.server: is missing", "sip.user", "sip.password"}},
+		{"alone sip = 5\n[call]\ntarget = \"1\"", []string{"x:1: sip: is a whole number; it is a section: write [sip]"}},
 		{"[[button]]\nname = \"a\"\nline = 5\n[button]\n", []string{"x:10: [button] is one section, [[button]] in line 7 is one of many; write [[button]]"}},
 		{"[[call]]\n", []string{"x:7: [[call]] is one of many, line 5 has it once"}},
 		{"[[button]]\nline = 5", []string{"x:7: button.name: is missing"}},
@@ -334,7 +333,14 @@ func TestFaults(t *testing.T) {
 		{"ring_time = 30s\n# fine\ntalk_time = 2 minutes\n[log]\nlevel = \"loud\"", []string{
 			`put text between quotes: ring_time = "30s"`, `x:9: `, `x:11: log.level: "loud" is not known`}},
 		{"target", []string{"a setting is written name = value"}},
-		{"display = “Door”", []string{`x:7: `}},
+		{"display = “Door”", []string{`x:7: these quotes are those of a word processor; use straight quotes: "`}},
+		{"ring_time = \"1s\" \"2s\"", []string{`a setting is written name = value, alone in its line`}},
+		{"[log]\nlevel = " + strings.Repeat("[", 20000), []string{"x:8: arrays and inline tables are nested more than"}},
+		{"alone [SIP]\nserver = \"wss://a\"\n[call]\ntarget = \"1\"", []string{`x:1: SIP: unknown section; did you mean "sip"?`}},
+		{"alone [[sip]]\nserver = \"wss://a\"\n[call]\ntarget = \"1\"", []string{`x:1: sip: is a list; it is a section: write [sip]`}},
+		{"[[target]]\nname = \"t\"\nstep = [{user = \"1\", user = \"2\"}]\n[[button]]\nname = \"b\"\nline = 5\ntarget = \"t\"", []string{"x:9: target.step.user: is given twice; the first is in line 9"}},
+		{"[board]\ndriver = \"sim\"\n[[button]]\nname = \"b\"\nline = 5\n[audio]\nduplex = \"ptt\"", []string{`audio.duplex: "ptt" is not known`}},
+		{"[audio]\nduplex = ptt\n[[button]]\nname = \"b\"\nline = 5\nin_call = \"talk\"", []string{`x:8: `}},
 		{"; old", []string{"a comment begins with #"}},
 		{"[sip", []string{"a section is written [name]"}},
 		{"ring_time =", []string{`give a value, such as ring_time = "text"`}},
@@ -347,7 +353,9 @@ func TestFaults(t *testing.T) {
 		{"alone \xff\xfe[\x00s\x00", []string{"x:1: expected ']' to close table name"}},
 		{"alone \xff\xfe[\x00s\x00]\x00\n\x00\x00", []string{"x:2: this is not UTF-16 text"}},
 		{"alone [\x00s\x00]\x00\n\x00", []string{"x:1: it is saved as UTF-16 without a byte-order mark; save it as UTF-8"}},
-		{"[log]\rlevel\u00a0= \"info\"", []string{"x:8: expected '=' after key; type the line anew: one of its blanks is not a plain one"}},
+		{"[log]\rlevel\u00a0= \"info\"", []string{"x:8: this line is not TOML; type the line anew: one of its blanks is not a plain one"}},
+		{"alone [s]\x00", []string{"x:1: there is a NUL in it, which is no text; it may be damaged, as by a power cut"}},
+		{"alone [\x00\x00\x00s\x00\x00\x00]\x00\x00\x00", []string{"x:1: it is saved as UTF-32; save it as UTF-8"}},
 		{"alone [sip]\n# M\xfcller\n", []string{"x:2: this is not UTF-8 text; save the file as UTF-8"}},
 	}
 	for i, tc := range tests {
@@ -380,28 +388,40 @@ func TestFaults(t *testing.T) {
 
 func TestAccountFaults(t *testing.T) {
 	tests := map[string]string{
-		`server = "pbx.lan"`:                                     `"pbx.lan" is not the URL of a WebSocket; write it like "wss://`,
-		`server = "https://pbx.lan"`:                             "https:// is not supported",
-		`server = "ws://pbx.lan:5066"`:                           "ws:// is not encrypted",
-		`server = "wss://"`:                                      "is not the URL",
-		`server = "wss://a:b@pbx.lan"`:                           "has a user or password in it",
-		`server = "wss://pbx.lan:99999"`:                         "port 99999 does not exist",
-		`server = ["wss://a", "wss://a"]`:                        `has "wss://a" twice`,
-		`server = ["wss://a", "sip:b"]`:                          `"sip:b" is not the URL`,
-		`server = 7443`:                                          `is a whole number`,
-		"server = \"wss://a\"\ndomain = \"b.lan\"\nuser=\"1@c\"": `sip.domain: "b.lan" differs from the domain of user, "c"`,
-		"server = \"wss://a\"\nuser = \"a b\"":                   `"a b" is not a SIP user`,
-		"server = \"wss://a\"\nuser = 1000":                      `is a whole number; put it between quotes: "1000"`,
-		"server = \"wss://a\"\ndomain = \"a b\"":                 `"a b" is not a domain`,
-		"server = \"wss://a\"\ndomain = \"tür_x.example\"":       `sip.domain: "tür_x.example" is not a domain`,
-		"server = \"wss://a\"\nuser = \"1@tür_x.example\"":       `sip.user: "tür_x.example" is not a domain`,
-		"server = \"wss://tür_x.example\"":                       `sip.server: "tür_x.example" is not the name of a host; write it like`,
-		"server = \"wss://pbx.a$b\"":                             `sip.server: "pbx.a$b" is not the name of a host`,
-		"server = \"wss://a\"\npins = [\"AAAA\"]":                `sip.pins: "AAAA" is not the SHA-256 of a public key in base64; write its 44 characters`,
-		"server = \"wss://a\"\ndisplay_name = 'a\"b'":            "display_name: has one of",
-		"server = \"wss://a\"\nexpires = \"30s\"":                "allowed: 1m to 24h",
-		"server = \"wss://a\"\npassword_file = \"f\"":            "password is given too",
-		`server = "a:b:secret@pbx"`:                              `"(hidden)" is not the URL`,
+		`server = "pbx.lan"`:                                                `"pbx.lan" is not the URL of a WebSocket; write it like "wss://`,
+		`server = "https://pbx.lan"`:                                        "https:// is not supported",
+		`server = "ws://pbx.lan:5066"`:                                      "ws:// is not encrypted",
+		`server = "wss://"`:                                                 "is not the URL",
+		`server = "wss://a:b@pbx.lan"`:                                      "has a user or password in it",
+		`server = "wss://pbx.lan:99999"`:                                    "port 99999 does not exist",
+		`server = ["wss://a", "wss://a"]`:                                   `has "wss://a" twice`,
+		`server = ["wss://a", "sip:b"]`:                                     `"sip:b" is not the URL`,
+		`server = 7443`:                                                     `is a whole number`,
+		"server = \"wss://a\"\ndomain = \"b.lan\"\nuser=\"1@c\"":            `sip.domain: "b.lan" differs from the domain of user, "c"`,
+		"server = \"wss://a\"\nuser = \"a b\"":                              `"a b" is not a SIP user`,
+		"server = \"wss://a\"\nuser = 1000":                                 `is a whole number; put it between quotes: "1000"`,
+		"server = \"wss://a\"\ndomain = \"a b\"":                            `"a b" is not a domain`,
+		"server = \"wss://a\"\ndomain = \"tür_x.example\"":                  `sip.domain: "tür_x.example" is not a domain`,
+		"server = \"wss://a\"\nuser = \"1@tür_x.example\"":                  `sip.user: "tür_x.example" is not a domain`,
+		"server = \"wss://tür_x.example\"":                                  `sip.server: "tür_x.example" is not the name of a host; write it like`,
+		"server = \"wss://pbx.a$b\"":                                        `sip.server: "pbx.a$b" is not the name of a host`,
+		"server = \"wss://a\"\npins = [\"AAAA\"]":                           `sip.pins: "AAAA" is not the SHA-256 of a public key in base64; write its 44 characters`,
+		"server = \"wss://a\"\ndisplay_name = 'a\"b'":                       "display_name: has one of",
+		"server = \"wss://a\"\nexpires = \"30s\"":                           "allowed: 1m to 24h",
+		"server = \"wss://a\"\npassword_file = \"f\"":                       "password is given too",
+		`server = "a:b:secret@pbx"`:                                         `"(hidden)" is not the URL`,
+		`server = "wss://pbx.lan/ws?token=hunter2"`:                         "sip.server: has ? or # in it",
+		`server = "wss://pbx.lan#a"`:                                        "sip.server: has ? or # in it",
+		`server = "wss://2001:db8::1:7443"`:                                 `in "2001:db8::1:7443" nobody can tell the port from the address; write an IPv6 address between brackets`,
+		`server = "wss://[fe80::1%25eth0]:7443"`:                            `"fe80::1%eth0" is an address of one interface only (%eth0)`,
+		`server = "wss://192.168.1.300"`:                                    `"192.168.1.300" is not the name of a host`,
+		`server = "wss://-a.lan"`:                                           `"-a.lan" is not the name of a host`,
+		`server = "wss://` + strings.Repeat("a", 64) + `.lan"`:              `is not the name of a host`,
+		"server = \"wss://a\"\nuser = \"@pbx.lan\"":                         `sip.user: there is no user in "@pbx.lan"`,
+		"server = \"wss://a\"\nuser = \"1000@\"":                            `sip.user: has nothing behind its @`,
+		"server = \"wss://a\"\nuser = \"1000:hunter2\"":                     `sip.user: "1000:(hidden)" is not a SIP user`,
+		"server = \"wss://a\"\nuser = \"1000@pbx.lan:5060\"":                `sip.user: "pbx.lan:5060" is not a domain`,
+		"server = \"wss://a\"\nuser = \"" + strings.Repeat("1", 256) + "\"": `is not a SIP user`,
 	}
 	for text, want := range tests {
 		if !strings.Contains(text, "user") {
@@ -410,6 +430,9 @@ func TestAccountFaults(t *testing.T) {
 		_, faults := Parse("x", []byte("[sip]\npassword = \"p\"\n"+text+"\n[call]\ntarget = \"1\""))
 		if len(faults) != 1 || !strings.Contains(faults.Error(), want) {
 			t.Errorf("%s\ngives\n%v\nwant %q alone", text, faults, want)
+		}
+		if strings.Contains(faults.Error(), "hunter") {
+			t.Errorf("the password is in the fault: %v", faults)
 		}
 	}
 }

@@ -12,15 +12,22 @@ import (
 // decoder fills a Config from a tree. It goes on after every fault; the setting then
 // keeps its default.
 type decoder struct {
-	file   string
-	faults Faults
-	lines  map[string]int // of every key that the file gives, such as "button[0].line"
+	file     string
+	faults   Faults
+	lines    map[string]int // of every key that the file gives, such as "button[0].line"
+	marks    map[mark]bool  // of the faults
+	unknowns int
+	broken   map[string]bool // settings, and sections, that are there and could not be read
+}
+
+// mark is where a fault is.
+type mark struct {
+	key  string // plain
+	line int
 }
 
 func (d *decoder) fault(line int, key, problem, remedy string) {
-	if len(d.faults) >= maxFaults {
-		return
-	}
+	d.marks[mark{plain(key), line}] = true
 	d.faults = append(d.faults, Fault{File: d.file, Line: line, Key: plain(key), Problem: problem, Remedy: remedy})
 }
 
@@ -77,7 +84,12 @@ func (d *decoder) unknown(t reflect.Type, e entry, path string) {
 		}
 	}
 	remedy := "known here: " + strings.Join(keysOf(t), ", ")
+	if d.unknowns++; d.unknowns > 2*maxFaults { // nobody reads on, and guessing takes long
+		d.fault(e.val.line, join(path, e.name), what, remedy)
+		return
+	}
 	if n := nearest(e.name, keysOf(t)); n != "" {
+		d.broken[plain(join(path, n))] = true // it is not missing, but written in another way
 		remedy = fmt.Sprintf("did you mean %q?", n)
 	} else if homes := sectionsWith(e.name, path); len(homes) > 0 {
 		remedy = "it belongs to " + strings.Join(homes, " or ")
@@ -163,6 +175,7 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 		case reflect.Struct:
 			if v.kind != tableKind {
 				d.fault(v.line, key, "is "+v.kind.String(), fmt.Sprintf("it is a section: write [%s]", plain(key)))
+				d.broken[plain(key)] = true
 				return
 			}
 			d.table(dst, v, key)
@@ -210,6 +223,10 @@ func (d *decoder) text(v *value, key string, field reflect.StructField) (string,
 	}
 	if strings.ContainsFunc(v.text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		d.fault(v.line, key, "has a control character in it", "remove it")
+		return "", false
+	}
+	if field.Type == reflect.TypeFor[Secret]() && strings.ContainsFunc(v.text, invisible) {
+		d.fault(v.line, key, "has an invisible character in it", "type it anew")
 		return "", false
 	}
 	allowed := strings.Fields(field.Tag.Get("oneof"))

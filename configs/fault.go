@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Fault is one thing that is wrong in a configuration file.
@@ -14,9 +15,10 @@ type Fault struct {
 	Key     string // such as "sip.user"; "" for faults of the syntax
 	Problem string // what is wrong
 	Remedy  string // what would be right
-	// Optional says that the door can do without what is at fault, such as a recording:
-	// the rest works.
+	// Optional says that the door can do without what is at fault, such as a recording or
+	// the page: that is taken back to what is safe, and the rest works.
 	Optional bool
+	section  string // where a fault without a key is
 }
 
 // String is one line: file:line: key: problem; remedy.
@@ -51,6 +53,16 @@ func (f Faults) Error() string {
 		lines[i] = one.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// printable is text for a terminal: names of files may have anything in them.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
 }
 
 func (f Faults) sort() {

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -21,11 +22,23 @@ func isHost(s string) bool {
 		}
 		s = ascii
 	}
-	if s == "" || strings.HasPrefix(s, ".") || strings.Contains(s, "..") {
+	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
+		return a.Zone() == ""
+	}
+	s = strings.TrimSuffix(s, ".") // which says that it is the whole name
+	if len(s) > 253 {              // RFC 1035, 2.3.4
 		return false
 	}
-	return !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._:[]", r)
+	last := ""
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return false
+		}
+		last = label
+	}
+	// What ends with a number is an address, or was to be one.
+	return strings.Trim(last, "0123456789") != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._", r)
 	})
 }
 
@@ -35,19 +48,20 @@ func isHostPort(s string) bool {
 	if err != nil || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
 		return false
 	}
-	if p := u.Port(); p != "" {
-		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {
-			return false
-		}
-	}
-	return isHost(u.Hostname())
+	return isPort(u.Port()) && isHost(u.Hostname())
+}
+
+// isPort reports whether there is such a port, or none given.
+func isPort(s string) bool {
+	n, err := strconv.Atoi(s)
+	return s == "" || err == nil && n >= 1 && n <= 65535
 }
 
 // isUser holds user names to what people can mean by one: letters and digits of any script
 // and the marks of RFC 3261, section 25.1. What SIP does not allow in a URI is escaped on
 // the way. A comma is more likely a list that lacks its quotes.
 func isUser(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+	return s != "" && len(s) <= 255 && !strings.ContainsFunc(s, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(".-_+*#~!'()&=$", r)
 	})
 }

@@ -16,8 +16,8 @@ import (
 const maxFile = 1 << 20
 
 // A Judge looks at what a configuration names and this package does not know, such as
-// recordings. The paths in the Config can be opened. Of its faults Load fills in File and
-// Line from the Key, which has the numbers of repeated sections: "target[0].prompt".
+// recordings. The paths in the Config can be opened. Of its faults Load fills in File,
+// Line and Optional from the Key, which has the numbers of repeated sections: "target[0].prompt".
 type Judge func(*Config) []Fault
 
 // Load reads a configuration file and the files that it names: the password is in
@@ -41,24 +41,22 @@ func Load(file string, judges ...Judge) (*Config, error) {
 	for i := range c.cfg.Notify {
 		n := &c.cfg.Notify[i]
 		if f := c.certificates(dir, fmt.Sprintf("notify[%d].ca_file", i), &n.CAFile); f != nil {
-			// Never another authority than the one that was meant: nobody is told by this way.
-			f.Optional, n.Webhook = true, ""
+			n.Webhook = "" // never another authority than the one that was meant
 			c.faults = append(c.faults, *f)
 		}
 	}
 	if f := c.folder(dir, "audio.prompts", &c.cfg.Audio.Prompts); f != nil {
-		f.Optional, c.cfg.Audio.Prompts = true, ""
+		c.cfg.Audio.Prompts = ""
 		c.faults = append(c.faults, *f)
 	}
 	for _, judge := range judges {
 		for _, f := range judge(&c.cfg) {
 			c.faults = append(c.faults, Fault{File: file, Line: c.lineOf(f.Key), Key: plain(f.Key),
-				Problem: f.Problem, Remedy: f.Remedy, Optional: f.Optional})
+				Problem: f.Problem, Remedy: f.Remedy})
 		}
 	}
-	c.faults.sort()
-	if len(c.faults) > 0 {
-		return &c.cfg, c.faults
+	if faults := c.faults.settle(); len(faults) > 0 {
+		return &c.cfg, faults
 	}
 	return &c.cfg, nil
 }
@@ -150,13 +148,14 @@ func read(file string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Mode()&fs.ModeDevice != 0 {
+	info, err := f.Stat()
+	if err == nil && info.Mode()&fs.ModeDevice != 0 {
 		return nil, errNoFile
 	}
 	_ = f.SetReadDeadline(time.Now().Add(pipePatience)) // files have none and need none
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded), len(data) == 0 && info != nil && info.Mode()&fs.ModeNamedPipe != 0:
 		return nil, errNothing
 	case err == nil && len(data) > maxFile:
 		return nil, errTooBig

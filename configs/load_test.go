@@ -129,7 +129,7 @@ func TestLoadFaults(t *testing.T) {
 	write(t, filepath.Join(dir, "bad"), "-----BEGIN CERTIFICATE-----\nc2VjcmV0\n-----END CERTIFICATE-----\n")
 	write(t, filepath.Join(dir, "big"), strings.Repeat("#", maxFile+1))
 	tests := []struct{ setting, want string }{
-		{`password_file = "none"`, "sip.password_file: " + dir + "/none: there is no such file; check the path"},
+		{`password_file = "none"`, "sip.password_file: there is no such file in " + dir + "; check the path; a password itself belongs to password"},
 		{`password_file = "empty"`, "/empty:1: its first line is empty"},
 		{`password_file = "."`, "is a directory"},
 		{`password_file = "big"`, "larger than 1 MB"},

@@ -10,10 +10,11 @@ import "reflect"
 // SIP.AuthUser, labels, whom the actions of buttons call, the steps of targets with
 // users, and the relays of codes. Files that the configuration names are not looked at;
 // Load does that.
+//
+// What is at fault and can be done without is taken back, see [Fault.Optional].
 func Parse(name string, data []byte) (Config, Faults) {
 	c := parse(name, data)
-	c.faults.sort()
-	return c.cfg, c.faults
+	return c.cfg, c.faults.settle()
 }
 
 func parse(name string, data []byte) *checker {
@@ -24,14 +25,20 @@ func parse(name string, data []byte) *checker {
 	}
 	tree, whole := parseTree(name, text)
 	c := &checker{
-		decoder: decoder{file: name, faults: tree.faults, lines: make(map[string]int)},
+		decoder: decoder{file: name, faults: tree.faults, lines: make(map[string]int), marks: make(map[mark]bool), broken: tree.broken},
 		cfg:     cfg,
-		broken:  tree.broken,
 	}
 	if !whole {
+		for i := range c.faults {
+			c.faults[i].section = "" // which nobody can tell
+		}
 		return c
+	}
+	for _, f := range c.faults {
+		c.marks[mark{f.Key, f.Line}] = true
 	}
 	c.table(reflect.ValueOf(&c.cfg).Elem(), tree.root, "")
 	c.check()
+	c.spare()
 	return c
 }

@@ -3,8 +3,12 @@ package configs
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -16,6 +20,7 @@ import (
 type textError struct {
 	line            int // from 1; 0 if it has no place
 	problem, remedy string
+	unnamed         bool // the name of the file may be a secret
 }
 
 const byteOrderMark = "\ufeff"
@@ -40,11 +45,16 @@ func cleanText(data []byte) (text []byte, wide bool, fault *textError) {
 	text = bytes.TrimRight(text, "\x1a")
 	at := func(offset int) int { return 1 + bytes.Count(text[:offset], []byte("\n")) }
 	if i := bytes.IndexByte(text, 0); i >= 0 {
-		problem := "there is a NUL in it, which is no text"
-		if n := bytes.Count(text, []byte{0}); n > len(text)/4 && n < len(text) {
-			problem = "it is saved as UTF-16 without a byte-order mark"
+		f := &textError{line: at(i), problem: "there is a NUL in it, which is no text",
+			remedy: "it may be damaged, as by a power cut: write this line anew, or copy the file again"}
+		switch n := bytes.Count(text, []byte{0}); {
+		case n == len(text):
+		case n > len(text)*5/8:
+			f.problem, f.remedy = "it is saved as UTF-32", resave
+		case n > len(text)/4:
+			f.problem, f.remedy = "it is saved as UTF-16 without a byte-order mark", resave
 		}
-		return nil, wide, &textError{line: at(i), problem: problem, remedy: resave}
+		return nil, wide, f
 	}
 	for i := 0; i < len(text); {
 		r, n := utf8.DecodeRune(text[i:])
@@ -95,7 +105,12 @@ func firstLine(text []byte) string {
 // letters that it did not know, and nobody sees what became of a password.
 func readSecret(file string) (string, *textError) {
 	data, err := read(file)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		// Somebody may have written the password itself in place of the name.
+		return "", &textError{unnamed: true, problem: "there is no such file in " + filepath.Dir(file),
+			remedy: "check the path; a password itself belongs to password"}
+	case err != nil:
 		return "", unreadable(err)
 	}
 	text, wide, fault := cleanText(data)
@@ -112,12 +127,21 @@ func readSecret(file string) (string, *textError) {
 		return "", &textError{line: 1, problem: "its first line is empty", remedy: "write the password there"}
 	case strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return "", &textError{line: 1, problem: "there is a control character in it", remedy: "write the password anew"}
+	case strings.ContainsFunc(secret, invisible):
+		return "", &textError{line: 1, problem: "there is an invisible character in it", remedy: "type the password anew"}
 	}
 	return secret, nil
 }
 
+// invisible tells characters that nobody sees and that no password has on purpose: they come
+// with text that was copied.
+func invisible(r rune) bool { return unicode.Is(unicode.Cf, r) }
+
 // in is the fault in words, with the file and the line.
 func (e *textError) in(file string) string {
+	if e.unnamed {
+		return e.problem
+	}
 	if e.line > 0 {
 		return fmt.Sprintf("%s:%d: %s", file, e.line, e.problem)
 	}

@@ -100,6 +100,13 @@ func TestCertificateFiles(t *testing.T) {
 		"four hyphens":              {one + "-" + strings.ReplaceAll(two, "-----", "----")[1:], 0, at(1) + "this line is not quite the marker"},
 		"dashes":                    {one + strings.ReplaceAll(two, "-----", "—–"), 0, at(1) + "this line is not quite the marker"},
 		"a key":                     {one + "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n", 0, at(1) + "has private key in it"},
+		"one line alone":            {strings.ReplaceAll(one, "\n", ""), 1, ""},
+		"one line, the other not":   {one + strings.ReplaceAll(two, "\n", ""), 2, ""},
+		"lines that lost their end": {one + strings.ReplaceAll(two, "\n", `\n`), 0, at(1) + "certificate 2 is damaged"},
+		"quoted":                    {one + "> " + strings.ReplaceAll(two, "\n", "\n> "), 0, "certificate 2 is damaged"},
+		"comments in Latin 1":       {"subject: M\xfcller\n" + one, 1, ""},
+		"binary, of another kind":   {"\x30\x82\x01\x02\x00\x01\x02", 0, "it is a binary file, and not one certificate; export"},
+		"PKCS 7":                    {"-----BEGIN PKCS7-----\nc2VjcmV0\n-----END PKCS7-----\n", 0, "has pkcs7 in it; only certificates (BEGIN CERTIFICATE) belong there: export"},
 		"NUL":                       {one + "\x00", 0, at(1) + "there is a NUL in it"},
 		"DER cut off":               {string(block.Bytes[:100]), 0, ""},
 		"nothing":                   {"", 0, "there is no certificate in it"},
@@ -128,7 +135,7 @@ func TestStrangeFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "intercom.toml")
-	for name, want := range map[string]string{"pipe": "its first line is empty", "link": "there is no such file", "/dev/zero": "it is a device", ".": "is a directory"} {
+	for name, want := range map[string]string{"pipe": "it is a pipe, and nothing came out of it", "link": "there is no such file", "/dev/zero": "it is a device", ".": "is a directory"} {
 		write(t, file, strings.Replace(minimal, `password = "secret"`, fmt.Sprintf("password_file = %q", name), 1))
 		if _, err := Load(file); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
@@ -142,13 +149,13 @@ func TestLoadWithAJudge(t *testing.T) {
 	file := filepath.Join(dir, "intercom.toml")
 	write(t, file, minimal+"[audio]\nprompts = \"none\"\n[[notify]]\nwebhook = \"https://a\"\nca_file = \"none.pem\"\nmessage = \"1\"\n")
 	cfg, err := Load(file, func(*Config) []Fault {
-		return []Fault{{Key: "notify[0].message", Problem: "is odd", Remedy: "do not", Optional: true}}
+		return []Fault{{Key: "notify[0].message", Problem: "is\x1b[31m odd", Remedy: "do not"}}
 	})
 	faults, _ := errors.AsType[Faults](err)
 	want := []string{
 		"intercom.toml:8: audio.prompts: " + dir + "/none: there is no such file; check the path",
 		"intercom.toml:11: notify.ca_file: " + dir + "/none.pem: there is no such file; check the path",
-		"intercom.toml:12: notify.message: is odd; do not",
+		"intercom.toml:12: notify.message: is\ufffd[31m odd; do not",
 	}
 	if len(faults) != len(want) {
 		t.Fatalf("faults %v", err)

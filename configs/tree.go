@@ -34,8 +34,9 @@ type value struct {
 	text  string // of a text without quotes; of numbers and bools as written
 	line  int
 	items []*value // of a list
-	keys  []entry  // of a table, in order
-	each  bool     // a list made of [[sections]]
+	keys  []entry  // of a table, in order; see add
+	named map[string]*value
+	each  bool // a list made of [[sections]]
 }
 
 type entry struct {
@@ -43,18 +44,20 @@ type entry struct {
 	val  *value
 }
 
-func (v *value) get(name string) *value {
-	for _, e := range v.keys {
-		if e.name == name {
-			return e.val
-		}
+func (v *value) get(name string) *value { return v.named[name] }
+
+// add adds an entry to a table.
+func (v *value) add(name string, val *value) {
+	if v.named == nil {
+		v.named = make(map[string]*value)
 	}
-	return nil
+	v.named[name] = val
+	v.keys = append(v.keys, entry{name, val})
 }
 
 const (
 	maxSyntaxFaults = 10
-	maxFaults       = 100     // of one kind: nobody reads more
+	maxFaults       = 100     // that keep the phone off, and of the others: nobody reads more
 	maxDepth        = 8       // of lists in lists, and parts of a name
 	maxText         = 1 << 18 // bytes of a file, many times what a real one has
 )
@@ -75,7 +78,7 @@ type builder struct {
 func parseTree(file string, data []byte) (b *builder, whole bool) {
 	b = &builder{file: file, broken: make(map[string]bool)}
 	whole = true
-	last := -1
+	last, lastSpared := -1, false
 	for range 10 * maxSyntaxFaults {
 		b.root = &value{kind: tableKind}
 		b.here, b.path = b.root, ""
@@ -89,17 +92,22 @@ func parseTree(file string, data []byte) (b *builder, whole bool) {
 		start, end := lineAround(data, at)
 		bad := string(data[start:end])
 		number := 1 + bytes.Count(data[:start], []byte("\n"))
-		// What follows directly is the same fault once more, such as the lines of a list
-		// that begins wrongly.
-		if number != last+1 || last < 0 {
-			b.faults = append(b.faults, syntaxFault(file, number, bad, err))
+		key := b.path
+		if m := keyOfLine.FindStringSubmatch(bad); m != nil {
+			key = join(b.path, m[1])
+			b.broken[key] = true
 		}
-		last = number
+		// What follows directly is the same fault once more, such as the lines of a list
+		// that begins wrongly; but none that keeps the phone off must be lost.
+		spared, _ := dispensable(key)
+		if number != last+1 || last < 0 || lastSpared && !spared {
+			f := syntaxFault(file, number, bad, err)
+			f.section = key
+			b.faults = append(b.faults, f)
+		}
+		last, lastSpared = number, spared
 		if strings.HasPrefix(strings.TrimSpace(bad), "[") {
 			whole = false // the keys below would go astray
-		}
-		if m := keyOfLine.FindStringSubmatch(bad); m != nil {
-			b.broken[join(b.path, m[1])] = true
 		}
 		if len(b.faults) >= maxSyntaxFaults || start == end {
 			break
@@ -112,7 +120,8 @@ func parseTree(file string, data []byte) (b *builder, whole bool) {
 	return b, false
 }
 
-var keyOfLine = regexp.MustCompile(`^\s*([A-Za-z0-9_.-]+)\s*=`)
+// keyOfLine finds the name of a setting, also between blanks that are none to TOML.
+var keyOfLine = regexp.MustCompile(`^[\s\pZ\x{200b}\x{feff}]*([A-Za-z0-9_.-]+)[\s\pZ\x{200b}\x{feff}]*=`)
 
 // place is the offset of a fault of the syntax.
 func (b *builder) place(err error) int {
@@ -163,9 +172,14 @@ func (b *builder) read(data []byte) (faults Faults) {
 			b.here, f = b.sectionOfMany(path, line)
 			b.path = strings.Join(path, ".")
 		case unstable.KeyValue:
-			f = b.put(b.here, b.path, path, convert(n.Value(), line, 0))
+			v, fs := b.convert(n.Value(), join(b.path, strings.Join(path, ".")), line, 0)
+			faults = append(faults, fs...)
+			f = b.put(b.here, b.path, path, v)
 		}
-		if f != nil && len(faults) < maxFaults {
+		if f != nil {
+			if f.Key == "" {
+				f.section = path[0] // of a header
+			}
 			faults = append(faults, *f)
 		}
 	}
@@ -182,7 +196,7 @@ func (b *builder) section(path []string, line int) (*value, *Fault) {
 	old := t.get(name)
 	if old == nil {
 		v := &value{kind: tableKind, line: line}
-		t.keys = append(t.keys, entry{name, v})
+		t.add(name, v)
 		return v, nil
 	}
 	lost := &value{kind: tableKind, line: line}
@@ -208,7 +222,7 @@ func (b *builder) sectionOfMany(path []string, line int) (*value, *Fault) {
 	old := t.get(name)
 	switch {
 	case old == nil:
-		t.keys = append(t.keys, entry{name, &value{kind: listKind, line: line, each: true, items: []*value{v}}})
+		t.add(name, &value{kind: listKind, line: line, each: true, items: []*value{v}})
 	case old.each:
 		old.items = append(old.items, v)
 	default:
@@ -229,7 +243,7 @@ func (b *builder) put(t *value, prefix string, path []string, v *value) *Fault {
 		return b.fault(v.line, join(prefix, strings.Join(path, ".")),
 			fmt.Sprintf("is given twice; the first is in line %d", old.line), "remove one of them")
 	}
-	t.keys = append(t.keys, entry{name, v})
+	t.add(name, v)
 	return nil
 }
 
@@ -240,7 +254,7 @@ func (b *builder) descend(t *value, prefix string, path []string, line int) (*va
 		next := t.get(name)
 		if next == nil {
 			next = &value{kind: tableKind, line: line}
-			t.keys = append(t.keys, entry{name, next})
+			t.add(name, next)
 		}
 		if next.each {
 			next = next.items[len(next.items)-1]
@@ -258,10 +272,17 @@ func (b *builder) fault(line int, key, problem, remedy string) *Fault {
 	return &Fault{File: b.file, Line: line, Key: key, Problem: problem, Remedy: remedy}
 }
 
-func convert(n *unstable.Node, line, depth int) *value {
+// convert makes a value of a node; prefix is its name.
+func (b *builder) convert(n *unstable.Node, prefix string, line, depth int) (*value, Faults) {
+	var faults Faults
+	sub := func(n *unstable.Node, prefix string) *value {
+		v, f := b.convert(n, prefix, line, depth+1)
+		faults = append(faults, f...)
+		return v
+	}
 	v := &value{line: line, text: string(n.Data), kind: otherKind}
 	if depth > maxDepth {
-		return v
+		return v, nil
 	}
 	switch n.Kind {
 	case unstable.String:
@@ -275,7 +296,7 @@ func convert(n *unstable.Node, line, depth int) *value {
 	case unstable.Array:
 		v.kind = listKind
 		for it := n.Children(); it.Next(); {
-			v.items = append(v.items, convert(it.Node(), line, depth+1))
+			v.items = append(v.items, sub(it.Node(), prefix))
 		}
 	case unstable.InlineTable:
 		v.kind = tableKind
@@ -285,10 +306,12 @@ func convert(n *unstable.Node, line, depth int) *value {
 			for key := kv.Key(); key.Next(); {
 				path = append(path, string(key.Node().Data))
 			}
-			v.keys = append(v.keys, entry{strings.Join(path, "."), convert(kv.Value(), line, depth+1)})
+			if f := b.put(v, prefix, path, sub(kv.Value(), join(prefix, strings.Join(path, ".")))); f != nil {
+				faults = append(faults, *f)
+			}
 		}
 	}
-	return v
+	return v, faults
 }
 
 // lineCounter counts lines up to growing offsets.
@@ -332,9 +355,11 @@ func syntaxFault(file string, number int, line string, err error) Fault {
 	rest = strings.TrimSpace(rest)
 	key = strings.TrimSpace(key)
 	switch {
-	case strings.ContainsAny(line, "“”„‘’"):
+	case strings.ContainsAny(line, "“”„‘’«»"):
+		f.Problem = "these quotes are those of a word processor"
 		f.Remedy = `use straight quotes: "`
 	case strings.ContainsAny(line, "\u00a0\u2007\u202f\u200b\ufeff"):
+		f.Problem = "this line is not TOML"
 		f.Remedy = "type the line anew: one of its blanks is not a plain one, as in text copied from a web page"
 	case strings.HasPrefix(key, "["):
 		f.Remedy = "a section is written [name] or [[name]], alone in its line"
@@ -351,6 +376,8 @@ func syntaxFault(file string, number int, line string, err error) Fault {
 	case !strings.ContainsAny(rest[:1], `"'[{`):
 		word, _, _ := strings.Cut(rest, "#")
 		f.Remedy = fmt.Sprintf(`put text between quotes: %s = "%s"`, key, strings.TrimSpace(word))
+	default:
+		f.Remedy = `a setting is written name = value, alone in its line`
 	}
 	if mayHoldSecret(line) {
 		// Not even a letter of a password may be in a fault.
