@@ -31,6 +31,9 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 		fmt.Fprintln(io.err, "intercomd run:", err)
 		return exitUsage
 	}
+	hangUp := make(chan os.Signal, 1) // before all else: the start takes seconds on some boards
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
 	cfg, rec, err := loadConfig(path)
 	log := newLogger(io.err, cfg.Log)
 	slog.SetDefault(log) // for libraries that write to the standard logger
@@ -43,7 +46,7 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 		log.Warn("settings of the machine are ignored: only the card image sets up its machine", "settings", strings.Join(keys, ", "),
 			"remedy", "set up name, network and time zone of this system by its own means, and remove them")
 	}
-	d := &daemon{cfg: cfg, path: path, recordings: rec, usable: usable(err), log: log, started: time.Now()}
+	d := &daemon{cfg: cfg, path: path, recordings: rec, usable: usable(err), log: log, started: time.Now(), hangUp: hangUp}
 	for _, f := range faultsOf(path, err) {
 		d.fault(f)
 	}
@@ -66,6 +69,7 @@ type daemon struct {
 	faults     []station.Fault // known before the station is there
 	log        *slog.Logger
 	started    time.Time
+	hangUp     <-chan os.Signal // to start anew
 
 	keep     *store // nil: nothing can be kept
 	instance string // by which servers know this device; "" if that cannot be kept
@@ -298,12 +302,7 @@ func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup) {
 	running.Go(func() { d.mixer.run(ctx, d.station) })
 	running.Go(func() { tellSystemd(ctx, d.station, d.log) })
 	running.Go(func() { d.dimAtNight(ctx) })
-	running.Go(func() {
-		hangUp := make(chan os.Signal, 1)
-		signal.Notify(hangUp, syscall.SIGHUP)
-		defer signal.Stop(hangUp)
-		d.startAnew(ctx, hangUp)
-	})
+	running.Go(func() { d.startAnew(ctx, d.hangUp) })
 	if d.chips != nil {
 		running.Go(func() { d.watchChips(ctx, d.chips.Late) })
 	}

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -75,7 +77,7 @@ func (s *store) later(log *slog.Logger, job func() error) {
 
 // clock is the latest time that was kept; zero if none was.
 func (s *store) clock() time.Time {
-	data, err := os.ReadFile(s.path(clockFile))
+	data, err := s.read(clockFile)
 	if err != nil {
 		return time.Time{}
 	}
@@ -90,12 +92,34 @@ func (s *store) saveClock(t time.Time) error {
 	return s.replace(clockFile, []byte(t.UTC().Format(time.RFC3339)+"\n"))
 }
 
+// maxKept is far above the size of anything that is kept, but the audit log.
+const maxKept = 1 << 20
+
+// read reads what was kept. It waits for nothing and takes no more memory than there is,
+// whatever has come to be in place of the file: the door must start.
+func (s *store) read(name string) ([]byte, error) {
+	f, err := os.OpenFile(s.path(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	switch info, err := f.Stat(); {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: this is no file", s.path(name))
+	case info.Size() > maxKept:
+		return nil, fmt.Errorf("%s: this is too large", s.path(name))
+	}
+	return io.ReadAll(io.LimitReader(f, maxKept))
+}
+
 func (s *store) path(name string) string { return filepath.Join(s.dir, name) }
 
 // memory reads what the station asked to keep; nothing kept yet is no error.
 func (s *store) memory() (station.Memory, error) {
 	var m station.Memory
-	data, err := os.ReadFile(s.path(memoryFile))
+	data, err := s.read(memoryFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, nil
 	}
@@ -119,7 +143,7 @@ func (s *store) saveMemory(m station.Memory) error {
 // instance is the urn:uuid by which servers know this very device (RFC 5626
 // section 4.1), made once.
 func (s *store) instance() (string, error) {
-	data, err := os.ReadFile(s.path(instanceFile))
+	data, err := s.read(instanceFile)
 	if id, perr := uuid.ParseBytes(bytes.TrimSpace(data)); err == nil && perr == nil {
 		return id.URN(), nil
 	}
@@ -137,7 +161,7 @@ func (s *store) audit(a audit) error {
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
-	f, err := os.OpenFile(s.path(auditFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(s.path(auditFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600) // not to wait for the reader of a pipe
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}

@@ -130,7 +130,7 @@ func (t *selfTester) read(name string, v any) error {
 	if t.keep == nil {
 		return nil
 	}
-	data, err := os.ReadFile(t.keep.path(name))
+	data, err := t.keep.read(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -8,11 +8,13 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -40,7 +42,7 @@ func LoadOrCreateCertificate(path string, floor time.Time) (*webrtc.Certificate,
 		now = floor
 	}
 	if path != "" {
-		text, err := os.ReadFile(path) //nolint:gosec // the path comes from the configuration
+		text, err := readKept(path)
 		if err == nil {
 			if c, err := webrtc.CertificateFromPEM(string(text)); err == nil && lasts(c, now) {
 				return c, nil
@@ -60,6 +62,23 @@ func LoadOrCreateCertificate(path string, floor time.Time) (*webrtc.Certificate,
 		return cert, fmt.Errorf("keeping the DTLS certificate: %w; make the folder writable", err)
 	}
 	return cert, nil
+}
+
+// maxCertificate is far above the size of key and certificate.
+const maxCertificate = 1 << 16
+
+// readKept reads a small file. What is none, or is large, is as good as empty: a call must
+// not wait for a pipe.
+func readKept(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the path comes from the configuration
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxCertificate {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(f, maxCertificate))
 }
 
 func fallback(now time.Time, cause error) (*webrtc.Certificate, error) {
