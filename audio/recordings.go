@@ -151,6 +151,8 @@ func explainWAV(err error, file string) (problem, remedy string) {
 		return "it leads nowhere", "correct the link, or remove it"
 	case errors.Is(err, fs.ErrPermission):
 		return "no permission to read it", "make it readable for the user of the service"
+	case errors.Is(err, fs.ErrInvalid):
+		return "its name is not UTF-8 text", "give it another name"
 	case errors.Is(err, errPlain):
 		return err.Error(), "remove it, or give it another name"
 	case errors.Is(err, errApple):
@@ -175,7 +177,7 @@ func reason(err error) string {
 
 func convert(file string) string {
 	name := strings.ToLower(strings.TrimSuffix(file, path.Ext(file)))
-	return fmt.Sprintf("convert it to 16 bits: ffmpeg -i %q -ac 1 -ar 16000 -c:a pcm_s16le new/%s.wav", file, name)
+	return fmt.Sprintf("convert it to 16 bits: ffmpeg -i %q -ac 1 -ar 16000 -c:a pcm_s16le %q", file, "new/"+name+".wav")
 }
 
 // Formats that are taken for WAV at times, by how they begin.

@@ -53,7 +53,7 @@ func TestReadRecordings(t *testing.T) {
 		"._busy.wav":   "this is no recording but what macOS keeps beside one; delete it",
 		"._Nobody.WAV": "macOS",
 		"BUSY.WAV":     "another file has that name but for upper and lower case; remove one of them",
-		"old.wav":      `WAV of 1 channels, 8000 Hz, 8 bit, linear: not a WAV file of 16, 24 or 32-bit samples; convert it to 16 bits: ffmpeg -i "old.wav" -ac 1 -ar 16000 -c:a pcm_s16le new/old.wav`,
+		"old.wav":      `WAV of 1 channels, 8000 Hz, 8 bit, linear: not a WAV file of 16, 24 or 32-bit samples; convert it to 16 bits: ffmpeg -i "old.wav" -ac 1 -ar 16000 -c:a pcm_s16le "new/old.wav"`,
 		"phone.wav":    "µ-law",
 		"song.wav":     "this is MP3",
 		"dnd.mp3":      "only WAV files are played; convert",

@@ -85,7 +85,7 @@ func TestRecordingsAreJudged(t *testing.T) {
 	want := []string{"audio.prompts own/closed.wav: WAV with a short format", "target[1].prompt there is no recording own/closed.wav", "audio.language words/de/end.wav: not a WAV file"}
 	faults := r.judge(c)
 	for i, f := range faults {
-		if got := strings.ReplaceAll(f.Key+" "+f.Problem, dir+"/", ""); i >= len(want) || !strings.HasPrefix(got, want[i]) || !f.Optional || f.Remedy == "" {
+		if got := strings.ReplaceAll(f.Key+" "+f.Problem, dir+"/", ""); i >= len(want) || !strings.HasPrefix(got, want[i]) || f.Remedy == "" {
 			t.Errorf("fault %+v", f)
 		}
 	}

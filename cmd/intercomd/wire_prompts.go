@@ -30,7 +30,7 @@ func loadConfig(path string) (*configs.Config, *recordings, error) {
 // door works without it.
 func (r *recordings) judge(c *configs.Config) (faults []configs.Fault) {
 	bad := func(key, problem, remedy string) {
-		faults = append(faults, configs.Fault{Key: key, Problem: problem, Remedy: remedy, Optional: true})
+		faults = append(faults, configs.Fault{Key: key, Problem: problem, Remedy: remedy})
 	}
 	read := func(key, dir string) audio.Recordings {
 		list, errs := audio.ReadRecordings(os.DirFS(dir))
