@@ -76,7 +76,7 @@ func (c *Config) ForCard() (keys []string) {
 // CheckCard checks settings of the machine that came from somewhere else than a
 // configuration, such as the tool that wrote the card. The faults have keys and no lines.
 func CheckCard(file string, s System, w WLAN, l Locale) (System, WLAN, Locale, Faults) {
-	c := &checker{decoder: decoder{file: file}}
+	c := newChecker(file)
 	c.cfg.System, c.cfg.WLAN, c.cfg.Locale = s, w, l
 	c.machine()
 	c.wlan()

@@ -50,6 +50,8 @@ One TOML file. The four settings above have no default; all others are below wit
 .I FILE
 tells every fault of a file with its line and what would be right.
 An unknown key or a value out of range is a fault, never ignored.
+In sections that decide whom to call, who may open or what lines do, a fault keeps the phone off; in the others
+(audio, mixer, notify, web, log, state, system) what is at fault has its default or is left out, and the bell rings.
 Windows line ends and a byte order mark are fine.
 .PP
 Sections with double brackets may be there several times; some of them show examples in place of defaults, and are not

@@ -18,11 +18,11 @@ import (
 func dispensable(key string) (yes, known bool) {
 	section, setting, _ := strings.Cut(key, ".")
 	switch section {
-	case "audio", "mixer", "notify", "web", "log", "state":
+	case "audio", "mixer", "notify", "web", "log", "state", "system":
 		return true, true
 	case "target":
 		return setting == "prompt", true // what is played, not whom it calls
-	case "sip", "network", "call", "time", "schedule", "incoming", "door", "key", "code", "board", "button", "contact", "lamp", "relay":
+	case "sip", "network", "call", "time", "schedule", "incoming", "door", "key", "code", "board", "button", "contact", "lamp", "relay", "wlan", "eap", "locale":
 		return false, true
 	}
 	return false, false

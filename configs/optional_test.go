@@ -109,10 +109,12 @@ func TestWhatAFaultCosts(t *testing.T) {
 
 // However many faults there are, one that keeps the phone off is among those that are told.
 func TestManyFaults(t *testing.T) {
-	many := "[log]\n"
+	var b strings.Builder
+	b.WriteString("[log]\n")
 	for i := range 20000 {
-		many += fmt.Sprintf("a%d = 1\n", i)
+		fmt.Fprintf(&b, "a%d = 1\n", i)
 	}
+	many := b.String()
 	_, faults := Parse("x", []byte(minimal+many))
 	if last := faults[len(faults)-1]; len(faults) != maxFaults+1 || !last.Optional || last.Problem != fmt.Sprintf("there are %d more faults", 20000-maxFaults) {
 		t.Errorf("%d faults, the last %+v", len(faults), last)

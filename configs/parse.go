@@ -18,16 +18,14 @@ func Parse(name string, data []byte) (Config, Faults) {
 }
 
 func parse(name string, data []byte) *checker {
-	cfg := Default()
+	c := newChecker(name)
 	text, f := clean(name, data)
 	if f != nil {
-		return &checker{decoder: decoder{file: name, faults: Faults{*f}}, cfg: cfg}
+		c.faults = Faults{*f}
+		return c
 	}
 	tree, whole := parseTree(name, text)
-	c := &checker{
-		decoder: decoder{file: name, faults: tree.faults, lines: make(map[string]int), marks: make(map[mark]bool), broken: tree.broken},
-		cfg:     cfg,
-	}
+	c.faults, c.broken = tree.faults, tree.broken
 	if !whole {
 		for i := range c.faults {
 			c.faults[i].section = "" // which nobody can tell
@@ -41,4 +39,9 @@ func parse(name string, data []byte) *checker {
 	c.check()
 	c.spare()
 	return c
+}
+
+func newChecker(name string) *checker {
+	return &checker{cfg: Default(), decoder: decoder{file: name,
+		lines: make(map[string]int), marks: make(map[mark]bool), broken: make(map[string]bool)}}
 }

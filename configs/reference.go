@@ -12,6 +12,11 @@ func Reference() string {
 	var b strings.Builder
 	b.WriteString(referenceHead)
 	document(func(name, comment string, example bool) {
+		cost := "A fault here keeps the phone off."
+		if yes, _ := dispensable(strings.Trim(name, "[]")); yes {
+			cost = "The bell rings in spite of a fault here."
+		}
+		comment += " " + cost
 		fmt.Fprintf(&b, "\n## `%s`\n\n%s\n\n| key | %s | allowed | meaning |\n|---|---|---|---|\n",
 			name, comment, map[bool]string{false: "default", true: "example"}[example])
 	}, func(key, val, comment string, f reflect.StructField) {
@@ -94,8 +99,10 @@ target = "1001"
 ` + "```" + `
 
 ` + "`intercomd check FILE`" + ` tells every fault of a file with its line and what would be right, without
-touching network or devices. An unknown key or a value out of range is a fault, never ignored; the daemon
-then starts far enough to show the faults on its page. Windows line ends and a byte order mark are fine.
+touching network or devices. An unknown key or a value out of range is a fault, never ignored, and the daemon
+shows it on its page. In sections that decide whom to call, who may open or what lines do, a fault keeps the phone
+off; in the others what is at fault has its default or is left out, and the bell rings
+([why](decisions/faults-and-the-bell.md)). Windows line ends and a byte order mark are fine.
 Whole examples are in ` + "[configs/examples](../configs/examples)" + `, wiring is in [wiring.md](wiring.md).
 
 Sections with double brackets may be there several times. Those whose tables show examples instead of defaults

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -196,6 +197,12 @@ func TestTheDoorRunsWithoutWhatIsOptional(t *testing.T) {
 		"a memory that is damaged":           {"", func(t *testing.T, dir string) { put(t, filepath.Join(dir, "state", memoryFile), "{\"") }, "state"},
 		"a name that cannot be kept":         {"", func(t *testing.T, dir string) { put(t, filepath.Join(dir, "state", instanceFile, "x"), "x") }, "state"},
 		"a clock, certificate, test damaged": {"", damage, ""},
+		"pipes in place of what was kept":    {"", pipes, "state"},
+		"huge files in their place":          {"", huge, "state"},
+		"a level of the log":                 {"[log]\nlevel = loud\n", nil, "config.1"},
+		"a level of the mixer":               {"[[mixer]]\ncontrol = \"Speaker\"\nlevel = \"loud\"\n", nil, "config.1"},
+		"a webhook without encryption":       {"[[notify]]\nwebhook = \"http://a.example/\"\n", nil, "config.1"},
+		"a gain and a language":              {"[audio]\ninput_gain = 99\nlanguage = \"deutsch\"\n", nil, "config.2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -226,6 +233,65 @@ func damage(t *testing.T, dir string) {
 	t.Helper()
 	for _, name := range []string{clockFile, "dtls.pem", baselineFile, lastTestFile, auditFile} {
 		put(t, filepath.Join(dir, "state", name), strings.Repeat("\x00", 100))
+	}
+}
+
+// kept are the files of a state directory.
+func kept() []string {
+	return []string{memoryFile, instanceFile, clockFile, "dtls.pem", baselineFile, lastTestFile, auditFile}
+}
+
+// pipes puts pipes in their places, which nobody ever writes to.
+func pipes(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range kept() {
+		put(t, filepath.Join(dir, "state", "x"), "")
+		if err := syscall.Mkfifo(filepath.Join(dir, "state", name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// huge puts files in their places that are larger than any memory.
+func huge(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range kept() {
+		put(t, filepath.Join(dir, "state", name), "")
+		if err := os.Truncate(filepath.Join(dir, "state", name), 1<<40); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whoever says "reload" while the daemon starts gets a new start, and no dead door.
+func TestHangUpSignalDuringTheStart(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "door.toml")
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log, code := &logBook{}, make(chan int, 1)
+	go func() { code <- command(t.Context(), []string{"run", file}, streams{out: log, err: log}) }()
+	f, err := os.OpenFile(file, os.O_WRONLY, 0) // waits for the daemon to open it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(f, "%s[web]\nlisten = \"\"\n[state]\ndir = %q\n", account, filepath.Join(dir, "state")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case c := <-code:
+		if c != exitOK || !strings.Contains(log.String(), "told to start anew") {
+			t.Errorf("exit code %d:\n%s", c, log)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatalf("the daemon does not start anew:\n%s", log)
 	}
 }
 
