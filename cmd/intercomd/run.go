@@ -207,17 +207,29 @@ func (d *daemon) openStore() station.Memory {
 	keep, err := openStore(stateDir(d.cfg.State.Dir))
 	if err != nil {
 		d.fault(stateFault(err))
-		return station.Memory{}
+		return unknownMemory(d.cfg)
 	}
 	d.keep = keep
 	memory, err := keep.memory()
 	if err != nil { // until something is kept again
+		memory = unknownMemory(d.cfg)
 		d.fault(station.Fault{Key: "state", Blinks: station.FaultLesser, Message: words.New("state-forgotten", "detail", err.Error())})
 	}
 	if d.instance, err = keep.instance(); err != nil {
 		d.fault(stateFault(err))
 	}
 	return memory
+}
+
+// unknownMemory is what the door must take for its memory when that cannot be read: nobody
+// knows which of the codes that open once have done so.
+func unknownMemory(c *configs.Config) (m station.Memory) {
+	for _, code := range c.Codes {
+		if code.Once {
+			m.Used = append(m.Used, code.Name)
+		}
+	}
+	return m
 }
 
 // stateFault says that the door forgets.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"intercomd/configs"
 	"intercomd/station"
 )
 
@@ -47,6 +48,28 @@ func TestBrokenMemoryIsSaidAndNotUsed(t *testing.T) {
 	m, err := s.memory()
 	if err == nil || !strings.Contains(err.Error(), memoryFile) || m.DoNotDisturb {
 		t.Errorf("memory %+v, error %v", m, err)
+	}
+}
+
+// Without what was kept nobody knows which codes have opened once: they must not do so again.
+func TestForgottenMemoryVoidsCodesThatOpenOnce(t *testing.T) {
+	cfg := configs.Default()
+	cfg.Codes = []configs.Code{{Name: "anna"}, {Name: "parcel", Once: true}}
+	for name, tt := range map[string]struct {
+		prepare func(dir string)
+		used    []string
+	}{
+		"fresh":     {func(string) {}, nil},
+		"kept":      {func(dir string) { put(t, filepath.Join(dir, memoryFile), `{"used":["old"]}`) }, []string{"old"}},
+		"damaged":   {func(dir string) { put(t, filepath.Join(dir, memoryFile), `{"used":[`) }, []string{"parcel"}},
+		"no folder": {func(dir string) { put(t, dir, "") }, []string{"parcel"}},
+	} {
+		cfg.State.Dir = filepath.Join(t.TempDir(), "state")
+		tt.prepare(cfg.State.Dir)
+		d := &daemon{cfg: &cfg}
+		if m := d.openStore(); !slices.Equal(m.Used, tt.used) {
+			t.Errorf("%s: used %q, want %q", name, m.Used, tt.used)
+		}
 	}
 }
 
