@@ -48,6 +48,7 @@ type Config struct {
 	WLAN      WLAN       `toml:"wlan"`
 	EAP       EAP        `toml:"eap"`
 	Locale    Locale     `toml:"locale"`
+	Update    Update     `toml:"update"`
 }
 
 // SIP is the account of the door.
@@ -218,6 +219,12 @@ type State struct {
 	Dir string `toml:"dir"` // absolute; "" is that of systemd
 }
 
+// Update is how a card image takes other systems.
+type Update struct {
+	Hours Hours         `toml:"hours"` // of restarts; none is always
+	Trial time.Duration `toml:"trial" range:"2m..1h"`
+}
+
 // Line is the address of a line on its chip.
 type Line struct {
 	Name   string // "" addresses by Offset
@@ -287,6 +294,7 @@ func Default() Config {
 		Relays:  []Relay{doorRelay()},
 		Network: Network{Addresses: []string{dhcp}},
 		EAP:     EAP{Method: "off"},
+		Update:  Update{Trial: 10 * time.Minute},
 		Web:     Web{Listen: "127.0.0.1:8080"},
 		Log:     Log{Level: "info", Format: "text"},
 	}

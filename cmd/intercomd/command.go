@@ -35,6 +35,7 @@ func subcommands() []subcommand {
 		{"lock", "[FILE]", "drive the relays to rest (ExecStopPost of the service)", lockCommand},
 		{"slot", "[VERB …]", "which system of a card image starts, and what is tried next", slotCommand},
 		{"provision", "", "set up the machine of a card image from what is on its card", provisionCommand},
+		{"update", "[FILE|URL|VERB …]", "install another system of a card image, and see what became of it", updateCommand},
 		{"version", "", "print the version", versionCommand},
 	}
 }

@@ -315,6 +315,7 @@ func (d *daemon) serve(ctx context.Context, running *sync.WaitGroup) {
 	running.Go(func() { tellSystemd(ctx, d.station, d.log) })
 	running.Go(func() { d.dimAtNight(ctx) })
 	running.Go(func() { d.startAnew(ctx, d.hangUp) })
+	running.Go(func() { d.reportToAgent(ctx, updateSocket) })
 	if d.chips != nil {
 		running.Go(func() { d.watchChips(ctx, d.chips.Late) })
 	}

@@ -92,32 +92,19 @@ func (h slotHost) run(args []string, io streams) error {
 		}
 	}
 
-	text, err := os.ReadFile(h.boot)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("this system was not started from a card image of intercomd: it has no slots")
-	}
+	boot, err := h.started()
 	if err != nil {
 		return err
-	}
-	boot, err := slot.ParseBoot(string(text))
-	if err != nil {
-		return fmt.Errorf("%s: %w", h.boot, err)
 	}
 	if verb == "get-current" {
 		fmt.Fprintln(io.out, boot.Slot)
 		return nil
 	}
-	unlock, err := lockFile(h.lock)
+	m, done, err := h.manager(boot)
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	card, closer, err := h.open(boot.Disk)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = closer.Close() }()
-	m := &slot.Manager{Card: card, Running: boot.Slot, Trial: boot.Trial, Arm: h.arm}
+	defer done()
 
 	switch verb {
 	case "get-primary":
@@ -159,6 +146,39 @@ func (h slotHost) run(args []string, io streams) error {
 	st, err := m.Status()
 	printSlots(io, boot, st)
 	return err
+}
+
+// started is what the initrd has noted of this start.
+func (h slotHost) started() (slot.Boot, error) {
+	text, err := os.ReadFile(h.boot)
+	if errors.Is(err, fs.ErrNotExist) {
+		return slot.Boot{}, errors.New("this system was not started from a card image of intercomd: it has no slots")
+	}
+	if err != nil {
+		return slot.Boot{}, err
+	}
+	boot, err := slot.ParseBoot(string(text))
+	if err != nil {
+		return slot.Boot{}, fmt.Errorf("%s: %w", h.boot, err)
+	}
+	return boot, nil
+}
+
+// manager is the card, which is ours alone until done is called.
+func (h slotHost) manager(boot slot.Boot) (m *slot.Manager, done func(), err error) {
+	unlock, err := lockFile(h.lock)
+	if err != nil {
+		return nil, nil, err
+	}
+	card, closer, err := h.open(boot.Disk)
+	if err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return &slot.Manager{Card: card, Running: boot.Slot, Trial: boot.Trial, Arm: h.arm}, func() {
+		_ = closer.Close()
+		unlock()
+	}, nil
 }
 
 func printSlots(io streams, boot slot.Boot, st slot.Status) {

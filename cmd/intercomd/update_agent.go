@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"intercomd/configs"
+	"intercomd/update"
+	"intercomd/update/rauc"
+	"intercomd/update/slot"
+)
+
+// This file is the update agent: a small process of its own, as root, on a card image. It
+// outlives a daemon that does not work, which is what it is for, and can write to the
+// card, which the daemon must not.
+
+const (
+	updateSocket = "/run/intercom/update.sock"
+	updateDir    = "/data/updates"
+	systemFile   = "/usr/lib/intercom/version"
+)
+
+// updateAgent runs until a signal ends it.
+func updateAgent(ctx context.Context, args []string, io streams) error {
+	path, err := configPath(args)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUpdateUsage, err)
+	}
+	cfg, err := configs.Load(path)
+	log := newLogger(io.err, cfg.Log)
+	if err != nil {
+		log.Warn("update: the configuration has faults; what is right in it is used", "config", path)
+	}
+	host := thisMachine()
+	boot, err := host.started()
+	if err != nil {
+		return err
+	}
+	version, err := os.ReadFile(systemFile)
+	if err != nil {
+		return fmt.Errorf("which system this is: %w", err)
+	}
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return fmt.Errorf("which start this is: %w", err)
+	}
+	agent := update.NewAgent(update.Config{
+		Store: update.Dir(updateDir), Installer: rauc.Client{}, Machine: cardMachine{host, boot}, Version: strings.TrimSpace(string(version)),
+		Boot: strings.TrimSpace(string(id)), Limits: update.LimitsOf(cfg.Update.Trial), Hours: welcome(cfg), Log: log,
+	})
+	listener, err := listenUpdates(ctx, updateSocket)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: updateAPI(agent, update.Dir(updateDir)), ReadTimeout: apiLimit, WriteTimeout: inspectLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 4096,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	agent.Run(ctx)
+	err = server.Close()
+	if serr := <-served; !errors.Is(serr, http.ErrServerClosed) {
+		err = errors.Join(err, serr)
+	}
+	return err
+}
+
+// welcome are the hours in which the door may restart for an update; nil is always.
+func welcome(cfg *configs.Config) func(time.Time) bool {
+	hours := cfg.Update.Hours
+	if hours == (configs.Hours{}) {
+		return nil
+	}
+	zone := cfg.Time.Location()
+	return func(t time.Time) bool { return hours.Contain(t.In(zone)) }
+}
+
+// listenUpdates makes the socket, which the daemon may use beside root.
+func listenUpdates(ctx context.Context, path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("socket for updates: %w", err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("socket for updates: %w", err)
+	}
+	err = os.Chmod(path, 0o660) //nolint:gosec // the daemon's group reports here
+	if g, gerr := user.LookupGroup("intercomd"); gerr == nil && err == nil {
+		gid, _ := strconv.Atoi(g.Gid)
+		err = os.Chown(path, 0, gid)
+	}
+	if err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("socket for updates: %w", err)
+	}
+	return l, nil
+}
+
+// Bounds of the agent's HTTP on its socket.
+const (
+	apiLimit     = 10 * time.Second
+	inspectLimit = time.Minute // a bundle on a slow server
+	mostBody     = 256 << 10
+)
+
+// updateAPI is how the daemon, the page and the command speak with the agent.
+//
+//	GET  /status            update.Status
+//	GET  /history           []update.Entry
+//	GET  /inspect?source=   update.Info
+//	POST /install           update.Bundle
+//	POST /forget
+//	PUT  /door              update.Facts; answered with update.Reply
+//
+// Errors are text; of those that have a code it is the code.
+func updateAPI(agent *update.Agent, kept update.Store) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		s, err := agent.Status(r.Context())
+		answer(w, s, err)
+	})
+	mux.HandleFunc("GET /history", func(w http.ResponseWriter, _ *http.Request) {
+		h, err := kept.History()
+		answer(w, h, err)
+	})
+	mux.HandleFunc("GET /inspect", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), inspectLimit)
+		defer cancel()
+		info, err := agent.Inspect(ctx, r.URL.Query().Get("source"))
+		answer(w, info, err)
+	})
+	mux.HandleFunc("POST /install", func(w http.ResponseWriter, r *http.Request) {
+		var b update.Bundle
+		err := decode(w, r, &b)
+		if err == nil {
+			err = agent.Install(r.Context(), b)
+		}
+		answer(w, struct{}{}, err)
+	})
+	mux.HandleFunc("POST /forget", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, struct{}{}, agent.Forget(r.Context()))
+	})
+	mux.HandleFunc("PUT /door", func(w http.ResponseWriter, r *http.Request) {
+		var f update.Facts
+		err := decode(w, r, &f)
+		var reply update.Reply
+		if err == nil {
+			reply, err = agent.Report(r.Context(), f)
+		}
+		answer(w, reply, err)
+	})
+	return mux
+}
+
+func decode(w http.ResponseWriter, r *http.Request, into any) error {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, mostBody)).Decode(into); err != nil {
+		return fmt.Errorf("the request cannot be read: %w", err)
+	}
+	return nil
+}
+
+func answer(w http.ResponseWriter, what any, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(what) // to whoever is still there
+}
+
+// cardMachine is the card and the board for the agent.
+type cardMachine struct {
+	host slotHost
+	boot slot.Boot
+}
+
+func (c cardMachine) with(do func(*slot.Manager) error) error {
+	m, done, err := c.host.manager(c.boot)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return do(m)
+}
+
+// Running is the slot that was started, and whether on trial. A trial that was committed
+// since then is none.
+func (c cardMachine) Running() (string, bool) {
+	trial := c.boot.Trial
+	if trial {
+		_ = c.with(func(m *slot.Manager) error {
+			if choice, err := slot.ReadChoice(m.Card); err == nil && choice.Slot() == c.boot.Slot {
+				trial = false
+			}
+			return nil
+		})
+	}
+	return c.boot.Slot.String(), trial
+}
+
+// Pending is the slot that the next restart tries.
+func (c cardMachine) Pending() (name string, err error) {
+	err = c.with(func(m *slot.Manager) error {
+		st, err := m.Status()
+		if p := st.Record.Pending; p != 0 && !st.Record.Tried && p != c.boot.Slot {
+			name = p.String()
+		}
+		return err
+	})
+	return name, err
+}
+
+// Try makes the next restart a trial of a slot.
+func (c cardMachine) Try(name string) error {
+	s, err := slot.ParseSlot(name)
+	if err != nil {
+		return err
+	}
+	return c.with(func(m *slot.Manager) error { return m.SetPrimary(s) })
+}
+
+// Commit makes the running slot the one that starts.
+func (c cardMachine) Commit() error {
+	return c.with(func(m *slot.Manager) error { return m.MarkGood(c.boot.Slot) })
+}
+
+// GiveUp notes why the running slot is not to be started any more.
+func (c cardMachine) GiveUp(why string) error {
+	return c.with(func(m *slot.Manager) error { return m.MarkBad(c.boot.Slot, why) })
+}
+
+// Why is why the last change came to nothing.
+func (c cardMachine) Why() (why string, err error) {
+	err = c.with(func(m *slot.Manager) error {
+		st, err := m.Status()
+		why = st.Record.Why
+		return err
+	})
+	return why, err
+}
+
+// Restart asks systemd for a restart in good order.
+func (c cardMachine) Restart() error {
+	ctx, cancel := context.WithTimeout(context.Background(), apiLimit)
+	defer cancel()
+	conn, err := dbus.ConnectSystemBus(dbus.WithContext(ctx))
+	if err != nil {
+		return fmt.Errorf("asking systemd for a restart: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	systemd := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
+	if err := systemd.CallWithContext(ctx, "org.freedesktop.systemd1.Manager.StartUnit", 0, "reboot.target", "replace-irreversibly").Err; err != nil {
+		return fmt.Errorf("asking systemd for a restart: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"intercomd/station"
+	"intercomd/update"
+)
+
+// This file tells the update agent, where there is one, how the door is, and shows what
+// became of an update.
+
+const (
+	reportEvery = 2 * time.Second
+	agentSought = 30 * time.Second // between looks for an agent where there is none
+)
+
+// reportToAgent reports until ctx ends.
+func (d *daemon) reportToAgent(ctx context.Context, agent agentClient) {
+	last := ""
+	for {
+		limit, cancel := context.WithTimeout(ctx, reportEvery)
+		var reply update.Reply
+		err := agent.call(limit, http.MethodPut, "/door", d.facts(d.station.Snapshot()), &reply)
+		cancel()
+		pause := reportEvery
+		switch {
+		case errors.Is(err, errNoAgent):
+			pause = agentSought
+		case err != nil:
+			if ctx.Err() == nil && err.Error() != last {
+				d.log.Warn("the update agent does not take reports", "error", err)
+			}
+			last = err.Error()
+		default:
+			last = ""
+			d.heedAgent(ctx, reply)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// heedAgent does what the agent asks for.
+func (d *daemon) heedAgent(ctx context.Context, r update.Reply) {
+	if r.Trouble.None() {
+		d.station.ClearFault("update")
+	} else {
+		d.station.ClearFault("system.slot") // the initrd's note of the same
+		d.station.SetFault(station.Fault{Key: "update", Blinks: station.FaultLesser, Message: r.Trouble})
+	}
+	if r.Test && d.station.Snapshot().SelfTest.State != "running" {
+		// That it cannot be now is no fault: the agent asks again.
+		err := d.station.Do(ctx, station.Command{Kind: station.CommandTest, By: station.Principal{Via: station.ViaDoor}})
+		d.log.Debug("self-test for the update on trial", "error", err)
+	}
+}
+
+// facts are what the agent should know of the door.
+func (d *daemon) facts(s *station.Snapshot) update.Facts {
+	f := update.Facts{Version: s.Version, Started: d.started, AtRest: s.State == station.Idle && len(s.Waiting) == 0,
+		SelfTest: update.SelfTest{Wanted: !s.SelfTest.Commissioned.IsZero(), Running: s.SelfTest.State == "running", At: s.SelfTest.At, Result: s.SelfTest.State}}
+	part := func(key string, ok bool) { f.Parts = append(f.Parts, update.Part{Key: key, OK: ok}) }
+	part("sound.input", s.Sound.Input.OK)
+	part("sound.output", s.Sound.Output.OK)
+	for _, in := range s.Board.Inputs {
+		part("board."+in.Name, in.Problem.None())
+	}
+	for _, l := range s.Board.Lamps {
+		part("board."+l.Name, l.Problem.None())
+	}
+	for _, r := range s.Board.Relays {
+		part("board."+r.Name, r.Problem.None())
+		if r.On && !r.Until.IsZero() { // a light that is on is no reason to wait
+			f.AtRest = false
+		}
+	}
+	for _, fault := range s.Faults {
+		if ofTheSystem(fault) {
+			f.Faults = append(f.Faults, update.Fault{Key: fault.Key, Message: fault.Message})
+		}
+	}
+	if d.phone != nil {
+		f.Accounts = append(f.Accounts, standing(d.cfg.SIP.User, s.Registration))
+	}
+	return f
+}
+
+// ofTheSystem tells whether a fault may come of the system that runs. What people do to the
+// door, and what other machines do not take, does not; the registration is an account.
+func ofTheSystem(f station.Fault) bool {
+	switch {
+	case f.Key == "registration", f.Key == "update":
+		return false
+	case f.Blinks == station.FaultAlarm, f.Blinks == station.FaultUntold:
+		return false
+	}
+	return true
+}
+
+// standing is the registration as the agent judges it: what a failure proves.
+func standing(name string, r station.Registration) update.Account {
+	a := update.Account{Name: name, Registered: r.State == station.RegRegistered}
+	if a.Registered || r.Problem.None() {
+		return a
+	}
+	a.Code = r.Problem.Code
+	switch a.Code {
+	case "dial-refused":
+		a.Reach = update.ReachHost
+	case "dial-timeout", "dial-unreachable", "dial-name":
+		a.Reach = update.ReachSilent
+	case "dial-not-websocket": // as of a proxy whose server is down
+		a.Reach = update.ReachSilent
+	case "dial-unknown-ca", "dial-self-signed", "dial-expired", "dial-not-yet-valid", "dial-wrong-host", "dial-wrong-pin", "dial-bad-cert", "dial-tls":
+		a.Reach = update.ReachServer
+	case "registration-trouble":
+		a.Code += "/" + string(r.State)
+		a.Reach = update.ReachSilent // 503, or no answer at all, over a connection that stands
+		if r.State == station.RegRefused {
+			a.Reach = update.ReachServer
+		}
+	}
+	return a
+}
