@@ -18,7 +18,7 @@ import (
 func dispensable(key string) (yes, known bool) {
 	section, setting, _ := strings.Cut(key, ".")
 	switch section {
-	case "audio", "mixer", "notify", "web", "log", "state", "system":
+	case "audio", "mixer", "notify", "web", "log", "state", "system", "update":
 		return true, true
 	case "target":
 		return setting == "prompt", true // what is played, not whom it calls
