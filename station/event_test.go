@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -212,6 +213,64 @@ func TestADoorAtRestPublishesNothing(t *testing.T) {
 			t.Errorf("gauges %+v", g)
 		}
 	})
+}
+
+// Whatever field of the state is another, the state is another; gauges are not a part of it.
+func TestEveryFieldMakesAnotherState(t *testing.T) {
+	no := map[string]bool{"Seq": true, "Events": true, "Time": true, "Gauges": true}
+	var visit func(path string, v reflect.Value, check func(string))
+	visit = func(path string, v reflect.Value, check func(string)) {
+		old := reflect.ValueOf(v.Interface())
+		switch v.Kind() {
+		case reflect.String:
+			v.SetString("another")
+		case reflect.Bool:
+			v.SetBool(true)
+		case reflect.Int, reflect.Int64:
+			v.SetInt(7)
+		case reflect.Uint64:
+			v.SetUint(7)
+		case reflect.Float64:
+			v.SetFloat(7)
+		case reflect.Slice:
+			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+			check(path + "[]")
+			visit(path+"[]", v.Index(0), check)
+		case reflect.Pointer:
+			v.Set(reflect.New(v.Type().Elem()))
+			check(path + "*")
+			return
+		case reflect.Struct:
+			if v.Type() == reflect.TypeFor[time.Time]() {
+				v.Set(reflect.ValueOf(time.Unix(7, 0)))
+				break
+			}
+			for i := range v.NumField() {
+				if f := v.Type().Field(i); path != "" || !no[f.Name] {
+					visit(path+"."+f.Name, v.Field(i), check)
+				}
+			}
+			return
+		default:
+			t.Fatalf("%s is a %s", path, v.Kind())
+		}
+		check(path)
+		v.Set(old)
+	}
+	var fresh Snapshot
+	visit("", reflect.ValueOf(&fresh).Elem(), func(path string) {
+		if sameState(&Snapshot{}, &fresh) {
+			t.Errorf("%s may change unseen", path)
+		}
+	})
+	// A field within a list or a call: the lists are the same but for it.
+	call, other := Record{ID: "a"}, Record{ID: "a", Digits: 1}
+	if sameState(&Snapshot{Call: &call}, &Snapshot{Call: &other}) || !sameState(&Snapshot{Call: &call}, &Snapshot{Call: &Record{ID: "a"}}) {
+		t.Error("a running call is compared by its address")
+	}
+	if !sameState(&Snapshot{Seq: 1, Gauges: Gauges{Mic: Level{Peak: 1}}}, &Snapshot{}) {
+		t.Error("gauges are a part of the state")
+	}
 }
 
 // Nor does one whose keypad is locked, while it shows until when.
