@@ -196,6 +196,7 @@ func sections[T any](d *decoder, dst *[]T, v *value, key string, start T) {
 	notTable := func(item *value) bool { return item.kind != tableKind }
 	if v.kind != listKind || slices.ContainsFunc(v.items, notTable) {
 		d.fault(v.line, key, "is "+v.kind.String(), fmt.Sprintf("it is a section: write [[%s]]", plain(key)))
+		*dst = nil // the defaults would be a guess
 		return
 	}
 	*dst = nil // also for "relay = []": none at all

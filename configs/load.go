@@ -28,6 +28,11 @@ func Load(file string, judges ...Judge) (*Config, error) {
 	data, err := read(file)
 	if err != nil {
 		cfg := Default()
+		lamps := cfg.Lamps
+		cfg.noOutputs()
+		if errors.Is(err, fs.ErrNotExist) {
+			cfg.Lamps = lamps // nobody has said anything else, and it shows what is missing
+		}
 		f := unreadable(err)
 		return &cfg, Faults{{File: file, Problem: f.problem, Remedy: f.remedy}}
 	}

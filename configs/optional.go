@@ -59,11 +59,57 @@ func (c *checker) spare() {
 			}
 		}
 	}
+	c.release()
 	c.cfg.Mixer = slices.DeleteFunc(c.cfg.Mixer, func(m Mixer) bool { return m == Mixer{} })
 	if len(c.cfg.Mixer) == 0 {
 		c.cfg.Mixer = nil
 	}
 }
+
+// release leaves out lamps and relays of which nobody knows for sure on which line they are,
+// and which level is rest there: a line that is driven by guess opens a door.
+func (c *checker) release() {
+	lamps, relays := map[int]bool{}, map[int]bool{}
+	for _, f := range c.faults {
+		switch section, setting, _ := strings.Cut(cmp.Or(f.Key, f.section), "."); section {
+		case "board":
+			if setting != "night" && setting != "night_level" {
+				c.cfg.noOutputs()
+				return
+			}
+		case "lamp":
+			if !slices.Contains([]string{"", "name", "shows", "looks", "dim"}, setting) {
+				for i := range c.sectionsAt(section, f.Line, len(c.cfg.Lamps)) {
+					lamps[i] = true
+				}
+			}
+		case "relay":
+			if !slices.Contains([]string{"", "name", "pulse", "flash_on", "flash_off", "flashes", "latching"}, setting) {
+				for i := range c.sectionsAt(section, f.Line, len(c.cfg.Relays)) {
+					relays[i] = true
+				}
+			}
+		}
+	}
+	c.cfg.Lamps = without(c.cfg.Lamps, lamps)
+	c.cfg.Relays = without(c.cfg.Relays, relays)
+}
+
+func without[T any](list []T, out map[int]bool) []T {
+	if len(out) == 0 {
+		return list
+	}
+	var kept []T
+	for i, one := range list {
+		if !out[i] {
+			kept = append(kept, one)
+		}
+	}
+	return kept
+}
+
+// noOutputs is a configuration that could not be read: nobody knows what the lines do.
+func (c *Config) noOutputs() { c.Lamps, c.Relays = nil, nil }
 
 // restore sets one setting of a section to what def has.
 func restore(cfg, def reflect.Value, section, setting string) {

@@ -107,6 +107,51 @@ func TestWhatAFaultCosts(t *testing.T) {
 	}
 }
 
+// No line is driven of which somebody has said something that cannot be read.
+func TestLinesAreNotDrivenByGuess(t *testing.T) {
+	relay := func(lines string) string {
+		return "[[relay]]\nname = \"r\"\nline = 5\n" + lines + "\n[[relay]]\nname = \"s\"\nline = 6\n"
+	}
+	lamp := func(lines string) string {
+		return "[[lamp]]\nname = \"l\"\nline = 5\n" + lines + "\n[[lamp]]\nname = \"m\"\nline = 6\n"
+	}
+	for text, want := range map[string][2]int{ // lamps and relays that are left
+		"":                                   {1, 1},
+		"[log]\nlevel = \"loud\"":            {1, 1},
+		relay("pulse = \"9h\""):              {1, 2},
+		relay("active = \"lwo\""):            {1, 1},
+		relay("activ = \"low\""):             {1, 1},
+		relay("active = low"):                {1, 1},
+		relay("open_drain = 1"):              {1, 1},
+		relay("line = 7"):                    {1, 1}, // given twice
+		lamp("shows = \"x\""):                {2, 1},
+		lamp("active = \"lwo\""):             {1, 1},
+		lamp("active = lwo"):                 {1, 1},
+		"[[relay]]\nname = \"r\"":            {1, 0},
+		"[[relay]]\nname = \"r\"\nline = 27": {1, 0}, // that of the lamp
+		"[board]\nchips = 5":                 {0, 0},
+		"[board]\ndriver = gpio":             {0, 0},
+		"[board]\nnight = \"x\"":             {1, 1},
+		"[relay":                             {0, 0},
+		"\x00":                               {0, 0},
+	} {
+		cfg, _ := Parse("x", []byte(minimal+text))
+		if len(cfg.Lamps) != want[0] || len(cfg.Relays) != want[1] {
+			t.Errorf("%q leaves %+v and %+v", text, cfg.Lamps, cfg.Relays)
+		}
+	}
+	cfg, _ := Parse("x", []byte("relay = 5\nlamp = 5\n"+minimal))
+	if len(cfg.Lamps)+len(cfg.Relays) > 0 {
+		t.Errorf("%+v and %+v", cfg.Lamps, cfg.Relays)
+	}
+	if cfg, err := Load("none.toml"); err == nil || len(cfg.Lamps) != 1 || len(cfg.Relays) > 0 {
+		t.Errorf("no file at all leaves %+v and %+v", cfg.Lamps, cfg.Relays)
+	}
+	if cfg, err := Load(t.TempDir()); err == nil || len(cfg.Lamps)+len(cfg.Relays) > 0 {
+		t.Errorf("a file that cannot be read leaves %+v and %+v", cfg.Lamps, cfg.Relays)
+	}
+}
+
 // However many faults there are, one that keeps the phone off is among those that are told.
 func TestManyFaults(t *testing.T) {
 	var b strings.Builder

@@ -11,7 +11,8 @@ import "reflect"
 // users, and the relays of codes. Files that the configuration names are not looked at;
 // Load does that.
 //
-// What is at fault and can be done without is taken back, see [Fault.Optional].
+// What is at fault and can be done without is taken back, see [Fault.Optional]. Lamps and
+// relays are left out whose lines are not known for sure.
 func Parse(name string, data []byte) (Config, Faults) {
 	c := parse(name, data)
 	return c.cfg, c.faults.settle()
@@ -22,6 +23,7 @@ func parse(name string, data []byte) *checker {
 	text, f := clean(name, data)
 	if f != nil {
 		c.faults = Faults{*f}
+		c.cfg.noOutputs()
 		return c
 	}
 	tree, whole := parseTree(name, text)
@@ -30,6 +32,7 @@ func parse(name string, data []byte) *checker {
 		for i := range c.faults {
 			c.faults[i].section = "" // which nobody can tell
 		}
+		c.cfg.noOutputs()
 		return c
 	}
 	for _, f := range c.faults {
