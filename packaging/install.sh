@@ -48,7 +48,7 @@ page docs/man/intercom.toml.5    share/man/man5/intercom.toml.5.gz
 
 doc=share/doc/intercomd
 put 644 README.md                $doc/README.md
-for name in installing wiring configuration operating status-page; do
+for name in installing wiring configuration operating status-page interface; do
 	put 644 docs/$name.md        $doc/$name.md
 done
 # Every setting with its default, and whole doors; the boards are in the program as well.

@@ -224,7 +224,7 @@ func TestEveryToneAndCauseHasWords(t *testing.T) {
 			t.Errorf("tone %q has no words", v)
 		}
 	}
-	doc, err := os.ReadFile("../docs/status-page.md")
+	doc, err := os.ReadFile("../docs/interface.md")
 	if err != nil {
 		t.Fatal(err)
 	}

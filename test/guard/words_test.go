@@ -190,10 +190,10 @@ func TestEveryEventHasAName(t *testing.T) {
 	if !slices.Equal(all, named) {
 		t.Errorf("kinds %q\nnames %q", all, named)
 	}
-	doc := read(t, "docs/status-page.md")
+	doc := read(t, "docs/interface.md")
 	for _, k := range all {
 		if !strings.Contains(doc, "`"+k+"`") {
-			t.Errorf("docs/status-page.md does not tell of %s", k)
+			t.Errorf("docs/interface.md does not tell of %s", k)
 		}
 	}
 }
