@@ -211,6 +211,17 @@ func answerTo(t *testing.T, host string) {
 	t.Cleanup(func() { _ = c.Close() })
 }
 
+// The kernel is asked for its route, and says so when it has none.
+func TestSourceFor(t *testing.T) {
+	local := netip.MustParseAddr("127.0.0.1")
+	if got := sourceFor(local); got != local {
+		t.Errorf("to %v from %v", local, got)
+	}
+	if got := sourceFor(netip.MustParseAddr("fe80::1")); got.IsValid() { // of no link
+		t.Errorf("to nowhere from %v", got)
+	}
+}
+
 func TestLinkNames(t *testing.T) {
 	var in []sdpfix.Candidate
 	for _, host := range []string{"A.local", "a.local", "b c.local", "x..local", "ü.local", "b.local", "c.local", "d.local", "e.local"} {
