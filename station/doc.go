@@ -4,14 +4,7 @@
 // One goroutine, the one in [Station.Run], owns all state. Each state is a value with
 // what belongs to its call, and a method that waits for the next thing that matters to
 // it and returns the state that follows, so the legal transitions are the return
-// statements.
-//
-//	          press                180 / early media           200
-//	Idle ──────────────▶ Calling ─────────────────▶ Calling ─────────▶ Talking
-//	 │  ▲                   │ busy, refused, no answer, press            │
-//	 │  └───── any end ─────┴────────────────────────────────────────────┘
-//	 │ INVITE from the registered flow      answer: button or allowed caller
-//	 └──────────────▶ Ringing ────────────────────────────────▶ Talking
+// statements; docs/architecture.md has them as a drawing.
 //
 // The package does no I/O. It knows nothing of SIP, of sound devices or of
 // GPIO; it speaks to them through the interfaces in ports.go, which are written

@@ -3,7 +3,7 @@ package station
 import "context"
 
 // state is what the door is doing at a moment. What belongs to a call is in the states
-// that have one, and is gone with them; see doc.go for the drawing.
+// that have one, and is gone with them; see docs/architecture.md for the drawing.
 type state interface {
 	// name is the state as the snapshot has it.
 	name() State
