@@ -8,16 +8,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // The last good settings are a folder on the data partition, named after what is in it, and
 // a link to it that is replaced in one step. A power cut leaves the old or the new ones;
-// what a card has forgotten of either is noticed by the name.
+// what a card has forgotten of either is noticed by the name. Those before them are kept too:
+// a system that went back to an older version may not know what the last ones set.
 
 const (
-	goodLink = "good"
-	prefix   = "settings-"
+	goodLink   = "good"
+	beforeLink = "before"
+	prefix     = "settings-"
 )
 
 // keep makes a trial the last good settings. Without that the door works on.
@@ -55,14 +58,16 @@ func (s *settler) tryToKeep(t *trial) error {
 	if err := syncPath(s.Kept); err != nil {
 		return err
 	}
-	next := link + ".new"
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	names := []string{name}
+	if old, err := os.Readlink(link); err == nil && old != name {
+		if err := point(filepath.Join(s.Kept, beforeLink), old); err != nil {
+			return err
+		}
 	}
-	if err := os.Symlink(name, next); err != nil {
-		return err
+	if old, err := os.Readlink(filepath.Join(s.Kept, beforeLink)); err == nil {
+		names = append(names, old)
 	}
-	if err := os.Rename(next, link); err != nil {
+	if err := point(link, name); err != nil {
 		return err
 	}
 	if err := syncPath(s.Kept); err != nil {
@@ -73,16 +78,55 @@ func (s *settler) tryToKeep(t *trial) error {
 		return err
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), prefix) && e.Name() != name {
+		if strings.HasPrefix(e.Name(), prefix) && !slices.Contains(names, e.Name()) {
 			_ = os.RemoveAll(filepath.Join(s.Kept, e.Name())) // the next start tries again
 		}
 	}
 	return nil
 }
 
-// lastGood copies the last good settings. Their name is in its place of the card's.
-func (s *settler) lastGood() (*trial, error) {
-	name, err := os.Readlink(filepath.Join(s.Kept, goodLink))
+// point makes a link lead to name, in one step.
+func point(link, name string) error {
+	next := link + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(name, next); err != nil {
+		return err
+	}
+	return os.Rename(next, link)
+}
+
+// lastGood copies the last settings that are good, in the eyes of this version, or else the
+// last ones at all. The error is [fs.ErrNotExist] if there never were any.
+func (s *settler) lastGood() (last *trial, err error) {
+	err = fs.ErrNotExist
+	for _, link := range []string{goodLink, beforeLink} {
+		t, err2 := s.kept(link)
+		switch {
+		case err2 == nil && t.good():
+			if last != nil {
+				_ = os.RemoveAll(last.dir)
+			}
+			return t, nil
+		case err2 == nil && last == nil:
+			last = t
+		case err2 == nil:
+			_ = os.RemoveAll(t.dir)
+		case !errors.Is(err2, fs.ErrNotExist):
+			s.log.Error("kept settings cannot be used", "which", link, "error", err2)
+			err = err2
+		}
+	}
+	if last != nil {
+		return last, nil
+	}
+	return nil, err
+}
+
+// kept copies the settings that a link leads to, and judges them.
+func (s *settler) kept(link string) (*trial, error) {
+	name, err := os.Readlink(filepath.Join(s.Kept, link))
 	if err != nil {
 		return nil, fs.ErrNotExist
 	}
@@ -94,11 +138,15 @@ func (s *settler) lastGood() (*trial, error) {
 	if prefix+hash != name {
 		return nil, errors.New("the settings of before are damaged")
 	}
-	t := &trial{name: FileName, dir: filepath.Join(s.Run, settingsName+".kept"), hash: hash}
+	t := &trial{name: FileName, dir: filepath.Join(s.Run, settingsName+"."+link), hash: hash}
 	if err := os.RemoveAll(t.dir); err != nil {
 		return nil, err
 	}
-	return t, s.copyTree(dir, t.dir)
+	if err := s.copyTree(dir, t.dir); err != nil {
+		return nil, err
+	}
+	s.judge(t)
+	return t, nil
 }
 
 // copyTree copies files and folders, safely on the medium when it returns.

@@ -77,7 +77,6 @@ func anys(params []string) (out []any) {
 type trial struct {
 	name   string // on the card
 	dir    string
-	config *configs.Config
 	faults configs.Faults
 	hash   string
 }
@@ -230,15 +229,20 @@ func (s *settler) try(dir, name string, n int) (*trial, error) {
 		_ = os.RemoveAll(t.dir)
 		return nil, err
 	}
-	t.config, err = configs.Load(filepath.Join(t.dir, FileName), s.judges...)
+	s.judge(t)
+	return t, nil
+}
+
+// judge looks at what was copied. Faults are told as if it still lay on the card.
+func (s *settler) judge(t *trial) {
+	_, err := configs.Load(filepath.Join(t.dir, FileName), s.judges...)
 	if faults, bad := errors.AsType[configs.Faults](err); bad {
 		for _, f := range faults {
-			f.File = name
+			f.File = t.name
 			f.Problem = strings.ReplaceAll(f.Problem, t.dir+string(filepath.Separator), "")
 			t.faults = append(t.faults, f)
 		}
 	}
-	return t, nil
 }
 
 // use puts a trial where the daemon reads it.

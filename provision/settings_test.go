@@ -272,6 +272,27 @@ func TestFilesBeside(t *testing.T) {
 	check(c.start(), NoteUnreadable)
 }
 
+// A system that went back to an older version may not know what the last good settings set:
+// then those before them.
+func TestOlderVersion(t *testing.T) {
+	c := newCard(t)
+	c.put("intercom.toml", config("1000"))
+	c.start()
+	c.put("intercom.toml", config("1001"))
+	c.start()
+	older := func(cfg *configs.Config) []configs.Fault {
+		if cfg.SIP.User == "1001" {
+			return []configs.Fault{{Key: "sip.user", Problem: "unknown setting", Remedy: "remove it"}}
+		}
+		return nil
+	}
+	s, err := Settle(c.places, slog.New(slog.NewTextHandler(&c.log, nil)), older)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.wants(s, "1000", NoteBroken)
+}
+
 // What the door can do without does not keep it from the card's configuration.
 func TestOptionalFaultsAreNoReason(t *testing.T) {
 	c := newCard(t)
@@ -307,7 +328,13 @@ func TestKeptOnce(t *testing.T) {
 	if stamp().Equal(before) {
 		t.Error("the new one was not kept")
 	}
-	if list, _ := filepath.Glob(c.places.Kept + "/*"); len(list) != 2 {
+	for range 3 { // the last one and the one before
+		c.put("intercom.toml", config("1002"))
+		c.start()
+		c.put("intercom.toml", config("1001"))
+		c.start()
+	}
+	if list, _ := filepath.Glob(c.places.Kept + "/*"); len(list) != 4 {
 		t.Errorf("kept are %v", list)
 	}
 }
