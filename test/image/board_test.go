@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -33,6 +34,7 @@ type board struct {
 	card  string
 	trial bool   // the firmware has been asked for a trial start
 	extra string // for the kernel's command line
+	net   string // how QEMU connects it; "" is to nothing
 	qemu  []string
 	arm64 bool // the very card image of the boards, with their processor
 }
@@ -76,6 +78,22 @@ func (b *board) copySlot() {
 func (b *board) overwrite(at, size int, with string) {
 	b.t.Helper()
 	b.run("dd", "if="+with, "of="+b.card, "bs=1M", fmt.Sprint("seek=", at), fmt.Sprint("count=", size), "conv=notrunc", "status=none")
+}
+
+// write puts a file onto the partition that people write to.
+func (b *board) write(name, text string) {
+	b.t.Helper()
+	path := filepath.Join(b.dir, "file")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	b.run("mcopy", "-o", "-i", fmt.Sprintf("%s@@%dM", b.card, settingsAt), path, "::"+name)
+}
+
+// delete removes a file from it.
+func (b *board) delete(name string) {
+	b.t.Helper()
+	b.run("mdel", "-i", fmt.Sprintf("%s@@%dM", b.card, settingsAt), "::"+name)
 }
 
 // autoboot is what the firmware makes of autoboot.txt: the partitions of a plain start
@@ -188,7 +206,7 @@ func (b *board) start(script string) *boot {
 		"-kernel", filepath.Join(files, "vmlinuz"), "-initrd", filepath.Join(files, "initrd"), "-append", strings.Join(args, " "),
 		"-drive", "file="+b.card+",format=raw,if=none,id=card,cache=writeback", "-device", "virtio-blk-pci,drive=card",
 		"-drive", "file="+disk2+",format=raw,if=none,id=script,readonly=on", "-device", "virtio-blk-pci,drive=script",
-		"-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"), b.qemu...)
+		"-netdev", cmp.Or(b.net, "user,id=net,restrict=on"), "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"), b.qemu...)
 	cmd := exec.CommandContext(ctx, lab.Tool(qemu), machine...)
 	w := &output{cancel: cancel}
 	cmd.Stdout, cmd.Stderr = w, w
