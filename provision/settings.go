@@ -239,7 +239,7 @@ func (s *settler) judge(t *trial) {
 	if faults, bad := errors.AsType[configs.Faults](err); bad {
 		for _, f := range faults {
 			f.File = t.name
-			f.Problem = strings.ReplaceAll(f.Problem, t.dir+string(filepath.Separator), "")
+			f.Problem = strings.NewReplacer(t.dir+string(filepath.Separator), "", "in "+t.dir, "on the card", t.dir, "the card").Replace(f.Problem)
 			t.faults = append(t.faults, f)
 		}
 	}

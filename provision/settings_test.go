@@ -151,7 +151,7 @@ func TestBrokenFiles(t *testing.T) {
 		"UTF-32":         {"\xff\xfe\x00\x00", "intercom.toml", "UTF-32"},
 		"Latin-1":        {"# \xe4\n" + config("2"), "intercom.toml:1", "UTF-8"},
 		"huge":           {strings.Repeat("# junk\n", 1<<18), "intercom.toml", "1 MB"},
-		"missing file":   {strings.Replace(config("2"), "password = \"hunter22\"", "password_file = \"pw\"", 1), "intercom.toml:4", "pw: there is no such file"},
+		"missing file":   {strings.Replace(config("2"), "password = \"hunter22\"", "password_file = \"pw\"", 1), "intercom.toml:4", "there is no such file on the card"},
 		"bad address":    {config("2") + "[network]\naddress = \"10.0.0.1\"\n", "intercom.toml:8", "prefix"},
 		"out of bounds":  {strings.Replace(config("2"), "password = \"hunter22\"", "password_file = \"../../../secret\"", 1), "intercom.toml:4", "there is no such file"},
 		"word processor": {"{\\rtf1\\ansi hunter22}", "intercom.toml:1", ""},
