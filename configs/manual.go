@@ -48,15 +48,15 @@ target = "1001"
 One TOML file. The four settings above have no default; all others are below with theirs.
 .B intercomd check
 .I FILE
-tells every fault of a file with its line and what would be right.
+reports every fault of a file with its line and remedy.
 An unknown key or a value out of range is a fault, never ignored.
 In sections that decide whom to call, who may open or what lines do, a fault keeps the phone off; in the others
-(audio, mixer, notify, web, log, state, system) what is at fault has its default or is left out, and the bell rings.
+(audio, mixer, notify, web, log, state, system, update) whatever is at fault has its default or is left out, and the bell works.
 Windows line ends and a byte order mark are fine.
 .PP
-Sections with double brackets may be there several times; some of them show examples in place of defaults, and are not
-there unless the file has them.
-Times are text with units: "500ms", "30s", "2m", "1m30s". A list may be one text alone.
+Sections with double brackets may occur several times; some of them show examples instead of defaults, and exist
+only if the file has them.
+Times are strings with units: "500ms", "30s", "2m", "1m30s". A list of one text may be written as that text.
 .PP
 After a change
 .B systemctl reload intercomd

@@ -14,7 +14,7 @@ func Reference() string {
 	document(func(name, comment string, example bool) {
 		cost := "A fault here keeps the phone off."
 		if yes, _ := dispensable(strings.Trim(name, "[]")); yes {
-			cost = "The bell rings in spite of a fault here."
+			cost = "The bell works in spite of a fault here."
 		}
 		comment += " " + cost
 		fmt.Fprintf(&b, "\n## `%s`\n\n%s\n\n| key | %s | allowed | meaning |\n|---|---|---|---|\n",
@@ -98,17 +98,17 @@ password = "secret"
 target = "1001"
 ` + "```" + `
 
-` + "`intercomd check FILE`" + ` tells every fault of a file with its line and what would be right, without
+` + "`intercomd check FILE`" + ` reports every fault of a file with its line and remedy, without
 touching network or devices. An unknown key or a value out of range is a fault, never ignored, and the daemon
 shows it on its page. In sections that decide whom to call, who may open or what lines do, a fault keeps the phone
-off; in the others what is at fault has its default or is left out, and the bell rings
+off; in the others, whatever is at fault has its default or is left out, and the bell works
 ([why](decisions/faults-and-the-bell.md)). Windows line ends and a byte order mark are fine.
 Whole examples are in ` + "[configs/examples](../configs/examples)" + `, wiring is in [wiring.md](wiring.md).
 
-Sections with double brackets may be there several times. Those whose tables show examples instead of defaults
-are not there unless the file has them; a key that is left out of them is empty, or as its text says.
+Sections with double brackets may occur several times. Those whose tables show examples instead of defaults
+exist only if the file has them; a key that is left out of them is empty, or as its description says.
 
-Times are text with units: ` + "`\"500ms\"`, `\"30s\"`, `\"2m\"`, `\"1m30s\"`" + `. A list may be one text alone.
+Times are strings with units: ` + "`\"500ms\"`, `\"30s\"`, `\"2m\"`, `\"1m30s\"`" + `. A list of one text may be written as that text.
 `
 
 func code(s string) string {

@@ -79,7 +79,7 @@ func (d *decoder) action(dst *Action, v *value, key string) {
 		return
 	}
 	if needs != "" {
-		d.fault(v.line, key, fmt.Sprintf("%q says not what", text), "write "+needs)
+		d.fault(v.line, key, fmt.Sprintf("%q is incomplete", text), "write "+needs)
 		return
 	}
 	*dst = a
