@@ -16,7 +16,7 @@ endif
 STAMP     := $(if $(SOURCE_DATE_EPOCH),-ldflags "-X main.buildTime=$(SOURCE_DATE_EPOCH)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install deb repo test-deb bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 image image-amd64 test-image test-image-arm64 bench-boot pictures clean
+.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install deb repo test-deb bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 image image-amd64 bundle bundles-amd64 test-image test-image-arm64 bench-boot pictures clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
@@ -152,9 +152,22 @@ image: ## build/image: a card image for Raspberry Pi Zero 2 W, 3, 4 and 5 (docs/
 # The sibling of the card image that tests start, with a part for another processor.
 image-amd64: build-native
 	@$(SETUP) image
-	@PACK= sh image/make.sh amd64 build/image-amd64
+	@sh test/image/pki.sh build/image-amd64/pki
+	@PACK= KEYRING=$(CURDIR)/build/image-amd64/pki/ca.pem sh image/make.sh amd64 build/image-amd64
 
-test-image: image-amd64 ## starts the card image in qemu: slots, trial, roll-back, commit, broken data, power cuts
+# Updates for it: one that works, and one whose door has no network.
+bundles-amd64: image-amd64
+	@for v in 9.0.1 9.0.2-broken; do \
+		extra=; case $$v in *broken) extra=$(CURDIR)/test/image/broken ;; esac; \
+		PACK= VERSION=$$v EXTRA=$$extra KEYRING=$(CURDIR)/build/image-amd64/pki/ca.pem sh image/make.sh amd64 build/image-amd64/$$v && \
+		cd build/image-amd64/pki && CERT=$$PWD/signer.pem KEY=$$PWD/signer.key CA=$$PWD/ca.pem sh ../../../image/bundle.sh amd64 ../$$v && cd ../../.. || exit 1; \
+	done
+
+bundle: ## the update that belongs to build/image, signed: CERT=, KEY=, CA= (docs/image.md)
+	@$(SETUP) build image
+	@sh image/bundle.sh arm64 build/image
+
+test-image: bundles-amd64 ## starts the card image in qemu: slots, trial, roll-back, commit, broken data, power cuts
 	@$(SETUP) build demo vm image
 	INTERCOMD_IMAGE=$(CURDIR)/build/image-amd64 $(GO) test -count=1 -v -timeout 40m ./test/image $(if $(RUN),-run '$(RUN)')
 

@@ -46,7 +46,9 @@ cp -a "$installed/." "$root/"
 	if [ -x "$here/root/$f" ]; then mode=755; fi
 	install -m $mode "$here/root/$f" "$root/$f"
 done
-if [ -n "${KEYRING:-}" ]; then install -m 644 "$KEYRING" "$root/etc/rauc/keyring.d/"; fi
+# What the tests break in a system.
+if [ -n "${EXTRA:-}" ]; then cp -r "$EXTRA/." "$root/"; fi
+if [ -n "${KEYRING:-}" ]; then install -m 644 "$KEYRING" "$root/etc/rauc/keyring.pem"; fi
 chown -R 0:0 "$root/usr" "$root/etc/rauc"
 sed -i "s|@COMPATIBLE@|intercom-$arch|" "$root/etc/rauc/system.conf"
 mkdir -p "$root/data" "$root/card"

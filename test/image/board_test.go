@@ -25,7 +25,7 @@ const (
 )
 
 // bootLimit is long: an emulated processor on a busy machine is slow.
-const bootLimit = 8 * time.Minute
+const bootLimit = 12 * time.Minute
 
 // board is a board with a card in it.
 type board struct {
