@@ -124,10 +124,16 @@ func StartAsterisk(ctx context.Context, c AsteriskConfig) (*Asterisk, error) {
 }
 
 // Restart ends Asterisk without a word to anybody, as a crash does, and starts it
-// anew with the same configuration.
-func (a *Asterisk) Restart(ctx context.Context) error {
+// anew with the same configuration when it has been away for that long. A door takes a
+// server that is back within a second for one that never was away.
+func (a *Asterisk) Restart(ctx context.Context, away time.Duration) error {
 	_ = a.Signal(syscall.SIGKILL)
 	<-a.Exited()
+	select {
+	case <-time.After(away):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	return a.launch(ctx)
 }
 

@@ -181,7 +181,7 @@ func cuts(t *testing.T, s *shared, a *lab.Asterisk, m *lab.Manager) {
 func restarts(t *testing.T, a *lab.Asterisk, sc *scene) {
 	(&scene{T: t, door: sc.door, ear: sc.ear, ladder: sc.ladder}).play(on(a), []row{
 		{name: "Asterisk restarts at rest, and the door calls again", cause: "hung-up", by: "door", play: func(s *scene) {
-			s.must(a.Restart(within(s.T, 60*time.Second)))
+			s.must(a.Restart(within(s.T, 60*time.Second), 0))
 			s.must(s.door.Registered(within(s.T, 45*time.Second)))
 			s.press("tone")
 			s.hears(serverTone)
@@ -190,7 +190,7 @@ func restarts(t *testing.T, a *lab.Asterisk, sc *scene) {
 		{name: "Asterisk restarts in a call: the call ends, the door registers again", cause: "network-lost", by: "network", play: func(s *scene) {
 			s.press("tone")
 			s.hears(serverTone)
-			s.must(a.Restart(within(s.T, 60*time.Second)))
+			s.must(a.Restart(within(s.T, 60*time.Second), 3*time.Second))
 			s.inState("idle")
 			s.must(s.door.Registered(within(s.T, 45*time.Second)))
 		}},
