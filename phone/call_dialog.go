@@ -248,6 +248,7 @@ func (c *Call) onChangeRefused(res *sip.Response, err error, again func()) {
 		c.after(retryAfter(res), again)
 	default:
 		c.log.Warn("the far end refused a change", "status", res.StatusCode)
+		c.refreshRefused()
 		c.catchUp()
 	}
 }

@@ -108,6 +108,9 @@ func (c *Call) onFlow(f *flow) {
 			c.repeatInvite(f)
 		}
 	case rings:
+		if c.in.tx.f == f {
+			break // it came in the very moment
+		}
 		c.in.tx = f.resume(c.in.tx)
 		if c.in.status != 0 && !hasToken(c.in.tx.req, "100rel", "require") { // reliable ones are repeated anyway
 			c.in.tx.respond(c.inviteResponse(c.in.tx, c.in.status))
@@ -173,7 +176,7 @@ func (c *Call) inviteAgain(req *sip.Request, f *flow) {
 // the ACK would not reach us it is taken for granted: the re-INVITE that follows shows.
 func (c *Call) repeatPending(f *flow) {
 	p := c.pending
-	if p == nil || p.done {
+	if p == nil || p.done || p.tx.f == f {
 		return
 	}
 	p.tx = f.resume(p.tx)
@@ -190,19 +193,6 @@ func (c *Call) repeatPending(f *flow) {
 			c.askOften(f)
 		}
 	})
-}
-
-// takeRefresh makes us the one who refreshes the session: the far end's requests may not
-// reach us any more, and it would hang up when nobody does. A call that had no timer gets
-// one, so that neither end keeps a call that the other has lost.
-func (c *Call) takeRefresh() {
-	interval := c.timer.interval
-	if interval <= 0 {
-		interval = c.ua.cfg.SessionExpires
-	}
-	if interval > 0 {
-		c.setTimer(interval, true)
-	}
 }
 
 // ask asks the far end whether it still knows the call, which the media does not tell.

@@ -16,6 +16,7 @@ type sessionTimer struct {
 	ours     bool          // we refresh
 	until    time.Time     // the session ends then, unless refreshed
 	at       *time.Timer
+	wished   bool // by us only: the far end has agreed to none
 }
 
 // startTimer takes over what a 2xx to our INVITE or UPDATE says. ours is who
@@ -116,6 +117,37 @@ func (c *Call) setTimer(interval time.Duration, ours bool) {
 	})
 }
 
+// takeRefresh makes us the one who refreshes the session: the far end's requests may not
+// reach us any more, and it would hang up when nobody does. A call that had no timer gets
+// one, so that neither end keeps a call that the other has lost; if the far end does not
+// agree, it has none.
+func (c *Call) takeRefresh() {
+	interval, wished := c.timer.interval, c.timer.wished
+	if interval <= 0 {
+		interval, wished = c.ua.cfg.SessionExpires, true
+	}
+	if interval > 0 {
+		c.setTimer(interval, true)
+		c.timer.wished = wished
+	}
+}
+
+// refreshRefused is told that the far end has refused a change, from which follows that it
+// still knows the call. A refresh is tried again while there is time (RFC 4028, 10).
+func (c *Call) refreshRefused() {
+	switch {
+	case c.timer.wished:
+		c.setTimer(0, false)
+	case c.timer.interval > 0 && c.timer.ours:
+		c.lookAgain(max(min(c.timeLeft(), c.timer.interval/8), 0))
+	}
+}
+
+// timeLeft is how long the session can still be refreshed.
+func (c *Call) timeLeft() time.Duration {
+	return time.Until(c.timer.until) - min(10*time.Second, c.timer.interval/6)
+}
+
 // lookAgain puts off the next look at the timer; there is never more than one.
 func (c *Call) lookAgain(in time.Duration) {
 	if c.timer.at != nil {
@@ -127,10 +159,14 @@ func (c *Call) lookAgain(in time.Duration) {
 // refresh tells the far end that the call still lives: by UPDATE without SDP where
 // it is known, since that touches no media, else by re-INVITE.
 func (c *Call) refresh() {
-	if c.phase != up {
+	if c.phase != up || c.timer.interval <= 0 {
 		return
 	}
-	left := time.Until(c.timer.until) - min(10*time.Second, c.timer.interval/6)
+	left := c.timeLeft()
+	if left <= 0 && c.timer.wished {
+		c.setTimer(0, false)
+		return
+	}
 	if left <= 0 {
 		c.end(Ending{Cause: NetworkLost, Status: 408, Reason: "the session could not be refreshed", Local: true})
 		return
