@@ -54,6 +54,7 @@ type flow struct {
 	// outbound is set when the server has said that it knows RFC 5626.
 	outbound atomic.Bool
 	services atomic.Pointer[[]route] // Service-Route of the registration
+	seen     atomic.Pointer[string]  // our address and port as the server sees them, where it tells
 	plain    bool                    // a proxy on the way does not know it (439): do not ask for it. For UA.Run only
 
 	wg     sync.WaitGroup // the reader
@@ -190,6 +191,7 @@ func (f *flow) response(res *sip.Response) {
 	}
 	settle(res)
 	if cseq.MethodName == sip.REGISTER && res.IsSuccess() && len(addresses(res, "contact", "m")) > 0 {
+		f.see(res.Via())
 		f.registered.Store(true)
 	}
 	f.mu.Lock()
@@ -567,9 +569,25 @@ func (*flow) TryClose() (int, error) { return 1, nil }
 // Close does nothing, see Ref (sip.Connection).
 func (*flow) Close() error { return nil }
 
-// ends are the addresses of both ends of the connection.
+// see notes from where the server has got a request of ours (RFC 3581, section 4).
+func (f *flow) see(via *sip.ViaHeader) {
+	port, _ := via.Params.Get("rport")
+	from, _ := via.Params.Get("received")
+	if port == "" || from == "" {
+		return
+	}
+	seen := net.JoinHostPort(strings.Trim(from, "[]"), port)
+	f.seen.Store(&seen)
+}
+
+// ends are the addresses of both ends of the connection. Ours is the one that the server
+// sees: behind a NAT or a proxy it says nothing that we have kept our own.
 func (f *flow) ends() string {
-	return f.conn.LocalAddr().String() + " " + f.conn.RemoteAddr().String()
+	ours := f.conn.LocalAddr().String()
+	if seen := f.seen.Load(); seen != nil {
+		ours = *seen
+	}
+	return ours + " " + f.conn.RemoteAddr().String()
 }
 
 // rtt is the last round trip to the server.

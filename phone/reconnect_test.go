@@ -632,3 +632,68 @@ func TestNoStampede(t *testing.T) {
 		srv.Close()
 	})
 }
+
+// Behind a proxy or a NAT the door's own port says nothing: the server sees another one after
+// each reset, and sends what belongs to a call to the old one. What it says in Via tells.
+func TestResetBehindProxy(t *testing.T) {
+	t.Run("answered later", func(t *testing.T) {
+		play(t, siptest.Options{Proxy: true}, func(s *stage) {
+			c := s.ua.Dial("1001")
+			leg := s.conn.ExpectInvite()
+			leg.Respond(180, "Ringing")
+			s.events(c, Sent, Ringing)
+			s.conn.Kill()
+			s.conn = s.srv.Conn()
+			time.Sleep(5 * time.Second)
+			leg.Respond(200, "OK", sdp)
+			s.conn.Expect("ACK")
+			s.event(c, Answered)
+			s.hangUp(c)
+		})
+	})
+	for who, begin := range conversations {
+		t.Run("hung up, "+who, func(t *testing.T) {
+			play(t, siptest.Options{Proxy: true}, func(s *stage) {
+				c, leg := begin(s)
+				s.conn.Kill()
+				s.welcome(leg, true)
+				hungUp := time.Now()
+				leg.Request("BYE")
+				s.event(c, Ended)
+				if d := time.Since(hungUp); d > 2*time.Second {
+					t.Errorf("over %v after the far end hung up", d)
+				}
+				s.conn.Respond(s.conn.Expect("BYE"), 481, "Call Does Not Exist")
+				s.over(c)
+			})
+		})
+	}
+}
+
+// The far end wants a change before the door has registered on the new connection.
+func TestChangeBeforeRegistered(t *testing.T) {
+	for who, begin := range conversations {
+		t.Run(who, func(t *testing.T) {
+			var change func(*siptest.Conn)
+			play(t, siptest.Options{Register: func(c *siptest.Conn, _ *siptest.Msg) bool {
+				if change != nil {
+					change(c)
+					change = nil
+				}
+				return false
+			}}, func(s *stage) {
+				c, leg := begin(s)
+				change = func(conn *siptest.Conn) {
+					conn.Send(leg.Make("INVITE", "Contact: "+leg.Contact, sdp).String())
+					time.Sleep(200 * time.Millisecond)
+				}
+				s.conn.Kill()
+				s.conn = s.srv.Conn()
+				s.conn.ExpectStatus("INVITE", 200)
+				leg.ACK(200)
+				s.agree(leg, s.conn.Expect("INVITE")) // and no second 200
+				s.hangUp(c)
+			})
+		})
+	}
+}

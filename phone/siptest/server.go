@@ -44,6 +44,9 @@ type Options struct {
 	// Lists makes it a registrar by the book: it answers a REGISTER without Contact, and
 	// lists every contact of the user (RFC 3261, 10.3). FreeSWITCH does neither.
 	Lists bool
+	// Proxy stands for a proxy or NAT in between: each connection comes from another address
+	// and port, whatever the client's are.
+	Proxy bool
 }
 
 // Server is a SIP server for one test.
@@ -68,6 +71,7 @@ type Server struct {
 
 	down     bool // nobody listens
 	port     int  // of the last client without sockets
+	proxied  int  // connections that came through a proxy
 	clients  map[netip.AddrPort]*addressed
 	at       map[string]*Conn // by the client's address
 	bindings []binding        // of the one user
@@ -341,6 +345,10 @@ func (s *Server) serve(raw net.Conn) {
 	}
 	c := &Conn{s: s, nc: nc, raw: raw, in: make(chan *Msg, 4096), gone: make(chan struct{}), addr: raw.RemoteAddr().String()}
 	s.mu.Lock()
+	if s.o.Proxy {
+		s.proxied++
+		c.addr = fmt.Sprintf("192.0.2.7:%d", 50000+s.proxied)
+	}
 	s.at[c.addr] = c
 	s.mu.Unlock()
 	select {
@@ -690,7 +698,11 @@ func (m *Msg) apply(extra []string) {
 
 // Respond answers a request outside of a call.
 func (c *Conn) Respond(req *Msg, status int, phrase string, extra ...string) {
-	c.Send(Response(req, status, phrase, "srv"+strconv.Itoa(req.Seq()), extra...).String())
+	m := Response(req, status, phrase, "srv"+strconv.Itoa(req.Seq()), extra...)
+	if host, port, err := net.SplitHostPort(c.addr); err == nil { // RFC 3581, section 4
+		m.Set("Via", req.Get("Via")+"="+port+";received="+host)
+	}
+	c.Send(m.String())
 }
 
 // Poll returns a message that is there already, or nil.
