@@ -208,6 +208,7 @@ func (c *Call) ask() {
 		c.line.asking = false
 		switch {
 		case c.ended, err != nil, res.IsSuccess():
+		case res.StatusCode == sip.StatusRequestTimeout, res.StatusCode >= 500: // it does not say; media_timeout decides
 		case gone(res.StatusCode):
 			c.end(c.unheard(res.StatusCode))
 		default:

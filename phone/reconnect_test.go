@@ -482,6 +482,33 @@ func TestMediaLostAsks(t *testing.T) {
 	})
 }
 
+// A far end that does not say whether the call lasts is not taken for one that says no.
+func TestMediaLostAsksInVain(t *testing.T) {
+	for _, status := range []int{408, 503, 405} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			play(t, siptest.Options{Asked: status}, func(s *stage) {
+				c, _ := s.talk()
+				m := s.media.last()
+				for range 3 {
+					m.states <- mediaConnected
+					s.event(c, MediaUp)
+					m.states <- mediaDisconnected
+					s.event(c, MediaLost)
+					time.Sleep(5 * time.Second)
+				}
+				want := 3
+				if status == 405 { // it never will
+					want = 1
+				}
+				if n := s.srv.Asked(); n != want {
+					t.Errorf("asked %d times, want %d", n, want)
+				}
+				s.hangUp(c)
+			})
+		})
+	}
+}
+
 // Somebody who waits at the door waits for no pause between tries.
 func TestHurry(t *testing.T) {
 	for name, wish := range map[string]func(s *stage) *Call{

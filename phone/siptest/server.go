@@ -41,6 +41,8 @@ type Options struct {
 	Mute bool
 	// HTTPStatus, when set, is answered in place of switching protocols.
 	HTTPStatus int
+	// Asked, when set, is answered to an OPTIONS that asks whether a call lasts.
+	Asked int
 	// Lists makes it a registrar by the book: it answers a REGISTER without Contact, and
 	// lists every contact of the user (RFC 3261, 10.3). FreeSWITCH does neither.
 	Lists bool
@@ -468,9 +470,12 @@ func (c *Conn) take(m *Msg) {
 		up := c.s.calls[m.Get("Call-ID")]
 		c.s.asked++
 		c.s.mu.Unlock()
-		if up {
+		switch {
+		case c.s.o.Asked != 0:
+			c.Respond(m, c.s.o.Asked, "No")
+		case up:
 			c.Respond(m, 200, "OK")
-		} else {
+		default:
 			c.Respond(m, 481, "Call Does Not Exist")
 		}
 		return

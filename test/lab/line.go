@@ -49,6 +49,7 @@ type Line struct {
 	once    sync.Once
 
 	mu      sync.Mutex
+	fire    firewall
 	weather Weather
 	random  *rand.Rand
 	closed  bool
@@ -192,7 +193,7 @@ func (l *Line) carry(from, to *os.File) {
 		if err != nil {
 			return
 		}
-		delay, ok := l.fate()
+		delay, ok := l.fate(buf[:n], from)
 		if !ok {
 			continue
 		}
@@ -206,11 +207,11 @@ func (l *Line) carry(from, to *os.File) {
 }
 
 // fate is what becomes of the next packet.
-func (l *Line) fate() (delay time.Duration, ok bool) {
+func (l *Line) fate(packet []byte, from *os.File) (delay time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w := l.weather
-	if w.Cut || l.random.Float64() < w.Loss {
+	if w.Cut || !l.fire.pass(packet, from) || l.random.Float64() < w.Loss {
 		l.lost++
 		return 0, false
 	}

@@ -2,6 +2,7 @@ package system
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"testing"
@@ -12,7 +13,7 @@ import (
 
 // farAway starts a server at the near end of a line, an indoor station that answers at
 // once beside it, and a door at the far end, over IPv4 or IPv6.
-func farAway(t *testing.T, s *shared, port int, six bool) *remote {
+func farAway(t *testing.T, s *shared, port int, six bool, keys ...map[string]string) *remote {
 	t.Helper()
 	line, err := lab.NewLine()
 	if err != nil {
@@ -34,6 +35,9 @@ func farAway(t *testing.T, s *shared, port int, six bool) *remote {
 	}
 	t.Cleanup(func() { _ = kam.Stop(3 * time.Second) })
 	near := doorConfig(t, s, map[string]string{"call.target": `"1000"`, "incoming.answer": `"auto"`})
+	for _, more := range keys {
+		maps.Copy(near.Keys, more)
+	}
 	near.User, near.Card = "1001", s.pulse.Card("indoor")
 	far := doorConfig(t, s, map[string]string{"call.target": `"1001"`})
 	far.Line = line
@@ -46,7 +50,7 @@ func farAway(t *testing.T, s *shared, port int, six bool) *remote {
 			t.Fatal(err)
 		}
 	}
-	return &remote{line, kam, d, near.Card}
+	return &remote{line, kam, d, indoor, near.Card}
 }
 
 // remote is a door at the far end of a line, and what stands at the near end.
@@ -54,7 +58,29 @@ type remote struct {
 	line *lab.Line
 	kam  *lab.Kamailio
 	door *lab.Door
+	in   *lab.Door // the indoor station
 	near *lab.Card // of the indoor station
+}
+
+// ends expects that a call is over at both ends within a time from now, and who ended it.
+func (r *remote) ends(t *testing.T, begin time.Time, limit time.Duration, byDoor bool) {
+	t.Helper()
+	now := time.Now()
+	for _, d := range []*lab.Door{r.door, r.in} {
+		over, err := d.Over(within(t, 40*time.Second), begin)
+		if err != nil {
+			t.Fatalf("%v\non the wire:\n%s", err, lab.Ladder(r.kam.Since(begin)))
+		}
+		by := map[bool]string{true: "door", false: "far-end"}[(d == r.door) == byDoor]
+		if over.Ending.Cause != "hung-up" || over.Ending.By != by {
+			t.Errorf("the record says %q by %q, want hung-up by %q", over.Ending.Cause, over.Ending.By, by)
+		}
+	}
+	if took := time.Since(now); took > limit {
+		t.Errorf("over after %v", took)
+	} else {
+		t.Logf("over after %v", took.Round(time.Millisecond))
+	}
 }
 
 // Calls over a line with loss and jitter, and a registration over a cut. The figures of a
@@ -176,5 +202,64 @@ func TestOnlyIPv6(t *testing.T) {
 	}
 	if _, err := far.door.Over(within(t, 20*time.Second), begin); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The WebSocket of the door is reset, or forgotten by a firewall, in a call and while the
+// other end rings: the call goes on, and hanging up works on both sides. Kamailio does as
+// FreeSWITCH does and sends what belongs to a call to the port that the call came from.
+func TestConnectionBreaksInACall(t *testing.T) {
+	far := farAway(t, need(t), 13443, false, map[string]string{"incoming.auto_answer_delay": `"3s"`})
+	up := func(d *lab.Door) {
+		t.Helper()
+		if _, err := d.Wait(within(t, 40*time.Second), "talking", func(st lab.Status) bool {
+			return st.Call != nil && !st.Call.Answered.IsZero() && !st.Call.MediaUp.IsZero()
+		}); err != nil {
+			t.Fatalf("%v\non the wire:\n%s", err, lab.Ladder(far.kam.Since(time.Now().Add(-time.Minute))))
+		}
+	}
+	for _, row := range []struct {
+		name   string
+		breaks func()
+		rings  bool // it breaks before the answer
+		byDoor bool // who hangs up
+		within time.Duration
+	}{
+		{"reset, the far end hangs up", func() { far.line.Reset() }, false, false, 5 * time.Second},
+		{"reset, the door hangs up", func() { far.line.Reset() }, false, true, 5 * time.Second},
+		{"reset while it rings", func() { far.line.Reset() }, true, false, 5 * time.Second},
+		{"forgotten, the far end hangs up", far.line.Forget, false, false, 20 * time.Second},
+		{"forgotten, the door hangs up", far.line.Forget, false, true, 20 * time.Second},
+		{"forgotten while it rings", far.line.Forget, true, false, 20 * time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if err := far.door.Registered(within(t, 40*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			begin, err := far.door.Press(within(t, 20*time.Second), "bell")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if row.rings {
+				if _, err := far.in.InState(within(t, 20*time.Second), "ringing"); err != nil {
+					t.Fatal(err)
+				}
+				row.breaks()
+				up(far.door)
+				up(far.in)
+			} else {
+				up(far.door)
+				up(far.in)
+				row.breaks()
+			}
+			hangs := far.in
+			if row.byDoor {
+				hangs = far.door
+			}
+			if err := hangs.Hangup(within(t, 5*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			far.ends(t, begin, row.within, row.byDoor)
+		})
 	}
 }
