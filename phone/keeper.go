@@ -25,6 +25,7 @@ const (
 	checkEvery = time.Minute      // from look to look whether the server still has us; up to checkMore later
 	checkMore  = 15 * time.Second // so that not all doors look at once
 	takenShown = 3 * time.Minute  // how long it is told that the registration had been taken
+	absentMost = 2                // looks in a row that find nobody are believed
 )
 
 // keeper keeps one registration up on one connection. A registration can vanish without a
@@ -41,6 +42,7 @@ type keeper struct {
 	until  time.Time // when the registration ends
 	renew  time.Time // when it is refreshed
 	listed bool      // the server names our contact as we wrote it
+	absent int       // looks in a row that found nobody registered
 	doubt  bool      // it may be gone: do not ask, register
 	others int       // contacts of other devices
 	taken  time.Time // when it was last found taken
@@ -86,14 +88,19 @@ func (k *keeper) look(ctx context.Context) (settled bool, err error) {
 	b := u.granted(k.f, res, 0)
 	switch {
 	case b.ours:
-		k.others, k.yields = b.others, false
+		k.others, k.yields, k.absent = b.others, false, 0
 		k.tell()
 		return true, nil
 	case b.others == 0 && k.yields:
 		u.log.Info("the device that had taken the registration has gone; registering again")
 		k.taken = time.Time{}
 		return false, nil
+	case b.others == 0 && k.absent >= absentMost:
+		u.log.Info("the server accepts registrations and names none when it is asked; refreshing more often instead")
+		u.mute[k.f.server.url] = true
+		return false, nil
 	case b.others == 0:
+		k.absent++
 		u.log.Warn("the server has dropped the registration without a word; registering again")
 		return false, nil
 	}

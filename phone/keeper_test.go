@@ -135,3 +135,25 @@ func TestAskedInVain(t *testing.T) {
 		}
 	}, tenMinutes)
 }
+
+// A server that takes a REGISTER without Contact and never names anybody is not believed for
+// long: what it says is no reason to warn once a minute for ever.
+func TestAskedAndNobodyNamed(t *testing.T) {
+	fetches := 0
+	play(t, siptest.Options{Register: func(c *siptest.Conn, m *siptest.Msg) bool {
+		if m.Get("Contact") != "" {
+			return false
+		}
+		fetches++
+		c.Respond(m, 200, "OK")
+		return true
+	}, Expires: 600}, func(s *stage) {
+		time.Sleep(30 * time.Minute)
+		if n := strings.Count(s.log.String(), "without a word"); fetches > 3 || n > 2 {
+			t.Errorf("asked %d times, warned %d times", fetches, n)
+		}
+		if n := len(s.srv.Registers()); n < 20 {
+			t.Errorf("registered %d times in half an hour", n)
+		}
+	}, tenMinutes)
+}
