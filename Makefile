@@ -99,9 +99,9 @@ repo: ## build/repo: signed apt repository of build/deb; SUITE=stable, KEY=FINGE
 	@test -n "$$(ls build/deb/*.deb 2>/dev/null)" || $(MAKE) --no-print-directory deb
 	@REPO="$(REPO)" REPO_URL="$(REPO_URL)" KEY="$(KEY)" sh packaging/repo.sh $(or $(SUITE),testing) build/deb/*.deb
 
-test-deb: deb ## the packages in Debian 12 and 13: install, upgrade, remove, purge; from a repository; on arm
+test-deb: deb ## the packages in Debian 12 and 13: install, upgrade, remove, purge; from a repository; on arm; REBUILD=1
 	@$(SETUP) test-deb
-	INTERCOMD_DEB=1 INTERCOMD_REBUILD=$(REBUILD) $(GO) test -count=1 -v -timeout 20m ./test/deb
+	INTERCOMD_DEB=1 INTERCOMD_REBUILD="$(REBUILD)" $(GO) test -count=1 -v -timeout 20m ./test/deb
 
 bench: build-native ## set-up times against SIP.js, cost of a call against baresip; median of 10
 	@$(SETUP) build demo system bench

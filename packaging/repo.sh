@@ -20,6 +20,7 @@ key=${KEY-}
 if [ -z "$key" ]; then
 	GNUPGHOME=$PWD/build/repo-key
 	export GNUPGHOME
+	trap 'gpgconf --kill gpg-agent' EXIT # nothing of a test stays
 	if [ ! -e "$GNUPGHOME/fingerprint" ]; then
 		rm -rf "$GNUPGHOME"
 		mkdir -p -m 700 "$GNUPGHOME"

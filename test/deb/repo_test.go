@@ -104,12 +104,12 @@ func TestRepository(t *testing.T) {
 			b.is(version+".1", "dpkg-query -W -f '${Version}' intercomd")
 			b.apt("purge intercomd")
 
-			b.bring(foreign, "tmp/foreign")
+			b.bring(foreign, "root/foreign")
 			for _, c := range []struct{ what, harm string }{
 				{"unsigned", "rm InRelease Release.gpg"},
 				{"changed after it was signed", "sed -i 's/^Origin: .*/Origin: somebody/' InRelease Release"},
 				{"with a list that was changed", "for f in main/binary-amd64/*; do printf x >>$f; done"},
-				{"signed by somebody else", "rm Release.gpg && cp /tmp/foreign InRelease"},
+				{"signed by somebody else", "rm Release.gpg && cp /root/foreign InRelease"},
 			} {
 				b.offer(r)
 				b.sh("cd /srv/repo/dists/stable && " + c.harm)
