@@ -36,9 +36,10 @@ for arch in ${*:-amd64 arm64 armhf}; do
 	doc=$root/usr/share/doc/intercomd
 	echo "deb: intercomd $version for $arch"
 	# -w -s: what debuggers read is a third of the program. Position-independent, with
-	# everything bound at the start and then read-only, as Debian builds.
+	# everything bound at the start and then read-only, as Debian builds. What go build would
+	# note of git depends on how the source was checked out; the version says as much.
 	CGO_CFLAGS='-fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE' CGO_LDFLAGS='-Wl,-z,relro,-z,now' SUITE=$oldest \
-		sh test/tools/xgo.sh "$goarch" build -trimpath -buildmode=pie \
+		sh test/tools/xgo.sh "$goarch" build -trimpath -buildvcs=false -buildmode=pie \
 		-ldflags "-s -w -X main.version=$version -X main.buildTime=$SOURCE_DATE_EPOCH" -o "$work/intercomd" ./cmd/intercomd
 	DESTDIR=$root PREFIX=/usr sh packaging/install.sh "$work/intercomd"
 
