@@ -186,7 +186,7 @@ func holdTime(field string) (time.Duration, error) {
 	ms, err := strconv.Atoi(field)
 	hold := time.Duration(ms) * time.Millisecond
 	if err != nil || ms > int(maxHold/time.Millisecond) || hold < minHold {
-		return 0, errors.New("the form field hold is a time in milliseconds, 30 to 60000")
+		return 0, errors.New("the form field hold must be a time in milliseconds, 30 to 60000")
 	}
 	return hold, nil
 }

@@ -231,7 +231,7 @@ func TestSelfTestByPage(t *testing.T) {
 		{"commission=true", nil, 204, "", true},
 		{"commission=false", nil, 204, "", false},
 		{"commission=perhaps", nil, 400, "true or false", false},
-		{"", station.ErrNotIdle, 409, "a call is up", false},
+		{"", station.ErrNotIdle, 409, "a call or a test is in progress", false},
 		{"", station.ErrStopped, 503, "the door has stopped", false},
 	} {
 		st := newStation(sample())

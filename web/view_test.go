@@ -69,13 +69,13 @@ func TestStateLine(t *testing.T) {
 		{"pressed", call(station.Calling, station.Record{Pressed: at(59_000)}),
 			active, "Calling Kitchen (1001)", "not left the door", "0:01"},
 		{"sent", call(station.Calling, station.Record{Pressed: at(55_000), Sent: at(55_010)}),
-			active, "Calling Kitchen (1001)", "Nothing rings yet", "0:05"},
+			active, "Calling Kitchen (1001)", "Nothing is ringing yet", "0:05"},
 		{"early media", call(station.Calling, station.Record{Pressed: at(0), Sent: at(10), Early: at(90)}),
 			active, "Calling Kitchen (1001)", "heard at the door", "1:00"},
 		{"really rings", call(station.Calling, station.Record{Pressed: at(0), Sent: at(10), Ringing: at(90)}),
 			active, "Ringing Kitchen (1001)", "Nobody has answered yet", "1:00"},
 		{"incoming", call(station.Ringing, station.Record{Direction: station.Incoming, Pressed: at(57_000)}),
-			active, "Kitchen (1001) calls the door", "button answers", "0:03"},
+			active, "Kitchen (1001) calls the door", "button to answer", "0:03"},
 		{"talking", func(s *station.Snapshot) {
 			call(station.Talking, station.Record{Pressed: at(0), Answered: at(26_000)})(s)
 			s.Sound.MicLive = true

@@ -56,7 +56,7 @@ func TestProvision(t *testing.T) {
 		text, user, fault, console string
 	}{
 		{usableConfig("1000"), "1000", "", ""},
-		{"[sip]\nuser = 1\n", "1000", "the configuration on the card has a fault and is not used, the last good one is: intercom.toml:2: sip.user: is a whole number", `put it between quotes: "1".`},
+		{"[sip]\nuser = 1\n", "1000", "the configuration on the card has a fault and is not used; the last good one is: intercom.toml:2: sip.user: is a whole number", `put it between quotes: "1".`},
 		{usableConfig("1001"), "1001", "", ""},
 	} {
 		putText(t, filepath.Join(card, "intercom.toml"), tc.text)

@@ -222,7 +222,7 @@ func sentence(st update.Status) string {
 	case update.Committed:
 		return st.Version + " is what starts"
 	case update.WentBack:
-		return st.Version + " was taken back"
+		return st.Version + " was rolled back"
 	case update.Failed:
 		return st.Source + " was not installed"
 	}

@@ -81,7 +81,7 @@ func TestHandshakeAnswers(t *testing.T) {
 		"an extension":        {with("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"), "permessage-deflate", "port and path"},
 		"elsewhere":           {"HTTP/1.1 301 Moved\r\nLocation: https://pbx.test/ws\x01\r\n\r\n", "answered 301 Moved", ""},
 		"a redirection":       {"HTTP/1.1 302 Found\r\nLocation: https://pbx.test/ws\r\n\r\n", "302 Found to https://pbx.test/ws", "redirects to another address"},
-		"a password":          {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "401 Unauthorized", "lets nobody in"},
+		"a password":          {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "401 Unauthorized", "refuses access"},
 		"not here":            {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "404 Not Found", "/ws"},
 		"the server is gone":  {"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "502 Bad Gateway", "did not: check that it runs"},
 		"200":                 {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "200 OK", "log of the HTTP server"},
