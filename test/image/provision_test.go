@@ -259,5 +259,5 @@ func TestImager(t *testing.T) {
 echo "IWD $(systemctl show -P ConditionResult iwd)"
 journalctl -b -u intercom-provision | grep -o 'file=user-data setting=users'
 systemctl poweroff
-`).wants(2, false, off).says(`DOOR active`, `NAME door-east door-east`, `ZONE IST\+0530`, `A net\.psk`, `IWD yes`, `file=user-data setting=users`)
+`).wants(2, false, off).says(`DOOR active`, `NAME door-east door-east`, `ZONE IST\+0530`, `'A net\.psk'`, `IWD yes`, `file=user-data setting=users`)
 }
