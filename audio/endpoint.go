@@ -165,7 +165,7 @@ func (k *keeper) close(d *endpoint) {
 	d.dev, d.stream = nil, nil
 	d.set(DeviceStatus{Error: "closed"})
 	if err != nil {
-		k.log.Warn("sound device did not close well", "direction", d.dir.String(), "error", err)
+		k.log.Warn("sound device failed to close", "direction", d.dir.String(), "error", err)
 		k.check(err)
 	}
 }

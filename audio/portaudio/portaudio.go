@@ -221,7 +221,7 @@ func match(name string, names []string) (int, error) {
 		return found, nil
 	}
 	if len(names) == 0 {
-		return 0, fmt.Errorf("%q: %w; there is none at all", name, audio.ErrNoDevice)
+		return 0, fmt.Errorf("%q: %w; no devices found", name, audio.ErrNoDevice)
 	}
 	return 0, fmt.Errorf("%q: %w; there are %q", name, audio.ErrNoDevice, names)
 }
