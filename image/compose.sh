@@ -85,6 +85,14 @@ while read -r unit rest; do
 done <"$here/masked"
 ln -sf /usr/lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
 rm -f "$root/usr/lib/modules-load.d/pkcs8.conf"
+# Programs that systemd runs before anything else, to find out what is known: there is no
+# fstab, no getty, no EFI, no SysV. The one that stays takes units from the command line.
+for generator in "$root"/usr/lib/systemd/system-generators/*; do
+	case ${generator##*/} in systemd-debug-generator) ;; *) rm -f "$generator" ;; esac
+done
+# The door is up before the network: After=network.target would have it wait. What that
+# is for, the network at the end, 80-wired.network does by keeping the address.
+sed -i '/^After=/s/ *network\.target//' "$root/usr/lib/systemd/system/intercomd.service"
 # Rules for devices that no door has: every rule is asked for every device at every start.
 for rule in 60-cdrom_id 60-drm 60-fido-id 60-infiniband 60-persistent-input 60-persistent-storage 60-persistent-storage-mtd 60-persistent-storage-tape \
 	60-persistent-v4l 60-sensor 60-dmi-id 64-btrfs 64-ext4 70-camera 70-joystick 70-memory 70-mouse 70-power-switch 70-touchpad 70-uaccess 71-seat 73-seat-late \

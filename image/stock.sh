@@ -15,17 +15,21 @@ workdir
 mkdir -p "$work/out"
 say "making a plain Debian $release to compare with"
 sources $release $release-security $backports >"$work/sources.list"
+# Within a hook, since only there the root has its /proc.
+cat >"$work/hook" <<HOOK
+set -e
+cp -a "$installed/." "\$1/"
+printf 'auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n' >"\$1/etc/network/interfaces"
+echo debian >"\$1/etc/hostname"
+printf '/dev/vda / ext4 defaults,errors=remount-ro 0 1\n' >"\$1/etc/fstab"
+echo 00000000000000000000000000d00001 >"\$1/etc/machine-id" # not a first start
+chroot "\$1" systemd-sysusers
+chroot "\$1" systemd-tmpfiles --create intercomd.conf
+chroot "\$1" systemctl enable intercomd.service
+HOOK
 quiet nice mmdebstrap --variant=important \
 	--include="$package,linux-base/$backports,initramfs-tools,zstd,systemd-sysv,ifupdown,isc-dhcp-client,openssh-server,libportaudio2,libopus0,libspeexdsp1" \
-	"$release" "$work/root" "$work/sources.list"
-cp -a "$installed/." "$work/root/"
-printf 'auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n' >"$work/root/etc/network/interfaces"
-echo debian >"$work/root/etc/hostname"
-printf '/dev/vda / ext4 defaults,errors=remount-ro 0 1\n' >"$work/root/etc/fstab"
-echo 00000000000000000000000000d00001 >"$work/root/etc/machine-id" # not a first start
-quiet chroot "$work/root" systemd-sysusers
-quiet chroot "$work/root" systemd-tmpfiles --create
-quiet chroot "$work/root" systemctl enable intercomd.service
+	--customize-hook="sh $work/hook \"\$1\"" "$release" "$work/root" "$work/sources.list"
 cp "$work"/root/boot/vmlinuz-* "$work/out/vmlinuz"
 cp "$work"/root/boot/initrd.img-* "$work/out/initrd"
 quiet mke2fs -q -t ext4 -d "$work/root" "$work/out/root.ext4" 2500M

@@ -74,11 +74,13 @@ func start() error {
 	}
 	loadModules("/mod")
 	openWatchdog()
+	say(6, "modules are loaded")
 
 	disk, err := findDisk(diskWait)
 	if err != nil {
 		return err
 	}
+	say(6, "the card is %s", disk)
 	facts := readFacts("/proc/device-tree/chosen/bootloader", "/proc/cmdline")
 	boot, err := begin(disk, facts)
 	if err != nil {
@@ -94,6 +96,9 @@ func start() error {
 	}
 	if err := namePartitions(disk); err != nil {
 		say(3, "%v", err) // RAUC and the data partition do without
+	}
+	if err := mountData(partition(disk, slot.DataPartition)); err != nil {
+		say(6, "the data partition is left to intercom-data.service: %v", err)
 	}
 	say(5, "slot %s, trial %t, %s", boot.Slot, boot.Trial, disk)
 	return switchRoot()
