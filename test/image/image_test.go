@@ -30,6 +30,7 @@ echo "PACKAGES $(ls /usr/bin/apt /usr/bin/dpkg /var/lib/dpkg 2>/dev/null | wc -l
 echo "MACHINE $(wc -c </etc/machine-id)"
 echo "PARTITIONS $(for p in settings boot-a root-a boot-b root-b data; do readlink /dev/intercom/$p; done | tr '\n' ' ')"
 intercomd slot
+systemctl start rauc # a bus waits 25 s for a service, which is little on a busy machine
 rauc status --output-format=shell 2>&1 | sed 's/^/RAUC /'
 echo "RESOLV $(readlink /etc/resolv.conf)"
 echo "WAITING $(systemctl list-units --no-legend --plain '*wait-online*' | grep -v masked | wc -l)"
