@@ -77,7 +77,8 @@ cp "$root/usr/share/base-files/nsswitch.conf" "$root/etc/nsswitch.conf" 2>/dev/n
 ln -sf ../run/systemd/resolve/resolv.conf "$root/etc/resolv.conf"
 ln -sf ../usr/share/zoneinfo/Etc/UTC "$root/etc/localtime"
 ln -sf ../proc/self/mounts "$root/etc/mtab"
-ln -sfn ../run "$root/var/run"
+rm -rf "$root/var/run" # a folder would keep the link within itself
+ln -s ../run "$root/var/run"
 for f in regulatory.db regulatory.db.p7s; do
 	if [ -e "$root/usr/lib/firmware/$f-debian" ]; then mv "$root/usr/lib/firmware/$f-debian" "$root/usr/lib/firmware/$f"; fi
 	rm -f "$root/usr/lib/firmware/$f-upstream"
