@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -214,7 +215,7 @@ func sentence(st update.Status) string {
 	case update.Wanted:
 		return st.Source + " is to be installed"
 	case update.Installing:
-		return fmt.Sprintf("%s is being installed: %d %% (%s)", st.Version, st.Progress.Percent, st.Progress.Step)
+		return fmt.Sprintf("%s is being installed: %d %% (%s)", cmp.Or(st.Version, st.Source), st.Progress.Percent, st.Progress.Step)
 	case update.Installed:
 		return st.Version + " is installed; the next restart tries it"
 	case update.OnTrial:
