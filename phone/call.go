@@ -17,7 +17,7 @@ const (
 	t1           = 500 * time.Millisecond // RFC 3261, table 4
 	t2           = 4 * time.Second
 	timeoutB     = 64 * t1
-	byeTime      = 4 * time.Second  // for the answer to a BYE
+	byeTime      = 8 * time.Second  // for the answer to a BYE: longer than it takes to see that the connection is dead
 	ackTime      = 2 * time.Second  // for an ACK before we hang up all the same
 	passTime     = 1 * time.Second  // for the BYE of whoever passed us on (RFC 5589, 6.1); one who gets ours first may take it for a failure
 	mediaTime    = 2 * time.Second  // to make a media session

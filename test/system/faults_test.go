@@ -86,7 +86,7 @@ func TestPinIsCopiedFromTheFault(t *testing.T) {
 	c := doorConfig(t, s, map[string]string{"call.target": `"1001"`, "sip.pins": `"` + wrong + `"`})
 	c.CAFile = ""
 	d := startDoor(t, c)
-	st := fault(t, d, "another public key than the pinned one")
+	st := fault(t, d, "a public key other than the pinned one")
 	pin := st.Registration.Problem.Params["pin"]
 	if len(pin) != len(wrong) || pin == wrong {
 		t.Fatalf("no pin in %q", st.Registration.Problem)
