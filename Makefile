@@ -174,7 +174,7 @@ test-image: bundles-amd64 ## starts the card image in qemu: slots, trial, roll-b
 # The card of the boards itself, on an emulated processor of theirs.
 test-image-arm64: image
 	@$(SETUP) build demo vm vm-arm64 image
-	INTERCOMD_IMAGE=$(CURDIR)/build/image $(GO) test -count=1 -v -timeout 40m ./test/image -run '$(or $(RUN),TestFreshCard)'
+	INTERCOMD_IMAGE=$(CURDIR)/build/image $(GO) test -count=1 -v -timeout 40m ./test/image -run '$(or $(RUN),TestFreshCard|TestTrialReachesTheFirmware)'
 
 bench-boot: image-amd64 ## how long the card image takes to start, beside a plain Debian, in emulated time
 	@$(SETUP) build demo vm image

@@ -20,11 +20,12 @@ sh "$here/compose.sh" "$arch" "$installed" "$out"
 rm -rf "$installed"
 if [ -n "${PACK-1}" ]; then
 	name=intercomd-$(sed -n 's/^image //p' "$out/version")-$arch.img
-	rm -f "$out"/intercomd-*.img.xz
+	rm -f "$out"/intercomd-*.img.xz*
 	say "packing $name.xz"
-	nice xz -T0 -6 -c "$out/card.img" >"$out/$name.xz"
-	size=$(stat -c %s "$out/$name.xz")
+	nice xz -T0 -6 -c "$out/card.img" >"$out/$name.xz.part"
+	size=$(stat -c %s "$out/$name.xz.part")
 	[ "$size" -le 100000000 ] || die "$name.xz has $size bytes; 100 MB is the limit"
+	mv "$out/$name.xz.part" "$out/$name.xz"
 	(cd "$out" && sha256sum "$name.xz" >"$name.xz.sha256")
 	say "$out/$name.xz: $(awk -v n="$size" 'BEGIN { printf "%.1f", n / 1e6 }') MB"
 fi

@@ -208,7 +208,7 @@ func (b *board) start(script string) *boot {
 		"-drive", "file="+disk2+",format=raw,if=none,id=script,readonly=on", "-device", "virtio-blk-pci,drive=script",
 		"-netdev", cmp.Or(b.net, "user,id=net,restrict=on"), "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"), b.qemu...)
 	cmd := exec.CommandContext(ctx, lab.Tool(qemu), machine...)
-	w := &output{cancel: cancel}
+	w := &output{cancel: cancel, at: "\nCUT"}
 	cmd.Stdout, cmd.Stderr = w, w
 	begin := time.Now()
 	err = cmd.Run()
@@ -229,16 +229,17 @@ func (b *board) start(script string) *boot {
 	return s
 }
 
-// output keeps what the machine says and pulls the plug at a line that says so.
+// output keeps what the machine says and pulls the plug where it says at.
 type output struct {
 	text   bytes.Buffer // not embedded: what copies into it must not pass Write by
+	at     string
 	cut    bool
 	cancel context.CancelFunc
 }
 
 func (c *output) Write(p []byte) (int, error) {
 	n, err := c.text.Write(p)
-	if !c.cut && bytes.Contains(c.text.Bytes(), []byte("\nCUT")) {
+	if !c.cut && bytes.Contains(c.text.Bytes(), []byte(c.at)) {
 		c.cut = true
 		c.cancel() // SIGKILL
 	}
