@@ -37,7 +37,7 @@ func (d *daemon) exit() event {
 	return d.saw(d.T, n, settle, drives("relay", 1))
 }
 
-// faults are the texts of all faults.
+// faults are the codes of all faults, with their parameters.
 func (s status) faults() string { return fmt.Sprint(s.Faults) }
 
 // TestHeldAndForcedDoor opens the door with and without leave.
@@ -46,8 +46,8 @@ func TestHeldAndForcedDoor(t *testing.T) {
 	d.play(t, step{"contact", false, 0})
 	d.run(config{more: exitAndLeaf})
 	d.play(t, step{"exit", true, 0})
-	opened := func(s status) bool { return strings.Contains(s.faults(), "opened without a release") }
-	held := func(s status) bool { return strings.Contains(s.faults(), "has been open") }
+	opened := func(s status) bool { return strings.Contains(s.faults(), "alarm-forced") }
+	held := func(s status) bool { return strings.Contains(s.faults(), "alarm-held") }
 	calm := func(s status) bool { return !opened(s) && !held(s) }
 
 	d.until("up", calm)
