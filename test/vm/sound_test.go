@@ -158,7 +158,7 @@ func TestReloadInACall(t *testing.T) {
 	}
 	d.press()
 	over, err := in.Over(within(t, settle), begin)
-	if err != nil || over.Ending.Cause != "hung up" {
+	if err != nil || over.Ending.Cause != "hung-up" {
 		t.Errorf("the call ended with %q, %v", over.Ending.Cause, err)
 	}
 	d.sh(t, "for i in $(seq 150); do now=$(systemctl show -P MainPID intercomd); [ $now != 0 ] && [ $now != "+strings.TrimSpace(process)+" ] && exit 0; sleep 0.2; done; exit 1")
