@@ -226,6 +226,39 @@ func TestEveryLanguageRenders(t *testing.T) {
 	}
 }
 
+// A choice on the page counts more than the browser's settings, and is remembered.
+func TestTheLanguageIsChosen(t *testing.T) {
+	s := newServer(newStation(sample()), nil)
+	for _, tc := range []struct {
+		path, cookie, accept, want, kept string
+	}{
+		{path: "/", want: "en"},
+		{path: "/", accept: "de-CH, fr;q=0.2", want: "de"},
+		{path: "/?lang=de", accept: "en", want: "de", kept: "lang=de"},
+		{path: "/?lang=de", cookie: "lang=en", want: "de", kept: "lang=de"},
+		{path: "/", cookie: "lang=de", accept: "en", want: "de"},
+		{path: "/", cookie: "lang=xx", accept: "de", want: "de"},
+		{path: "/?lang=", cookie: "lang=de", accept: "en", want: "en", kept: "lang=;"},
+		{path: "/?lang=%22%0d%0a", accept: "de", want: "de", kept: "lang=;"},
+	} {
+		head := []string{"Accept-Language", tc.accept}
+		if tc.cookie != "" {
+			head = append(head, "Cookie", tc.cookie)
+		}
+		a := ask(s, "GET", tc.path, nil, head...)
+		if got := attr(parse(t, a.Body.Bytes()).all("html")[0], "lang"); got != tc.want {
+			t.Errorf("%+v: the page is in %q", tc, got)
+		}
+		if got := a.Header().Get("Set-Cookie"); !strings.HasPrefix(got, tc.kept) || (got == "") != (tc.kept == "") {
+			t.Errorf("%+v: the cookie is %q", tc, got)
+		}
+	}
+	live := ask(s, "GET", "/nowhere?lang=de", nil, "Accept", "text/html")
+	if live.Header().Get("Set-Cookie") != "" {
+		t.Error("only the page remembers")
+	}
+}
+
 // What people look for must be there as text.
 func TestThePageTells(t *testing.T) {
 	snap := full(station.Talking, station.RegRegistered)

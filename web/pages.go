@@ -29,11 +29,12 @@ func (s *Server) snapshot() *station.Snapshot {
 }
 
 func (s *Server) getPage(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Vary", "Accept, Accept-Language")
+	w.Header().Set("Vary", "Accept, Accept-Language, Cookie")
 	if wantsJSON(r) {
 		s.getJSON(w, r)
 		return
 	}
+	keepLanguage(w, r)
 	body, err := s.renderer(r).page(s.snapshot(), s.station.Gauges(), time.Now())
 	if err != nil {
 		s.failed(w, r, err)
@@ -196,9 +197,4 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, why 
 type refusal struct {
 	words.Message
 	Text string `json:"text"` // the same in the language of the request
-}
-
-// renderer makes pages in the language that a request asks for.
-func (s *Server) renderer(r *http.Request) *renderer {
-	return s.pages[words.Accept(r.Header.Get("Accept-Language")).Name()]
 }

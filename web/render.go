@@ -29,7 +29,7 @@ type renderer struct {
 	teller
 	tmpl   *template.Template
 	press  bool   // the front panel has live buttons
-	assets string // mark of script and style: with others the page must be loaded again
+	assets string // mark of script, style and language: with others the page must be loaded again
 	last   atomic.Pointer[rendered]
 }
 
@@ -62,7 +62,8 @@ func newRenderer(l *words.Language, press bool) *renderer {
 			_, _ = mark.Write(body) // a hash never fails
 		}
 	}
-	say := template.FuncMap{"t": l.Text, "lang": l.Name}
+	_, _ = mark.Write([]byte(l.Name())) // words of two languages on one page would be odd
+	say := template.FuncMap{"t": l.Text, "lang": l.Name, "tongues": teller{l}.tongues}
 	return &renderer{
 		teller: teller{l},
 		tmpl:   template.Must(template.New("").Funcs(say).ParseFS(templateFiles, "templates/*.html")),

@@ -27,6 +27,9 @@ func Languages() []string {
 	return names
 }
 
+// Has reports whether the catalogue has a language of that name ("de").
+func Has(name string) bool { return languages().byName[name] != nil }
+
 // Language says things in one language. It may be used by any number of goroutines.
 type Language struct {
 	name string // such as "de"

@@ -89,7 +89,7 @@
 	function open() {
 		close();
 		if (document.hidden) return; // a page that nobody sees costs the door nothing
-		source = new EventSource("/live");
+		source = new EventSource("/live" + location.search);
 		source.addEventListener("page", (e) => { alive(); show(JSON.parse(e.data)); });
 		source.addEventListener("alive", alive);
 		source.onerror = () => {
