@@ -232,7 +232,7 @@ func (c *Call) emit(e Event) {
 }
 
 func (c *Call) event(k EventKind) {
-	c.log.Info("call", "state", k.String())
+	c.log.Info("call", "state", string(k))
 	c.emit(Event{Kind: k})
 }
 

@@ -85,7 +85,7 @@ func (c *Call) dial(target sip.Uri, bad error) {
 	c.out = out{f: f, offer: offer, expires: c.ua.cfg.SessionExpires, rseq: map[string]uint32{}, tried: []string{redirect{uri: target}.String()}}
 	c.phase = calling
 	if c.invite() {
-		c.log.Info("call", "state", Sent.String(), "to", c.remote.URI)
+		c.log.Info("call", "state", string(Sent), "to", c.remote.URI)
 		c.emit(Event{Kind: Sent})
 	}
 }

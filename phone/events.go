@@ -1,7 +1,6 @@
 package phone
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,30 +18,27 @@ type Event struct {
 	Ending Ending // of Ended
 }
 
-// EventKind says what happened to a call.
-type EventKind int
+// EventKind says what happened to a call: a stable code.
+type EventKind string
 
 // What can happen to a call.
 const (
-	Sent        EventKind = iota + 1 // the INVITE is on the wire
-	Ringing                          // the far end rings (180, 183)
-	EarlyMedia                       // SDP of a provisional response was applied
-	Answered                         // 200, sent or received
-	MediaUp                          // audio can flow
-	MediaLost                        // audio stopped flowing; MediaUp may follow
-	Digit                            // a DTMF key, from RTP or INFO
-	Held                             // the far end put us on hold
-	Resumed                          // and took us back
-	Transferred                      // the far end passes us on: Event.Call is to take the place of this call
-	Ended                            // over; nothing follows
+	Sent        EventKind = "sent"        // the INVITE is on the wire
+	Ringing     EventKind = "ringing"     // the far end rings (180, 183)
+	EarlyMedia  EventKind = "early-media" // SDP of a provisional response was applied
+	Answered    EventKind = "answered"    // 200, sent or received
+	MediaUp     EventKind = "media-up"    // audio can flow
+	MediaLost   EventKind = "media-lost"  // audio stopped flowing; MediaUp may follow
+	Digit       EventKind = "digit"       // a DTMF key, from RTP or INFO
+	Held        EventKind = "held"        // the far end put us on hold
+	Resumed     EventKind = "resumed"     // and took us back
+	Transferred EventKind = "transferred" // the far end passes us on: Event.Call is to take the place of this call
+	Ended       EventKind = "ended"       // over; nothing follows
 )
 
-func (k EventKind) String() string {
-	names := [...]string{"", "sent", "ringing", "early media", "answered", "media up", "media lost", "digit", "held", "resumed", "transferred", "ended"}
-	if k < 1 || int(k) >= len(names) {
-		return "event " + strconv.Itoa(int(k))
-	}
-	return names[k]
+// EventKinds are all of them.
+func EventKinds() []EventKind {
+	return []EventKind{Sent, Ringing, EarlyMedia, Answered, MediaUp, MediaLost, Digit, Held, Resumed, Transferred, Ended}
 }
 
 // Ending says how a call ended. It is told exactly once.

@@ -74,7 +74,7 @@ func (c *Call) onReplaced(next *Call, r replaces) {
 		next.do(func() { next.turnDown(status) })
 		return
 	}
-	c.log.Info("call", "state", Transferred.String(), "to", next.remote.URI, "by", next.id[:min(len(next.id), 8)])
+	c.log.Info("call", "state", string(Transferred), "to", next.remote.URI, "by", next.id[:min(len(next.id), 8)])
 	c.emit(Event{Kind: Transferred, Call: next})
 	next.do(next.answer)
 }

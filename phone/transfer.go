@@ -54,7 +54,7 @@ func (c *Call) onRefer(tx *serverTx) {
 		tx.reply(400)
 		return
 	}
-	c.log.Info("call", "state", Transferred.String(), "to", uri.String(), "attended", replaces != "")
+	c.log.Info("call", "state", string(Transferred), "to", uri.String(), "attended", replaces != "")
 	res := newResponse(tx.req, 202, phrase(202), "")
 	add(res, "Contact", c.ua.contact(tx.f))
 	t := &transfer{by: c, referred: header(tx.req, "referred-by", "b"), replaces: replaces, event: "refer"}

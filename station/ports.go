@@ -82,6 +82,11 @@ const (
 	Ended       CallEventKind = "ended"       // the call is over; nothing follows
 )
 
+// CallEventKinds are all of them, in the usual order of an outgoing call.
+func CallEventKinds() []CallEventKind {
+	return []CallEventKind{Sent, FarRinging, EarlyMedia, Answered, MediaUp, MediaLost, FirstHeard, FirstSpoken, Digit, Held, Resumed, Transferred, Ended}
+}
+
 // Voice is the door's microphone and loudspeaker. No method blocks on a device.
 type Voice interface {
 	// Play starts a tone at the loudspeaker in place of the one before. Tones

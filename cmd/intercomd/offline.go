@@ -11,6 +11,7 @@ import (
 
 	"intercomd/audio"
 	"intercomd/configs"
+	"intercomd/door"
 )
 
 // audioCommand runs the microphone's path on recordings: what an engineer hears
@@ -40,13 +41,8 @@ func audioCommand(_ context.Context, args []string, io streams) int {
 		return exitUsage
 	}
 	log := slog.New(slog.NewTextHandler(io.err, nil))
-	suppressor, err := newSuppressor(*noise, log)
+	cfg, err := door.MicrophonePath(*echo, *noise, *way, *agc, log)
 	if err != nil {
-		fmt.Fprintln(io.err, "intercomd audio offline:", err)
-		return exitUsage
-	}
-	cfg := audio.Config{NewEcho: newEcho(*echo, log), NewSuppressor: suppressor, AGC: *agc, Log: log}
-	if cfg.Duplex, err = duplex(*way); err != nil {
 		fmt.Fprintln(io.err, "intercomd audio offline:", err)
 		return exitUsage
 	}

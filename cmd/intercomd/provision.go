@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"intercomd/configs"
+	"intercomd/door"
 	"intercomd/provision"
 	"intercomd/words"
 )
@@ -41,14 +42,13 @@ func provisionCommand(_ context.Context, args []string, io streams) int {
 		fmt.Fprintln(io.err, "usage: intercomd provision")
 		return exitUsage
 	}
-	recordings := &recordings{folders: promptFolders()}
 	h := provisionHost{
 		onCard: onCard(),
 		mount:  func() (string, func(), error) { return mountReadOnly(settingsDevice, "/run/intercom/mnt") },
 		places: provision.Places{Kept: "/data/settings", Run: "/run/intercom", Default: "/usr/share/intercomd/intercom.toml", Group: groupOf("intercomd")},
 		notes:  notesDir, root: "/",
 		sethostname: func(name string) error { return unix.Sethostname([]byte(name)) },
-		judge:       recordings.judge,
+		judge:       door.Judge(),
 	}
 	return h.run(io)
 }

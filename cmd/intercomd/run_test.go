@@ -114,6 +114,16 @@ func (d *realDoor) snapshot(what string, ok func(*station.Snapshot) bool) *stati
 	return nil
 }
 
+// The files of a state directory.
+const (
+	memoryFile   = "memory.json"
+	instanceFile = "instance"
+	clockFile    = "clock"
+	baselineFile = "selftest.json"
+	lastTestFile = "selftest-last.json"
+	auditFile    = "audit.log"
+)
+
 func keysOf(faults []station.Fault) (keys []string) {
 	for _, f := range faults {
 		keys = append(keys, f.Key)

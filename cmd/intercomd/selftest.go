@@ -13,16 +13,13 @@ import (
 	"strings"
 	"time"
 
-	"intercomd/audio"
-	"intercomd/audio/portaudio"
-	"intercomd/configs"
+	"intercomd/door"
 	"intercomd/station"
 )
 
 const (
 	selfTestLimit = time.Minute            // for a test, however many chirps
 	selfTestPoll  = 200 * time.Millisecond // between looks at the daemon
-	devicesLimit  = 10 * time.Second       // for devices to open
 )
 
 // selfTestCommand tries out the sound of the door. A daemon that runs has the
@@ -42,15 +39,15 @@ func selfTestCommand(ctx context.Context, args []string, io streams) int {
 		fmt.Fprintln(io.err, "intercomd selftest:", err)
 		return exitUsage
 	}
-	cfg, rec, err := loadConfig(path)
-	if err != nil {
+	settings := door.Load(path)
+	if settings.Err != nil {
 		fmt.Fprintf(io.err, "intercomd selftest: %s has faults (intercomd check %s); what is right of it is used\n", path, path)
 	}
 	ctx, cancel := context.WithTimeout(ctx, selfTestLimit)
 	defer cancel()
-	r, err := askDaemon(ctx, cfg.Web.Listen, *commission)
+	r, err := askDaemon(ctx, settings.Web.Listen, *commission)
 	if errors.Is(err, errNoDaemon) {
-		r, err = testHere(ctx, cfg, rec, *commission, io.err)
+		r, err = door.TestSound(ctx, settings, *commission, slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	}
 	if err != nil {
 		fmt.Fprintln(io.err, "intercomd selftest:", err)
@@ -152,59 +149,4 @@ func daemonTest(ctx context.Context, listen string) (station.SelfTest, error) {
 		return station.SelfTest{}, fmt.Errorf("what listens at %s is no intercomd: %w", listen, err)
 	}
 	return snap.SelfTest, nil
-}
-
-// testHere opens the devices and runs the test in this process.
-func testHere(ctx context.Context, cfg *configs.Config, rec *recordings, commission bool, w io.Writer) (station.SelfTest, error) {
-	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	keep, err := openStore(stateDir(cfg.State.Dir))
-	if err != nil {
-		if commission {
-			return station.SelfTest{}, err
-		}
-		keep = nil // there is nothing to compare with then
-	}
-	sound := portaudio.New(log)
-	engine, err := audio.New(audioConfig(cfg, rec, log), sound)
-	if err != nil {
-		return station.SelfTest{}, err
-	}
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
-	go func() { ended <- engine.Run(running) }()
-	t := newSelfTester(engine, keep, log)
-	r, err := testWith(ctx, engine, t, commission)
-	if err == nil && keep != nil {
-		t.tell(r)
-	}
-	stop()
-	if e := <-ended; err == nil {
-		err = e
-	}
-	if e := sound.Close(); err == nil {
-		err = e
-	}
-	return r, err
-}
-
-// testWith waits for the devices of an engine and runs the test.
-func testWith(ctx context.Context, engine *audio.Engine, t *selfTester, commission bool) (station.SelfTest, error) {
-	end := time.Now().Add(devicesLimit)
-	for s := engine.Status(); !s.Input.OK || !s.Output.OK; s = engine.Status() {
-		if time.Now().After(end) || ctx.Err() != nil {
-			return station.SelfTest{}, fmt.Errorf("the devices cannot be opened: microphone: %s; loudspeaker: %s", why(s.Input), why(s.Output))
-		}
-		time.Sleep(selfTestPoll)
-	}
-	time.Sleep(time.Second) // for the queues to settle
-	r := t.run(ctx, commission)
-	return station.SelfTest{State: r.Verdict, At: time.Now(), Problem: r.Problem, Chirps: r.Chirps, Commissioned: r.Commissioned,
-		Level: r.Level, Noise: r.Noise, Coupling: r.Coupling, DelayMS: r.DelayMS}, nil
-}
-
-func why(d audio.DeviceStatus) string {
-	if d.OK {
-		return "ok"
-	}
-	return d.Error
 }

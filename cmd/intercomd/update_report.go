@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
+	"intercomd/configs"
+	"intercomd/door"
 	"intercomd/station"
 	"intercomd/update"
 )
@@ -18,13 +21,29 @@ const (
 	agentSought = 30 * time.Second // between looks for an agent where there is none
 )
 
-// reportToAgent reports until ctx ends.
-func (d *daemon) reportToAgent(ctx context.Context, agent agentClient) {
+// reporter tells the agent of a door.
+type reporter struct {
+	station *station.Station
+	started time.Time
+	account string // of the door's phone; "" if it has none
+	log     *slog.Logger
+}
+
+func newReporter(d *door.Door, cfg *configs.Config, log *slog.Logger) *reporter {
+	r := &reporter{station: d.Station(), started: d.Started(), log: log}
+	if d.HasPhone() {
+		r.account = cfg.SIP.User
+	}
+	return r
+}
+
+// run reports until ctx ends.
+func (r *reporter) run(ctx context.Context, agent agentClient) {
 	last := ""
 	for {
 		limit, cancel := context.WithTimeout(ctx, reportEvery)
 		var reply update.Reply
-		err := agent.call(limit, http.MethodPut, "/door", d.facts(d.station.Snapshot()), &reply)
+		err := agent.call(limit, http.MethodPut, "/door", r.facts(r.station.Snapshot()), &reply)
 		cancel()
 		pause := reportEvery
 		switch {
@@ -32,12 +51,12 @@ func (d *daemon) reportToAgent(ctx context.Context, agent agentClient) {
 			pause = agentSought
 		case err != nil:
 			if ctx.Err() == nil && err.Error() != last {
-				d.log.Warn("the update agent does not take reports", "error", err)
+				r.log.Warn("the update agent does not take reports", "error", err)
 			}
 			last = err.Error()
 		default:
 			last = ""
-			d.heedAgent(ctx, reply)
+			r.heedAgent(ctx, reply)
 		}
 		select {
 		case <-time.After(pause):
@@ -48,23 +67,23 @@ func (d *daemon) reportToAgent(ctx context.Context, agent agentClient) {
 }
 
 // heedAgent does what the agent asks for.
-func (d *daemon) heedAgent(ctx context.Context, r update.Reply) {
-	if r.Trouble.None() {
-		d.station.ClearFault("update")
+func (r *reporter) heedAgent(ctx context.Context, reply update.Reply) {
+	if reply.Trouble.None() {
+		r.station.ClearFault("update")
 	} else {
-		d.station.ClearFault("system.slot") // the initrd's note of the same
-		d.station.SetFault(station.Fault{Key: "update", Blinks: station.FaultLesser, Message: r.Trouble})
+		r.station.ClearFault("system.slot") // the initrd's note of the same
+		r.station.SetFault(station.Fault{Key: "update", Blinks: station.FaultLesser, Message: reply.Trouble})
 	}
-	if r.Test && d.station.Snapshot().SelfTest.State != "running" {
+	if reply.Test && r.station.Snapshot().SelfTest.State != "running" {
 		// That it cannot be now is no fault: the agent asks again.
-		err := d.station.Do(ctx, station.Command{Kind: station.CommandTest, By: station.Principal{Via: station.ViaDoor}})
-		d.log.Debug("self-test for the update on trial", "error", err)
+		err := r.station.Do(ctx, station.Command{Kind: station.CommandTest, By: station.Principal{Via: station.ViaDoor}})
+		r.log.Debug("self-test for the update on trial", "error", err)
 	}
 }
 
 // facts are what the agent should know of the door.
-func (d *daemon) facts(s *station.Snapshot) update.Facts {
-	f := update.Facts{Version: s.Version, Started: d.started, AtRest: s.State == station.Idle && len(s.Waiting) == 0,
+func (r *reporter) facts(s *station.Snapshot) update.Facts {
+	f := update.Facts{Version: s.Version, Started: r.started, AtRest: s.State == station.Idle && len(s.Waiting) == 0,
 		SelfTest: update.SelfTest{Wanted: !s.SelfTest.Commissioned.IsZero(), Running: s.SelfTest.State == "running", At: s.SelfTest.At, Result: s.SelfTest.State}}
 	part := func(key string, ok bool) { f.Parts = append(f.Parts, update.Part{Key: key, OK: ok}) }
 	part("sound.input", s.Sound.Input.OK)
@@ -75,9 +94,9 @@ func (d *daemon) facts(s *station.Snapshot) update.Facts {
 	for _, l := range s.Board.Lamps {
 		part("board."+l.Name, l.Problem.None())
 	}
-	for _, r := range s.Board.Relays {
-		part("board."+r.Name, r.Problem.None())
-		if r.On && !r.Until.IsZero() { // a light that is on is no reason to wait
+	for _, l := range s.Board.Relays {
+		part("board."+l.Name, l.Problem.None())
+		if l.On && !l.Until.IsZero() { // a light that is on is no reason to wait
 			f.AtRest = false
 		}
 	}
@@ -86,8 +105,8 @@ func (d *daemon) facts(s *station.Snapshot) update.Facts {
 			f.Faults = append(f.Faults, update.Fault{Key: fault.Key, Message: fault.Message})
 		}
 	}
-	if d.phone != nil {
-		f.Accounts = append(f.Accounts, standing(d.cfg.SIP.User, s.Registration))
+	if r.account != "" {
+		f.Accounts = append(f.Accounts, standing(r.account, s.Registration))
 	}
 	return f
 }

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"intercomd/configs"
 	"intercomd/station"
 	"intercomd/update"
 	"intercomd/update/slot"
@@ -52,8 +51,7 @@ func TestStanding(t *testing.T) {
 }
 
 func TestFactsOfTheDoor(t *testing.T) {
-	cfg := configs.Default()
-	d := &daemon{cfg: &cfg, started: time.Now()}
+	d := &reporter{started: time.Now()}
 	s := &station.Snapshot{State: station.Idle, Sound: station.Sound{Input: station.Device{OK: true}},
 		Board: station.BoardState{Relays: []station.Relay{{Name: "door"}, {Name: "light", On: true}}},
 		Faults: []station.Fault{{Key: "registration", Blinks: station.FaultRegistration}, {Key: "update", Blinks: station.FaultLesser},

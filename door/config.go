@@ -1,0 +1,228 @@
+package door
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"intercomd/audio"
+	"intercomd/board"
+	"intercomd/board/gpio"
+	"intercomd/board/pwm"
+	"intercomd/board/sim"
+	"intercomd/configs"
+	"intercomd/notify"
+	"intercomd/phone"
+	"intercomd/phone/rtc"
+	"intercomd/store"
+)
+
+// This file maps the configuration onto the rooms, one function a room.
+
+const (
+	stuckAfter  = 30 * time.Second // that a button is pressed before it is a fault
+	longestDoor = time.Minute      // that a relay of a door may be on, whatever asks for it
+)
+
+// openBoard makes the board that the configuration asks for. panel is nil unless
+// it can be pressed from the page. A board always comes back: without hardware
+// it has none of its lines, and says why.
+func openBoard(ctx context.Context, c *configs.Config, log *slog.Logger) (b board.Board, panel *sim.Board) {
+	driver := c.Board.Driver
+	missing := gpio.Available()
+	if driver == "auto" {
+		driver = "gpio"
+		if missing != nil {
+			driver = "none"
+		}
+	}
+	switch driver {
+	case "gpio":
+		return gpio.Open(ctx, gpioConfig(c, log)), nil
+	case "sim":
+		s := sim.New(ctx, simConfig(c, log))
+		return s, s
+	default:
+		if c.Board.Driver == "none" {
+			missing = nil // as wished
+		}
+		return board.Start(ctx, board.Config{Driver: "none", Fault: missing, Log: log}), nil
+	}
+}
+
+func gpioConfig(c *configs.Config, log *slog.Logger) gpio.Config {
+	out := gpio.Config{Chips: c.Board.Chips, Relays: GPIORelays(c), Log: log}
+	pulls := map[string]gpio.Pull{"up": gpio.PullUp, "down": gpio.PullDown, "none": gpio.PullNone}
+	for _, b := range c.Buttons {
+		out.Inputs = append(out.Inputs, gpio.Input{Name: b.Name, Line: gpioLine(b.Chip, b.Line), Pull: pulls[b.Pull],
+			ActiveLow: b.Active == "low", Debounce: b.Debounce, Stuck: stuckAfter})
+	}
+	for _, k := range c.Contacts {
+		out.Inputs = append(out.Inputs, gpio.Input{Name: k.Name, Line: gpioLine(k.Chip, k.Line), Pull: pulls[k.Pull],
+			ActiveLow: k.Active == "low", Debounce: k.Debounce})
+	}
+	for _, l := range c.Lamps {
+		out.Lamps = append(out.Lamps, gpioLamp(l))
+	}
+	return out
+}
+
+func gpioLamp(l configs.Lamp) gpio.Lamp {
+	out := gpio.Lamp{Name: l.Name, Line: gpioLine(l.Chip, l.Line), ActiveLow: l.Active == "low", OpenDrain: l.OpenDrain, SoftPWM: l.Dim}
+	for _, ln := range l.RGB {
+		out.RGB = append(out.RGB, gpioLine(l.Chip, ln))
+	}
+	for _, s := range l.PWM {
+		if ch, err := pwm.Parse(s); err == nil { // the loader has checked it
+			out.PWM = append(out.PWM, func() (board.Output, error) { return pwm.Open(pwm.Root, ch, out.ActiveLow) })
+		}
+	}
+	return out
+}
+
+// GPIORelays are the relays on GPIO lines.
+func GPIORelays(c *configs.Config) (out []gpio.Relay) {
+	for _, r := range c.Relays {
+		out = append(out, gpio.Relay{Name: r.Name, Line: gpioLine(r.Chip, r.Line), ActiveLow: r.Active == "low", OpenDrain: r.OpenDrain,
+			Max: longestPulse(r), Latching: r.Latching})
+	}
+	return out
+}
+
+// longestPulse is the limit that the board holds a relay to; 0 for that of the board.
+func longestPulse(r configs.Relay) time.Duration {
+	if r.Latching {
+		return 0
+	}
+	return longestDoor
+}
+
+func gpioLine(chip string, l configs.Line) gpio.Line {
+	out := gpio.Line{Name: l.Name, Offset: l.Offset}
+	if chip != "" {
+		out.Chips = []string{chip}
+	}
+	return out
+}
+
+func simConfig(c *configs.Config, log *slog.Logger) board.Config {
+	out := board.Config{Log: log}
+	for _, b := range c.Buttons {
+		out.Inputs = append(out.Inputs, board.InputConfig{Name: b.Name, Debounce: b.Debounce, Stuck: stuckAfter})
+	}
+	for _, k := range c.Contacts {
+		out.Inputs = append(out.Inputs, board.InputConfig{Name: k.Name, Debounce: k.Debounce})
+	}
+	for _, l := range c.Lamps {
+		lamp := board.LampConfig{Name: l.Name}
+		if len(l.RGB) > 0 {
+			lamp.RGB = make([]func() (board.Output, error), len(l.RGB)) // the simulated board fills them in
+		}
+		out.Lamps = append(out.Lamps, lamp)
+	}
+	for _, r := range c.Relays {
+		out.Relays = append(out.Relays, board.RelayConfig{Name: r.Name, Max: longestPulse(r), Latching: r.Latching})
+	}
+	return out
+}
+
+func audioConfig(c *configs.Config, r *recordings, log *slog.Logger) audio.Config {
+	out := audio.Config{
+		Input: c.Audio.Input, Output: c.Audio.Output, InputGain: c.Audio.InputGain, OutputGain: c.Audio.OutputGain,
+		Region: c.Audio.ToneRegion, AGC: c.Audio.AGC, AmbientBoost: c.Audio.AmbientBoost, SilentAfter: c.Audio.SilentAfter, Log: log,
+	}
+	if d, err := duplex(c.Audio.Duplex); err == nil { // the loader knows the same words
+		out.Duplex = d
+	}
+	out.NewEcho = newEcho(c.Audio.EchoCanceller, log)
+	if s, err := newSuppressor(c.Audio.NoiseSuppression, log); err == nil { // the loader knows the same words
+		out.NewSuppressor = s
+	}
+	out.Prompts, out.Words = r.prompts, r.words
+	return out
+}
+
+// phoneConfig is the phone of a door that knows itself by instance, "" for a new one each
+// time, and that nothing dates before floor.
+func phoneConfig(c *configs.Config, media phone.MediaFactory, instance string, floor time.Time, log *slog.Logger) (phone.Config, error) {
+	out := phone.Config{
+		Servers: c.SIP.Servers, User: c.SIP.User, AuthUser: c.SIP.AuthUser, Password: string(c.SIP.Password),
+		Domain: c.SIP.Domain, DisplayName: c.SIP.DisplayName, Expires: c.SIP.Expires,
+		InstanceID: instance, ClockFloor: floor,
+		MediaTimeout: c.Call.MediaTimeout, Media: media, Log: log,
+	}
+	if c.SIP.WhenTaken == "yield" {
+		out.WhenTaken = phone.Yield
+	}
+	switch c.Call.Transfers {
+	case "partner":
+		out.Transfers = phone.TransfersByPartner
+	case "called":
+		out.Transfers = phone.TransfersByCalled
+	}
+	if out.MediaTimeout == 0 {
+		out.MediaTimeout = -1 // the phone takes 0 for its default
+	}
+	if c.SIP.CAFile != "" {
+		pool, err := certPool(c.SIP.CAFile)
+		if err != nil {
+			return out, fmt.Errorf("sip.ca_file: %w", err)
+		}
+		out.RootCAs = pool
+	}
+	var err error
+	out.Pins, err = pins(c.SIP.Pins)
+	return out, err
+}
+
+// pins are the SHA-256 sums of public keys. The loader has checked them; one that were
+// left out here would let any key in.
+func pins(texts []string) (out [][sha256.Size]byte, err error) {
+	for _, text := range texts {
+		sum, err := base64.StdEncoding.DecodeString(text)
+		if err != nil || len(sum) != sha256.Size {
+			return nil, fmt.Errorf("sip.pins: %q is not a SHA-256 sum in base64", text)
+		}
+		out = append(out, [sha256.Size]byte(sum))
+	}
+	return out, nil
+}
+
+// certPool reads the authorities that a ca_file names, all of them or none.
+func certPool(file string) (*x509.CertPool, error) {
+	list, err := configs.ReadCertificates(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	for _, c := range list {
+		pool.AddCert(c)
+	}
+	return pool, nil
+}
+
+// noticesConfig is whom to tell what happens.
+func noticesConfig(c *configs.Config) notify.Config {
+	out := notify.Config{Door: c.SIP.DisplayName}
+	for _, n := range c.Notify {
+		w := notify.Way{Kinds: n.Kinds, Webhook: string(n.Webhook), Users: n.Message}
+		if n.CAFile != "" {
+			w.RootCAs = func() (*x509.CertPool, error) { return certPool(n.CAFile) }
+		}
+		out.Ways = append(out.Ways, w)
+	}
+	return out
+}
+
+func mediaConfig(c *configs.Config, keep *store.Dir, floor time.Time, log *slog.Logger) rtc.Config {
+	out := rtc.Config{Codecs: c.Audio.Codecs, Interfaces: c.Network.Interfaces, ClockFloor: floor, IncludeLoopback: slices.ContainsFunc(c.SIP.Servers, onThisMachine), Log: log}
+	if keep != nil {
+		out.CertificateFile = keep.Path("dtls.pem")
+	}
+	return out
+}

@@ -1,0 +1,57 @@
+package door
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"intercomd/configs"
+	"intercomd/station"
+	"intercomd/words"
+)
+
+// Settings are a configuration and everything that it names.
+type Settings struct {
+	*configs.Config // complete in any case, see [configs.Load]
+
+	Path string
+	Err  error // what is wrong, of type [configs.Faults]; nil for nothing
+
+	recordings *recordings
+}
+
+// Load reads a configuration.
+func Load(path string) Settings {
+	r := &recordings{folders: promptFolders()}
+	cfg, err := configs.Load(path, r.judge)
+	return Settings{Config: cfg, Path: path, Err: err, recordings: r}
+}
+
+// Usable reports whether the door can call in spite of what is wrong.
+func (s *Settings) Usable() bool {
+	var list configs.Faults
+	return s.Err == nil || errors.As(s.Err, &list) && !slices.ContainsFunc(list, func(f configs.Fault) bool { return !f.Optional })
+}
+
+// faults are what is wrong, as faults of the door.
+func (s *Settings) faults() []station.Fault {
+	if s.Err == nil {
+		return nil
+	}
+	var list configs.Faults
+	if !errors.As(s.Err, &list) {
+		return []station.Fault{{Key: "config", Blinks: station.FaultConfig, Message: words.New("config-unreadable", "detail", s.Err.Error())}}
+	}
+	var out []station.Fault
+	for i, f := range list {
+		blinks := station.FaultConfig
+		if f.Optional {
+			blinks = station.FaultLesser
+		}
+		m := words.New("config-fault", "place", f.Place(), "key", f.Key, "detail", f.Problem,
+			"remedy", cmp.Or(f.Remedy, "correct "+s.Path+" and restart intercomd"))
+		out = append(out, station.Fault{Key: fmt.Sprintf("config.%d", i+1), Blinks: blinks, Message: m})
+	}
+	return out
+}

@@ -1,0 +1,120 @@
+package door
+
+import (
+	"sync/atomic"
+	"time"
+
+	"intercomd/audio"
+	"intercomd/phone"
+	"intercomd/station"
+	"intercomd/words"
+)
+
+// voice lets the station use the audio engine.
+type voice struct {
+	engine *audio.Engine
+	open   atomic.Pointer[opened]
+}
+
+// opened is the call whose audio is open.
+type opened struct {
+	*call
+	at time.Time // that it was opened first
+}
+
+func (v *voice) Play(t station.Tone) { v.engine.Play(string(t)) }
+func (v *voice) Silence()            { v.engine.Silence() }
+
+func (v *voice) Open(c station.Call, d station.Direction) {
+	pc, ok := c.(*call)
+	if !ok {
+		return // a call that never left the phone has no audio
+	}
+	if o := v.open.Load(); o == nil || o.call != pc {
+		v.open.Store(&opened{call: pc, at: time.Now()})
+	}
+	if d == station.Speak {
+		v.engine.Speak(pc.link)
+		return
+	}
+	v.engine.Connect(pc.link, d == station.Talk)
+}
+
+func (v *voice) Mute(on bool) { v.engine.Mute(on) }
+
+func (v *voice) Close() {
+	v.engine.Disconnect()
+	v.open.Store(nil)
+}
+
+// notify passes on when the first audio of a call was heard or sent.
+func (v *voice) notify(e audio.Event) {
+	c := v.open.Load()
+	if c == nil {
+		return
+	}
+	switch e.Kind {
+	case audio.FirstHeard:
+		c.tell(station.CallEvent{Kind: station.FirstHeard, At: e.At})
+	case audio.FirstSpoken:
+		c.tell(station.CallEvent{Kind: station.FirstSpoken, At: e.At})
+	}
+}
+
+func (v *voice) Sound() (station.Sound, station.Gauges) {
+	s := v.engine.Status()
+	sound := station.Sound{Input: device(s.Input), Output: device(s.Output), MicSilent: s.MicSilent,
+		Tone: station.Tone(s.Tone), Codec: s.Codec, Duplex: duplexOf(s.Duplex), FarSilent: v.open.Load().silentSince()}
+	return sound, station.Gauges{
+		Mic: station.Level(s.Mic), Speaker: station.Level(s.Speaker),
+		Stats: station.AudioStats{
+			Received: s.Call.Received, Lost: s.Call.Lost, Concealed: s.Call.Concealed, Sent: s.Call.Sent,
+			JitterMS: float64(s.Call.Target.Microseconds()) / 1000, Xruns: s.Xruns,
+			ERLE: s.Echo.ERLE, EchoDelay: float64(s.Echo.Delay.Microseconds()) / 1000,
+			DoubleTalk: s.Echo.DoubleTalk, Noise: s.Echo.Noise, Clipped: s.Clipped,
+		},
+	}
+}
+
+// silentSince says when the far end was last heard, by its packets; the zero time if none
+// are due.
+func (o *opened) silentSince() time.Time {
+	if o == nil {
+		return time.Time{}
+	}
+	m := o.Media()
+	h, ok := m.(phone.Hearer)
+	if !ok || m.OnHold() {
+		return time.Time{}
+	}
+	last, due := h.Heard()
+	switch {
+	case !due:
+		return time.Time{}
+	case last.Before(o.at):
+		return o.at
+	default:
+		return last
+	}
+}
+
+func duplexOf(d audio.DuplexStatus) station.Duplex {
+	out := station.Duplex{Mode: station.DuplexFull, Reason: string(d.Reason)}
+	if d.Switched {
+		out.Mode = station.DuplexSwitched
+	}
+	if d.Reason != "" {
+		out.Since = d.Since
+	}
+	return out
+}
+
+func device(d audio.DeviceStatus) station.Device {
+	out := station.Device{Wanted: d.Wanted, Name: d.Name, OK: d.OK}
+	if d.Error != "" && d.Error != audio.NotOpened {
+		out.Problem = words.New("device-error", "detail", d.Error)
+	}
+	return out
+}
+
+var _ station.Voice = (*voice)(nil)

@@ -1,0 +1,96 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+)
+
+// webhook posts notices to a web service. Its address may hold a token: neither
+// errors nor logs have more of it than the host.
+type webhook struct {
+	address string
+	host    string
+	door    string
+	agent   string
+	client  *http.Client
+}
+
+// webhookNotice is the JSON that a web service gets.
+type webhookNotice struct {
+	Door string `json:"door"` // display name
+	notice
+}
+
+func newWebhook(address string, authorities func() (*x509.CertPool, error), door, agent string) (*webhook, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("the webhook is no address") // err would show it
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if authorities != nil {
+		if conf.RootCAs, err = authorities(); err != nil {
+			return nil, err
+		}
+	}
+	return &webhook{address: address, host: u.Host, door: door, agent: agent, client: &http.Client{
+		Transport:     &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true, MaxResponseHeaderBytes: maxReply},
+		CheckRedirect: sameService,
+	}}, nil
+}
+
+const (
+	maxReply     = 64 << 10 // bytes of a reply that are read
+	maxRedirects = 3
+)
+
+// sameService lets a service lead on to itself only: a notice, and the token in
+// the address, are nobody else's business.
+func sameService(req *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	switch {
+	case req.URL.Host != first.Host || req.URL.Scheme != first.Scheme:
+		return permanentError{fmt.Errorf("it redirects to another service, %s", req.URL.Host)}
+	case req.Method != http.MethodPost:
+		return permanentError{errors.New("it redirects in a way that drops the notice (301, 302, 303)")}
+	case len(via) > maxRedirects:
+		return permanentError{errors.New("it redirects in circles")}
+	}
+	return nil
+}
+
+func (w *webhook) post(ctx context.Context, n notice) error {
+	body, err := json.Marshal(webhookNotice{w.door, n})
+	if err != nil {
+		return permanentError{fmt.Errorf("write the notice: %w", err)}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.address, bytes.NewReader(body))
+	if err != nil {
+		return permanentError{errors.New("the webhook is no address")} // err would show it
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", w.agent)
+	res, err := w.client.Do(req)
+	if err != nil {
+		if ue, ok := errors.AsType[*url.Error](err); ok {
+			err = ue.Err // without the address
+		}
+		return fmt.Errorf("post: %w", err)
+	}
+	defer res.Body.Close()
+	_, _ = io.CopyN(io.Discard, res.Body, maxReply) // polite; what it says does not matter
+	switch {
+	case res.StatusCode < 300:
+		return nil
+	case res.StatusCode < 500 && res.StatusCode != http.StatusRequestTimeout && res.StatusCode != http.StatusTooManyRequests:
+		return permanentError{fmt.Errorf("it refused the notice: %s", res.Status)}
+	}
+	return fmt.Errorf("it answered %s", res.Status)
+}

@@ -1,0 +1,112 @@
+package store
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func open(t *testing.T) *Dir {
+	t.Helper()
+	s, err := Open(filepath.Join(t.TempDir(), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+type thing struct {
+	Name string   `json:"name"`
+	List []string `json:"list"`
+}
+
+func TestWhatIsSavedIsLoaded(t *testing.T) {
+	s := open(t)
+	var got thing
+	if err := s.Load("thing.json", &got); err != nil || got.Name != "" {
+		t.Fatalf("fresh store: %+v, %v", got, err)
+	}
+	want := thing{"parcel", []string{"a", "b"}}
+	if err := s.Save("thing.json", want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Load("thing.json", &got); err != nil || got.Name != want.Name || len(got.List) != 2 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if files, _ := os.ReadDir(s.dir); len(files) != 1 {
+		t.Errorf("left behind: %v", files)
+	}
+	put(t, s.Path("thing.json"), `{"name":"x",`)
+	if err := s.Load("thing.json", &got); err == nil || !strings.Contains(err.Error(), "thing.json") {
+		t.Errorf("half a file: %v", err)
+	}
+}
+
+func put(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestInstanceStaysTheSame(t *testing.T) {
+	s := open(t)
+	a, err := s.Instance()
+	if err != nil || !strings.HasPrefix(a, "urn:uuid:") {
+		t.Fatalf("%q, %v", a, err)
+	}
+	if b, err := s.Instance(); err != nil || a != b {
+		t.Errorf("then %q, %v", b, err)
+	}
+	put(t, s.Path(instanceFile), "nonsense")
+	if c, err := s.Instance(); err != nil || c == a || !strings.HasPrefix(c, "urn:uuid:") {
+		t.Errorf("after damage %q, %v", c, err)
+	}
+}
+
+func TestClockIsKept(t *testing.T) {
+	s := open(t)
+	if !s.Clock().IsZero() {
+		t.Error("a time before any was kept")
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	if err := s.SaveClock(now); err != nil || !s.Clock().Equal(now) {
+		t.Errorf("%v, %v", s.Clock(), err)
+	}
+	put(t, s.Path(clockFile), "noon")
+	if !s.Clock().IsZero() {
+		t.Errorf("damage is read as %v", s.Clock())
+	}
+}
+
+func TestLogsAreBounded(t *testing.T) {
+	s := open(t)
+	const limit = 1 << 20
+	for range 40 {
+		if err := s.Append("audit.log", strings.Repeat("1", 100_000), limit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := os.ReadDir(s.dir)
+	if err != nil || len(files) != 2 {
+		t.Errorf("files %v, %v", files, err)
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err != nil || info.Size() > limit+200_000 {
+			t.Errorf("%s: %v, %v", f.Name(), info, err)
+		}
+	}
+}
+
+func TestStoreWithoutADirectory(t *testing.T) {
+	if _, err := Open(""); err == nil {
+		t.Error("no error")
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	put(t, file, "")
+	if _, err := Open(filepath.Join(file, "state")); err == nil {
+		t.Error("no error")
+	}
+}
