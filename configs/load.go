@@ -3,13 +3,13 @@ package configs
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
-	"time"
+
+	"intercomd/store"
 )
 
 // maxFile is far above the size of any configuration.
@@ -141,29 +141,17 @@ var (
 	errNothing = errors.New("it is a pipe, and nothing came out of it")
 )
 
-// pipePatience is how long a pipe may take to give what is in it.
-const pipePatience = 5 * time.Second
-
 // read reads a file of bounded size, which may be a pipe. It does not wait for long,
 // whatever the file turns out to be.
 func read(file string) ([]byte, error) {
-	// Without O_NONBLOCK the mere opening of a pipe waits for somebody to write to it.
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the files that the administrator names are to be read
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err == nil && info.Mode()&fs.ModeDevice != 0 {
-		return nil, errNoFile
-	}
-	_ = f.SetReadDeadline(time.Now().Add(pipePatience)) // files have none and need none
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	data, err := store.ReadNamed(file, maxFile)
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded), len(data) == 0 && info != nil && info.Mode()&fs.ModeNamedPipe != 0:
-		return nil, errNothing
-	case err == nil && len(data) > maxFile:
+	case errors.Is(err, store.ErrTooLarge):
 		return nil, errTooBig
+	case errors.Is(err, store.ErrNoFile):
+		return nil, errNoFile
+	case errors.Is(err, store.ErrNothing):
+		return nil, errNothing
 	}
 	return data, err
 }

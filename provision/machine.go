@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"intercomd/configs"
+	"intercomd/store"
 )
 
 // file is one file of the machine.
@@ -150,20 +151,10 @@ func (f file) put(root string) error {
 	if err := os.MkdirAll(filepath.Dir(path), mode); err != nil {
 		return err
 	}
-	fresh := path + ".new"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	var err error
 	if f.link {
-		err = os.Symlink(f.text, fresh)
-	} else {
-		err = os.WriteFile(fresh, []byte(f.text), f.mode)
+		return point(path, f.text)
 	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(fresh, path)
+	return store.WriteFile(path, []byte(f.text), f.mode)
 }
 
 // render makes the files of a machine. Those that can be made are there also with an error.

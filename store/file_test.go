@@ -33,7 +33,7 @@ func TestReadFileWaitsForNothing(t *testing.T) {
 			if err := os.Mkdir(path, 0o700); err != nil {
 				t.Fatal(err)
 			}
-		}, ErrNoFile},
+		}, syscall.EISDIR},
 		"a device": {func(t *testing.T, path string) {
 			if err := os.Symlink("/dev/zero", path); err != nil {
 				t.Fatal(err)
@@ -79,5 +79,81 @@ func TestWriteFileIsWholeOrNothing(t *testing.T) {
 	}
 	if files, _ := os.ReadDir(dir); len(files) != 2 {
 		t.Errorf("left behind: %v", files)
+	}
+}
+
+// A file that a person named may be a pipe, as a shell makes one.
+func TestReadNamedReadsPipes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadNamed(path, 100); !errors.Is(err, ErrNothing) {
+		t.Errorf("nobody writes: %v", err)
+	}
+	for text, want := range map[string]error{"text": nil, strings.Repeat("x", 101): ErrTooLarge} {
+		wrote := make(chan error, 1)
+		r, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // so that the writer can open it first
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			_, err := f.WriteString(text)
+			wrote <- errors.Join(err, f.Close())
+		}()
+		if err := <-wrote; err != nil {
+			t.Fatal(err)
+		}
+		data, err := ReadNamed(path, 100)
+		if !errors.Is(err, want) || want == nil && string(data) != text {
+			t.Errorf("%d bytes: %q, %v", len(text), data, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Wherever the power goes, the old file or the new one is there, and the next start finds
+// nothing that does not belong there.
+func TestPowerCutsWhileAFileIsWritten(t *testing.T) {
+	const old, fresh = "old, and longer than the new one", "new"
+	for _, at := range []string{"made", "written", "synced", "renamed"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "kept")
+		put(t, path, old)
+		err := write(path, []byte(fresh), 0o600, func(step string) error {
+			if step == at {
+				return errCut
+			}
+			return nil
+		})
+		if !errors.Is(err, errCut) {
+			t.Fatalf("%s: no cut, %v", at, err)
+		}
+		if at == "written" { // of what was not synced the card may have a part
+			left, _ := filepath.Glob(filepath.Join(dir, ".kept.*"))
+			if err := os.Truncate(left[0], 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := old
+		if at == "renamed" {
+			want = fresh
+		}
+		if data, err := s.Read("kept"); err != nil || string(data) != want {
+			t.Errorf("%s: %q, %v", at, data, err)
+		}
+		if files, _ := os.ReadDir(dir); len(files) != 1 {
+			t.Errorf("%s: left behind: %v", at, files)
+		}
 	}
 }

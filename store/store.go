@@ -35,13 +35,23 @@ const (
 	clockFile    = "clock"
 )
 
-// Open makes the directory if it is not there.
+// Open makes the directory if it is not there. What a power cut has left of files that were
+// being written is removed: a directory has one program that writes to it.
 func Open(dir string) (*Dir, error) {
 	if dir == "" {
 		return nil, errors.New("no state directory is configured")
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	for _, e := range entries {
+		if e.Type().IsRegular() && unfinished(e.Name()) {
+			_ = os.Remove(filepath.Join(dir, e.Name())) // the next start tries again
+		}
 	}
 	return &Dir{dir: dir, jobs: make(chan func() error, jobsKept)}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"intercomd/store"
 	"intercomd/words"
 )
 
@@ -78,12 +79,13 @@ type Dir string
 const (
 	recordFile  = "update.json"
 	historyFile = "updates.jsonl"
+	mostRecord  = 1 << 20  // bytes: far more than there ever are
 	mostHistory = 64 << 10 // bytes; then the older half goes
 )
 
 // Load reads the record; none is no error.
 func (d Dir) Load() (r Record, err error) {
-	data, err := os.ReadFile(filepath.Join(string(d), recordFile))
+	data, err := store.ReadFile(d.path(recordFile), mostRecord)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
 	}
@@ -111,7 +113,7 @@ func (d Dir) Append(e Entry) error {
 	if err != nil {
 		return fmt.Errorf("history of updates: %w", err)
 	}
-	old, err := os.ReadFile(filepath.Join(string(d), historyFile))
+	old, err := store.ReadFile(d.path(historyFile), 2*mostHistory)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("history of updates: %w", err)
 	}
@@ -127,7 +129,7 @@ func (d Dir) Append(e Entry) error {
 
 // History reads it. Lines that are no entries are left out.
 func (d Dir) History() (out []Entry, err error) {
-	data, err := os.ReadFile(filepath.Join(string(d), historyFile))
+	data, err := store.ReadFile(d.path(historyFile), 2*mostHistory)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -143,25 +145,13 @@ func (d Dir) History() (out []Entry, err error) {
 	return out, nil
 }
 
-// replace writes a file whole, so that it and its name are on the card when it returns.
+func (d Dir) path(name string) string { return filepath.Join(string(d), name) }
+
+// replace writes a file whole; see [store.WriteFile].
 func (d Dir) replace(name string, data []byte) error {
-	if err := os.MkdirAll(string(d), 0o700); err != nil {
-		return fmt.Errorf("keeping the update: %w", err)
-	}
-	path := filepath.Join(string(d), name)
-	f, err := os.Create(path + ".new") //nolint:gosec // a name of ours
-	if err != nil {
-		return fmt.Errorf("keeping the update: %w", err)
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
+	err := os.MkdirAll(string(d), 0o700)
 	if err == nil {
-		var dir *os.File
-		if dir, err = os.Open(string(d)); err == nil {
-			err = errors.Join(dir.Sync(), dir.Close())
-		}
+		err = store.WriteFile(d.path(name), data, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("keeping the update: %w", err)

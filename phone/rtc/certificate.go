@@ -8,16 +8,14 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/big"
-	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/pion/webrtc/v4"
+
+	"intercomd/store"
 )
 
 const (
@@ -42,12 +40,12 @@ func LoadOrCreateCertificate(path string, floor time.Time) (*webrtc.Certificate,
 		now = floor
 	}
 	if path != "" {
-		text, err := readKept(path)
+		text, err := store.ReadFile(path, maxCertificate)
 		if err == nil {
 			if c, err := webrtc.CertificateFromPEM(string(text)); err == nil && lasts(c, now) {
 				return c, nil
 			}
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		} else if !errors.Is(err, fs.ErrNotExist) && !odd(err) {
 			return fallback(now, fmt.Errorf("reading the DTLS certificate: %w", err))
 		}
 	}
@@ -58,7 +56,7 @@ func LoadOrCreateCertificate(path string, floor time.Time) (*webrtc.Certificate,
 	if path == "" {
 		return cert, nil
 	}
-	if err := replaceFile(path, text); err != nil {
+	if err := store.WriteFile(path, text, 0o600); err != nil {
 		return cert, fmt.Errorf("keeping the DTLS certificate: %w; make the folder writable", err)
 	}
 	return cert, nil
@@ -67,18 +65,10 @@ func LoadOrCreateCertificate(path string, floor time.Time) (*webrtc.Certificate,
 // maxCertificate is far above the size of key and certificate.
 const maxCertificate = 1 << 16
 
-// readKept reads a small file. What is none, or is large, is as good as empty: a call must
-// not wait for a pipe.
-func readKept(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the path comes from the configuration
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxCertificate {
-		return nil, err
-	}
-	return io.ReadAll(io.LimitReader(f, maxCertificate))
+// odd reports whether there is something in place of the file that is none: it is as good as
+// empty, and replaced.
+func odd(err error) bool {
+	return errors.Is(err, store.ErrNoFile) || errors.Is(err, store.ErrTooLarge)
 }
 
 func fallback(now time.Time, cause error) (*webrtc.Certificate, error) {
@@ -126,31 +116,6 @@ func createCertificate(until time.Time) (*webrtc.Certificate, []byte, error) {
 		return nil, nil, fmt.Errorf("writing the DTLS certificate as PEM: %w", err)
 	}
 	return &cert, []byte(text), nil
-}
-
-// replaceFile writes a file so that a power cut leaves the old or the new one.
-func replaceFile(path string, text []byte) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".certificate-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // fingerprintOf is the certificate's SHA-256 fingerprint as SDP wants it (RFC 8122).
