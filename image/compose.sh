@@ -119,6 +119,11 @@ rm -rf "$root/usr/lib/systemd/system/multi-user.target.wants/getty.target" "$roo
 for name in login1 hostname1 locale1 timedate1; do rm -f "$root/usr/share/dbus-1/system-services/org.freedesktop.$name.service"; done
 rm -f "$root"/etc/*- # what sysusers keeps of files that it changed
 cat "$base/status" "$kernel/status" >"$root/usr/share/intercomd/packages"
+mkdir "$work/doc"
+papers=$root/usr/share/intercomd/copyrights.tar.zst
+tar -C "$work/doc" -xf "$papers"
+cp -r "$kernel/doc/." "$work/doc/"
+tar -C "$work/doc" -c --sort=name --mtime=@0 --owner=0 --group=0 --mode=u=rwX,go=rX . | zstd -q -19 >"$papers"
 touch "$root/etc/.updated" "$root/var/.updated"
 
 modules=$root/usr/lib/modules/$version
@@ -128,6 +133,8 @@ for f in $(needs "$kernel" "$version" $(listed root)); do
 	mkdir -p "${to%/*}"
 	module "$f" "${to%.ko*}.ko"
 done
+# What debuggers read is a third of the program, and of each update.
+box $strip --strip-all "$in/root/usr/bin/intercomd"
 find "$modules" -name '*.ko' | sed "s|^$toolbox||" >"$work/stripped"
 box sh -c "xargs $strip <$in/stripped"
 cp "$kernel/lib/modules/$version"/modules.builtin* "$kernel/lib/modules/$version/modules.order" "$modules/"

@@ -8,6 +8,7 @@
 #   rpi_tryboot.ko     our module, built for exactly this kernel (arm64)
 #   dtb/, firmware/    device trees; the boards' loaders and overlays (arm64)
 #   status             what dpkg would say of these packages, for the SBOM
+#   doc/               their copyright files
 # The newest one moves on with Debian: delete ~/.cache/intercomd/image to fetch it.
 set -eu
 . "$(dirname "$0")/apt.sh"
@@ -49,6 +50,9 @@ for deb in "$work"/k/debs/*.deb "$work"/next/debs/*.deb; do
 done >"$out/status"
 echo "$version" >"$out/version"
 echo "$image $meta" >"$out/package"
+
+mkdir "$out/doc"
+(cd "$work/x/usr/share/doc" && find . -name copyright | cpio -pdmL --quiet "$out/doc")
 
 modules=$(find "$work/x" -type d -path "*/lib/modules/$version")
 for k in "$modules/vmlinuz" "$work/x/boot/vmlinuz-$version"; do

@@ -1,13 +1,15 @@
 #!/bin/sh
 # make.sh arm64|amd64 OUT: a card image with the intercomd of this checkout in bin/.
 # The one of arm64 is the product, packed for Raspberry Pi Imager and its like; the one
-# of amd64 is its sibling for tests. PACK= leaves out the packing.
+# of amd64 is its sibling for tests. PACK= leaves out the packing, PROGRAM= names another
+# intercomd.
 set -eu
 . "$(dirname "$0")/apt.sh"
 arch=$1 out=$2
 top=$(cd "$here/.." && pwd)
 program=$top/bin/intercomd
 [ "$arch" = "$(dpkg --print-architecture)" ] || program=$top/bin/intercomd-$arch
+program=${PROGRAM:-$program}
 mkdir -p "$out" "$cache"
 # One at a time: two would share the toolbox.
 exec 9>"$cache/lock"

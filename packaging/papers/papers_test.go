@@ -155,7 +155,7 @@ Description: Opus codec runtime library
 Package: libopus-tools
 Status: install ok installed
 Architecture: arm64
-Source: opus (1.5.2-1)
+Source: opus-signed-arm64 (1.5.2+1)
 Version: 1.5.2-1+b1
 
 Package: gone
@@ -176,12 +176,19 @@ func TestBillOfASystem(t *testing.T) {
 	if err := os.WriteFile(file, []byte(status), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "doc", "libopus0"), 0o755); err != nil {
-		t.Fatal(err)
+	copyright := func(name, text string) {
+		if err := os.MkdirAll(filepath.Join(dir, "doc", name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "doc", name, "copyright"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "doc", "libopus0", "copyright"), []byte("Files: *\nLicense: BSD-3-clause\n\nFiles: x\nLicense: BSD-3-clause\n"), 0o600); err != nil {
-		t.Fatal(err)
+	copyright("libopus0", "Files: *\nLicense: BSD-3-clause\n\nFiles: x\nLicense: BSD-3-clause\n")
+	if err := run([]string{"sbom", "-status", file, "-docs", filepath.Join(dir, "doc")}, &bytes.Buffer{}); err == nil {
+		t.Error("a package without a copyright file has a bill")
 	}
+	copyright("libc6", "The library may be copied as its licence says.\n")
 	bill := decoded(t, written(t, "sbom", "-status", file, "-docs", filepath.Join(dir, "doc"), "-name", "intercom-image", "-version", "7"))
 	var purls []string
 	for _, c := range *bill.Components {
@@ -189,14 +196,14 @@ func TestBillOfASystem(t *testing.T) {
 	}
 	want := []string{
 		"pkg:deb/debian/libopus0@1.5.2-1%2Bb1?arch=arm64&upstream=opus%401.5.2-1",
-		"pkg:deb/debian/libopus-tools@1.5.2-1%2Bb1?arch=arm64&upstream=opus%401.5.2-1",
+		"pkg:deb/debian/libopus-tools@1.5.2-1%2Bb1?arch=arm64&upstream=opus-signed-arm64%401.5.2%2B1",
 		"pkg:deb/debian/libc6@2:2.41-12?arch=arm64&upstream=glibc%402%3A2.41-12",
 	}
 	if !slices.Equal(purls, want) {
 		t.Errorf("packages %q, want %q", purls, want)
 	}
-	for _, c := range (*bill.Components)[:2] { // the second shares the file of the first
-		if c.Licenses == nil || (*c.Licenses)[0].License.Name != "BSD-3-clause" {
+	for i, licence := range []string{"BSD-3-clause", "BSD-3-clause", "see /usr/share/doc/libc6/copyright"} { // the second shares the file of the first
+		if c := (*bill.Components)[i]; c.Licenses == nil || (*c.Licenses)[0].License.Name != licence {
 			text, _ := json.Marshal(c.Licenses)
 			t.Errorf("licence of %s: %s", c.Name, text)
 		}

@@ -124,6 +124,9 @@ func partsOfSystem(in inputs) ([]cyclonedx.Component, error) {
 	licences := debianLicencesOf(in.docs, list)
 	var parts []cyclonedx.Component
 	for _, p := range list {
+		if in.docs != "" && licences[p["Package"]] == "" {
+			return nil, fmt.Errorf("package %s has no copyright file in %s, and no other one of its source has", p["Package"], in.docs)
+		}
 		query := url.Values{"arch": {p["Architecture"]}}
 		if name, version := source(p); name != p["Package"] || version != p["Version"] {
 			query.Set("upstream", name+"@"+version)
@@ -151,7 +154,8 @@ func source(p map[string]string) (name, version string) {
 }
 
 // debianLicencesOf names the licences of packages by their copyright files. A package that
-// has none shares that of another one of the same source.
+// has none shares that of another one of the same source; what only signs another source's
+// programs, such as linux-signed-amd64, counts as that.
 func debianLicencesOf(docs string, list []map[string]string) map[string]string {
 	own, shared := map[string]string{}, map[string]string{}
 	if docs == "" {
@@ -162,18 +166,27 @@ func debianLicencesOf(docs string, list []map[string]string) map[string]string {
 		if err != nil {
 			continue
 		}
-		name, _ := source(p)
+		name := unsigned(p)
 		own[p["Package"]] = debianLicences(string(text))
+		if own[p["Package"]] == "" { // it is told in prose
+			own[p["Package"]] = "see /usr/share/doc/" + p["Package"] + "/copyright"
+		}
 		if shared[name] == "" {
 			shared[name] = own[p["Package"]]
 		}
 	}
 	for _, p := range list {
-		if name, _ := source(p); own[p["Package"]] == "" {
+		if name := unsigned(p); own[p["Package"]] == "" {
 			own[p["Package"]] = shared[name]
 		}
 	}
 	return own
+}
+
+func unsigned(p map[string]string) string {
+	name, _ := source(p)
+	name, _, _ = strings.Cut(name, "-signed")
+	return name
 }
 
 // readStatus reads the stanzas of installed packages.
