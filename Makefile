@@ -155,11 +155,14 @@ image-amd64: build-native
 	@sh test/image/pki.sh build/image-amd64/pki
 	@PACK= KEYRING=$(CURDIR)/build/image-amd64/pki/ca.pem sh image/make.sh amd64 build/image-amd64
 
-# Updates for it: one that works, and one whose door has no network.
+# Updates for it: one that works, with a daemon of which no block is as before (as a new
+# version has it), and one whose door has no network.
 bundles-amd64: image-amd64
+	@CGO_ENABLED=1 $(GO) build -trimpath -gcflags=intercomd/...=-l -o build/image-amd64/other/intercomd ./cmd/intercomd
 	@for v in 9.0.1 9.0.2-broken; do \
-		extra=; case $$v in *broken) extra=$(CURDIR)/test/image/broken ;; esac; \
-		PACK= VERSION=$$v EXTRA=$$extra KEYRING=$(CURDIR)/build/image-amd64/pki/ca.pem sh image/make.sh amd64 build/image-amd64/$$v && \
+		extra= program=$(CURDIR)/build/image-amd64/other/intercomd; \
+		case $$v in *broken) extra=$(CURDIR)/test/image/broken program= ;; esac; \
+		PACK= VERSION=$$v EXTRA=$$extra PROGRAM=$$program KEYRING=$(CURDIR)/build/image-amd64/pki/ca.pem sh image/make.sh amd64 build/image-amd64/$$v && \
 		cd build/image-amd64/pki && CERT=$$PWD/signer.pem KEY=$$PWD/signer.key CA=$$PWD/ca.pem sh ../../../image/bundle.sh amd64 ../$$v && cd ../../.. || exit 1; \
 	done
 
@@ -167,9 +170,9 @@ bundle: ## the update that belongs to build/image, signed: CERT=, KEY=, CA= (doc
 	@$(SETUP) build image
 	@sh image/bundle.sh arm64 build/image
 
-test-image: bundles-amd64 ## starts the card image in qemu: slots, trial, roll-back, commit, broken data, power cuts
+test-image: $(if $(and $(RUN),$(if $(findstring Update,$(RUN)),,1)),image-amd64,bundles-amd64) ## starts the card image in qemu: slots, trial, roll-back, commit, broken data, power cuts; RUN=TestOneFile, CUTS=1000
 	@$(SETUP) build demo vm image
-	INTERCOMD_IMAGE=$(CURDIR)/build/image-amd64 $(GO) test -count=1 -v -timeout 40m ./test/image $(if $(RUN),-run '$(RUN)')
+	INTERCOMD_IMAGE=$(CURDIR)/build/image-amd64 INTERCOMD_CUTS=$(CUTS) $(GO) test -count=1 -v -timeout 40m ./test/image $(if $(RUN),-run '$(RUN)')
 
 # The card of the boards itself, on an emulated processor of theirs.
 test-image-arm64: image

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
 	"net"
 	"testing"
@@ -36,6 +37,11 @@ func NewPKI(tb testing.TB) *PKI {
 	p.ca, p.key = cert.Leaf, key
 	p.Pool.AddCert(p.ca)
 	return p
+}
+
+// PEM is the authority's certificate, for those who shall trust it.
+func (p *PKI) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.ca.Raw})
 }
 
 // Issue makes a certificate for 127.0.0.1 that is valid for an hour, unless

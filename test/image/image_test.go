@@ -17,6 +17,7 @@ echo "NOTES $(cat /run/intercom/notes/* 2>/dev/null | tr '\n' ' ')."
 // A fresh card: everything is up, nothing can be written but the data partition, which has
 // grown; nobody can log in and nothing waits for a network.
 func TestFreshCard(t *testing.T) {
+	t.Parallel()
 	b := newBoard(t)
 	s := b.start(inspect+`
 echo "ROOT $(mount | grep ' / .*lowerdir=/ro,' | cut -d' ' -f5)"
@@ -63,6 +64,7 @@ const (
 // The life of an update: a trial that fails, one whose kernel panics, one that is
 // committed, and the committed one that breaks later.
 func TestTrialRollbackCommit(t *testing.T) {
+	t.Parallel()
 	b := newBoard(t)
 	b.copySlot()
 	b.start("echo; "+wantB).wants(2, false, trialStart)
@@ -98,6 +100,7 @@ func TestTrialRollbackCommit(t *testing.T) {
 // A committed system whose root is gone gives way at once if the other one is known to
 // work.
 func TestRootGone(t *testing.T) {
+	t.Parallel()
 	b := newBoard(t)
 	b.copySlot()
 	b.start("echo; intercomd slot set-state B good; systemctl poweroff\n").wants(2, false, off)
@@ -108,8 +111,10 @@ func TestRootGone(t *testing.T) {
 
 // Whatever is wrong with the data, the door comes up and says what it is.
 func TestBrokenData(t *testing.T) {
+	t.Parallel()
 	const look = inspect + "ls /var/lib/intercomd /data | tr '\\n' ' '; echo; echo \"WRITABLE $(touch /data/x && echo yes)\"; systemctl poweroff\n"
 	t.Run("power cut while writing", func(t *testing.T) {
+		t.Parallel()
 		b := newBoard(t)
 		b.start(`mkdir /data/keep; echo kept >/data/keep/me; sync
 (while :; do dd if=/dev/zero of=/data/junk bs=64k count=64 conv=fsync 2>/dev/null; rm /data/junk; done) &
@@ -118,11 +123,13 @@ sleep 3; echo; echo CUT; sleep 60
 		b.start("echo; echo \"KEPT $(cat /data/keep/me)\"\n"+look).wants(2, false, off).says(`KEPT kept`, `DOOR active`, `NOTES \.`, `FAILED \.`, `WRITABLE yes`)
 	})
 	t.Run("full", func(t *testing.T) {
+		t.Parallel()
 		b := newBoard(t)
 		b.start("dd if=/dev/zero of=/data/junk bs=1M 2>/dev/null; rm -f /data/x; sync; systemctl poweroff\n").wants(2, false, off)
 		b.start(look).wants(2, false, off).says(`DOOR active`, `NOTES card-data-full \.`, `FAILED \.`)
 	})
 	t.Run("overwritten with noise", func(t *testing.T) {
+		t.Parallel()
 		b := newBoard(t)
 		b.start(nothing).wants(2, false, off)
 		b.overwrite(dataAt, 64, "/dev/urandom")
@@ -130,6 +137,7 @@ sleep 3; echo; echo CUT; sleep 60
 		b.start(look).wants(2, false, off).says(`DOOR active`, `NOTES \.`)
 	})
 	t.Run("gone", func(t *testing.T) {
+		t.Parallel()
 		b := newBoard(t)
 		// The entry of the partition is lost.
 		b.run("dd", "if=/dev/zero", "of="+b.card, fmt.Sprint("seek=", (dataAt-1)*2048), "count=1", "conv=notrunc", "status=none")
@@ -139,6 +147,7 @@ sleep 3; echo; echo CUT; sleep 60
 
 // A system that hangs is left by the watchdog.
 func TestWatchdog(t *testing.T) {
+	t.Parallel()
 	b := newBoard(t)
 	b.qemu = []string{"-device", "i6300esb"}
 	b.start(`echo; echo "WATCHDOG $(systemctl show -P RuntimeWatchdogUSec)"

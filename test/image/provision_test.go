@@ -4,11 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -35,8 +39,7 @@ button=/sys/devices/platform/$(cat /sys/kernel/config/gpio-sim/door/dev_name)/$(
 udevadm settle
 echo pull-up >$button
 systemctl restart intercomd
-systemd-socket-activate -l 8081 /usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:8080 >/dev/null 2>&1 &
-status() { systemctl show -P StatusText intercomd; }
+` + withPage + `status() { systemctl show -P StatusText intercomd; }
 until_says() { for i in $(seq 120); do case $(status) in $1) return;; esac; sleep 1; done; }
 `
 
@@ -46,7 +49,8 @@ echo "ADDRESS $(ip -4 -o addr show eth0 | sed 's/.*inet \([^ ]*\) .*/\1/' | tr '
 echo "ROUTE $(ip -4 route show default | cut -d' ' -f3)"
 echo "ZONE $(date -d @0 +%Z%z)"
 echo "CARD $(mount | grep -c vfat)"
-echo "KEPT $(ls /data/settings | wc -l)"
+echo "KEPT $(ls /data/settings | wc -l) $(stat -c %a /data/settings/*/* | grep -vc '0$')"
+echo "SECRETS $(journalctl -b -o cat | grep -c hunter22)"
 `
 
 // server is a SIP server on the host that knows one door, and its authority.
@@ -73,10 +77,10 @@ func server(t *testing.T) (srv *siptest.Server, ca string) {
 }
 
 // oneFile is what an installer writes for that server.
-func oneFile(srv *siptest.Server, user string) string {
+func oneFile(url, user string) string {
 	return strings.ReplaceAll(`# our door
 [sip]
-server = "`+strings.Replace(srv.URL(), "127.0.0.1", hostThere, 1)+`"
+server = "`+strings.Replace(url, "127.0.0.1", hostThere, 1)+`"
 user = "`+user+`"
 password_file = "Passwort.txt"
 ca_file = "ca.pem"
@@ -96,13 +100,25 @@ timezone = "Asia/Kolkata"
 type fault struct {
 	Key, Code string
 	Params    map[string]string
+	Blinks    int
 }
 
-// page asks the door for its state.
-func page(t *testing.T, port int) (state struct {
+type lamp struct{ Name, Pattern string }
+
+// shown is what the door's page has.
+type shown struct {
 	Registration struct{ State string }
 	Faults       []fault
-}) {
+	Board        struct {
+		Lamps []lamp
+	}
+}
+
+// withPage has the host see the page, which listens inside only.
+const withPage = "systemd-socket-activate -l 8081 /usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:8080 >/dev/null 2>&1 &\n"
+
+// page asks the door for its state.
+func page(t *testing.T, port int) (state shown) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -183,38 +199,64 @@ func (b *board) settings() [sha256.Size]byte {
 // a password beside the file, a call at a press. Then the file is broken, and then gone: the
 // last good one is in force, the page says why. Nothing was ever written to that partition.
 func TestOneFile(t *testing.T) {
+	t.Parallel()
 	b := newBoard(t)
 	port := b.connected()
 	srv, ca := server(t)
 	b.delete("intercom.toml")
-	b.write("Intercom.toml.txt", "\ufeff"+oneFile(srv, "1000")) // as saved by Notepad
+	b.write("Intercom.toml.txt", "\ufeff"+oneFile(srv.URL(), "1000")) // as saved by Notepad
 	b.write("ca.pem", ca)
 	b.write("Passwort.txt", "hunter22\r\n")
 	before := b.settings()
 
-	rang := make(chan string, 1)
-	go answerBusy(t.Context(), srv, rang)
+	rang := make(chan string, 2)
+	go func() {
+		answerBusy(t.Context(), srv, rang)
+		answerBusy(t.Context(), srv, rang)
+	}()
+	// The second press is made in the first second of a daemon that has no network yet.
 	const press = `until_says 'idle, registered*'
 echo "READY $(status)"
 echo pull-down >$button; sleep 1; echo pull-up >$button
 sleep 10
+ip link set eth0 down
+systemctl restart intercomd
+echo pull-down >$button; sleep 0.3; echo pull-up >$button
+echo "FIRST $(status)"
+sleep 2
+ip link set eth0 up
+until_says 'idle, registered*'
+echo "LAST $(status)"
+journalctl -b -o short-monotonic | grep 'eth0: Gained carrier\|msg=registration state=registered' | tail -2 | sed 's/^/NETWORK /'
+journalctl -b -o short-monotonic -u intercomd -u systemd-networkd | tail -40 | sed 's/^/LOG /'
 `
-	b.start(inspect+withHardware+press+who+"systemctl poweroff\n").wants(2, false, off).says(
-		`FAILED \.`, `NOTES \.`, `NAME door-north door-north`, `ADDRESS 10\.0\.2\.77/24 `, `ROUTE 10\.0\.2\.2`, `ZONE IST\+0530`, `CARD 0`, `KEPT 2`, `READY idle, registered.*`)
-	select {
-	case uri := <-rang:
-		if !strings.HasPrefix(uri, "sip:1001@") {
-			t.Errorf("the press called %q", uri)
+	s := b.start(inspect+withHardware+press+who+"systemctl poweroff\n").wants(2, false, off)
+	s.says(
+		`FAILED \.`, `NOTES \.`, `NAME door-north door-north`, `ADDRESS 10\.0\.2\.77/24 `, `ROUTE 10\.0\.2\.2`, `ZONE IST\+0530`, `CARD 0`, `KEPT 2 0`, `SECRETS 0`, `READY idle, registered.*`)
+	for _, which := range []string{"", "first "} {
+		select {
+		case uri := <-rang:
+			if !strings.HasPrefix(uri, "sip:1001@") {
+				t.Errorf("the %spress called %q", which, uri)
+			}
+		default:
+			t.Errorf("the %spress called nobody\n%s", which, s.tail())
 		}
-	default:
-		t.Error("the press called nobody")
+	}
+	for _, l := range strings.Split(s.console, "\n") {
+		if strings.HasPrefix(l, "LOG ") {
+			t.Log(l)
+		}
+	}
+	if at := regexp.MustCompile(`(?m)^NETWORK \[ *([0-9.]+)\].*`).FindAllStringSubmatch(s.console, -1); len(at) == 2 {
+		t.Logf("from the network to a registration: from %s s to %s s", at[0][1], at[1][1])
 	}
 	if b.settings() != before {
 		t.Error("the partition was written to")
 	}
 
 	// Broken: the last good one, and the page says where and why.
-	b.write("Intercom.toml.txt", strings.Replace(oneFile(srv, "1000"), `user = "1000"`, `user = 1000`, 1))
+	b.write("Intercom.toml.txt", strings.Replace(oneFile(srv.URL(), "1000"), `user = "1000"`, `user = 1000`, 1))
 	b.delete("ca.pem")
 	const hold = `until_says '*registered*'
 echo "READY $(status)"
@@ -244,14 +286,63 @@ sleep 30
 	b.delete("Intercom.toml.txt")
 	b.start(inspect+who+"dd if=/dev/zero of=/data/junk bs=1M 2>/dev/null; sync; systemctl poweroff\n").wants(2, false, off).says(
 		`DOOR active`, `NOTES card-settings-missing .*`, `NAME door-north door-north`)
-	b.write("intercom.toml", strings.ReplaceAll(oneFile(srv, "1000"), "door-north", "door-south"))
+	b.write("intercom.toml", strings.ReplaceAll(oneFile(srv.URL(), "1000"), "door-north", "door-south"))
 	b.write("ca.pem", ca)
 	b.start(inspect+who+"systemctl poweroff\n").wants(2, false, off).says(
 		`DOOR active`, `NOTES (card-settings-not-kept .*)?card-data-full .*`, `NAME door-south door-south`)
 }
 
+// Files that are wrong, on a board whose clock shows 1970: the door starts each time, and
+// says what is wrong and where; no secret gets into the log that way.
+func TestWrongFiles(t *testing.T) {
+	t.Parallel()
+	b := newBoard(t)
+	b.qemu = []string{"-rtc", "base=1970-01-01T00:00:00"}
+	b.net = "user,id=net"
+	pki := siptest.NewPKI(t)
+	srv := siptest.New(t, siptest.Options{Password: "hunter22", TLS: siptest.TLS(pki.Issue(func(c *x509.Certificate) {
+		c.IPAddresses = []net.IP{net.ParseIP(hostThere)}
+		c.NotBefore, c.NotAfter = time.Now().AddDate(0, 0, 7), time.Now().AddDate(0, 0, 14)
+	}))})
+	good := oneFile(srv.URL(), "1000")
+	script := inspect + `
+card() { mount -t vfat /dev/intercom/settings /run/card && cat >"/run/card/$1" && umount /run/card; }
+look() {
+	systemctl restart intercom-provision intercomd
+	for i in $(seq 30); do systemctl show -P StatusText intercomd | grep -q "$2" && break; sleep 1; done
+	echo "$1 $(systemctl is-active intercomd) $(systemctl show -P StatusText intercomd)"
+}
+mkdir -p /run/card
+echo "YEAR $(date +%Y)"
+`
+	file := func(name, text string) {
+		script += fmt.Sprintf("base64 -d <<E | card %s\n%s\nE\n", name, base64.StdEncoding.EncodeToString([]byte(text)))
+	}
+	var wanted []string
+	look := func(name, until string) {
+		script += fmt.Sprintf("look %s '%s'\n", name, until)
+		wanted = append(wanted, name+" active .*"+regexp.QuoteMeta(until)+".*")
+	}
+	file("intercom.toml", "PK\x03\x04\x14\x00\x06\x00\b\x00\x00\x00!\x00word/document.xml")
+	look("DOCUMENT", "which is no text")
+	file("intercom.toml", "")
+	look("EMPTY", "sip.server: is missing")
+	file("intercom.toml", strings.Replace(good, `password_file = "Passwort.txt"`, `password = hunter22`, 1))
+	look("QUOTES", "5: this line is not TOML")
+	file("intercom.toml", good)
+	look("NOFILES", "sip.password_file: there is no such file")
+	file("Passwort.txt", "hunter22\n")
+	file("ca.pem", "hunter22, and no certificate")
+	look("NOCERT", "there is no certificate in it")
+	file("ca.pem", string(pki.PEM()))
+	look("CLOCK", "not yet valid")
+	s := b.start(script+who+"systemctl poweroff\n").wants(2, false, off)
+	s.says(append(wanted, `FAILED \.`, `YEAR 202[6-9]`, `SECRETS 0`)...)
+}
+
 // A card that Raspberry Pi Imager has set up: what applies does, what does not is in the log.
 func TestImager(t *testing.T) {
+	t.Parallel()
 	b := newBoard(t)
 	b.write("user-data", "#cloud-config\nhostname: door-east\ntimezone: Asia/Kolkata\nusers:\n- name: pi\n")
 	b.write("network-config", "network:\n  version: 2\n  wifis:\n    wlan0:\n      regulatory-domain: DE\n      access-points:\n        \"A net\":\n          password: \"hunter22\"\n")
