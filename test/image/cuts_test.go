@@ -173,8 +173,7 @@ type afterCut struct {
 
 // judge plays the start after a power cut: firmware, initrd, the check of the data partition
 // and the agent, without a machine.
-func (r *replay) judge(releases map[string][2][]byte) (out afterCut, err error) {
-	card := &layered{file: r.file, written: map[int64][]byte{}}
+func (r *replay) judge(card *layered, releases map[string][2][]byte) (out afterCut, err error) {
 	choice, err := slot.ReadChoice(card) // the wish for a trial went with the power
 	if err != nil {
 		return out, err
@@ -349,13 +348,21 @@ func cuts(t *testing.T, before, after string, logs []string) {
 	chance := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // chance, no secret
 	points := choose(r.events, phases, n, chance)
 	starts := map[int]bool{}
-	for i := range min(cutStarts, len(points)) {
-		starts[points[(2*i+1)*len(points)/(2*cutStarts)]] = true
+	for i := range cutStarts {
+		starts[(2*i+1)*len(points)/(2*cutStarts)] = true
+	}
+	// A commit before there is anything to commit would not pass.
+	early := &layered{file: r.file, written: map[int64][]byte{}}
+	if err := slot.Commit(early, slot.B); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.judge(early, releases); err == nil {
+		t.Errorf("a card is judged to start slot %s, where the new system is not yet", got.slot)
 	}
 	found := map[string]int{}
-	for _, at := range points {
+	for i, at := range points {
 		r.cut(at, chance, func() {
-			got, err := r.judge(releases)
+			got, err := r.judge(&layered{file: r.file, written: map[int64][]byte{}}, releases)
 			phase := len(phases)
 			for phase > 1 && at <= phases[phase-1] {
 				phase--
@@ -368,7 +375,7 @@ func cuts(t *testing.T, before, after string, logs []string) {
 				return
 			}
 			found[fmt.Sprintf("start %d: slot %s, update %q", phase, got.slot, cmp.Or(got.stage, "none"))]++
-			if starts[at] {
+			if starts[i] {
 				r.start(got)
 			}
 		})
@@ -386,23 +393,25 @@ func cuts(t *testing.T, before, after string, logs []string) {
 }
 
 // choose picks n points for power cuts: around each write to what decides over a start, and
-// random ones, as many in each start, half of them by writes and half by flushes.
+// random ones, as many in each start, half of them by writes and half by flushes. The same
+// point twice is not the same cut: what of the last writes is on the card is chance.
 func choose(events []event, phases []int, n int, chance *rand.Rand) []int {
-	points := map[int]bool{}
-	var flushes []int
+	var points, flushes []int
 	for i, e := range events {
 		if e.flush() {
 			flushes = append(flushes, i)
 		} else if e.at < (settingsAt+bootSize)<<20 || len(e.data) == slot.SectorSize && e.at > rootA<<20 {
-			points[i], points[i+1] = true, true
+			points = append(points, i, i+1)
 		}
 	}
+	chance.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+	points = points[:min(len(points), n)]
 	inside := func(list []int, from, to int) []int {
 		a, _ := slices.BinarySearch(list, from)
 		b, _ := slices.BinarySearch(list, to)
 		return list[a:b]
 	}
-	for i := 0; len(points) < min(n, len(events)); i++ {
+	for i := 0; len(points) < n; i++ {
 		from, to := phases[i%len(phases)], len(events)
 		if i%len(phases)+1 < len(phases) {
 			to = phases[i%len(phases)+1]
@@ -412,9 +421,10 @@ func choose(events []event, phases []int, n int, chance *rand.Rand) []int {
 			j := chance.IntN(len(f) - 1)
 			at = f[j] + 1 + chance.IntN(f[j+1]-f[j])
 		}
-		points[at] = true
+		points = append(points, at)
 	}
-	return slices.Sorted(maps.Keys(points))
+	slices.Sort(points)
+	return points
 }
 
 // start starts the card as it is in the machine.
