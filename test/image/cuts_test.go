@@ -232,7 +232,7 @@ func (r *replay) data(card slot.Device, dir string) error {
 		// The journal, and what a kernel does as well: -p refuses everything that needs a decision.
 		{"e2fsck", "-f", "-p", image},
 	} {
-		said, err := exec.CommandContext(ctx, lab.Tool(command[0]), command[1:]...).CombinedOutput() //nolint:gosec // as above
+		said, err := exec.CommandContext(ctx, lab.Tool(command[0]), command[1:]...).CombinedOutput()
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && exit.ExitCode() == 1 {
 			err = nil // counts of what is free
@@ -243,7 +243,7 @@ func (r *replay) data(card slot.Device, dir string) error {
 	}
 	for _, name := range []string{"update.json", "updates.jsonl"} {
 		to := filepath.Join(dir, name)
-		_ = exec.CommandContext(ctx, lab.Tool("debugfs"), "-R", "dump /updates/"+name+" "+to, image).Run() //nolint:gosec // as above
+		_ = exec.CommandContext(ctx, lab.Tool("debugfs"), "-R", "dump /updates/"+name+" "+to, image).Run()
 		text, err := os.ReadFile(to)
 		if errors.Is(err, os.ErrNotExist) || err == nil && len(text) == 0 && name != "update.json" {
 			_ = os.Remove(to)
@@ -345,7 +345,7 @@ func cuts(t *testing.T, before, after string, logs []string) {
 	defer func() { _ = r.file.Close() }()
 
 	seed := rand.Uint64()
-	chance := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // chance, no secret
+	chance := rand.New(rand.NewPCG(seed, 0))
 	points := choose(r.events, phases, n, chance)
 	starts := map[int]bool{}
 	for i := range cutStarts {

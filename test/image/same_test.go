@@ -24,7 +24,7 @@ func TestSameBytes(t *testing.T) {
 	if strings.Contains(string(about), "arch arm64\n") {
 		arch = "arm64"
 	}
-	cmd := exec.CommandContext(t.Context(), lab.Tool("sh"), "-c", `umask 027 && exec sh ../../image/make.sh "$0" "$1"`, arch, again) //nolint:gosec // paths of the test
+	cmd := exec.CommandContext(t.Context(), lab.Tool("sh"), "-c", `umask 027 && exec sh ../../image/make.sh "$0" "$1"`, arch, again)
 	cmd.Env = append(os.Environ(), "PACK=", "VERSION="+name, "TZ=Asia/Kathmandu", "LC_ALL=C.UTF-8")
 	if keyring := filepath.Join(first, "pki", "ca.pem"); arch == "amd64" {
 		cmd.Env = append(cmd.Env, "KEYRING="+keyring)
@@ -33,7 +33,7 @@ func TestSameBytes(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, file := range []string{"card.img", "boot.vfat", "root.erofs", "initrd", "vmlinuz", "packages", "version", "sbom.cdx.json"} {
-		if out, err := exec.CommandContext(t.Context(), lab.Tool("cmp"), filepath.Join(first, file), filepath.Join(again, file)).CombinedOutput(); err != nil { //nolint:gosec // paths of the test
+		if out, err := exec.CommandContext(t.Context(), lab.Tool("cmp"), filepath.Join(first, file), filepath.Join(again, file)).CombinedOutput(); err != nil {
 			t.Errorf("%s is not the same: %s", file, out)
 		}
 	}
