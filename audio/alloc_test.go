@@ -40,6 +40,7 @@ type offlineDriver struct{}
 
 func (offlineDriver) Devices() ([]DeviceInfo, error)                    { return nil, nil }
 func (offlineDriver) Open(Direction, string, *Exchange) (Stream, error) { return nil, ErrNoDevice }
+func (offlineDriver) Try(Direction, string) error                       { return nil }
 func (offlineDriver) Stale() bool                                       { return false }
 
 // atWork returns a pump in a call with lost packets, a tone and devices, and a

@@ -62,8 +62,10 @@ type Driver interface {
 	// part that only one device has, or "default". An unknown name is
 	// [ErrNoDevice]; the text of the error lists what there is.
 	Open(d Direction, name string, x *Exchange) (Stream, error)
+	// Try finds out whether Open would succeed, without reading or playing a sample.
+	Try(d Direction, name string) error
 	// Stale tells that devices came or went since the driver last looked. It
-	// looks again in the next Open or Devices if no stream is open then.
+	// looks again in the next Open, Try or Devices if no stream is open then.
 	Stale() bool
 }
 

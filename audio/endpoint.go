@@ -9,7 +9,10 @@ import (
 )
 
 const (
-	watchEvery = 250 * time.Millisecond  // how often devices are looked after
+	watchEvery = 250 * time.Millisecond  // how often devices that run are looked after
+	cardsEvery = 2 * time.Second         // and how often it is asked whether cards came or went
+	tryEvery   = time.Hour               // between attempts to open those that rest
+	linger     = time.Second             // how long a device runs on when nobody needs it any more
 	retryEvery = 1500 * time.Millisecond // between attempts to open one
 	lostAfter  = 500 * time.Millisecond  // without a callback a device is gone
 	firstCall  = 2 * time.Second         // but one that was just opened may take this long
@@ -31,12 +34,15 @@ type endpoint struct {
 	wanted string
 	xruns  atomic.Uint64 // of streams that were closed
 	state  atomic.Pointer[DeviceStatus]
+	rests  atomic.Bool // it is closed, and opened as soon as somebody needs it
 	make   func() opened
 
 	// Of the keeper.
 	dev     opened // nil: not open
 	stream  Stream
+	trial   bool          // whether it works is not known: it is opened, needed or not
 	since   time.Duration // when it was opened
+	needed  time.Duration // when somebody needed it last
 	retryAt time.Duration
 }
 
@@ -44,7 +50,9 @@ func newEndpoint(d Direction, wanted string, mk func() opened) *endpoint {
 	if wanted == "" {
 		wanted = DefaultDevice
 	}
-	ep := &endpoint{dir: d, wanted: wanted, make: mk}
+	there := wanted != NoDevice
+	ep := &endpoint{dir: d, wanted: wanted, make: mk, trial: there}
+	ep.rests.Store(there)
 	ep.set(DeviceStatus{OK: wanted == NoDevice, Error: NotOpened})
 	return ep
 }
@@ -59,21 +67,33 @@ func (d *endpoint) set(s DeviceStatus) {
 	d.state.Store(&s)
 }
 
-// keeper opens, watches and reopens the devices, which may take seconds. Every
-// call of the driver is made from its goroutine.
+// keeper opens the devices when they are needed, lets them rest when they are not, watches
+// and reopens them, which may take seconds. Every call of the driver is made from its goroutine.
 type keeper struct {
-	drv    Driver
-	log    *slog.Logger
-	clock  func() time.Duration
-	ends   [2]*endpoint
-	onOpen func(Direction) // nil: nobody wants to know
-	onHung func()
-	hung   bool // the sound system does not answer any more
+	drv      Driver
+	log      *slog.Logger
+	clock    func() time.Duration
+	ends     [2]*endpoint
+	wake     chan struct{}        // buffered
+	wants    func(Direction) bool // somebody needs the device
+	onOpen   func(Direction)      // nil: nobody wants to know
+	onChange func()               // a device was opened, cannot be opened, or was closed
+	onHung   func()
+	hung     bool          // the sound system does not answer any more
+	tried    time.Duration // when devices that rest were tried last
+}
+
+// look makes the keeper see what is needed now. It does not block.
+func (k *keeper) look() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
 }
 
 // run looks after the devices until ctx ends, then closes them.
 func (k *keeper) run(ctx context.Context) {
-	t := time.NewTicker(watchEvery)
+	t := time.NewTimer(0)
 	defer t.Stop()
 	for {
 		for _, d := range k.ends {
@@ -82,17 +102,77 @@ func (k *keeper) run(ctx context.Context) {
 		k.refresh()
 		for _, d := range k.ends {
 			if ctx.Err() == nil {
-				k.open(d)
+				k.settle(d)
 			}
 		}
+		t.Reset(k.next())
 		select {
 		case <-ctx.Done():
 			for _, d := range k.ends {
 				k.close(d)
+				d.set(DeviceStatus{Error: "closed"})
 			}
 			return
+		case <-k.wake:
 		case <-t.C:
 		}
+	}
+}
+
+// next is how long nothing has to be looked at.
+func (k *keeper) next() time.Duration {
+	next := cardsEvery
+	for _, d := range k.ends {
+		switch {
+		case d.dev != nil:
+			next = min(next, watchEvery)
+		case k.due(d):
+			next = min(next, max(d.retryAt-k.clock(), time.Millisecond))
+		}
+	}
+	return next
+}
+
+// due tells whether a device is to be open.
+func (k *keeper) due(d *endpoint) bool {
+	return !k.hung && d.wanted != NoDevice && (d.trial || k.wants(d.dir))
+}
+
+// settle opens a device that is needed, and closes one that is not. One that is only tried is
+// closed as soon as it has shown that it works.
+func (k *keeper) settle(d *endpoint) {
+	now := k.clock()
+	if k.wants(d.dir) {
+		d.needed = now
+	}
+	switch {
+	case k.due(d):
+		k.open(d)
+	case d.dev != nil && (d.needed == 0 || now-d.needed >= linger):
+		s := d.status()
+		d.rests.Store(!k.hung)
+		k.close(d)
+		s.Open = false
+		d.set(s)
+		if !k.hung {
+			k.log.Debug("sound device at rest", "direction", d.dir.String())
+		}
+	case d.dev == nil && now-k.tried >= tryEvery:
+		k.tried = now
+		for _, d := range k.ends {
+			k.try(d)
+		}
+	}
+}
+
+// try finds out whether a device that rests could still be opened. No sample is read for it.
+func (k *keeper) try(d *endpoint) {
+	if k.hung || d.dev != nil || d.wanted == NoDevice {
+		return
+	}
+	if err := k.drv.Try(d.dir, d.wanted); err != nil {
+		d.trial, d.retryAt = true, k.clock()
+		k.failed(d, err)
 	}
 }
 
@@ -103,51 +183,59 @@ func (k *keeper) watch(d *endpoint) {
 	}
 	now, last := k.clock(), time.Duration(d.dev.exchange().mem.Last.Load())
 	if last == 0 && now-d.since < firstCall || last != 0 && now-last < lostAfter {
+		d.trial = d.trial && last == 0
 		return
 	}
 	k.log.Warn("sound device stopped delivering", "direction", d.dir.String(), "device", d.status().Name)
 	k.close(d)
 	d.set(DeviceStatus{Error: "the device stopped delivering; was it unplugged?"})
-	d.retryAt = now
+	d.trial, d.retryAt = true, now
 }
 
-// refresh frees all devices if one is wanted that appeared since the sound
-// system was last looked at: it looks only when nothing is open.
+// refresh tries all devices anew when sound cards came or went. The sound system looks only
+// while nothing is open; so what runs is closed if something else is missing, and else left
+// alone until it comes to rest.
 func (k *keeper) refresh() {
-	missing := false
-	for _, d := range k.ends {
-		missing = missing || d.dev == nil && d.wanted != NoDevice
+	if k.hung || !k.drv.Stale() {
+		return
 	}
-	if k.hung || !missing || !k.drv.Stale() {
+	runs, missing := false, false
+	for _, d := range k.ends {
+		runs = runs || d.dev != nil
+		missing = missing || d.dev == nil && k.due(d)
+	}
+	if runs && !missing {
 		return
 	}
 	for _, d := range k.ends {
 		k.close(d)
-		d.retryAt = k.clock()
+		d.trial, d.retryAt = d.wanted != NoDevice, k.clock()
 	}
 }
 
 func (k *keeper) open(d *endpoint) {
-	if k.hung || d.dev != nil || d.wanted == NoDevice || k.clock() < d.retryAt {
+	if d.dev != nil || k.clock() < d.retryAt {
 		return
 	}
 	dev := d.make()
 	s, err := k.drv.Open(d.dir, d.wanted, dev.exchange())
 	now := k.clock()
-	d.retryAt = now + retryEvery
 	if err != nil {
-		if old := d.status(); old.Error != err.Error() {
-			k.log.Warn("sound device cannot be opened", "direction", d.dir.String(), "device", d.wanted, "error", err)
-		}
-		d.set(DeviceStatus{Error: err.Error()})
-		k.check(err)
+		d.trial, d.retryAt = true, now+retryEvery
+		k.failed(d, err)
 		return
 	}
 	i := s.Info()
-	d.dev, d.stream, d.since = dev, s, now
+	d.dev, d.stream, d.since, k.tried = dev, s, now, now
 	dev.start(i.Rate)
 	dev.publish(true)
-	d.set(DeviceStatus{OK: true, Name: i.Device, Rate: i.Rate, Latency: i.Latency})
+	d.set(DeviceStatus{OK: true, Open: true, Name: i.Device, Rate: i.Rate, Latency: i.Latency})
+	d.rests.Store(false)
+	k.onChange()
+	if !d.trial {
+		k.log.Debug("sound device runs", "direction", d.dir.String())
+		return
+	}
 	k.log.Info("sound device open", "direction", d.dir.String(), "device", i.Device,
 		"rate", i.Rate, "latency", i.Latency)
 	if k.onOpen != nil {
@@ -155,15 +243,27 @@ func (k *keeper) open(d *endpoint) {
 	}
 }
 
+// failed notes that a device cannot be opened.
+func (k *keeper) failed(d *endpoint, err error) {
+	if old := d.status(); old.Error != err.Error() {
+		k.log.Warn("sound device cannot be opened", "direction", d.dir.String(), "device", d.wanted, "error", err)
+	}
+	d.set(DeviceStatus{Error: err.Error()})
+	d.rests.Store(false)
+	k.onChange()
+	k.check(err)
+}
+
+// close closes a device. What its state is then, the caller says.
 func (k *keeper) close(d *endpoint) {
 	if d.dev == nil {
 		return
 	}
 	d.dev.publish(false)
+	k.onChange()
 	d.xruns.Add(d.dev.exchange().mem.Xruns.Load())
 	err := d.stream.Close()
 	d.dev, d.stream = nil, nil
-	d.set(DeviceStatus{Error: "closed"})
 	if err != nil {
 		k.log.Warn("sound device failed to close", "direction", d.dir.String(), "error", err)
 		k.check(err)
@@ -176,6 +276,9 @@ func (k *keeper) check(err error) {
 		return
 	}
 	k.hung = true
+	for _, d := range k.ends {
+		d.rests.Store(false)
+	}
 	k.log.Error("sound is lost until the program is restarted", "error", err)
 	k.onHung()
 }

@@ -43,8 +43,9 @@ type Config struct {
 	// Notify is told of events. It is called from the engine's own goroutines
 	// and must not block.
 	Notify func(Event)
-	// Opened is told of each device that was opened, also anew. Like Notify it must
-	// not block; nil tells nobody.
+	// Opened is told of each device that was opened for the first time, or that had been
+	// away; not of one that rested between calls. Like Notify it must not block; nil tells
+	// nobody.
 	Opened func(Direction)
 	Log    *slog.Logger // required
 }
@@ -96,7 +97,9 @@ type Engine struct {
 	prompts Recordings
 	words   Recordings
 	request atomic.Pointer[playRequest]
+	played  atomic.Pointer[playRequest] // the last that has nothing left to sound
 	probe   atomic.Pointer[probe]
+	ready   atomic.Bool   // a call is on its way, see Prepare
 	token   chan struct{} // wakes the pump
 
 	in, out     *endpoint
@@ -121,6 +124,11 @@ type playRequest struct {
 	tone   tone.Tone // without steps, and no prompt: silence
 	prompt prompt
 	words  prompt // said after the tone
+}
+
+// sounds reports whether there is anything to be heard.
+func (r *playRequest) sounds() bool {
+	return r != nil && (len(r.tone.Steps) > 0 || len(r.prompt.pcm) > 0)
 }
 
 // New returns an engine that opens devices through drv. Nothing happens before
@@ -154,7 +162,8 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 	})
 	e.keep = &keeper{
 		drv: drv, log: cfg.Log, clock: e.clock, ends: [2]*endpoint{e.out, e.in},
-		onOpen: cfg.Opened,
+		wake: make(chan struct{}, 1), wants: e.wants,
+		onOpen: cfg.Opened, onChange: e.nudge,
 		onHung: func() {
 			e.g.hung.Store(true)
 			cfg.Notify(Event{Kind: DeviceHung, At: time.Now()})
@@ -174,12 +183,24 @@ func (e *Engine) nudge() {
 	}
 }
 
+// wants reports whether anybody has use for a device now: a call does from [Engine.Prepare]
+// on, a tone for the loudspeaker only. It is asked by the keeper.
+func (e *Engine) wants(d Direction) bool {
+	if e.ready.Load() || e.current.Load() != nil || e.probe.Load() != nil {
+		return true
+	}
+	r := e.request.Load()
+	return d == Out && r.sounds() && r != e.played.Load()
+}
+
 // closeLimit bounds how long Run waits for devices and links at its end.
 const closeLimit = 5 * time.Second
 
-// Run carries sound until ctx ends, then closes the devices. Devices that are
-// absent are tried again every 1.5 s; until they come a clock keeps time, so that
-// calls work without them. It returns [ErrDeviceHung] if the sound system has
+// Run carries sound until ctx ends, then closes the devices. While nobody talks and nothing
+// sounds they rest: they are closed, and no sample of the microphone is read. At the start, and
+// when sound cards come or go, each is tried for a moment. Devices that are
+// absent are tried again every 1.5 s; in a call without them a clock keeps time, so that
+// calls work all the same. It returns [ErrDeviceHung] if the sound system has
 // stopped answering, else nil. An Engine runs once.
 func (e *Engine) Run(ctx context.Context) error {
 	kept := make(chan struct{})
@@ -225,6 +246,13 @@ func (e *Engine) awaitReaders(timer *time.Timer) {
 	}
 }
 
+// Prepare starts the devices for a call that has begun, so that they run when it is answered.
+// [Engine.Disconnect] lets them rest again.
+func (e *Engine) Prepare() {
+	e.ready.Store(true)
+	e.keep.look()
+}
+
 // Connect plays what l receives and, with talk, sends the microphone to it. It
 // replaces the link before; connecting the same link again only changes talk.
 func (e *Engine) Connect(l Link, talk bool) {
@@ -245,6 +273,8 @@ func (e *Engine) connect(l Link, talk, deaf bool) {
 	c.talk.Store(talk)
 	c.deaf.Store(deaf)
 	e.current.Store(c)
+	e.keep.look()
+	e.nudge()
 }
 
 // Mute sends silence in place of the microphone to the link that is connected, from
@@ -256,12 +286,13 @@ func (e *Engine) Mute(on bool) {
 	}
 }
 
-// Disconnect ends the audio of the call. When it returns, no further packet of
-// the microphone leaves.
+// Disconnect ends the audio of the call, or what [Engine.Prepare] began. When it returns, no
+// further packet of the microphone leaves. The devices come to rest soon after it.
 func (e *Engine) Disconnect() {
 	e.sending.Lock()
 	defer e.sending.Unlock()
 	e.current.Store(nil)
+	e.ready.Store(false)
 	e.g.live.Store(false)
 }
 
@@ -305,7 +336,12 @@ func (e *Engine) Play(name string) {
 		e.log.Warn("there is no such tone or prompt", "name", name)
 	}
 	e.request.Store(&playRequest{name, t, p, e.words[name]})
+	e.keep.look()
+	e.nudge()
 }
 
 // Silence stops the sound that Play started.
-func (e *Engine) Silence() { e.request.Store(&playRequest{}) }
+func (e *Engine) Silence() {
+	e.request.Store(&playRequest{})
+	e.nudge()
+}

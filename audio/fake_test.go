@@ -22,6 +22,7 @@ type fakeDriver struct {
 	err     error // of Open, instead
 	streams map[*fakeStream]bool
 	stuck   time.Duration // how long Open and Close take
+	tried   int           // calls of Try
 	loop    float64       // of the loudspeaker at the microphone, 20 ms later, if mic hears nothing
 	inPPM   float64       // how much faster the microphone's clock runs
 
@@ -38,15 +39,31 @@ func newFakeDriver() *fakeDriver {
 func (d *fakeDriver) Devices() ([]audio.DeviceInfo, error) { return nil, nil }
 func (d *fakeDriver) Stale() bool                          { return false }
 
+func (d *fakeDriver) Try(dir audio.Direction, name string) error {
+	d.wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tried++
+	return d.missing(name)
+}
+
+// missing is why a device cannot be opened; d is locked.
+func (d *fakeDriver) missing(name string) error {
+	if d.err != nil {
+		return d.err
+	}
+	if !d.present {
+		return fmt.Errorf("%q: %w", name, audio.ErrNoDevice)
+	}
+	return nil
+}
+
 func (d *fakeDriver) Open(dir audio.Direction, name string, x *audio.Exchange) (audio.Stream, error) {
 	d.wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.err != nil {
-		return nil, d.err
-	}
-	if !d.present {
-		return nil, fmt.Errorf("%q: %w", name, audio.ErrNoDevice)
+	if err := d.missing(name); err != nil {
+		return nil, err
 	}
 	s := &fakeStream{d: d, dir: dir, x: x, quit: make(chan struct{}), done: make(chan struct{})}
 	d.streams[s] = true

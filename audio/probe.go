@@ -17,13 +17,18 @@ var (
 // probe is a sound that is played while the microphone is recorded.
 type probe struct {
 	play, rec []float32
+	settled   int        // frames with both devices
 	sounded   int        // samples played
 	heard     int        // samples recorded
 	done      chan error // buffered
 }
 
-// Probe plays samples at the loudspeaker as they are and returns what the
-// microphone hears meanwhile, before any processing and as long. Neither volume nor
+// probeSettle is how many frames the devices run before a probe begins: they rest before it,
+// and some of them need a moment.
+const probeSettle = 50
+
+// Probe starts the devices where they rest, plays samples at the loudspeaker as they are and
+// returns what the microphone hears meanwhile, before any processing and as long. Neither volume nor
 // gain has a say. Calls and tones go first: they end it with [ErrProbeEnded].
 func (e *Engine) Probe(ctx context.Context, play []float32) ([]float32, error) {
 	n := len(play) / Frame * Frame
@@ -32,6 +37,8 @@ func (e *Engine) Probe(ctx context.Context, play []float32) ([]float32, error) {
 		return nil, fmt.Errorf("audio: probe: %w", ErrProbeEnded)
 	}
 	defer e.probe.CompareAndSwap(pr, nil)
+	e.keep.look()
+	e.nudge()
 	var err error
 	select {
 	case err = <-pr.done:
@@ -54,8 +61,13 @@ func (p *pump) probing() *probe {
 	switch {
 	case p.cur != nil || p.sounding():
 		err = ErrProbeEnded
+	case p.in == nil && p.e.in.rests.Load(), p.out == nil && p.e.out.rests.Load():
+		return nil // they are being started
 	case p.in == nil || p.out == nil:
 		err = ErrProbeDeaf
+	case pr.settled < probeSettle:
+		pr.settled++
+		return nil
 	case pr.sounded < len(pr.play):
 		return pr
 	case pr.heard < len(pr.play):

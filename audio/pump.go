@@ -2,6 +2,7 @@ package audio
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"intercomd/audio/tone"
@@ -73,7 +74,11 @@ func (p *pump) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		timer.Reset(p.work())
+		if d := p.work(); d < resting {
+			timer.Reset(d)
+		} else {
+			timer.Stop()
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -83,14 +88,24 @@ func (p *pump) run(ctx context.Context) {
 	}
 }
 
+// firstLook is how soon it is seen that a device has begun.
+const firstLook = 2 * time.Millisecond
+
+// resting is how long there is nothing to do for a pump that has to be woken.
+const resting = time.Duration(math.MaxInt64)
+
 // work makes the frames that are due and returns how long nothing is, unless the
 // microphone says so. Each device sets the pace of its own direction; one that is not
-// there follows the other, and without both the clock sets the pace.
+// there follows the other, and without both the clock sets the pace, if there is
+// anything to be made.
 func (p *pump) work() time.Duration {
 	now := p.e.clock()
 	p.out, p.in = p.e.loudspeaker.Load(), p.e.mic.Load()
 	speaks, hears := p.out != nil && p.out.alive(now), p.in != nil && p.in.alive(now)
 	if !speaks && !hears {
+		if p.idle() {
+			return p.rest()
+		}
 		return p.keepTime(now)
 	}
 	p.due = now + FrameTime
@@ -107,6 +122,37 @@ func (p *pump) work() time.Duration {
 		p.speak(p.e.clock(), hears) // echo cancelling takes its time on small boards
 	}
 	return max(p.out.due()-p.e.clock(), FrameTime/10)
+}
+
+// idle tells that nobody talks and nothing sounds or is about to.
+func (p *pump) idle() bool {
+	p.adopt()
+	return p.cur == nil && p.e.probe.Load() == nil && !p.sounding() &&
+		(p.e.request.Load() == p.request || p.starting())
+}
+
+// starting tells that the loudspeaker is being opened. A sound waits for it, so that its
+// beginning is heard; with a call by the clock, it does not wait for long.
+func (p *pump) starting() bool {
+	if p.out == nil {
+		return p.e.out.rests.Load()
+	}
+	return p.out.last() == 0
+}
+
+// rest leaves nothing behind of what the meters saw, and returns how long nothing has to be
+// done. The first callback of a loudspeaker wakes nobody.
+func (p *pump) rest() time.Duration {
+	p.playMeter, p.recMeter = meter{}, meter{}
+	quiet := Level{silenceDB, silenceDB}
+	if p.now.mic != quiet || p.now.speaker != quiet {
+		p.now.mic, p.now.speaker = quiet, quiet
+		p.show()
+	}
+	if p.out != nil || p.in != nil {
+		return firstLook
+	}
+	return resting
 }
 
 // keepTime makes the frames that are due by the clock.
@@ -219,17 +265,19 @@ func (p *pump) makePlay(now time.Duration) {
 
 // mixSound adds the tone or prompt that was asked for.
 func (p *pump) mixSound(out []float32) {
-	if r := p.e.request.Load(); r != p.request {
+	if r := p.e.request.Load(); r != p.request && !(r.sounds() && p.starting()) {
 		p.request = r
 		p.startSound(r)
 	}
-	if !p.sounding() {
-		return
+	if p.sounding() {
+		p.player.Mix(out)
+		p.prompt.mix(out)
+		if !p.sounding() {
+			p.showTone("")
+		}
 	}
-	p.player.Mix(out)
-	p.prompt.mix(out)
-	if !p.sounding() {
-		p.showTone("")
+	if !p.sounding() && p.e.played.Load() != p.request {
+		p.e.played.Store(p.request)
 	}
 }
 
@@ -295,18 +343,25 @@ func (p *pump) makeRec(apart bool) {
 	if far.probe != nil {
 		far.probe.hear(p.rec[:])
 	}
-	raw := peak(p.rec[:])
-	if raw >= clipAt {
-		p.now.clipped++
-	}
-	p.mic.process(p.rec[:], far.pcm[:], far.level, p.cur != nil, p.sounding())
-	if p.cur != nil && p.in != nil && p.out != nil && p.cur.open() && p.way.send(p.rec[:], far.pcm[:], raw) {
-		p.tellWay()
+	if p.in != nil { // else nothing could be learned but silence
+		p.hearIn(far)
 	}
 	if l, ok := p.recMeter.add(p.rec[:]); ok {
 		p.now.mic = l // shown with the loudspeaker's
 	}
 	p.send()
+}
+
+// hearIn makes of what the microphone heard what is to be sent.
+func (p *pump) hearIn(far *played) {
+	raw := peak(p.rec[:])
+	if raw >= clipAt {
+		p.now.clipped++
+	}
+	p.mic.process(p.rec[:], far.pcm[:], far.level, p.cur != nil, p.sounding())
+	if p.cur != nil && p.out != nil && p.cur.open() && p.way.send(p.rec[:], far.pcm[:], raw) {
+		p.tellWay()
+	}
 }
 
 // hearWith takes a frame of the microphone and returns the one that was played

@@ -13,7 +13,8 @@ type Level struct{ Peak, RMS float64 }
 type DeviceStatus struct {
 	Wanted  string        // name in the configuration
 	Name    string        // of the device in use
-	OK      bool          // open and delivering, or deliberately none
+	OK      bool          // it works as far as is known, or there is deliberately none
+	Open    bool          // it runs now: samples are read, or played
 	Error   string        // why not; [NotOpened] in the beginning
 	Rate    int           // Hz
 	Latency time.Duration // of the device, as its driver tells it

@@ -67,6 +67,7 @@ type silentVoice struct{}
 func (silentVoice) Play(station.Tone)                    {}
 func (silentVoice) Silence()                             {}
 func (silentVoice) Open(station.Call, station.Direction) {}
+func (silentVoice) Prepare()                             {}
 func (silentVoice) Mute(bool)                            {}
 func (silentVoice) Close()                               {}
 func (silentVoice) Sound() (station.Sound, station.Gauges) {

@@ -24,6 +24,7 @@ type opened struct {
 
 func (v *voice) Play(t station.Tone) { v.engine.Play(string(t)) }
 func (v *voice) Silence()            { v.engine.Silence() }
+func (v *voice) Prepare()            { v.engine.Prepare() }
 
 func (v *voice) Open(c station.Call, d station.Direction) {
 	pc, ok := c.(*call)
@@ -110,7 +111,7 @@ func duplexOf(d audio.DuplexStatus) station.Duplex {
 }
 
 func device(d audio.DeviceStatus) station.Device {
-	out := station.Device{Wanted: d.Wanted, Name: d.Name, OK: d.OK}
+	out := station.Device{Wanted: d.Wanted, Name: d.Name, OK: d.OK, Open: d.Open}
 	if d.Error != "" && d.Error != audio.NotOpened {
 		out.Problem = words.New("device-error", "detail", d.Error)
 	}

@@ -136,6 +136,7 @@ func (c *calling) dial(s *Station) {
 	c.trip.todo = c.trip.todo[1:]
 	s.showLamps()
 	s.voice.Play(ToneCalling)
+	s.voice.Prepare()
 	c.line = s.phone.Dial(next.user)
 	c.ring, c.trusted = next.ring, true
 	c.rec.ID, c.rec.Peer = c.line.ID(), c.line.Peer()

@@ -14,23 +14,24 @@ import (
 // house is a station with fakes around it that write down, in one list and in
 // order, everything the station asked of them.
 type house struct {
-	t       *testing.T
-	st      *Station
-	mu      sync.Mutex // guards trace and sound
-	trace   []string
-	edges   chan Edge
-	sound   Sound
-	gauges  Gauges
-	board   BoardState
-	counts  []InputCount
-	calls   []*fakeCall
-	relay   error    // returned by PulseRelay
-	light   bool     // state of the switched relay
-	colours []Colour // of all that was shown by lamps
-	mem     Memory
-	read    uint64        // number of the next event that expect looks at
-	hurry   time.Duration // that was asked for last
-	stop    context.CancelFunc
+	t        *testing.T
+	st       *Station
+	mu       sync.Mutex // guards trace and sound
+	trace    []string
+	edges    chan Edge
+	sound    Sound
+	gauges   Gauges
+	board    BoardState
+	counts   []InputCount
+	calls    []*fakeCall
+	relay    error    // returned by PulseRelay
+	light    bool     // state of the switched relay
+	colours  []Colour // of all that was shown by lamps
+	mem      Memory
+	read     uint64        // number of the next event that expect looks at
+	hurry    time.Duration // that was asked for last
+	prepared bool          // the devices run
+	stop     context.CancelFunc
 }
 
 func (h *house) wrote(format string, args ...any) {
@@ -109,6 +110,9 @@ func (h *house) press(input string) {
 }
 
 func (h *house) Dial(target string) Call {
+	if !h.prepared {
+		h.t.Errorf("%s is called while the devices rest", target)
+	}
 	h.wrote("dial %s", target)
 	return h.call(target)
 }
@@ -128,7 +132,11 @@ func (h *house) Play(t Tone)              { h.wrote("play %s", t) }
 func (h *house) Silence()                 { h.wrote("silence") }
 func (h *house) Open(c Call, d Direction) { h.wrote("open %s %d", c.ID(), d) }
 func (h *house) Mute(on bool)             { h.wrote("mute %v", on) }
-func (h *house) Close()                   { h.wrote("microphone off") }
+func (h *house) Prepare()                 { h.prepared = true }
+func (h *house) Close() {
+	h.prepared = false
+	h.wrote("microphone off")
+}
 func (h *house) Sound() (Sound, Gauges) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -180,12 +188,17 @@ func (c *fakeCall) ID() string               { return c.id }
 func (c *fakeCall) Incoming() bool           { return c.caller }
 func (c *fakeCall) Peer() Peer               { return c.peer }
 func (c *fakeCall) Events() <-chan CallEvent { return c.events }
-func (c *fakeCall) Ring()                    { c.h.wrote("%s ring", c.id) }
-func (c *fakeCall) Queue()                   { c.h.wrote("%s queue", c.id) }
-func (c *fakeCall) AnswerWish() AnswerWish   { return c.wish }
-func (c *fakeCall) Answer()                  { c.h.wrote("%s answer", c.id) }
-func (c *fakeCall) End(why Cause)            { c.h.wrote("%s end %s", c.id, why) }
-func (c *fakeCall) SendDigits(d string)      { c.h.wrote("%s digits %s", c.id, d) }
+func (c *fakeCall) Ring() {
+	if !c.h.prepared {
+		c.h.t.Errorf("%s rings while the devices rest", c.id)
+	}
+	c.h.wrote("%s ring", c.id)
+}
+func (c *fakeCall) Queue()                 { c.h.wrote("%s queue", c.id) }
+func (c *fakeCall) AnswerWish() AnswerWish { return c.wish }
+func (c *fakeCall) Answer()                { c.h.wrote("%s answer", c.id) }
+func (c *fakeCall) End(why Cause)          { c.h.wrote("%s end %s", c.id, why) }
+func (c *fakeCall) SendDigits(d string)    { c.h.wrote("%s digits %s", c.id, d) }
 
 func (c *fakeCall) happens(k CallEventKind) {
 	c.events <- CallEvent{Kind: k, At: time.Now()}
@@ -239,8 +252,15 @@ func furnished(t *testing.T, furnish, tell func(h *house), change ...func(*Confi
 		h.st.SetRegistration(Registration{State: RegRegistered})
 		h.forget()
 		tell(h)
+		synctest.Wait()
+		if h.prepared && h.st.Snapshot().State == Idle {
+			t.Error("the devices run although nobody talks")
+		}
 		cancel()
 		synctest.Wait()
+		if h.prepared {
+			t.Error("the devices run after the end")
+		}
 		select {
 		case <-h.st.done:
 		default:

@@ -94,14 +94,17 @@ type Voice interface {
 	Play(t Tone)
 	// Silence stops the tone.
 	Silence()
+	// Prepare starts microphone and loudspeaker, which rest between calls, for a call that has
+	// begun: when it is answered they run. Close lets them rest again.
+	Prepare()
 	// Open connects a call's audio: Listen plays the far end only, Talk opens the
 	// microphone too. It replaces what was open before.
 	Open(c Call, d Direction)
 	// Mute sends silence in place of the microphone, or no longer. It concerns the call
 	// that is open, however often that is opened anew; the next one begins without.
 	Mute(on bool)
-	// Close turns the microphone off and disconnects the call. When it returns no
-	// further audio of the door leaves it.
+	// Close turns the microphone off and disconnects the call, or ends what Prepare began.
+	// When it returns no further audio of the door leaves it.
 	Close()
 	// Sound reports devices, and what moves all the time: of the gauges Mic, Speaker and
 	// Stats. FarSilent is when the last packet of the call that is open came, or when it was

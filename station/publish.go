@@ -20,9 +20,44 @@ func (s *Station) Snapshot() *Snapshot { return s.pub.Load().snap }
 // another. Ask for the channel first and for the snapshot then, and no change is missed.
 func (s *Station) Changed() <-chan struct{} { return s.pub.Load().changed }
 
-// Gauges returns what moves all the time as it was when the door last looked around, which
-// it does a few times a second. They are shared: do not change them.
-func (s *Station) Gauges() *Gauges { return s.gauges.Load() }
+// Gauges returns what moves all the time as it was when the door last looked around. It does
+// so a few times a second in a call, and while somebody asks; at rest every few seconds. They
+// are shared: do not change them.
+func (s *Station) Gauges() *Gauges {
+	now := int64(time.Since(s.started))
+	if last := s.asked.Swap(now); last == 0 || now-last > int64(lively)/2 {
+		select {
+		case s.poke <- struct{}{}:
+		default:
+		}
+	}
+	return s.gauges.Load()
+}
+
+// Looked is when the door last looked around: it does at least every few seconds, or its
+// goroutine hangs.
+func (s *Station) Looked() time.Time { return s.gauges.Load().Time }
+
+// look is when the door next looks around if nothing happens until then.
+func (s *Station) look(now time.Time) time.Time {
+	asked := s.asked.Load()
+	switch {
+	case s.state() != Idle, now.Before(s.livelyUntil), asked != 0 && now.Sub(s.started)-time.Duration(asked) < lively, s.pulsing():
+		return now.Add(refreshEvery)
+	default:
+		return now.Add(restEvery)
+	}
+}
+
+// pulsing tells whether a relay is about to fall back by itself.
+func (s *Station) pulsing() bool {
+	for _, r := range s.Snapshot().Board.Relays {
+		if !r.Until.IsZero() {
+			return true
+		}
+	}
+	return false
+}
 
 // refresh takes a look at sound and board, works out what is wrong, and brings
 // lamps, gauges and snapshot up to date.
@@ -66,11 +101,13 @@ func (s *Station) devices(now Sound) {
 		role     string
 		was, now *Device
 	}{{"input", &s.told.Input, &now.Input}, {"output", &s.told.Output, &now.Output}} {
-		if *d.was == *d.now {
+		now := *d.now
+		now.Open = false // it does at every call, which is told already
+		if *d.was == now {
 			continue
 		}
-		*d.was = *d.now
-		s.tell(DeviceChanged{Role: d.role, Device: *d.now})
+		*d.was = now
+		s.tell(DeviceChanged{Role: d.role, Device: now})
 	}
 }
 

@@ -189,7 +189,8 @@ func (t *SelfTest) UnmarshalJSON(data []byte) error {
 type Device struct {
 	Wanted  string        `json:"wanted"`           // name in the configuration
 	Name    string        `json:"name,omitempty"`   // name of the device in use
-	OK      bool          `json:"ok"`               // open and delivering
+	OK      bool          `json:"ok"`               // it works as far as is known
+	Open    bool          `json:"open"`             // it runs now: the microphone is read, the loudspeaker is played to
 	Problem words.Message `json:"problem,omitzero"` // why not
 }
 

@@ -83,6 +83,7 @@ func (*ringing) name() State { return Ringing }
 func (r *ringing) run(ctx context.Context, s *Station) state {
 	s.showLamps()
 	s.voice.Play(ToneIncoming)
+	s.voice.Prepare()
 	r.line.Ring()
 	pickUp := deadline{what: "automatic answer"}
 	delay, auto := s.picksUp(r.line)

@@ -23,6 +23,8 @@ type Station struct {
 	journal  journal
 	pub      atomic.Pointer[publication]
 	gauges   atomic.Pointer[Gauges]
+	asked    atomic.Int64  // when somebody asked for gauges last, ns since the start
+	poke     chan struct{} // buffered: somebody asks again
 
 	// Below: owned by the goroutine in Run.
 	now         state // what the door is doing; set by Run alone
@@ -46,8 +48,8 @@ type Station struct {
 	sounding    bool                 // the alarm tone was the last that was played
 	savedAt     time.Time            // of the memory
 	open        map[string]time.Time // end of the last pulse per relay
-	tick        *time.Ticker
-	alarm       *time.Timer // of the nearest deadline
+	livelyUntil time.Time            // something has happened: levels and counters are renewed often
+	alarm       *time.Timer          // of the nearest deadline
 }
 
 // New makes a station; nothing happens before [Station.Run].
@@ -69,6 +71,7 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		textsIn:  make(chan Text, 4),
 		requests: make(chan request),
 		tests:    make(chan tested, 4),
+		poke:     make(chan struct{}, 1),
 		done:     make(chan struct{}),
 		started:  now,
 		now:      halted{Idle},
@@ -104,16 +107,23 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 	return s
 }
 
-// refreshEvery is how often levels and counters in the snapshot are renewed.
-const refreshEvery = 250 * time.Millisecond
+const (
+	// refreshEvery is how often the door looks at sound and board, and renews levels and
+	// counters, while something happens or somebody asks for them.
+	refreshEvery = 250 * time.Millisecond
+	// restEvery is how often it does otherwise: each time costs a machine at rest some
+	// wake-ups.
+	restEvery = 2 * time.Second
+	// lively is how long it does so often after something has happened, or after somebody has
+	// asked.
+	lively = 3 * time.Second
+)
 
 // Run owns the door until ctx ends. A running call is then ended on the usual
 // path, lamps go dark, and Run returns. It must be called once.
 func (s *Station) Run(ctx context.Context) {
 	defer close(s.done)
 	defer s.journal.close()
-	s.tick = time.NewTicker(refreshEvery)
-	defer s.tick.Stop()
 	s.alarm = time.NewTimer(0)
 	defer s.alarm.Stop()
 	s.survey()

@@ -436,13 +436,13 @@ func TestDuplexFault(t *testing.T) {
 			if f := h.snap().Faults; len(f) > 0 {
 				t.Errorf("at once: %+v", f)
 			}
-			time.Sleep(2 * time.Second)
+			time.Sleep(time.Second + restEvery)
 			f := h.snap().Faults
 			if len(f) != 1 || f[0].Key != "sound.duplex" || f[0].Remedy() == "" || f[0].Blinks != FaultSound {
 				t.Errorf("%s: %+v", reason, f)
 			}
 			h.setSound(Sound{Duplex: Duplex{Mode: DuplexFull}})
-			time.Sleep(time.Second)
+			time.Sleep(restEvery)
 			if f := h.snap().Faults; len(f) > 0 {
 				t.Errorf("full duplex again, and still %+v", f)
 			}

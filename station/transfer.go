@@ -138,6 +138,7 @@ func (f *following) run(ctx context.Context, s *Station) state {
 	} else {
 		s.voice.Play(ToneRingback)
 	}
+	s.voice.Prepare()
 	if f.early {
 		s.voice.Open(f.line, Listen)
 	}

@@ -37,6 +37,7 @@ type deadline struct {
 // wait does the housekeeping (registration, faults, contacts, levels, lamps)
 // and returns with the first thing that the present state must decide about.
 func (s *Station) wait(ctx context.Context, dues ...deadline) occurrence {
+	s.livelyUntil = time.Now().Add(lively)
 	var events <-chan CallEvent
 	if c := s.call(); c != nil && c.line != nil {
 		events = c.line.Events()
@@ -49,6 +50,10 @@ func (s *Station) wait(ctx context.Context, dues ...deadline) occurrence {
 		s.refresh()
 		s.alarm.Reset(s.nearest(dues).Sub(now))
 		select {
+		case <-s.alarm.C:
+			continue
+		case <-s.poke:
+			continue
 		case <-ctx.Done():
 			return occurrence{kind: quit}
 		case e := <-s.board.Edges():
@@ -84,9 +89,8 @@ func (s *Station) wait(ctx context.Context, dues ...deadline) occurrence {
 			}
 		case r := <-s.tests:
 			s.testOver(r)
-		case <-s.tick.C:
-		case <-s.alarm.C:
 		}
+		s.livelyUntil = time.Now().Add(lively)
 	}
 }
 
@@ -116,7 +120,7 @@ func (s *Station) due(now time.Time, dues []deadline) occurrence {
 // nearest is the next moment at which anything comes due.
 func (s *Station) nearest(dues []deadline) time.Time {
 	now := time.Now()
-	next := now.Add(time.Hour)
+	next := s.look(now)
 	sooner := func(t time.Time) {
 		if !t.IsZero() && t.Before(next) {
 			next = t
@@ -130,7 +134,7 @@ func (s *Station) nearest(dues []deadline) time.Time {
 	}
 	sooner(s.buttons.next())
 	sooner(s.contacts.next())
-	for _, t := range []time.Time{s.failedUntil, s.quietUntil, s.contacts.soundUntil()} {
+	for _, t := range []time.Time{s.failedUntil, s.quietUntil, s.contacts.soundUntil(), s.access.mem.LockedUntil, s.access.mem.TamperUntil} {
 		if t.After(now) {
 			sooner(t)
 		}

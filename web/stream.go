@@ -57,7 +57,10 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 			from = e.Seq + 1
 			writeEvent(out, "event", run+"-"+strconv.FormatUint(e.Seq, 10), body)
 		}
-		if g := s.station.Gauges(); gauges && g != nil && g != measured {
+		if !gauges {
+			return more, nil
+		}
+		if g := s.station.Gauges(); g != nil && g != measured {
 			body, err := json.Marshal(measurable(*g))
 			if err != nil {
 				return nil, err

@@ -143,7 +143,7 @@ func cards() string {
 func (d *Driver) changed() bool { return cards() != d.cards }
 
 // Stale tells whether sound cards came or went since PortAudio looked.
-func (d *Driver) Stale() bool { return d.initialised && d.open > 0 && d.changed() }
+func (d *Driver) Stale() bool { return d.initialised && d.changed() }
 
 // Devices lists the devices that PortAudio knows.
 func (d *Driver) Devices() ([]audio.DeviceInfo, error) {
@@ -235,10 +235,36 @@ func channels(v *pa.DeviceInfo, dir audio.Direction) int {
 
 // Open starts a stream.
 func (d *Driver) Open(dir audio.Direction, name string, x *audio.Exchange) (audio.Stream, error) {
-	var (
-		s       *stream
-		missing error // said in the words of whoever wrote the configuration
-	)
+	var s *stream
+	err := d.with(dir, name, func(dev *pa.DeviceInfo) (err error) {
+		if s, err = d.openStream(dir, dev, x); err != nil {
+			return err
+		}
+		if err = s.start(); err == nil {
+			d.open++
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err // s may still be written if the call hangs
+	}
+	return s, nil
+}
+
+// Try opens a device and closes it again. The stream is never started.
+func (d *Driver) Try(dir audio.Direction, name string) error {
+	return d.with(dir, name, func(dev *pa.DeviceInfo) error {
+		s, err := d.openStream(dir, dev, audio.NewExchange(func() time.Duration { return 0 }, func() {}))
+		if err != nil {
+			return err
+		}
+		return s.close()
+	})
+}
+
+// with runs f where PortAudio is called from, with the device that is meant.
+func (d *Driver) with(dir audio.Direction, name string, f func(*pa.DeviceInfo) error) error {
+	var missing error // said in the words of whoever wrote the configuration
 	err := d.do("open "+dir.String(), func() error {
 		if err := d.initialise(); err != nil {
 			return err
@@ -247,19 +273,15 @@ func (d *Driver) Open(dir audio.Direction, name string, x *audio.Exchange) (audi
 		if missing = noDevice(name, err); missing != nil || err != nil {
 			return err
 		}
-		if s, err = d.start(dir, dev, x); err != nil {
+		if err := f(dev); err != nil {
 			return fmt.Errorf("%q: %w", dev.Name, err)
 		}
-		d.open++
 		return nil
 	})
-	switch {
-	case missing != nil:
-		return nil, missing
-	case err != nil:
-		return nil, err
+	if err != nil && !errors.Is(err, audio.ErrDeviceHung) && missing != nil {
+		return missing
 	}
-	return s, nil
+	return err
 }
 
 // noDevice is the error of a device that is not there; nil for any other.
@@ -274,16 +296,16 @@ func noDevice(name string, err error) error {
 	}
 }
 
-// start tries the formats that cards have, best first: 48 kHz before others, one
+// openStream tries the formats that cards have, best first: 48 kHz before others, one
 // channel before two.
-func (d *Driver) start(dir audio.Direction, dev *pa.DeviceInfo, x *audio.Exchange) (*stream, error) {
+func (d *Driver) openStream(dir audio.Direction, dev *pa.DeviceInfo, x *audio.Exchange) (*stream, error) {
 	var first error
 	for _, rate := range []int{48000, 44100, int(dev.DefaultSampleRate), 32000, 16000} {
 		for _, ch := range []int{1, 2} {
 			if ch > channels(dev, dir) {
 				continue
 			}
-			s, err := d.openStream(dir, dev, format{rate, ch}, x)
+			s, err := d.openFormat(dir, dev, format{rate, ch}, x)
 			if err == nil {
 				return s, nil
 			}

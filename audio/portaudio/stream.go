@@ -54,9 +54,9 @@ type format struct {
 	channels int
 }
 
-// openStream opens and starts a stream. The calls into PortAudio are made here; it
-// runs where [Driver.do] says.
-func (d *Driver) openStream(dir audio.Direction, info *pa.DeviceInfo, f format, x *audio.Exchange) (*stream, error) {
+// openFormat opens a stream. This and the next two call PortAudio; they run where
+// [Driver.do] says.
+func (d *Driver) openFormat(dir audio.Direction, info *pa.DeviceInfo, f format, x *audio.Exchange) (*stream, error) {
 	s, err := newStream(d, dir, f.channels, x)
 	if err != nil {
 		return nil, err
@@ -68,11 +68,6 @@ func (d *Driver) openStream(dir audio.Direction, info *pa.DeviceInfo, f format, 
 	frames := int(period * time.Duration(f.rate) / time.Second)
 	code := C.open_stream(s.dev, C.int(output), C.int(info.Index),
 		C.double(latency(info, dir).Seconds()), C.double(f.rate), C.ulong(frames))
-	if code == C.paNoError {
-		if code = C.Pa_StartStream(s.dev.stream); code != C.paNoError {
-			C.Pa_CloseStream(s.dev.stream)
-		}
-	}
 	if code != C.paNoError {
 		err := paError(code)
 		s.free()
@@ -83,6 +78,25 @@ func (d *Driver) openStream(dir audio.Direction, info *pa.DeviceInfo, f format, 
 		s.info.Latency = time.Duration(float64(max(i.inputLatency, i.outputLatency)) * float64(time.Second))
 	}
 	return s, nil
+}
+
+// start lets the callbacks begin. A stream that cannot start is closed.
+func (s *stream) start() error {
+	code := C.Pa_StartStream(s.dev.stream)
+	if code == C.paNoError {
+		return nil
+	}
+	err := paError(code)
+	C.Pa_CloseStream(s.dev.stream)
+	s.free()
+	return err
+}
+
+// close frees a stream that was never started, or was stopped.
+func (s *stream) close() error {
+	err := paError(C.Pa_CloseStream(s.dev.stream))
+	s.free()
+	return err
 }
 
 // newStream makes what the callbacks share with x.
@@ -144,9 +158,7 @@ func (s *stream) Info() audio.StreamInfo { return s.info }
 func (s *stream) Close() error {
 	return s.d.do("close", func() error {
 		s.d.open--
-		err := errors.Join(paError(C.Pa_AbortStream(s.dev.stream)), paError(C.Pa_CloseStream(s.dev.stream)))
-		s.free()
-		return err
+		return errors.Join(paError(C.Pa_AbortStream(s.dev.stream)), s.close())
 	})
 }
 

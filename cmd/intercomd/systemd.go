@@ -11,6 +11,10 @@ import (
 	"intercomd/station"
 )
 
+// leastPatience is how long the station may be silent in any case: it looks around every two
+// seconds at rest.
+const leastPatience = 5 * time.Second
+
 // tellSystemd reports readiness, the status line and health to systemd, and
 // returns when ctx ends. Without systemd it does nothing.
 //
@@ -32,7 +36,7 @@ func tellSystemd(ctx context.Context, st *station.Station, log *slog.Logger) {
 	defer tick.Stop()
 	for {
 		snap := st.Snapshot()
-		if time.Since(st.Gauges().Time) < every/2 {
+		if time.Since(st.Looked()) < max(every/2, leastPatience) {
 			_, _ = systemd.SdNotify(false, systemd.SdNotifyWatchdog+"\nSTATUS="+statusLine(snap))
 		}
 		select {

@@ -38,6 +38,7 @@ func (*house) Hurry(time.Duration)                    {}
 func (*house) Play(station.Tone)                      {}
 func (*house) Silence()                               {}
 func (*house) Open(station.Call, station.Direction)   {}
+func (*house) Prepare()                               {}
 func (*house) Mute(bool)                              {}
 func (*house) Close()                                 {}
 func (*house) Sound() (station.Sound, station.Gauges) { return station.Sound{}, station.Gauges{} }
