@@ -1,5 +1,7 @@
+#define _GNU_SOURCE // pthread_setname_np
 #include "callback.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -8,6 +10,11 @@
 #define LOAD(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 #define ADD(p, n) __atomic_add_fetch((p), (n), __ATOMIC_SEQ_CST)
+
+// named gives the thread a name, which tools show: it is the library's own.
+static void named(device *d, const char *name) {
+	if (LOAD(&d->x->last) == 0) pthread_setname_np(pthread_self(), name);
+}
 
 // called notes a callback.
 static void called(device *d, unsigned long frames, int xrun) {
@@ -34,6 +41,7 @@ int capture_callback(const void *in, void *out, unsigned long frames,
 	const PaStreamCallbackTimeInfo *time, PaStreamCallbackFlags flags, void *dev) {
 	(void)out; (void)time;
 	device *d = dev;
+	named(d, "microphone");
 	exchange *x = d->x;
 	const int16_t *pcm = in;
 	uint64_t head = LOAD(&x->head);
@@ -55,6 +63,7 @@ int playback_callback(const void *in, void *out, unsigned long frames,
 	const PaStreamCallbackTimeInfo *time, PaStreamCallbackFlags flags, void *dev) {
 	(void)in; (void)time;
 	device *d = dev;
+	named(d, "loudspeaker");
 	exchange *x = d->x;
 	int16_t *pcm = out;
 	uint64_t tail = LOAD(&x->tail);

@@ -132,3 +132,14 @@ func (c *Card) Couple(ctx context.Context) (undo func() error, err error) {
 		return err
 	}, nil
 }
+
+// Listeners is how many programs read a microphone of the server, whichever it is.
+func (p *Pulse) Listeners(ctx context.Context) (int, error) {
+	cmd := exec.CommandContext(ctx, Tool("pactl"), "list", "short", "source-outputs")
+	cmd.Env = append(os.Environ(), p.env()...)
+	out, err := cmd.Output()
+	if err != nil {
+		return 0, fmt.Errorf("pactl list source-outputs: %w", err)
+	}
+	return strings.Count(string(out), "\n"), nil
+}

@@ -74,15 +74,21 @@ func wakes(dir string) int {
 	}
 	sum := 0
 	for _, task := range tasks {
-		status, err := os.ReadFile(task)
-		if err != nil {
-			continue // it ended meanwhile
-		}
-		for line := range strings.Lines(string(status)) {
-			if n, ok := strings.CutPrefix(line, "voluntary_ctxt_switches:"); ok {
-				sum += number(strings.TrimSpace(n))
-			}
-		}
+		sum += wakesOf(task)
 	}
 	return sum
+}
+
+// wakesOf reads the status of one thread; one that has ended is 0.
+func wakesOf(file string) int {
+	status, err := os.ReadFile(file)
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if n, ok := strings.CutPrefix(line, "voluntary_ctxt_switches:"); ok {
+			return number(strings.TrimSpace(n))
+		}
+	}
+	return 0
 }
