@@ -16,7 +16,7 @@ endif
 STAMP     := $(if $(SOURCE_DATE_EPOCH),-ldflags "-X main.buildTime=$(SOURCE_DATE_EPOCH)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install deb repo test-deb bench bench-audio bench-delay bench-net soak fuzz test-vm test-vm-arm64 image image-amd64 bundle bundles-amd64 test-image test-image-arm64 bench-boot pictures clean
+.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install deb repo test-deb bench bench-audio bench-delay bench-rest bench-net soak fuzz test-vm test-vm-arm64 image image-amd64 bundle bundles-amd64 test-image test-image-arm64 bench-boot pictures clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
@@ -112,6 +112,11 @@ bench-delay: build-native ## how late the far end hears, mouth to ear, against S
 	@$(SETUP) build demo system
 	@$(GO) build -o bin/bench ./test/bench
 	@exec bin/bench -delay -intercomd bin/intercomd $(BENCHFLAGS)
+
+bench-rest: build-native ## what a door costs at rest, by thread, beside baresip; press to tone
+	@$(SETUP) build demo system bench
+	@$(GO) build -o bin/bench ./test/bench
+	@exec bin/bench -rest -intercomd bin/intercomd -seconds 60 $(BENCHFLAGS)
 
 bench-audio: build-native ## what becomes of voices, beside the goals and speexdsp; SEED=1 repeats one
 	@$(SETUP) build prompts
