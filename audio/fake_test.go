@@ -39,7 +39,7 @@ func newFakeDriver() *fakeDriver {
 func (d *fakeDriver) Devices() ([]audio.DeviceInfo, error) { return nil, nil }
 func (d *fakeDriver) Stale() bool                          { return false }
 
-func (d *fakeDriver) Try(dir audio.Direction, name string) error {
+func (d *fakeDriver) Try(_ audio.Direction, name string) error {
 	d.wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()

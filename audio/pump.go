@@ -265,7 +265,7 @@ func (p *pump) makePlay(now time.Duration) {
 
 // mixSound adds the tone or prompt that was asked for.
 func (p *pump) mixSound(out []float32) {
-	if r := p.e.request.Load(); r != p.request && !(r.sounds() && p.starting()) {
+	if r := p.e.request.Load(); r != p.request && (!r.sounds() || !p.starting()) {
 		p.request = r
 		p.startSound(r)
 	}
