@@ -8,7 +8,10 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
+
+	"intercomd/words"
 )
 
 // Recordings are sounds of a folder by their names: those of the files without ".wav", in
@@ -20,13 +23,12 @@ func (r Recordings) Has(name string) bool { _, ok := r[name]; return ok }
 
 // RecordingError says why a file of a folder of recordings is not played, or not whole.
 type RecordingError struct {
-	File    string // in the folder
-	Problem string
-	Remedy  string
+	File string // in the folder
+	words.Message
 }
 
 // Error names the file, the problem and the remedy.
-func (e RecordingError) Error() string { return e.File + ": " + e.Problem + "; " + e.Remedy }
+func (e RecordingError) Error() string { return e.File + ": " + e.String() + "; " + e.Remedy() }
 
 // Limits of recordings, which are kept in memory.
 const (
@@ -45,7 +47,7 @@ func ReadRecordings(files fs.FS) (Recordings, []RecordingError) {
 	}
 	entries, err := fs.ReadDir(files, ".")
 	if err != nil {
-		return nil, []RecordingError{{File: ".", Problem: "cannot be read: " + reason(err), Remedy: "check the folder"}}
+		return nil, []RecordingError{{".", words.New("recordings-unreadable", "detail", reason(err))}}
 	}
 	// Names that are right already come first: they win over those that differ by case.
 	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { return folded(a) - folded(b) })
@@ -56,20 +58,18 @@ func ReadRecordings(files fs.FS) (Recordings, []RecordingError) {
 		file := entry.Name()
 		ext := strings.ToLower(path.Ext(file))
 		name := strings.ToLower(strings.TrimSuffix(file, path.Ext(file)))
-		bad := func(problem, remedy string) {
-			faults = append(faults, RecordingError{File: file, Problem: problem, Remedy: remedy})
-		}
+		bad := func(m words.Message) { faults = append(faults, RecordingError{file, m}) }
 		switch {
 		case otherSound(ext):
-			bad("only WAV files are played", convert(file))
+			bad(toConvert(words.New("recording-not-wav"), file))
 			continue
 		case ext != ".wav" && ext != ".wave":
 			continue
 		case read >= maxFiles:
-			bad(fmt.Sprintf("there are more than %d recordings", maxFiles), "remove what is not played")
+			bad(words.New("recordings-too-many", "most", strconv.Itoa(maxFiles)))
 			return out, faults
 		case out.Has(name):
-			bad("another file has that name but for upper and lower case", "remove one of them")
+			bad(words.New("recording-same-name"))
 			continue
 		}
 		read++
@@ -81,7 +81,7 @@ func ReadRecordings(files fs.FS) (Recordings, []RecordingError) {
 			continue
 		}
 		if kept += 2 * len(p.pcm); kept > maxRecordings {
-			bad("the recordings before it fill the memory that there is for them", "remove what is not played, or convert to 16000 Hz")
+			bad(words.New("recordings-too-large"))
 			return out, faults
 		}
 		out[name] = p
@@ -103,10 +103,10 @@ func otherSound(ext string) bool {
 }
 
 var (
-	errCut   = errors.New("it is cut off; what is there of it is played")
-	errMute  = errors.New("there is no sound in it")
-	errLarge = fmt.Errorf("it is larger than %d MB", maxRecording>>20)
-	errPlain = errors.New("it is no file")
+	errCut   = errors.New("the recording is cut off")
+	errMute  = errors.New("the recording has no sound in it")
+	errLarge = errors.New("the recording is too large")
+	errPlain = errors.New("not a plain file")
 )
 
 // readRecording reads one file. A recording that is cut off comes with an error.
@@ -144,27 +144,30 @@ func readRecording(files fs.FS, file string) (prompt, error) {
 	return p, err
 }
 
-// explainWAV says why a recording is not played, and what to do about it.
-func explainWAV(err error, file string) (problem, remedy string) {
+// explainWAV says why a recording is not played.
+func explainWAV(err error, file string) words.Message {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "it leads nowhere", "correct the link, or remove it"
+		return words.New("recording-dead-link")
 	case errors.Is(err, fs.ErrPermission):
-		return "no permission to read it", "make it readable for the user of the service"
+		return words.New("file-forbidden")
 	case errors.Is(err, fs.ErrInvalid):
-		return "its name is not UTF-8 text", "give it another name"
+		return words.New("recording-name")
 	case errors.Is(err, errPlain):
-		return err.Error(), "remove it, or give it another name"
+		return words.New("recording-not-file")
 	case errors.Is(err, errApple):
-		return err.Error(), "delete it"
+		return words.New("recording-of-macos")
 	case errors.Is(err, errCut):
-		return err.Error(), "copy it again"
+		return words.New("recording-cut-off")
 	case errors.Is(err, errMute):
-		return err.Error(), "record it again, or remove it"
-	case errors.Is(err, errWAV), errors.Is(err, errLarge):
-		return strings.TrimPrefix(err.Error(), "audio: "), convert(file)
+		return words.New("recording-mute")
+	case errors.Is(err, errLarge):
+		return toConvert(words.New("recording-too-large", "most", strconv.Itoa(maxRecording>>20)), file)
 	}
-	return "cannot be read: " + reason(err), "copy it again"
+	if e, ok := errors.AsType[wavError](err); ok {
+		return toConvert(words.Message(e), file)
+	}
+	return words.New("recording-unreadable", "detail", reason(err))
 }
 
 // reason is an error without the name of the file, which stands before it.
@@ -175,17 +178,18 @@ func reason(err error) string {
 	return err.Error()
 }
 
-func convert(file string) string {
+// toConvert adds to a message the command that makes a recording of a file.
+func toConvert(m words.Message, file string) words.Message {
 	name := strings.ToLower(strings.TrimSuffix(file, path.Ext(file)))
-	return fmt.Sprintf("convert it to 16 bits: ffmpeg -i %q -ac 1 -ar 16000 -c:a pcm_s16le %q", file, "new/"+name+".wav")
+	return m.With("command", fmt.Sprintf("ffmpeg -i %q -ac 1 -ar 16000 -c:a pcm_s16le %q", file, "new/"+name+".wav"))
 }
 
 // Formats that are taken for WAV at times, by how they begin.
 var (
-	errApple = errors.New("this is no recording but what macOS keeps beside one")
+	errApple = errors.New("a file that macOS keeps beside a recording")
 	foreign  = []struct{ begin, name string }{ //nolint:gochecknoglobals // a table
 		{"OggS", "Ogg"}, {"fLaC", "FLAC"}, {"ID3", "MP3"}, {"\xff\xfb", "MP3"}, {"\xff\xf3", "MP3"}, {"FORM", "AIFF"},
-		{".snd", "AU"}, {"RIFX", "WAV with the bytes of each sample turned round"}, {"\x1aE\xdf\xa3", "Matroska"}, {"caff", "Core Audio"},
+		{".snd", "AU"}, {"RIFX", "RIFX (big-endian WAV)"}, {"\x1aE\xdf\xa3", "Matroska"}, {"caff", "Core Audio"},
 	}
 )
 
@@ -196,11 +200,11 @@ func notWAV(b []byte) error {
 	}
 	for _, f := range foreign {
 		if bytes.HasPrefix(b, []byte(f.begin)) {
-			return fmt.Errorf("audio: this is %s: %w", f.name, errWAV)
+			return wavError(words.New("recording-other-format", "format", f.name))
 		}
 	}
 	if len(b) == 0 {
-		return fmt.Errorf("audio: it is empty: %w", errWAV)
+		return wavError(words.New("recording-empty"))
 	}
-	return fmt.Errorf("audio: %w", errWAV)
+	return wavError(words.New("recording-not-wav"))
 }

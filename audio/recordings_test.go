@@ -49,22 +49,22 @@ func TestReadRecordings(t *testing.T) {
 		t.Errorf("recordings %q, want %q", got, want)
 	}
 	want := map[string]string{
-		"cut.wav":      "it is cut off; what is there of it is played; copy it again",
-		"._busy.wav":   "this is no recording but what macOS keeps beside one; delete it",
+		"cut.wav":      "it is cut off; only the rest of it is played; copy it again",
+		"._busy.wav":   "it is not a recording, but a file that macOS keeps beside one; delete it",
 		"._Nobody.WAV": "macOS",
-		"BUSY.WAV":     "another file has that name but for upper and lower case; remove one of them",
-		"old.wav":      `WAV of 1 channels, 8000 Hz, 8 bit, linear: not a WAV file of 16, 24 or 32-bit samples; convert it to 16 bits: ffmpeg -i "old.wav" -ac 1 -ar 16000 -c:a pcm_s16le "new/old.wav"`,
+		"BUSY.WAV":     "another file has the same name except for upper and lower case; remove one of them",
+		"old.wav":      `WAV with one channel, 8000 Hz, 8 bits, PCM cannot be played: only PCM of 16, 24 or 32 bits; convert it to 16 bits: ffmpeg -i "old.wav" -ac 1 -ar 16000 -c:a pcm_s16le "new/old.wav"`,
 		"phone.wav":    "µ-law",
-		"song.wav":     "this is MP3",
-		"dnd.mp3":      "only WAV files are played; convert",
+		"song.wav":     "it is MP3",
+		"dnd.mp3":      "only those are played; convert",
 		"empty.wav":    "it is empty",
 		"mute.wav":     "there is no sound in it",
-		"head.wav":     "not a WAV file",
-		"folder.wav":   "it is no file",
+		"head.wav":     "the WAV file is damaged",
+		"folder.wav":   "it is not a plain file",
 		"large.wav":    "it is larger than 16 MB",
 	}
 	for _, f := range faults {
-		if w, ok := want[f.File]; !ok || !strings.Contains(f.Error(), w) || f.Remedy == "" {
+		if w, ok := want[f.File]; !ok || !strings.Contains(f.Error(), w) || f.Remedy() == "" {
 			t.Errorf("%v, want %q", f, w)
 		}
 		delete(want, f.File)
@@ -105,7 +105,7 @@ func TestRecordingsOfAFolder(t *testing.T) {
 		t.Fatal("a pipe is waited for")
 	}
 	said := fmt.Sprint(faults)
-	want := []string{"dead.wav: it leads nowhere", "pipe.wav: it is no file"}
+	want := []string{"dead.wav: the link leads nowhere", "pipe.wav: it is not a plain file"}
 	if os.Getuid() != 0 { // root may read all
 		want = append(want, "secret.wav: no permission to read it")
 	}

@@ -7,6 +7,9 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
+
+	"intercomd/words"
 )
 
 // Sound is mono audio.
@@ -23,6 +26,16 @@ const (
 	maxWAV = 256 << 20
 )
 
+// wavError says why a file is not played. It is equal to errWAV for errors.Is.
+type wavError words.Message
+
+// Error is the sentence, in English.
+func (e wavError) Error() string { return "audio: " + words.Message(e).String() }
+
+// Is reports whether the target is errWAV.
+func (e wavError) Is(target error) bool { return target == errWAV } //nolint:errorlint // this is how errors.Is asks
+
+// errWAV is what all wavErrors are.
 var errWAV = errors.New("not a WAV file of 16, 24 or 32-bit samples")
 
 // ReadWAV reads a RIFF WAVE file (Microsoft/IBM, Multimedia Programming Interface
@@ -64,7 +77,7 @@ func readWAV(b []byte) (s Sound, missing bool, err error) {
 			}
 		case "data":
 			if f.rate == 0 {
-				return Sound{}, false, fmt.Errorf("audio: WAV without a format before its data: %w", errWAV)
+				return Sound{}, false, wavError(words.New("recording-damaged"))
 			}
 			if size == 0xffffffff && large > 0 {
 				size = large
@@ -80,7 +93,7 @@ func readWAV(b []byte) (s Sound, missing bool, err error) {
 			b = b[1:]
 		}
 	}
-	return Sound{}, false, fmt.Errorf("audio: WAV without data: %w", errWAV)
+	return Sound{}, false, wavError(words.New("recording-damaged"))
 }
 
 // chunks tells whether b is nothing but whole chunks.
@@ -104,7 +117,7 @@ type wavFormat struct {
 
 func parseFormat(b []byte) (wavFormat, error) {
 	if len(b) < 16 {
-		return wavFormat{}, fmt.Errorf("audio: WAV with a short format: %w", errWAV)
+		return wavFormat{}, wavError(words.New("recording-damaged"))
 	}
 	le := binary.LittleEndian
 	f := wavFormat{code: int(le.Uint16(b)), channels: int(le.Uint16(b[2:]))}
@@ -118,7 +131,8 @@ func parseFormat(b []byte) (wavFormat, error) {
 	}
 	ok := f.code == wavPCM && f.bytes >= 2 && f.bytes <= 4 || f.code == wavFloat && f.bytes == 4
 	if !ok || f.channels < 1 || f.channels > 32 || rate < 4000 || rate > 384000 {
-		return wavFormat{}, fmt.Errorf("audio: WAV of %d channels, %d Hz, %d bit, %s: %w", f.channels, rate, bits, encoding(f.code), errWAV)
+		return wavFormat{}, wavError(words.New("recording-format",
+			"channels", strconv.Itoa(f.channels), "rate", strconv.Itoa(int(rate)), "bits", strconv.Itoa(bits), "encoding", encoding(f.code)))
 	}
 	f.rate = int(rate)
 	return f, nil
@@ -128,9 +142,9 @@ func parseFormat(b []byte) (wavFormat, error) {
 func encoding(code int) string {
 	switch code {
 	case wavPCM:
-		return "linear"
+		return "PCM"
 	case wavFloat:
-		return "floating point"
+		return "float"
 	case 6:
 		return "A-law"
 	case 7:

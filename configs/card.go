@@ -7,8 +7,11 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"intercomd/words"
 )
 
 // This file is what a card image makes of the machine itself: its name, its network, its
@@ -93,11 +96,11 @@ func (c *checker) card() {
 // machine checks the name and the clock.
 func (c *checker) machine() {
 	if h := c.cfg.System.Hostname; h != "" && !isLabel(h) {
-		c.bad("system.hostname", fmt.Sprintf("%q is not a name for a machine", h), `use up to 63 letters, digits and "-", without dots, such as "door-north"`)
+		c.bad("system.hostname", words.New("config-not-hostname", "value", quotable(h)))
 	}
 	if z := c.cfg.Locale.Timezone; z != "" {
 		if _, err := time.LoadLocation(z); err != nil || z == "Local" {
-			c.bad("locale.timezone", fmt.Sprintf("%q is not a time zone", z), `write its name, such as "Europe/Berlin"`)
+			c.bad("locale.timezone", words.New("config-not-zone", "value", quotable(z)))
 		}
 	}
 }
@@ -118,14 +121,14 @@ func (c *checker) addresses() {
 	for _, text := range n.Addresses {
 		if strings.EqualFold(text, dhcp) {
 			if len(n.Addresses) > 1 {
-				c.bad("network.address", `"dhcp" is one of several addresses`, `write address = "dhcp", or addresses alone`)
+				c.bad("network.address", words.New("config-dhcp-among-others"))
 			}
 			n.Addresses = []string{dhcp}
 			break
 		}
-		p, problem, remedy := hostAddress(text)
-		if problem != "" {
-			c.bad("network.address", problem, remedy)
+		p, m := hostAddress(text)
+		if !m.None() {
+			c.bad("network.address", m)
 			good = false
 			continue
 		}
@@ -134,13 +137,13 @@ func (c *checker) addresses() {
 	c.gateway(nets, good)
 	for _, text := range n.DNS {
 		if a, err := netip.ParseAddr(text); err != nil || !isUnicastHost(a) {
-			c.bad("network.dns", fmt.Sprintf("%q is not the address of a name server", text), `write addresses such as "192.168.1.1"`)
+			c.bad("network.dns", words.New("config-not-name-server", "value", quotable(text)))
 		}
 	}
 	if n.Static() && len(n.DNS) == 0 && !c.faulty("network.dns") {
 		for _, raw := range c.cfg.SIP.Servers {
 			if u, err := url.Parse(raw); err == nil && needsDNS(u.Hostname()) {
-				c.bad("network.address", fmt.Sprintf("without dns nobody knows the address of %s", u.Hostname()), `give the name server of the network: dns = "192.168.1.1"`)
+				c.bad("network.address", words.New("config-needs-dns", "host", u.Hostname()))
 				break
 			}
 		}
@@ -156,19 +159,18 @@ func (c *checker) gateway(nets []netip.Prefix, good bool) {
 	a, err := netip.ParseAddr(n.Gateway)
 	switch {
 	case err != nil || !isUnicastHost(a):
-		c.bad("network.gateway", fmt.Sprintf("%q is not the address of a router", n.Gateway), `write it like "192.168.1.1"`)
+		c.bad("network.gateway", words.New("config-not-gateway", "value", quotable(n.Gateway)))
 	case !n.Static():
-		c.bad("network.gateway", "there is no address that belongs to it", `give the address of the door: address = "192.168.1.20/24"; with DHCP leave the gateway out`)
+		c.bad("network.gateway", words.New("config-gateway-alone"))
 	case slices.ContainsFunc(nets, func(p netip.Prefix) bool { return p.Addr() == a }):
-		c.bad("network.gateway", fmt.Sprintf("%s is the address of the door itself", a), "write that of the router")
+		c.bad("network.gateway", words.New("config-gateway-is-door", "address", a.String()))
 	case good && (a.Is4() || !a.IsLinkLocalUnicast()) && !slices.ContainsFunc(nets, func(p netip.Prefix) bool { return p.Contains(a) }):
-		c.bad("network.gateway", fmt.Sprintf("%s is not in the network of the door, %s", a, nets[0].Masked()), "write the address of the router in that network, or correct the prefix length")
+		c.bad("network.gateway", words.New("config-gateway-elsewhere", "address", a.String(), "network", nets[0].Masked().String()))
 	}
 }
 
 // hostAddress reads the address of a machine with its prefix length.
-func hostAddress(text string) (p netip.Prefix, problem, remedy string) {
-	const example = `write it like "192.168.1.20/24"`
+func hostAddress(text string) (p netip.Prefix, fault words.Message) {
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
 		if a, err := netip.ParseAddr(text); err == nil {
@@ -176,25 +178,25 @@ func hostAddress(text string) (p netip.Prefix, problem, remedy string) {
 			if a.Is6() {
 				bits = 64
 			}
-			return p, fmt.Sprintf("%q lacks the length of its prefix", text), fmt.Sprintf(`write it like "%s/%d"; /24 is the mask 255.255.255.0`, a, bits)
+			return p, words.New("config-address-no-prefix", "value", text, "example", fmt.Sprintf("%s/%d", a, bits))
 		}
 		if host, mask, ok := strings.Cut(text, "/"); ok {
 			if ones, ok := maskLength(mask); ok {
-				return p, fmt.Sprintf("%q has a mask in place of the length of its prefix", text), fmt.Sprintf("write %q", fmt.Sprintf("%s/%d", host, ones))
+				return p, words.New("config-address-mask", "value", quotable(text), "example", fmt.Sprintf("%s/%d", quotable(host), ones))
 			}
 		}
-		return p, fmt.Sprintf("%q is not an address", text), example
+		return p, words.New("config-not-address", "value", quotable(text))
 	}
 	a := p.Addr()
 	switch {
 	case !isUnicastHost(a):
-		return p, fmt.Sprintf("%s cannot be the address of a door", a), example
+		return p, words.New("config-address-unfit", "address", a.String())
 	case a.Is4() && p.Bits() < 31 && (a == p.Masked().Addr() || a == lastOf(p)):
-		return p, fmt.Sprintf("%s is the network itself or everybody in it, not one machine", p), "write the address of the door in that network"
+		return p, words.New("config-address-network", "address", p.String())
 	case p.Bits() == 0:
-		return p, fmt.Sprintf("%s is in a network of the whole world", p), example
+		return p, words.New("config-address-world", "address", p.String())
 	}
-	return p, "", ""
+	return p, words.Message{}
 }
 
 // maskLength is the length of a mask such as 255.255.255.0.
@@ -246,61 +248,61 @@ func IsPSK(password string) bool {
 func (c *checker) wlan() {
 	w := &c.cfg.WLAN
 	if len(w.SSID) > maxSSID {
-		c.bad("wlan.ssid", fmt.Sprintf("has %d bytes", len(w.SSID)), fmt.Sprintf("names of networks have at most %d; letters such as ä have two", maxSSID))
+		c.bad("wlan.ssid", words.New("config-ssid-long", "n", strconv.Itoa(len(w.SSID)), "most", strconv.Itoa(maxSSID)))
 	}
 	switch p := string(w.Password); {
 	case p == "" || IsPSK(p):
 	case len(p) < minPassphrase || len(p) > maxPassphrase:
-		c.bad("wlan.password", fmt.Sprintf("has %d characters", len(p)), fmt.Sprintf("passwords of networks have %d to %d, or are 64 hexadecimal digits", minPassphrase, maxPassphrase))
+		c.bad("wlan.password", words.New("config-wlan-password-length", "n", strconv.Itoa(len(p)), "low", strconv.Itoa(minPassphrase), "high", strconv.Itoa(maxPassphrase)))
 	case strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r > '~' }):
-		c.bad("wlan.password", "has a letter in it that passwords of networks cannot have", "they have letters without accents, digits, and marks")
+		c.bad("wlan.password", words.New("config-wlan-password-letters"))
 	}
 	w.Country = strings.ToUpper(w.Country)
 	if cc := w.Country; cc != "" && (len(cc) != 2 || strings.Trim(cc, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
-		c.bad("wlan.country", fmt.Sprintf("%q is not a country in two letters", cc), `write it like "DE"`)
+		c.bad("wlan.country", words.New("config-not-country", "value", quotable(cc)))
 	}
 	if w.SSID != "" {
 		return
 	}
 	if (w.Password != "" || w.Hidden) && !c.faulty("wlan.ssid") {
-		c.missing("wlan.ssid", `name the network: ssid = "..."`)
+		c.missing("wlan.ssid", words.New("config-missing-ssid"))
 	}
 }
 
 func (c *checker) eap() {
 	e, w := &c.cfg.EAP, &c.cfg.WLAN
 	if w.SSID != "" && c.cfg.Network.VLAN != 0 {
-		c.bad("network.vlan", "is for a cable, and the door is in a Wi-Fi", "remove it, or remove [wlan]")
+		c.bad("network.vlan", words.New("config-vlan-on-wlan"))
 	}
 	if e.Method == "off" {
 		return
 	}
 	if w.SSID != "" {
-		c.bad("eap.method", "is for a cable, and the door is in a Wi-Fi", `write method = "off", or remove [wlan]`)
+		c.bad("eap.method", words.New("config-eap-on-wlan"))
 	}
 	if e.Identity == "" {
-		c.missing("eap.identity", `give the name of the door: identity = "door"`)
+		c.missing("eap.identity", words.New("config-missing-identity"))
 	}
 	if e.CAFile == "" {
-		c.missing("eap.ca_file", `give the authority of the authentication server: ca_file = "ca.pem"`)
+		c.missing("eap.ca_file", words.New("config-missing-eap-authority"))
 	}
 	if e.Server != "" && !isHost(e.Server) {
-		c.bad("eap.server", fmt.Sprintf("%q is not the name of a host", e.Server), `write it like "radius.example.lan"`)
+		c.bad("eap.server", words.New("config-not-eap-server", "value", quotable(e.Server)))
 	}
 	if e.Method == "tls" {
 		if e.CertFile == "" {
-			c.missing("eap.cert_file", `give the certificate of the door: cert_file = "door.pem"`)
+			c.missing("eap.cert_file", words.New("config-missing-eap-certificate"))
 		}
 		if e.KeyFile == "" {
-			c.missing("eap.key_file", `give the key to the certificate of the door: key_file = "door.key"`)
+			c.missing("eap.key_file", words.New("config-missing-eap-key"))
 		}
 		return
 	}
 	switch {
 	case e.Password != "" && e.PasswordFile != "":
-		c.bad("eap.password_file", "password is given too", "give one of them")
+		c.bad("eap.password_file", words.New("config-both", "other", "password"))
 	case e.Password == "" && e.PasswordFile == "" && !c.broken["eap.password_file"]:
-		c.missing("eap.password", `give the password of the door: password = "..."`)
+		c.missing("eap.password", words.New("config-missing-eap-password"))
 	}
 }
 
@@ -326,12 +328,12 @@ func (c *checker) eapFiles(dir string) {
 	data, err := read(e.KeyFile)
 	if err != nil {
 		f := unreadable(err)
-		c.bad("eap.key_file", f.in(e.KeyFile), f.remedy)
+		c.bad("eap.key_file", f.at(e.KeyFile))
 		return
 	}
 	text, _, fault := cleanText(data)
 	if fault != nil {
-		c.bad("eap.key_file", fault.in(e.KeyFile), fault.remedy)
+		c.bad("eap.key_file", fault.at(e.KeyFile))
 		return
 	}
 	cert, err := read(e.CertFile)
@@ -341,6 +343,6 @@ func (c *checker) eapFiles(dir string) {
 	}
 	if err != nil {
 		// What the library says of a key has none of its secrets in it, but file names of neither.
-		c.bad("eap.key_file", e.KeyFile+": does not fit the certificate: "+strings.TrimPrefix(err.Error(), "tls: "), "give the key in PEM, without a password, that the certificate was made with")
+		c.bad("eap.key_file", words.New("config-eap-key-unfit", "in", e.KeyFile, "detail", strings.TrimPrefix(err.Error(), "tls: ")))
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/base64"
-	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
+
+	"intercomd/words"
 )
 
 // ReadCertificates reads the authorities that a setting such as sip.ca_file names: PEM
@@ -23,7 +25,7 @@ func ReadCertificates(file string) ([]*x509.Certificate, error) {
 		list, fault = certificates(data)
 	}
 	if fault != nil {
-		return nil, Faults{{File: file, Line: fault.line, Problem: fault.problem, Remedy: fault.remedy}}
+		return nil, Faults{{File: file, Line: fault.line, Message: fault.Message}}
 	}
 	return list, nil
 }
@@ -47,7 +49,7 @@ func certificates(data []byte) (list []*x509.Certificate, fault *textError) {
 		return der, nil
 	}
 	if len(data) > 4 && data[0] == 0x30 && data[1]&0x80 != 0 { // a SEQUENCE of DER, and no text
-		return nil, &textError{problem: "it is a binary file, and not one certificate", remedy: "export the authority as PEM (Base-64 encoded X.509)"}
+		return nil, &textError{Message: words.New("certificate-binary")}
 	}
 	if !bytes.HasPrefix(data, []byte{0xff, 0xfe}) && !bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
 		data = bytes.ToValidUTF8(data, []byte("\ufffd")) // comments may be in any encoding
@@ -75,7 +77,7 @@ func certificates(data []byte) (list []*x509.Certificate, fault *textError) {
 	case b.kind != "":
 		return nil, b.cutOff(len(list) + 1)
 	case len(list) == 0:
-		return nil, &textError{problem: "there is no certificate in it", remedy: "it must hold PEM text: -----BEGIN CERTIFICATE-----"}
+		return nil, &textError{Message: words.New("certificate-none")}
 	}
 	return list, nil
 }
@@ -85,8 +87,7 @@ func (b *pemBlock) add(line string, at, n int) (*x509.Certificate, *textError) {
 	m := marker.FindStringSubmatch(line)
 	switch {
 	case m == nil && likeMarker.MatchString(line):
-		return nil, &textError{line: at, problem: "this line is not quite the marker of a certificate",
-			remedy: "write -----BEGIN CERTIFICATE----- or -----END CERTIFICATE-----, with five hyphens on each side"}
+		return nil, &textError{line: at, Message: words.New("certificate-marker")}
 	case m == nil:
 		if b.kind != "" {
 			b.text.WriteString(line)
@@ -95,33 +96,30 @@ func (b *pemBlock) add(line string, at, n int) (*x509.Certificate, *textError) {
 	case m[1] == "BEGIN" && b.kind != "":
 		return nil, b.cutOff(n)
 	case m[1] == "BEGIN" && m[2] != "CERTIFICATE" && m[2] != "X509 CERTIFICATE":
-		remedy := "only certificates (BEGIN CERTIFICATE) belong there"
+		what := words.New("certificate-other", "kind", strings.ToLower(m[2]))
 		if m[2] == "PKCS7" || m[2] == "TRUSTED CERTIFICATE" {
-			remedy += ": export the authority as PEM (Base-64 encoded X.509)"
+			what = words.New("certificate-other-container", "kind", strings.ToLower(m[2]))
 		}
-		return nil, &textError{line: at, problem: "has " + strings.ToLower(m[2]) + " in it", remedy: remedy}
+		return nil, &textError{line: at, Message: what}
 	case m[1] == "BEGIN":
 		*b = pemBlock{kind: m[2], line: at}
 		return nil, nil
 	case m[2] != b.kind:
-		return nil, &textError{line: at, problem: "something ends here that has no beginning", remedy: copyAgain}
+		return nil, &textError{line: at, Message: words.New("certificate-end-only")}
 	}
 	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(b.text.String()), ""))
 	begin := b.line
 	*b = pemBlock{}
 	if err != nil {
-		return nil, &textError{line: begin, problem: fmt.Sprintf("certificate %d is damaged", n), remedy: copyAgain}
+		return nil, &textError{line: begin, Message: words.New("certificate-damaged", "n", strconv.Itoa(n))}
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, &textError{line: begin, problem: fmt.Sprintf("certificate %d cannot be read: %v", n, err),
-			remedy: copyAgain + "; if openssl can read it, have it made anew without what is refused here"}
+		return nil, &textError{line: begin, Message: words.New("certificate-refused", "n", strconv.Itoa(n), "detail", err.Error())}
 	}
 	return cert, nil
 }
 
-const copyAgain = "copy it again from the server, whole"
-
 func (b *pemBlock) cutOff(n int) *textError {
-	return &textError{line: b.line, problem: fmt.Sprintf("certificate %d is cut off: its -----END CERTIFICATE----- is missing", n), remedy: copyAgain}
+	return &textError{line: b.line, Message: words.New("certificate-cut-off", "n", strconv.Itoa(n))}
 }

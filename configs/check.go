@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"intercomd/words"
 )
 
 // checker looks at what the settings mean together.
@@ -20,8 +22,8 @@ type checker struct {
 }
 
 // bad reports a fault of a key, at its line or that of its section.
-func (c *checker) bad(key, problem, remedy string) {
-	c.fault(c.lineOf(key), key, problem, remedy)
+func (c *checker) bad(key string, m words.Message) {
+	c.fault(c.lineOf(key), key, m)
 }
 
 func (c *checker) lineOf(key string) int {
@@ -36,12 +38,12 @@ func (c *checker) lineOf(key string) int {
 
 // missing reports a setting that must be given, unless its line could not be read or
 // was refused already.
-func (c *checker) missing(key, remedy string) {
+func (c *checker) missing(key string, m words.Message) {
 	section, _, _ := strings.Cut(plain(key), ".")
 	if _, given := c.lines[key]; given && c.faulty(key) || c.broken[plain(key)] || c.broken[section] {
 		return
 	}
-	c.bad(key, "is missing", remedy)
+	c.bad(key, m)
 }
 
 func (c *checker) faulty(key string) bool {
@@ -78,20 +80,20 @@ func (c *checker) check() {
 func (c *checker) account() {
 	s := &c.cfg.SIP
 	if len(s.Servers) == 0 {
-		c.missing("sip.server", `give the address of the SIP server: server = "wss://pbx.example.lan:7443"`)
+		c.missing("sip.server", words.New("config-missing-server"))
 	}
 	for _, raw := range s.Servers {
-		if problem, remedy := server(raw); problem != "" {
-			c.bad("sip.server", problem, remedy)
+		if m := server(raw); !m.None() {
+			c.bad("sip.server", m)
 		}
 	}
 	domainKey := c.user()
 	switch {
 	case s.Password != "" && s.PasswordFile != "":
-		c.bad("sip.password_file", "password is given too", "give one of them")
+		c.bad("sip.password_file", words.New("config-both", "other", "password"))
 	case s.Password == "" && s.PasswordFile == "":
 		if !c.broken["sip.password_file"] {
-			c.missing("sip.password", `give the password of the user: password = "..."`)
+			c.missing("sip.password", words.New("config-missing-password"))
 		}
 	}
 	if s.Domain == "" && len(s.Servers) > 0 {
@@ -103,10 +105,7 @@ func (c *checker) account() {
 	s.Domain = strings.TrimSuffix(s.Domain, ".") // DNS needs it at times, SIP has it nowhere
 	c.pins()
 	if domainKey != "" && s.Domain != "" && !isHost(s.Domain) {
-		c.bad(domainKey, fmt.Sprintf("%q is not a domain", s.Domain), `write it like "example.lan"`)
-	}
-	if strings.ContainsAny(s.DisplayName, "\"\\<>") {
-		c.bad("sip.display_name", `has one of " \ < > in it`, "remove it")
+		c.bad(domainKey, words.New("config-not-domain", "value", quotable(s.Domain)))
 	}
 }
 
@@ -114,8 +113,7 @@ func (c *checker) account() {
 func (c *checker) pins() {
 	for _, pin := range c.cfg.SIP.Pins {
 		if sum, err := base64.StdEncoding.DecodeString(pin); err != nil || len(sum) != sha256.Size {
-			c.bad("sip.pins", fmt.Sprintf("%q is not the SHA-256 of a public key in base64", pin),
-				"write its 44 characters; the log names the key that the server shows")
+			c.bad("sip.pins", words.New("config-not-pin", "value", quotable(pin)))
 		}
 	}
 }
@@ -124,7 +122,7 @@ func (c *checker) pins() {
 func (c *checker) network() {
 	for _, name := range c.cfg.Network.Interfaces {
 		if name == "" || len(name) > maxInterface || strings.ContainsAny(name, "/: \t") {
-			c.bad("network.interfaces", fmt.Sprintf("%q is not the name of a network interface", name), `write names such as "eth0" (ip link lists them)`)
+			c.bad("network.interfaces", words.New("config-not-interface", "value", quotable(name)))
 		}
 	}
 }
@@ -140,21 +138,21 @@ func (c *checker) user() (domainKey string) {
 	s.User = strings.TrimPrefix(s.User, "sip:")
 	if name, domain, both := strings.Cut(s.User, "@"); both {
 		if domain == "" {
-			c.bad("sip.user", "has nothing behind its @", `write it like "1000" or "1000@example.lan"`)
+			c.bad("sip.user", words.New("config-user-no-domain"))
 		}
 		if s.Domain != "" && s.Domain != domain {
-			c.bad("sip.domain", fmt.Sprintf("%q differs from the domain of user, %q", s.Domain, domain), "give one of them")
+			c.bad("sip.domain", words.New("config-domain-differs", "value", quotable(s.Domain), "other", quotable(domain)))
 		}
 		domainKey = "sip.user"
 		s.User, s.Domain = name, domain
 	}
 	switch {
 	case s.User == "" && domainKey == "sip.user":
-		c.bad("sip.user", fmt.Sprintf("there is no user in %q", "@"+s.Domain), `write it like "1000@example.lan"`)
+		c.bad("sip.user", words.New("config-user-none", "value", quotable("@"+s.Domain)))
 	case s.User == "":
-		c.missing("sip.user", `give the user (extension) of the door: user = "1000"`)
+		c.missing("sip.user", words.New("config-missing-user"))
 	case !isUser(s.User):
-		c.bad("sip.user", fmt.Sprintf("%q is not a SIP user", shown(s.User)), "use letters, digits and . _ - + * # only")
+		c.bad("sip.user", words.New("config-not-user", "value", quotable(shown(s.User))))
 	}
 	if s.AuthUser == "" {
 		s.AuthUser = s.User
@@ -162,43 +160,46 @@ func (c *checker) user() (domainKey string) {
 	return domainKey
 }
 
-func server(raw string) (problem, remedy string) {
-	const example = `write it like "wss://pbx.example.lan:7443"`
+// server says what is wrong with the address of a server, or nothing.
+func server(raw string) words.Message {
+	if strings.Count(raw, "://") > 1 {
+		return words.New("config-server-twice")
+	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Hostname() == "" {
 		if strings.Contains(raw, "@") {
 			raw = hidden // there may be a password in it
 		}
-		return fmt.Sprintf("%q is not the URL of a WebSocket", raw), example
+		return words.New("config-server-url", "value", quotable(raw))
 	}
 	if u.User != nil {
-		return "has a user or password in it", "remove it: they belong to user and password"
+		return words.New("config-server-user")
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil && a.Zone() != "" {
-		return fmt.Sprintf("%q is an address of one interface only (%%%s)", u.Hostname(), a.Zone()), "give the server an address for the whole network, or a name"
+		return words.New("config-server-zone", "host", u.Hostname())
 	}
 	if strings.Contains(u.Hostname(), ":") && !strings.HasPrefix(u.Host, "[") {
-		return fmt.Sprintf("in %q nobody can tell the port from the address", u.Host), `write an IPv6 address between brackets: "wss://[2001:db8::1]:7443"`
+		return words.New("config-server-ipv6", "host", u.Host)
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		return "has ? or # in it", "the address of a server ends with its path: " + example
+		return words.New("config-server-query")
 	}
 	if !isHost(u.Hostname()) {
-		return fmt.Sprintf("%q is not the name of a host", u.Hostname()), example
+		return words.New("config-server-host", "host", quotable(u.Hostname()))
 	}
 	if p := u.Port(); !isPort(p) {
-		return fmt.Sprintf("port %s does not exist", p), "allowed: 1 to 65535"
+		return words.New("config-server-port", "port", p)
 	}
 	switch u.Scheme {
 	case "wss":
-		return "", ""
+		return words.Message{}
 	case "ws":
 		if isLoopback(u.Hostname()) {
-			return "", ""
+			return words.Message{}
 		}
-		return "ws:// is not encrypted and is accepted for this machine only", "use wss://"
+		return words.New("config-server-plain")
 	}
-	return fmt.Sprintf("%s:// is not supported", u.Scheme), "calls go over a secure WebSocket: " + example
+	return words.New("config-server-scheme", "scheme", u.Scheme)
 }
 
 // shown is what somebody wrote as a user, without a password behind it.
@@ -227,10 +228,10 @@ func isLoopback(host string) bool {
 func (c *checker) calls() {
 	call := &c.cfg.Call
 	if call.TalkWarning >= call.TalkTime {
-		c.bad("call.talk_warning", "is not shorter than talk_time", `shorten it, or write "0s" for no warning`)
+		c.bad("call.talk_warning", words.New("config-warning-too-long"))
 	}
 	if k := call.ExtendKey; k != "" && (!isDigits(k) || len(k) > 1) {
-		c.bad("call.extend_key", fmt.Sprintf("%q is not one telephone key", k), `write one of 0-9 * # A-D, or "" for none`)
+		c.bad("call.extend_key", words.New("config-not-one-key", "value", quotable(k)))
 	}
 	c.talkKey()
 	c.callee("call.target", call.Target)
@@ -241,12 +242,12 @@ func (c *checker) talkKey() {
 	k := c.cfg.Call.TalkKey
 	switch button := slices.ContainsFunc(c.cfg.Buttons, func(b Button) bool { return b.InCall.Do == DoTalk }); {
 	case k != "" && (!isDigits(k) || len(k) > 1):
-		c.bad("call.talk_key", fmt.Sprintf("%q is not one telephone key", k), `write one of 0-9 * # A-D, or "" for none`)
+		c.bad("call.talk_key", words.New("config-not-one-key", "value", quotable(k)))
 	case c.cfg.Audio.Duplex != "push-to-talk":
 	case k == "" && !button:
-		c.bad("call.talk_key", "is empty, and no button has in_call = \"talk\": the far end would never be heard", `write talk_key = "*"`)
+		c.bad("call.talk_key", words.New("config-no-talk-key"))
 	case k != "" && k == c.cfg.Call.ExtendKey:
-		c.bad("call.talk_key", "is the key that extends the talk too (extend_key)", "choose another one")
+		c.bad("call.talk_key", words.New("config-talk-key-extends"))
 	}
 }
 
@@ -258,7 +259,7 @@ func (c *checker) incoming() {
 func (c *checker) users(key string, list []string) {
 	for _, u := range list {
 		if !isUser(u) {
-			c.bad(key, fmt.Sprintf("%q is not a SIP user", shown(u)), `write users such as "1001"`)
+			c.bad(key, words.New("config-not-user-listed", "value", quotable(shown(u))))
 		}
 	}
 }
@@ -266,34 +267,34 @@ func (c *checker) users(key string, list []string) {
 func (c *checker) sound() {
 	a := &c.cfg.Audio
 	if len(a.Codecs) == 0 && !c.faulty("audio.codecs") {
-		c.bad("audio.codecs", "is empty", `name at least one: ["opus", "pcmu", "pcma"]`)
+		c.bad("audio.codecs", words.New("config-empty-codecs"))
 	}
 	if a.Input == "" {
-		c.bad("audio.input", "is empty", `give a name, "default" or "none"`)
+		c.bad("audio.input", words.New("config-empty-device"))
 	}
 	if a.Output == "" {
-		c.bad("audio.output", "is empty", `give a name, "default" or "none"`)
+		c.bad("audio.output", words.New("config-empty-device"))
 	}
 }
 
 func (c *checker) mixer() {
-	seen := make(map[Mixer]string)
+	seen := make(map[Mixer]int) // and the line
 	for i, m := range c.cfg.Mixer {
 		key := fmt.Sprintf("mixer[%d]", i)
 		if m.Card == "" {
-			c.bad(key+".card", "is empty", `give the card, such as "hw:0" or "default"`)
+			c.bad(key+".card", words.New("config-empty-card"))
 		}
 		if m.Control == "" {
-			c.missing(key+".control", `name the control: control = "Speaker"`)
+			c.missing(key+".control", words.New("config-missing-control"))
 		}
 		if !m.Level.Given {
-			c.missing(key+".level", `say how loud: level = "80%"`)
+			c.missing(key+".level", words.New("config-missing-level"))
 		}
 		m.Level = Level{}
-		if place, twice := seen[m]; twice && m.Control != "" {
-			c.bad(key+".control", fmt.Sprintf("%q is set %s too", m.Control, place), "remove one of them")
+		if first, twice := seen[m]; twice && m.Control != "" {
+			c.bad(key+".control", words.New("config-control-twice", "value", quotable(m.Control), "first", strconv.Itoa(first)))
 		}
-		seen[m] = c.place(key + ".control")
+		seen[m] = c.lineOf(key + ".control")
 	}
 }
 
@@ -312,25 +313,27 @@ func (c *checker) names() {
 		{section: "lamp", names: namesOf(c.cfg.Lamps, func(l Lamp) string { return l.Name })},
 		{section: "relay", names: namesOf(c.cfg.Relays, func(r Relay) string { return r.Name })},
 	} {
-		seen := make(map[string]string) // names and where they are given
+		seen := make(map[string]int) // names and their lines; 0 is that of the defaults
 		if kind.others == "button" {
 			for i, b := range c.cfg.Buttons {
-				seen[b.Name] = c.place(fmt.Sprintf("button[%d].name", i))
+				seen[b.Name] = c.lineOf(fmt.Sprintf("button[%d].name", i))
 			}
 		}
 		for i, name := range kind.names {
 			key := fmt.Sprintf("%s[%d].name", kind.section, i)
-			place, taken := seen[name]
+			first, taken := seen[name]
 			switch {
 			case name == "":
-				c.missing(key, `give it a name: name = "..."`)
+				c.missing(key, words.New("config-missing-name"))
 				continue
 			case !isName(name):
-				c.bad(key, fmt.Sprintf("%q is not a name", name), `use up to 32 of a-z, 0-9, "-" and "_"`)
+				c.bad(key, words.New("config-not-name", "value", quotable(name)))
+			case taken && first == 0:
+				c.bad(key, words.New("config-name-of-default", "value", name))
 			case taken:
-				c.bad(key, fmt.Sprintf("%q is the name of the one %s too", name, place), "choose another one")
+				c.bad(key, words.New("config-name-taken", "value", name, "first", strconv.Itoa(first)))
 			}
-			seen[name] = c.place(key)
+			seen[name] = c.lineOf(key)
 		}
 	}
 }
@@ -340,14 +343,6 @@ func namesOf[T any](list []T, name func(T) string) (names []string) {
 		names = append(names, name(one))
 	}
 	return names
-}
-
-// place says where a key is given.
-func (c *checker) place(key string) string {
-	if n := c.lineOf(key); n > 0 {
-		return fmt.Sprintf("in line %d", n)
-	}
-	return "of the defaults"
 }
 
 func isName(s string) bool {
@@ -370,26 +365,26 @@ func (c *checker) sharedLines() {
 		chip string
 		line Line
 	}
-	seen := make(map[address]string)
+	type user struct{ section, name string }
+	seen := make(map[address]user)
 	setting := "line"
 	check := func(section string, i int, name, chip string, line Line) {
 		key := fmt.Sprintf("%s[%d]", section, i)
 		if _, given := c.lines[key]; given {
 			if _, given := c.lines[key+"."+setting]; !given {
-				c.missing(key+"."+setting, fmt.Sprintf(`give the line of the chip, such as %s = 17`, setting))
+				c.missing(key+"."+setting, words.New("config-missing-line"))
 				return
 			}
 		}
 		if c.faulty(key + "." + setting) {
 			return
 		}
-		who := section + " " + strconv.Quote(name)
 		a := address{chip, line}
 		if other, taken := seen[a]; taken {
-			c.bad(key+"."+setting, fmt.Sprintf("line %s is that of %s too", line, other), "one of them must use another line")
+			c.bad(key+"."+setting, words.New("config-line-taken", "line", line.String(), "by", other.section, "name", quotable(other.name)))
 			return
 		}
-		seen[a] = who
+		seen[a] = user{section, name}
 	}
 	for i, b := range c.cfg.Buttons {
 		check("button", i, b.Name, b.Chip, b.Line)
@@ -429,15 +424,14 @@ func (c *checker) page() {
 	n, err2 := strconv.Atoi(port)
 	switch {
 	case err != nil || err2 != nil || n < 1 || n > 65535:
-		c.bad("web.listen", fmt.Sprintf("%q is not an address with a port", listen), `write it like "127.0.0.1:8080"`)
+		c.bad("web.listen", words.New("config-not-address-port", "value", quotable(listen)))
 	case !isLoopback(host):
-		c.bad("web.listen", "the page has no password yet and can be shown on this machine only",
-			fmt.Sprintf(`write "127.0.0.1:%s"`, port))
+		c.bad("web.listen", words.New("config-page-open", "port", port))
 	}
 }
 
 func (c *checker) directory() {
 	if d := c.cfg.State.Dir; d != "" && !path.IsAbs(d) {
-		c.bad("state.dir", fmt.Sprintf("%q does not begin with /", d), `write the whole path, such as "/var/lib/intercomd"`)
+		c.bad("state.dir", words.New("config-not-absolute", "value", quotable(d)))
 	}
 }

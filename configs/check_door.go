@@ -3,8 +3,11 @@ package configs
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"intercomd/words"
 )
 
 // This file checks what buttons and contacts bring about and who may open the door.
@@ -37,7 +40,7 @@ func (c *checker) buttons() {
 			b.Target = c.cfg.Call.Target
 		}
 		if b.InCall.Do == DoTalk && b.Long.Do != DoNothing {
-			c.bad(key+".long", "cannot be told from a button that is held to talk", `write long = "none"`)
+			c.bad(key+".long", words.New("config-long-while-talking"))
 		}
 		used := false
 		for _, a := range []struct {
@@ -53,14 +56,14 @@ func (c *checker) buttons() {
 			needed = true
 		}
 		if !used && own != "" {
-			c.bad(key+".target", "is called by no action of this button", `remove it, or write press = "call"`)
+			c.bad(key+".target", words.New("config-target-unused"))
 		}
 		if !used {
 			b.Target = ""
 		}
 	}
 	if needed && c.cfg.Call.Target == "" && c.cfg.Board.Driver != "none" {
-		c.missing("call.target", `say whom the button calls: target = "1001"`)
+		c.missing("call.target", words.New("config-missing-target"))
 	}
 }
 
@@ -68,20 +71,20 @@ func (c *checker) buttons() {
 func (c *checker) actionFits(button, name string, a Action) {
 	key := button + "." + name
 	if !slices.Contains(usesOf(name), a.Do) {
-		remedy := "write it to in_call"
+		m := words.New("config-action-idle")
 		switch name {
 		case "in_call":
-			remedy = "write it to press or long"
+			m = words.New("config-action-in-call")
 		case "does":
-			remedy = `write "open:RELAY", "flash:RELAY", "toggle:RELAY", "on:RELAY" or "off:RELAY"`
+			m = words.New("config-action-key")
 		}
-		c.bad(key, fmt.Sprintf("%q means nothing there", a), remedy)
+		c.bad(key, m.With("value", a.String()))
 		return
 	}
 	switch a.Do {
 	case DoTalk:
 		if c.cfg.Audio.Duplex != "push-to-talk" && !c.faulty("audio.duplex") && !c.broken["audio.duplex"] {
-			c.bad(key, "is for push to talk", `write duplex = "push-to-talk" under [audio], or another action`)
+			c.bad(key, words.New("config-not-push-to-talk"))
 		}
 	case DoCall:
 		c.callee(key, a.Target)
@@ -89,8 +92,7 @@ func (c *checker) actionFits(button, name string, a Action) {
 		c.relay(key, a.Relay)
 	case DoToggle, DoOn:
 		if r, ok := c.relay(key, a.Relay); ok && !r.Latching {
-			c.bad(key, fmt.Sprintf("relay %q only gives pulses", a.Relay),
-				fmt.Sprintf(`write "open:%s"; a light needs latching = true at its [[relay]], a door must not have it`, a.Relay))
+			c.bad(key, words.New("config-relay-pulses", "relay", a.Relay))
 		}
 	}
 }
@@ -104,18 +106,14 @@ func (c *checker) relay(key, name string) (Relay, bool) {
 		}
 		names = append(names, r.Name)
 	}
-	remedy := "there is no [[relay]] at all"
-	if len(names) > 0 {
-		remedy = choices(name, names)
-	}
-	c.bad(key, fmt.Sprintf("there is no relay %q", name), remedy)
+	c.bad(key, choices("config-no-relay", name, names))
 	return Relay{}, false
 }
 
 // doorRelay is a relay for a key or a code: it must fall back by itself.
 func (c *checker) doorRelay(key, name string) {
 	if r, ok := c.relay(key, name); ok && r.Latching {
-		c.bad(key, fmt.Sprintf("relay %q is latching and would not lock the door again by itself", name), "use a [[relay]] without latching")
+		c.bad(key, words.New("config-relay-latching", "relay", name))
 	}
 }
 
@@ -127,13 +125,13 @@ func (c *checker) contacts() {
 			k.Label = k.Name
 		}
 		if k.Grace > 0 && k.Watches != "door" {
-			c.bad(key+".grace", "is for contacts that watch a door", "remove it")
+			c.bad(key+".grace", words.New("config-contact-grace"))
 		}
 		if k.Sound > 0 && k.Watches == "nothing" {
-			c.bad(key+".sound", `is not for contacts that watch "nothing"`, "remove it")
+			c.bad(key+".sound", words.New("config-contact-setting", "watches", k.Watches))
 		}
 		if k.After > 0 && (k.Watches == "tamper" || k.Watches == "nothing") {
-			c.bad(key+".after", fmt.Sprintf("is not for contacts that watch %q", k.Watches), "remove it")
+			c.bad(key+".after", words.New("config-contact-setting", "watches", k.Watches))
 		}
 	}
 }
@@ -141,14 +139,14 @@ func (c *checker) contacts() {
 func (c *checker) relays() {
 	for i, r := range c.cfg.Relays {
 		if r.Pulse > time.Minute && !r.Latching {
-			c.bad(fmt.Sprintf("relay[%d].pulse", i), "is longer than a door should be open", "allowed: 100ms to 1m; a light has latching = true and up to 1h")
+			c.bad(fmt.Sprintf("relay[%d].pulse", i), words.New("config-pulse-too-long"))
 		}
-		longest, words := time.Minute, "1m; a light has latching = true and up to 1h"
+		longest, m := time.Minute, words.New("config-flashes-too-long")
 		if r.Latching {
-			longest, words = time.Hour, "1h"
+			longest, m = time.Hour, words.New("config-flashes-too-long-light")
 		}
 		if all := time.Duration(r.Flashes) * (r.FlashOn + r.FlashOff); all > longest {
-			c.bad(fmt.Sprintf("relay[%d].flashes", i), fmt.Sprintf("%d flashes of %v and %v apart are %v", r.Flashes, r.FlashOn, r.FlashOff, all), "allowed together: up to "+words)
+			c.bad(fmt.Sprintf("relay[%d].flashes", i), m.With("n", strconv.Itoa(r.Flashes), "on", r.FlashOn.String(), "off", r.FlashOff.String(), "all", all.String()))
 		}
 	}
 }
@@ -159,13 +157,13 @@ func (c *checker) door() {
 	c.users("door.callers", d.Callers)
 	switch {
 	case d.Key == "" && len(d.KeyUsers) > 0 && !c.broken["door.key"] && !c.faulty("door.key"):
-		c.bad("door.key_users", "there is no key", `give one: key = "5"`)
+		c.bad("door.key_users", words.New("config-users-without-key"))
 	case d.Key != "" && !isDigits(string(d.Key)):
-		c.bad("door.key", "are not telephone keys", "write one to 16 of 0-9 * # A-D")
+		c.bad("door.key", words.New("config-not-keys"))
 	case c.turns(string(d.Key)):
-		c.bad("door.key", "has the key in it that turns the direction of the talk (talk_key under [call])", "choose another one")
+		c.bad("door.key", words.New("config-keys-turn"))
 	case c.extends(string(d.Key)):
-		c.bad("door.key", "has the key in it that extends the talk (extend_key under [call])", `choose another one, or write extend_key = "" under [call]`)
+		c.bad("door.key", words.New("config-keys-extend"))
 	}
 	if d.Key != "" {
 		c.doorRelay("door.relay", d.Relay)
@@ -179,18 +177,18 @@ func (c *checker) keys() {
 		key := fmt.Sprintf("key[%d]", i)
 		switch digits := string(k.Digits); {
 		case digits == "":
-			c.missing(key+".digits", `give the keys: digits = "7"`)
+			c.missing(key+".digits", words.New("config-missing-keys"))
 		case !isDigits(digits):
-			c.bad(key+".digits", "are not telephone keys", "write one to 16 of 0-9 * # A-D")
+			c.bad(key+".digits", words.New("config-not-keys"))
 		case c.turns(digits):
-			c.bad(key+".digits", "have the key in them that turns the direction of the talk (talk_key under [call])", "choose others")
+			c.bad(key+".digits", words.New("config-keys-turn"))
 		case c.extends(digits):
-			c.bad(key+".digits", "have the key in them that extends the talk (extend_key under [call])", `choose others, or write extend_key = "" under [call]`)
+			c.bad(key+".digits", words.New("config-keys-extend"))
 		case c.hides(i):
-			c.bad(key+".digits", "end another key, or are ended by one, that is taken from the same users", "choose others: the shorter one would always come first")
+			c.bad(key+".digits", words.New("config-keys-hidden"))
 		}
 		if k.Does.Do == "" {
-			c.missing(key+".does", `say what it does: does = "toggle:light"`)
+			c.missing(key+".does", words.New("config-missing-does"))
 		} else {
 			c.actionFits(key, "does", k.Does)
 		}
@@ -198,8 +196,7 @@ func (c *checker) keys() {
 		for _, u := range k.Users {
 			// Whoever has a key is asked for no code: single digits mean something at once.
 			if len(c.cfg.Codes) > 0 && (c.cfg.Door.Key == "" || !slices.Contains(c.cfg.Door.KeyUsers, u)) {
-				c.bad(key+".users", fmt.Sprintf("%q could open the door with no [[code]] any more: who has a key is asked for none", u),
-					"give them the key of the door, too (key and key_users under [door]), or leave them out")
+				c.bad(key+".users", words.New("config-key-bars-code", "user", quotable(shown(u))))
 			}
 		}
 	}
@@ -237,34 +234,33 @@ func (c *checker) extends(digits string) bool {
 const minCode = 4
 
 func (c *checker) codes() {
-	first := -1 // code that the others are as long as
-	seen := make(map[Secret]string)
+	first := -1                  // code that the others are as long as
+	seen := make(map[Secret]int) // and the line
 	for i := range c.cfg.Codes {
 		d := &c.cfg.Codes[i]
 		key := fmt.Sprintf("code[%d]", i)
-		place, taken := seen[d.Digits]
+		line, taken := seen[d.Digits]
 		switch digits := string(d.Digits); {
 		case digits == "":
-			c.missing(key+".digits", `give the digits of the code: digits = "..."`)
+			c.missing(key+".digits", words.New("config-missing-code"))
 		case !isDigits(digits) || strings.Contains(digits, "*"):
-			c.bad(key+".digits", "are not digits of a code", "write 4 to 16 of 0-9 # A-D; * begins anew")
+			c.bad(key+".digits", words.New("config-not-code"))
 		case len(digits) < minCode:
-			c.bad(key+".digits", fmt.Sprintf("are only %d digits", len(digits)), fmt.Sprintf("write %d to 16", minCode))
+			c.bad(key+".digits", words.New("config-code-short", "n", strconv.Itoa(len(digits)), "least", strconv.Itoa(minCode)))
 		case c.turns(digits):
-			c.bad(key+".digits", "have the key in them that turns the direction of the talk (talk_key under [call])", "choose others")
+			c.bad(key+".digits", words.New("config-keys-turn"))
 		case c.extends(digits):
-			c.bad(key+".digits", "have the key in them that extends the talk (extend_key under [call])", `choose others, or write extend_key = "" under [call]`)
+			c.bad(key+".digits", words.New("config-keys-extend"))
 		case first >= 0 && len(digits) != len(c.cfg.Codes[first].Digits):
-			c.bad(key+".digits", fmt.Sprintf("are %d digits, those of code %q are %d", len(digits), c.cfg.Codes[first].Name, len(c.cfg.Codes[first].Digits)),
-				"give all codes the same length: the door must know when one is complete")
+			c.bad(key+".digits", words.New("config-code-length", "n", strconv.Itoa(len(digits)), "other", c.cfg.Codes[first].Name, "length", strconv.Itoa(len(c.cfg.Codes[first].Digits))))
 		case taken:
-			c.bad(key+".digits", "are those of the code "+place+" too", "choose others")
+			c.bad(key+".digits", words.New("config-code-taken", "first", strconv.Itoa(line)))
 		case first < 0:
 			first = i
 		}
-		seen[d.Digits] = c.place(key + ".digits")
+		seen[d.Digits] = c.lineOf(key + ".digits")
 		if d.Name == "key" {
-			c.bad(key+".name", `"key" stands for the key under [door] in the audit log`, "choose another one")
+			c.bad(key+".name", words.New("config-code-named-key"))
 		}
 		if d.Relay == "" {
 			d.Relay = c.cfg.Door.Relay
@@ -274,17 +270,15 @@ func (c *checker) codes() {
 		c.when(key+".when", d.When)
 		zone := c.cfg.Time.Location()
 		if from, until := d.From.In(zone), d.Until.In(zone); !until.IsZero() && !from.Before(until) {
-			c.bad(key+".until", "is not after from", "check the dates")
+			c.bad(key+".until", words.New("config-until-before-from"))
 		}
 	}
 	for i, k := range c.cfg.Keys {
 		if len(c.cfg.Codes) > 0 && len(k.Users) == 0 {
-			c.bad(fmt.Sprintf("key[%d].users", i), "is empty: the key is taken from everybody, so that no [[code]] is ever asked for",
-				`say from whom it is taken: users = ["1001"]`)
+			c.bad(fmt.Sprintf("key[%d].users", i), words.New("config-key-for-all"))
 		}
 	}
 	if len(c.cfg.Codes) > 0 && c.cfg.Door.Key != "" && len(c.cfg.Door.KeyUsers) == 0 {
-		c.bad("door.key", "opens for everybody, so that no [[code]] is ever asked for",
-			`say from whom it is taken: key_users = ["1001"]; or remove it`)
+		c.bad("door.key", words.New("config-door-key-for-all"))
 	}
 }

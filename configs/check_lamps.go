@@ -3,7 +3,10 @@ package configs
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+
+	"intercomd/words"
 )
 
 // This file checks what lamps show and what they are made of.
@@ -31,14 +34,13 @@ func (c *checker) lamps() {
 		for _, look := range l.Looks {
 			c.look(key+".looks", l, look)
 			if states[look.State] {
-				c.bad(key+".looks", fmt.Sprintf("says twice how %q looks", look.State), "remove one of them")
+				c.bad(key+".looks", words.New("config-look-twice", "state", look.State))
 			}
 			states[look.State] = true
 		}
 	}
 	if len(c.cfg.Lamps) > 0 && !seen {
-		c.bad("lamp", "no lamp is lit while the microphone is live: whoever stands at the door must see that",
-			`let one show "status", "call", "talk" or "mic"`)
+		c.bad("lamp", words.New("config-no-mic-lamp"))
 	}
 }
 
@@ -50,10 +52,10 @@ func (l *Lamp) showsMic() bool {
 // colours checks the three lines of a lamp with colours.
 func (c *checker) colours(key string, l *Lamp) {
 	if len(l.RGB) > 0 && len(l.RGB) != 3 {
-		c.bad(key+".rgb", fmt.Sprintf("has %d lines", len(l.RGB)), "give three: red, green, blue")
+		c.bad(key+".rgb", words.New("config-rgb-lines", "n", strconv.Itoa(len(l.RGB))))
 	}
 	if _, ok := c.lines[key+".line"]; ok && len(l.RGB) > 0 {
-		c.bad(key+".line", "is given, and so is rgb", "a lamp has one line, or three in rgb")
+		c.bad(key+".line", words.New("config-line-and-rgb"))
 	}
 }
 
@@ -61,12 +63,12 @@ func (c *checker) colours(key string, l *Lamp) {
 func (c *checker) channels(key string, l *Lamp) {
 	for _, ch := range l.PWM {
 		if !isChannel(ch) {
-			c.bad(key+".pwm", fmt.Sprintf("%q is not a PWM channel", ch), `write it like "pwmchip0/1": the chip in /sys/class/pwm, and its channel`)
+			c.bad(key+".pwm", words.New("config-not-pwm", "value", quotable(ch)))
 		}
 	}
 	_, lines := l.lines()
 	if want := len(lines); len(l.PWM) > 0 && len(l.PWM) != want {
-		c.bad(key+".pwm", fmt.Sprintf("has %d channels, and the lamp %d lines", len(l.PWM), want), "give one for each line, in the order red, green, blue")
+		c.bad(key+".pwm", words.New("config-pwm-count", "n", strconv.Itoa(len(l.PWM)), "lines", strconv.Itoa(want)))
 	}
 }
 
@@ -82,13 +84,12 @@ func (c *checker) look(key string, l *Lamp, look Look) {
 	steady := []string{"on", "wink", "hurry"}
 	talks := look.State == "talking" || look.State == "ending" || look.State == "open" && l.Shows == "status"
 	if talks && l.showsMic() && look.Pattern != "" && !slices.Contains(steady, look.Pattern) {
-		c.bad(key, fmt.Sprintf("%q is dark for too long: the lamp must be lit while the microphone is live", look.State+" "+look.Pattern),
-			`use "on", "wink" or "hurry"`)
+		c.bad(key, words.New("config-look-dark", "value", look.State+" "+look.Pattern))
 	}
 	if look.Colour != 0 && len(l.RGB) == 0 {
-		c.bad(key, fmt.Sprintf("gives a colour for %q, and the lamp has none", look.State), "a lamp with colours has three lines in rgb")
+		c.bad(key, words.New("config-look-colour", "state", look.State))
 	}
 	if look.Pattern == "code" && look.State != "fault" && look.State != "alarm" {
-		c.bad(key, fmt.Sprintf("%q has no blink code", look.State), `"code" is for fault and alarm`)
+		c.bad(key, words.New("config-look-code", "state", look.State))
 	}
 }

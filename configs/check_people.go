@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"intercomd/words"
 )
 
 // This file checks whom the door calls, when, and whom it tells.
@@ -16,7 +18,7 @@ func (c *checker) zone() {
 		return
 	}
 	if _, err := time.LoadLocation(z); err != nil || z == "Local" {
-		c.bad("time.zone", fmt.Sprintf("%q is not a time zone", z), `write its name, such as "Europe/Berlin"`)
+		c.bad("time.zone", words.New("config-not-zone", "value", quotable(z)))
 	}
 }
 
@@ -24,7 +26,7 @@ func (c *checker) schedules() {
 	for i, s := range c.cfg.Schedules {
 		key := fmt.Sprintf("schedule[%d].windows", i)
 		if len(s.Windows) == 0 && !c.faulty(key) {
-			c.missing(key, `say when: windows = ["mon-fri 08:00-18:00"]`)
+			c.missing(key, words.New("config-missing-windows"))
 		}
 	}
 }
@@ -38,11 +40,7 @@ func (c *checker) when(key, name string) {
 	if name == "" || slices.Contains(names, name) {
 		return
 	}
-	remedy := "there is no [[schedule]] at all"
-	if len(names) > 0 {
-		remedy = choices(name, names)
-	}
-	c.bad(key, fmt.Sprintf("there is no schedule %q", name), remedy)
+	c.bad(key, choices("config-no-schedule", name, names))
 }
 
 func (c *checker) targets() {
@@ -54,9 +52,9 @@ func (c *checker) targets() {
 		}
 		switch {
 		case len(t.Users) > 0 && len(t.Steps) > 0:
-			c.bad(key+".users", "there are [[target.step]] too", "give one of them")
+			c.bad(key+".users", words.New("config-both", "other", "[[target.step]]"))
 		case len(t.Users) == 0 && len(t.Steps) == 0 && !c.faulty(key+".users") && !c.faulty(key+".step"):
-			c.missing(key+".users", `say whom it calls: users = ["1001", "1002"]`)
+			c.missing(key+".users", words.New("config-missing-users"))
 		}
 		for _, u := range t.Users {
 			c.dialable(key+".users", u)
@@ -71,18 +69,18 @@ func (c *checker) targets() {
 		switch {
 		case t.Prompt == "":
 		case !isName(t.Prompt):
-			c.bad(key+".prompt", fmt.Sprintf("%q is not the name of a recording", t.Prompt), `write it without folder and ".wav": prompt = "closed"`)
+			c.bad(key+".prompt", words.New("config-not-recording", "value", quotable(t.Prompt)))
 		case c.cfg.Audio.Prompts == "" && (c.faulty("audio.prompts") || c.broken["audio.prompts"]):
 			t.Prompt = "" // which is told there
 		case c.cfg.Audio.Prompts == "":
-			c.bad(key+".prompt", "there is no folder of recordings", `give one: prompts = "..." under [audio]`)
+			c.bad(key+".prompt", words.New("config-no-recordings"))
 		}
 	}
 }
 
 func (c *checker) step(key string, s Step) {
 	if s.User == "" {
-		c.missing(key+".user", `say whom it calls: user = "1001"`)
+		c.missing(key+".user", words.New("config-missing-step-user"))
 	} else {
 		c.dialable(key+".user", s.User)
 	}
@@ -99,9 +97,9 @@ func (c *checker) fallback(key, own, name string) {
 	switch {
 	case name == "" || slices.Contains(names, name):
 	case name == own:
-		c.bad(key, "is the target itself", "name another one, or remove it")
+		c.bad(key, words.New("config-fallback-itself"))
 	default:
-		c.bad(key, fmt.Sprintf("there is no target %q", name), strings.TrimSpace("a fallback is the name of another [[target]]; "+choices(name, names)))
+		c.bad(key, choices("config-no-fallback", name, names))
 	}
 }
 
@@ -120,7 +118,7 @@ func (c *checker) callee(key, name string) {
 	// Extensions are numbers nearly everywhere: a word that is nearly the name of a
 	// target is a slip.
 	if near := nearest(name, names); near != "" && strings.Trim(name, "0123456789*#") != "" && !strings.HasPrefix(name, "sip") {
-		c.bad(key, fmt.Sprintf("there is no target %q", name), fmt.Sprintf("did you mean %q? A user of that name is written \"sip:%s@DOMAIN\"", near, name))
+		c.bad(key, words.New("config-no-target", "value", quotable(name), "near", near))
 		return
 	}
 	c.dialable(key, name)
@@ -129,7 +127,7 @@ func (c *checker) callee(key, name string) {
 // dialable checks a user or SIP URI.
 func (c *checker) dialable(key, t string) {
 	if !isCallable(t) {
-		c.bad(key, fmt.Sprintf("%q cannot be called", shown(t)), `write a user such as "1001" or a SIP URI such as "sip:1001@example.lan"`)
+		c.bad(key, words.New("config-not-callable", "value", quotable(shown(t))))
 	}
 }
 
@@ -155,8 +153,7 @@ func (c *checker) unused() {
 	whens := map[string]bool{}
 	for i, t := range c.cfg.Targets {
 		if t.Name != "" && !reached[t.Name] {
-			c.bad(fmt.Sprintf("target[%d].name", i), fmt.Sprintf("nothing calls the target %q", t.Name),
-				fmt.Sprintf("write target = %q at a [[button]] or under [call], or remove it", t.Name))
+			c.bad(fmt.Sprintf("target[%d].name", i), words.New("config-unused-target", "value", quotable(t.Name)))
 		}
 		for _, s := range t.Steps {
 			whens[s.When] = true
@@ -167,8 +164,7 @@ func (c *checker) unused() {
 	}
 	for i, s := range c.cfg.Schedules {
 		if s.Name != "" && !whens[s.Name] {
-			c.bad(fmt.Sprintf("schedule[%d].name", i), fmt.Sprintf("nothing follows the schedule %q", s.Name),
-				fmt.Sprintf("write when = %q at a [[target.step]] or a [[code]], or remove it", s.Name))
+			c.bad(fmt.Sprintf("schedule[%d].name", i), words.New("config-unused-schedule", "value", quotable(s.Name)))
 		}
 	}
 }
@@ -177,36 +173,36 @@ func (c *checker) notify() {
 	for i, n := range c.cfg.Notify {
 		key := fmt.Sprintf("notify[%d]", i)
 		if n.Webhook == "" && len(n.Message) == 0 && !c.faulty(key+".webhook") && !c.faulty(key+".message") {
-			c.missing(key+".webhook", `say who is told: webhook = "https://..." or message = ["1001"]`)
+			c.missing(key+".webhook", words.New("config-missing-recipient"))
 		}
 		if n.Webhook != "" {
-			if problem, remedy := webhook(string(n.Webhook)); problem != "" {
-				c.bad(key+".webhook", problem, remedy)
+			if m := webhook(string(n.Webhook)); !m.None() {
+				c.bad(key+".webhook", m)
 			}
 		}
 		if n.CAFile != "" && n.Webhook == "" {
-			c.bad(key+".ca_file", "there is no webhook", "remove it")
+			c.bad(key+".ca_file", words.New("config-ca-without-webhook"))
 		}
 		for _, u := range n.Message {
 			c.dialable(key+".message", u)
 		}
 		if len(n.Kinds) == 0 && !c.faulty(key+".kinds") {
-			c.bad(key+".kinds", "is empty", `name what is told: ["alarm", "missed"]`)
+			c.bad(key+".kinds", words.New("config-empty-kinds"))
 		}
 	}
 }
 
 // webhook judges an address without showing it: its path is often a secret.
-func webhook(raw string) (problem, remedy string) {
+func webhook(raw string) words.Message {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || !isHost(u.Hostname()) || !isPort(u.Port()):
-		return "is not the address of a web service", `write it like "https://house.example.lan/notify"`
+		return words.New("config-not-webhook")
 	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
-		return "", ""
+		return words.Message{}
 	case u.Scheme == "http":
-		return "http:// is not encrypted and is accepted for this machine only", "use https://"
+		return words.New("config-webhook-plain")
 	default:
-		return "is not the address of a web service", "use https://"
+		return words.New("config-not-webhook-scheme")
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"intercomd/words"
 )
 
 // decoder fills a Config from a tree. It goes on after every fault; the setting then
@@ -26,9 +28,9 @@ type mark struct {
 	line int
 }
 
-func (d *decoder) fault(line int, key, problem, remedy string) {
+func (d *decoder) fault(line int, key string, m words.Message) {
 	d.marks[mark{plain(key), line}] = true
-	d.faults = append(d.faults, Fault{File: d.file, Line: line, Key: plain(key), Problem: problem, Remedy: remedy})
+	d.faults = append(d.faults, Fault{File: d.file, Line: line, Key: plain(key), Message: m})
 }
 
 // plain is a key without the numbers of its sections: their lines tell more.
@@ -76,25 +78,27 @@ func keysOf(t reflect.Type) []string {
 
 // unknown reports a key that does not exist and guesses which one was meant.
 func (d *decoder) unknown(t reflect.Type, e entry, path string) {
-	what := "unknown setting"
+	m := words.New("config-unknown-setting")
 	if path == "" {
-		what = "unknown section"
+		m = words.New("config-unknown-section")
 		if e.val.kind != tableKind && !e.val.each {
-			what = "a setting outside of any section"
+			m = words.New("config-no-section")
 		}
 	}
-	remedy := "known here: " + strings.Join(keysOf(t), ", ")
+	known := m.With("known", strings.Join(keysOf(t), ", "))
 	if d.unknowns++; d.unknowns > 2*maxFaults { // nobody reads on, and guessing takes long
-		d.fault(e.val.line, join(path, e.name), what, remedy)
+		d.fault(e.val.line, join(path, e.name), known)
 		return
 	}
 	if n := nearest(e.name, keysOf(t)); n != "" {
 		d.broken[plain(join(path, n))] = true // it is not missing, but written in another way
-		remedy = fmt.Sprintf("did you mean %q?", n)
+		m = m.With("near", n)
 	} else if homes := sectionsWith(e.name, path); len(homes) > 0 {
-		remedy = "it belongs to " + strings.Join(homes, " or ")
+		m = m.With("home", strings.Join(homes, ", "))
+	} else {
+		m = known
 	}
-	d.fault(e.val.line, join(path, e.name), what, remedy)
+	d.fault(e.val.line, join(path, e.name), m)
 }
 
 // sectionsWith finds the other sections that have a key.
@@ -157,24 +161,24 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 	case *Moment:
 		d.moment(p, field, v, key)
 	case *[]Window:
-		parsed(d, p, v, key, "a part of the week", windowForm, parseWindow)
+		parsed(d, p, v, key, "config-not-window", parseWindow)
 	case *[]Look:
-		parsed(d, p, v, key, "how a lamp shows something", lookForm, parseLook)
+		parsed(d, p, v, key, "config-not-look", parseLook)
 	case *[]Day:
-		parsed(d, p, v, key, "a day", dayForm, parseDay)
+		parsed(d, p, v, key, "config-not-day", parseDay)
 	case *bool:
 		if v.kind != boolKind {
-			d.fault(v.line, key, "is "+v.kind.String(), "write true or false without quotes")
+			d.fault(v.line, key, wrongType("config-type-bool", v))
 			return
 		}
 		*p = v.text == "true"
 	case *[]string:
-		d.words(p, field, v, key)
+		d.texts(p, field, v, key)
 	default:
 		switch dst.Kind() {
 		case reflect.Struct:
 			if v.kind != tableKind {
-				d.fault(v.line, key, "is "+v.kind.String(), fmt.Sprintf("it is a section: write [%s]", plain(key)))
+				d.fault(v.line, key, wrongType("config-type-section", v).With("section", plain(key)))
 				d.broken[plain(key)] = true
 				return
 			}
@@ -190,12 +194,12 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 // sections fills a list of sections; start is what each of them begins with.
 func sections[T any](d *decoder, dst *[]T, v *value, key string, start T) {
 	if v.kind == tableKind {
-		d.fault(v.line, key, "can be given several times", fmt.Sprintf("write [[%s]]", plain(key)))
+		d.fault(v.line, key, words.New("config-section-one", "section", plain(key)))
 		v = &value{kind: listKind, items: []*value{v}, each: true}
 	}
 	notTable := func(item *value) bool { return item.kind != tableKind }
 	if v.kind != listKind || slices.ContainsFunc(v.items, notTable) {
-		d.fault(v.line, key, "is "+v.kind.String(), fmt.Sprintf("it is a section: write [[%s]]", plain(key)))
+		d.fault(v.line, key, wrongType("config-type-sections", v).With("section", plain(key)))
 		*dst = nil // the defaults would be a guess
 		return
 	}
@@ -212,45 +216,64 @@ func sections[T any](d *decoder, dst *[]T, v *value, key string, start T) {
 // text takes a text, one of the allowed words if there are such.
 func (d *decoder) text(v *value, key string, field reflect.StructField) (string, bool) {
 	if v.kind != textKind {
-		remedy := "write a text between quotes"
+		m := wrongType("config-type-text", v)
 		if v.kind == numberKind || v.kind == boolKind {
-			remedy = fmt.Sprintf("put it between quotes: %q", v.text)
-			if field.Type == reflect.TypeFor[Secret]() {
-				remedy = "put it between quotes"
+			m = wrongType("config-type-text-unquoted", v)
+			if field.Type != reflect.TypeFor[Secret]() {
+				m = wrongType("config-type-text-bare", v).With("value", v.text)
 			}
 		}
-		d.fault(v.line, key, "is "+v.kind.String(), remedy)
+		d.fault(v.line, key, m)
 		return "", false
 	}
 	if strings.ContainsFunc(v.text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		d.fault(v.line, key, "has a control character in it", "remove it")
+		d.fault(v.line, key, words.New("config-control-character"))
 		return "", false
 	}
 	if field.Type == reflect.TypeFor[Secret]() && strings.ContainsFunc(v.text, invisible) {
-		d.fault(v.line, key, "has an invisible character in it", "type it anew")
+		d.fault(v.line, key, words.New("config-invisible-character"))
 		return "", false
 	}
 	allowed := strings.Fields(field.Tag.Get("oneof"))
 	if len(allowed) > 0 && !slices.Contains(allowed, v.text) {
-		d.fault(v.line, key, fmt.Sprintf("%q is not known", v.text), choices(v.text, allowed))
+		d.fault(v.line, key, choices("config-unknown-value", v.text, allowed))
 		return "", false
 	}
 	return v.text, true
 }
 
-func choices(word string, allowed []string) string {
+// choices is a message about a word that is none of the allowed ones: with "-near" behind its
+// code if one of them was probably meant, with "-none" if there are none at all.
+func choices(code, word string, allowed []string) words.Message {
+	if len(allowed) == 0 {
+		return words.New(code+"-none", "value", quotable(word))
+	}
 	var quoted []string
 	for _, a := range allowed {
 		quoted = append(quoted, strconv.Quote(a))
 	}
+	m := words.New(code, "value", quotable(word), "known", strings.Join(quoted, ", "))
 	if n := nearest(word, allowed); n != "" {
-		return fmt.Sprintf("did you mean %q? Known: %s", n, strings.Join(quoted, ", "))
+		m.Code += "-near"
+		m = m.With("near", n)
 	}
-	return "known: " + strings.Join(quoted, ", ")
+	return m
 }
 
-// words takes a list of texts, or one text.
-func (d *decoder) words(dst *[]string, field reflect.StructField, v *value, key string) {
+// wrongType is the message about a value of another type than the one that is wanted, which the
+// code tells.
+func wrongType(code string, v *value) words.Message {
+	return words.New(code, "is", v.kind.String())
+}
+
+// quotable is text as it stands between quotes in a file, for sentences that have the quotes.
+func quotable(s string) string {
+	q := strconv.Quote(s)
+	return q[1 : len(q)-1]
+}
+
+// texts takes a list of texts, or one text.
+func (d *decoder) texts(dst *[]string, field reflect.StructField, v *value, key string) {
 	items := []*value{v}
 	if v.kind == listKind && !v.each {
 		items = v.items
@@ -264,10 +287,10 @@ func (d *decoder) words(dst *[]string, field reflect.StructField, v *value, key 
 		case !ok:
 			return
 		case s == "":
-			d.fault(item.line, key, "has an empty text in it", "remove it")
+			d.fault(item.line, key, words.New("config-empty-item"))
 			return
 		case slices.Contains(list, s):
-			d.fault(item.line, key, fmt.Sprintf("has %q twice", s), "remove one of them")
+			d.fault(item.line, key, words.New("config-item-twice", "value", quotable(s)))
 			return
 		}
 		list = append(list, s)
@@ -278,22 +301,22 @@ func (d *decoder) words(dst *[]string, field reflect.StructField, v *value, key 
 func (d *decoder) duration(dst *time.Duration, field reflect.StructField, v *value, key string) {
 	low, high, _ := strings.Cut(field.Tag.Get("range"), "..")
 	if v.kind != textKind {
-		remedy := fmt.Sprintf("write a time between quotes, such as %q", high)
+		m := wrongType("config-type-time", v).With("example", high)
 		if v.kind == numberKind {
-			remedy = fmt.Sprintf("write it with its unit, such as \"%ss\"", v.text)
+			m = wrongType("config-type-time-bare", v).With("example", v.text+"s")
 		}
-		d.fault(v.line, key, "is "+v.kind.String(), remedy)
+		d.fault(v.line, key, m)
 		return
 	}
 	t, err := time.ParseDuration(v.text)
 	if err != nil {
-		d.fault(v.line, key, fmt.Sprintf("%q is not a time", v.text), `write it like "500ms", "30s", "2m"`)
+		d.fault(v.line, key, words.New("config-not-time", "value", quotable(v.text)))
 		return
 	}
 	from, err1 := time.ParseDuration(low)
 	to, err2 := time.ParseDuration(high)
 	if err1 == nil && err2 == nil && (t < from || t > to) {
-		d.fault(v.line, key, fmt.Sprintf("%q is out of range", v.text), fmt.Sprintf("allowed: %s to %s", low, high))
+		d.fault(v.line, key, words.New("config-out-of-range", "value", strconv.Quote(v.text), "low", low, "high", high))
 		return
 	}
 	*dst = t
@@ -301,19 +324,19 @@ func (d *decoder) duration(dst *time.Duration, field reflect.StructField, v *val
 
 func (d *decoder) number(dst *float64, field reflect.StructField, v *value, key string) {
 	if v.kind != numberKind && v.kind != realKind {
-		d.fault(v.line, key, "is "+v.kind.String(), "write a number without quotes")
+		d.fault(v.line, key, wrongType("config-type-number", v))
 		return
 	}
 	f, err := strconv.ParseFloat(strings.ReplaceAll(v.text, "_", ""), 64)
 	if err != nil {
-		d.fault(v.line, key, fmt.Sprintf("%s is not a decimal number", v.text), "write it like -6 or 1.5")
+		d.fault(v.line, key, words.New("config-not-decimal", "value", v.text))
 		return
 	}
 	low, high, _ := strings.Cut(field.Tag.Get("range"), "..")
 	from, err1 := strconv.ParseFloat(low, 64)
 	to, err2 := strconv.ParseFloat(high, 64)
 	if err1 == nil && err2 == nil && !(f >= from && f <= to) { // also refuses NaN
-		d.fault(v.line, key, v.text+" is out of range", fmt.Sprintf("allowed: %s to %s", low, high))
+		d.fault(v.line, key, words.New("config-out-of-range", "value", v.text, "low", low, "high", high))
 		return
 	}
 	*dst = f
@@ -322,7 +345,7 @@ func (d *decoder) number(dst *float64, field reflect.StructField, v *value, key 
 // whole takes a whole number.
 func (d *decoder) whole(dst *int, field reflect.StructField, v *value, key string) {
 	if v.kind != numberKind {
-		d.fault(v.line, key, "is "+v.kind.String(), "write a whole number without quotes")
+		d.fault(v.line, key, wrongType("config-type-whole", v))
 		return
 	}
 	low, high, _ := strings.Cut(field.Tag.Get("range"), "..")
@@ -330,7 +353,7 @@ func (d *decoder) whole(dst *int, field reflect.StructField, v *value, key strin
 	to, err2 := strconv.Atoi(high)
 	n, err := strconv.ParseInt(strings.ReplaceAll(v.text, "_", ""), 0, 32)
 	if err != nil || err1 == nil && err2 == nil && (int(n) < from || int(n) > to) {
-		d.fault(v.line, key, v.text+" is out of range", fmt.Sprintf("allowed: %s to %s", low, high))
+		d.fault(v.line, key, words.New("config-out-of-range", "value", v.text, "low", low, "high", high))
 		return
 	}
 	*dst = int(n)
@@ -350,7 +373,7 @@ func (d *decoder) hours(dst *Hours, v *value, key string) {
 	a, err1 := time.Parse("15:04", strings.TrimSpace(from))
 	b, err2 := time.Parse("15:04", strings.TrimSpace(to))
 	if err1 != nil || err2 != nil || a.Equal(b) {
-		d.fault(v.line, key, fmt.Sprintf("%q is not a part of the day", text), `write it like "22:00-06:00"`)
+		d.fault(v.line, key, words.New("config-not-hours", "value", quotable(text)))
 		return
 	}
 	*dst = Hours{From: a.Hour()*60 + a.Minute(), To: b.Hour()*60 + b.Minute()}
@@ -367,7 +390,7 @@ func (d *decoder) clock(dst *Clock, v *value, key string) {
 	}
 	minute, ok := parseClock(text)
 	if !ok || minute == 24*60 {
-		d.fault(v.line, key, fmt.Sprintf("%q is not a time of day", text), `write it like "03:30"`)
+		d.fault(v.line, key, words.New("config-not-clock", "value", quotable(text)))
 		return
 	}
 	*dst = Clock{Given: true, Minute: minute}
@@ -379,7 +402,7 @@ const maxOffset = 1023
 // addresses takes a list of lines.
 func (d *decoder) addresses(dst *[]Line, v *value, key string) {
 	if v.kind != listKind || v.each {
-		d.fault(v.line, key, "is "+v.kind.String(), `write a list of lines: [12, 13, 16] or ["GPIO12", "GPIO13", "GPIO16"]`)
+		d.fault(v.line, key, wrongType("config-type-lines", v))
 		return
 	}
 	var list []Line
@@ -399,7 +422,7 @@ func (d *decoder) address(dst *Line, v *value, key string) {
 	case textKind:
 		if s, ok := d.text(v, key, reflect.StructField{}); ok {
 			if s == "" {
-				d.fault(v.line, key, "is empty", `give the number of the line, or its name between quotes`)
+				d.fault(v.line, key, words.New("config-empty-line"))
 				return
 			}
 			*dst = Line{Name: s}
@@ -407,11 +430,11 @@ func (d *decoder) address(dst *Line, v *value, key string) {
 	case numberKind:
 		n, err := strconv.ParseInt(strings.ReplaceAll(v.text, "_", ""), 0, 64)
 		if err != nil || n < 0 || n > maxOffset {
-			d.fault(v.line, key, v.text+" is out of range", fmt.Sprintf("allowed: 0 to %d", maxOffset))
+			d.fault(v.line, key, words.New("config-out-of-range", "value", v.text, "low", "0", "high", strconv.Itoa(maxOffset)))
 			return
 		}
 		*dst = Line{Offset: int(n)}
 	default:
-		d.fault(v.line, key, "is "+v.kind.String(), "give the number of the line, or its name between quotes")
+		d.fault(v.line, key, wrongType("config-type-line", v))
 	}
 }

@@ -6,33 +6,40 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"intercomd/words"
 )
 
 // Fault is one thing that is wrong in a configuration file.
 type Fault struct {
-	File    string // as it was named to Parse or Load
-	Line    int    // from 1; 0 if the fault has no place
-	Key     string // such as "sip.user"; "" for faults of the syntax
-	Problem string // what is wrong
-	Remedy  string // what would be right
+	File string // as it was named to Parse or Load
+	Line int    // from 1; 0 if the fault has no place
+	Key  string // such as "sip.user"; "" for faults of the syntax
+	// Message says what is wrong and, in the family "remedy", what would be right. Its
+	// parameter in, if there is one, is the place of the fault in a file that Key names.
+	words.Message
 	// Optional says that the door can do without what is at fault, such as a recording or
 	// the page: that is taken back to what is safe, and the rest works.
 	Optional bool
 	section  string // where a fault without a key is
 }
 
-// String is one line: file:line: key: problem; remedy.
-func (f Fault) String() string {
-	var b strings.Builder
-	b.WriteString(f.Place())
-	if f.Key != "" {
-		b.WriteString(": " + f.Key)
+// String is one line in English: file:line: key: problem; remedy.
+func (f Fault) String() string { return f.In(words.English()) }
+
+// In is one line in a language: file:line: key: problem; remedy.
+func (f Fault) In(l *words.Language) string {
+	m := f.Told()
+	problem, remedy := l.Say("problem", m), l.Say("remedy", m)
+	if remedy == "" {
+		return problem
 	}
-	b.WriteString(": " + f.Problem)
-	if f.Remedy != "" {
-		b.WriteString("; " + f.Remedy)
-	}
-	return b.String()
+	return l.Text("check.fault", "problem", problem, "remedy", remedy)
+}
+
+// Told is the fault as a message of its own, with its place and its key.
+func (f Fault) Told() words.Message {
+	return words.New("config-fault", "place", f.Place(), "key", f.Key).Because(f.Message)
 }
 
 // Place is where the fault is: file:line, or the file.
@@ -47,10 +54,13 @@ func (f Fault) Place() string {
 type Faults []Fault //nolint:errname // a list of what a person reads, not one error
 
 // Error has one line for each fault.
-func (f Faults) Error() string {
+func (f Faults) Error() string { return f.In(words.English()) }
+
+// In has one line for each fault, in a language.
+func (f Faults) In(l *words.Language) string {
 	lines := make([]string, len(f))
 	for i, one := range f {
-		lines[i] = one.String()
+		lines[i] = one.In(l)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -63,6 +73,15 @@ func printable(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
+}
+
+// printableMessage is a message whose parameters are printable.
+func printableMessage(m words.Message) words.Message {
+	params := m.Params.Map()
+	for k, v := range params {
+		params[k] = printable(v)
+	}
+	return words.Message{Code: m.Code, Params: words.ParamsOf(params)}
 }
 
 func (f Faults) sort() {

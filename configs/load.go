@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"intercomd/store"
+	"intercomd/words"
 )
 
 // maxFile is far above the size of any configuration.
@@ -34,7 +35,7 @@ func Load(file string, judges ...Judge) (*Config, error) {
 			cfg.Lamps = lamps // nobody has said anything else, and it shows what is missing
 		}
 		f := unreadable(err)
-		return &cfg, Faults{{File: file, Problem: f.problem, Remedy: f.remedy}}
+		return &cfg, Faults{{File: file, Message: f.Message}}
 	}
 	c := parse(file, data)
 	dir := filepath.Dir(file)
@@ -56,8 +57,7 @@ func Load(file string, judges ...Judge) (*Config, error) {
 	}
 	for _, judge := range judges {
 		for _, f := range judge(&c.cfg) {
-			c.faults = append(c.faults, Fault{File: file, Line: c.lineOf(f.Key), Key: plain(f.Key),
-				Problem: f.Problem, Remedy: f.Remedy})
+			c.faults = append(c.faults, Fault{File: file, Line: c.lineOf(f.Key), Key: plain(f.Key), Message: f.Message})
 		}
 	}
 	if faults := c.faults.settle(); len(faults) > 0 {
@@ -74,7 +74,7 @@ func (c *checker) passwordFile(dir, key string, file *string, password *Secret) 
 	*file = under(dir, *file)
 	secret, fault := readSecret(*file)
 	if fault != nil {
-		c.bad(key, fault.in(*file), fault.remedy)
+		c.bad(key, fault.at(*file))
 		return
 	}
 	*password = Secret(secret)
@@ -103,7 +103,7 @@ func (c *checker) certificates(dir, key string, file *string) *Fault {
 		return nil
 	}
 	f := faults[0]
-	return c.named(key, (&textError{line: f.Line, problem: f.Problem}).in(*file), f.Remedy)
+	return c.named(key, (&textError{line: f.Line, Message: f.Message}).at(*file))
 }
 
 // folder makes the path of a folder one that can be opened.
@@ -117,15 +117,15 @@ func (c *checker) folder(dir, key string, path *string) *Fault {
 	case err == nil:
 		return nil
 	case errors.Is(err, syscall.ENOTDIR):
-		return c.named(key, *path+": is not a folder", "name the folder that holds the recordings")
+		return c.named(key, words.New("folder-is-file", "in", *path))
 	}
 	f := unreadable(err)
-	return c.named(key, f.in(*path), f.remedy)
+	return c.named(key, f.at(*path))
 }
 
 // named is a fault of what a setting names.
-func (c *checker) named(key, problem, remedy string) *Fault {
-	return &Fault{File: c.file, Line: c.lineOf(key), Key: plain(key), Problem: problem, Remedy: remedy}
+func (c *checker) named(key string, m words.Message) *Fault {
+	return &Fault{File: c.file, Line: c.lineOf(key), Key: plain(key), Message: m}
 }
 
 func under(dir, file string) string {
@@ -136,9 +136,9 @@ func under(dir, file string) string {
 }
 
 var (
-	errTooBig  = errors.New("it is larger than 1 MB")
-	errNoFile  = errors.New("it is a device")
-	errNothing = errors.New("it is a pipe, and nothing came out of it")
+	errTooBig  = errors.New("the file is larger than 1 MB")
+	errNoFile  = errors.New("the file is a device")
+	errNothing = errors.New("the file is a pipe that nothing came out of")
 )
 
 // read reads a file of bounded size, which may be a pipe. It does not wait for long,
@@ -161,11 +161,19 @@ func unreadable(err error) *textError {
 	var pe *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return &textError{problem: "there is no such file", remedy: "check the path"}
+		return &textError{Message: words.New("file-missing")}
 	case errors.Is(err, fs.ErrPermission):
-		return &textError{problem: "no permission to read it", remedy: "make it readable for the user of the service"}
+		return &textError{Message: words.New("file-forbidden")}
+	case errors.Is(err, errTooBig):
+		return &textError{Message: words.New("file-too-large")}
+	case errors.Is(err, errNoFile):
+		return &textError{Message: words.New("file-is-device")}
+	case errors.Is(err, errNothing):
+		return &textError{Message: words.New("file-is-silent-pipe")}
+	case errors.Is(err, syscall.EISDIR):
+		return &textError{Message: words.New("file-is-folder")}
 	case errors.As(err, &pe):
-		return &textError{problem: "cannot be read: " + pe.Err.Error(), remedy: "check the path"}
+		return &textError{Message: words.New("file-fails", "detail", pe.Err.Error())}
 	}
-	return &textError{problem: "cannot be read: " + err.Error(), remedy: "check the file"}
+	return &textError{Message: words.New("file-fails", "detail", err.Error())}
 }

@@ -74,13 +74,14 @@ func TestLoadEAP(t *testing.T) {
 		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"door.key\"", ""},
 		{"method = \"peap\"\npassword_file = \"pw\"", ""},
 		{"method = \"peap\"\npassword_file = \"none\"", "eap.password_file: there is no such file in " + dir},
-		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"other.key\"", "eap.key_file: " + dir + "/other.key: does not fit the certificate"},
-		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"door.pem\"", "eap.key_file: " + dir + "/door.pem: does not fit the certificate"},
-		{"method = \"tls\"\ncert_file = \"door.key\"\nkey_file = \"door.key\"", "eap.cert_file: " + dir + "/door.key:1: has private key in it"},
+		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"other.key\"", "eap.key_file: " + dir + "/other.key: the key does not fit the certificate"},
+		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"door.pem\"", "eap.key_file: " + dir + "/door.pem: the key does not fit the certificate"},
+		{"method = \"tls\"\ncert_file = \"door.key\"\nkey_file = \"door.key\"", "eap.cert_file: " + dir + "/door.key:1: there is a block \"private key\" in it"},
 		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"none\"", "eap.key_file: " + dir + "/none: there is no such file"},
 	} {
 		write(t, file, minimal+"[eap]\nidentity = \"door\"\nca_file = \"ca.pem\"\n"+tc.setting+"\n")
 		cfg, err := Load(file)
+		wellSaid(t, faultsIn(err)...)
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s\ngives %v\nwant  %s", tc.setting, err, tc.want)
 		}
@@ -112,6 +113,7 @@ func TestLoad(t *testing.T) {
 	write(t, filepath.Join(dir, "ca.pem"), "a comment\n"+certificate(t)+certificate(t))
 	write(t, file, strings.Replace(minimal, `password = "secret"`, "password_file = \"pw\"\nca_file = \"ca.pem\"", 1))
 	cfg, err := Load(file)
+	wellSaid(t, faultsIn(err)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,18 +131,20 @@ func TestLoadFaults(t *testing.T) {
 	write(t, filepath.Join(dir, "bad"), "-----BEGIN CERTIFICATE-----\nc2VjcmV0\n-----END CERTIFICATE-----\n")
 	write(t, filepath.Join(dir, "big"), strings.Repeat("#", maxFile+1))
 	tests := []struct{ setting, want string }{
-		{`password_file = "none"`, "sip.password_file: there is no such file in " + dir + "; check the path; a password itself belongs to password"},
+		{`password_file = "none"`, "sip.password_file: there is no such file in " + dir + "; check the path; a password itself is given as password"},
 		{`password_file = "empty"`, "/empty:1: its first line is empty"},
-		{`password_file = "."`, "is a directory"},
+		{`password_file = "."`, "it is a folder"},
 		{`password_file = "big"`, "larger than 1 MB"},
+		{"password = \"p\"\n[audio]\nprompts = \"text\"", "intercom.toml:6: audio.prompts: " + dir + "/text: it is not a folder; name the folder"},
 		{"password = \"p\"\nca_file = \"none\"", "intercom.toml:5: sip.ca_file: " + dir + "/none: there is no such file"},
 		{"password = \"p\"\nca_file = \"text\"", "there is no certificate in it"},
-		{"password = \"p\"\nca_file = \"key\"", "has private key in it"},
+		{"password = \"p\"\nca_file = \"key\"", "there is a block \"private key\" in it"},
 		{"password = \"p\"\nca_file = \"bad\"", "certificate 1 cannot be read"},
 	}
 	for _, tc := range tests {
 		write(t, file, strings.Replace(minimal, `password = "secret"`, tc.setting, 1))
 		cfg, err := Load(file)
+		wellSaid(t, faultsIn(err)...)
 		faults, ok := errors.AsType[Faults](err)
 		if cfg == nil || !ok || len(faults) != 1 || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s\ngives %v\nwant  %s", tc.setting, err, tc.want)
@@ -151,10 +155,11 @@ func TestLoadFaults(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		filepath.Join(dir, "none.toml"): "there is no such file",
-		dir:                             "is a directory",
+		dir:                             "it is a folder",
 		filepath.Join(dir, "big"):       "larger than 1 MB",
 	} {
 		cfg, err := Load(path)
+		wellSaid(t, faultsIn(err)...)
 		if err == nil || cfg == nil || cfg.Call.RingTime == 0 || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
 		}

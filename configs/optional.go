@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+
+	"intercomd/words"
 )
 
 // This file decides what a fault costs. A door that can tell whom to call, who may open and
@@ -150,7 +153,7 @@ func (f Faults) settle() Faults {
 	left := 0
 	for _, one := range f {
 		one.Optional, _ = dispensable(cmp.Or(one.Key, one.section))
-		one.Problem, one.Remedy = printable(one.Problem), printable(one.Remedy)
+		one.Message = printableMessage(one.Message)
 		class := 0
 		if one.Optional {
 			class = 1
@@ -160,12 +163,12 @@ func (f Faults) settle() Faults {
 			continue
 		}
 		if left++; left == 1 {
-			over = Fault{File: one.File, Line: one.Line, Remedy: "correct these first", Optional: true}
+			over = Fault{File: one.File, Line: one.Line, Optional: true}
 		}
 		over.Optional = over.Optional && one.Optional
 	}
 	if left > 0 {
-		over.Problem = fmt.Sprintf("there are %d more faults", left)
+		over.Message = words.New("config-more-faults", "n", strconv.Itoa(left))
 		out = append(out, over)
 		out.sort()
 	}

@@ -161,7 +161,8 @@ func TestManyFaults(t *testing.T) {
 	}
 	many := b.String()
 	_, faults := Parse("x", []byte(minimal+many))
-	if last := faults[len(faults)-1]; len(faults) != maxFaults+1 || !last.Optional || last.Problem != fmt.Sprintf("there are %d more faults", 20000-maxFaults) {
+	wellSaid(t, faults...)
+	if last := faults[len(faults)-1]; len(faults) != maxFaults+1 || !last.Optional || last.Message.String() != fmt.Sprintf("there are %d more faults", 20000-maxFaults) {
 		t.Errorf("%d faults, the last %+v", len(faults), last)
 	}
 	_, faults = Parse("x", []byte(minimal+many+"[[notify]]\nwebhook = \"x\"\n[door]\nkey = 5\n"))
@@ -188,6 +189,7 @@ func TestPasswordInPlaceOfItsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Load(file)
+	wellSaid(t, faultsIn(err)...)
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("fault %v", err)
 	}

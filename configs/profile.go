@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"intercomd/words"
 )
 
 //go:embed boards/*.toml
@@ -105,7 +107,7 @@ func (c *checker) profile() {
 	b := &c.cfg.Board
 	p, err := LoadProfile(b.Profile)
 	if err != nil {
-		c.bad("board.profile", err.Error(), choices(b.Profile, append([]string{"auto"}, Profiles()...)))
+		c.bad("board.profile", choices("config-unknown-value", b.Profile, append([]string{"auto"}, Profiles()...)))
 		return
 	}
 	if _, given := c.lines["board.chips"]; !given || len(b.Chips) == 0 {
@@ -118,7 +120,7 @@ func (c *checker) profile() {
 			c.header(p, key, l)
 		}
 		if chip == "" && l.Name == "" && len(b.Chips) == 0 && (b.Driver == "gpio" || b.Driver == "auto") && !c.faulty("board.chips") {
-			c.bad("board.chips", "is empty, and line "+l.String()+" has no chip of its own", "give the label of the GPIO chip; `intercomd devices` lists them")
+			c.bad("board.chips", words.New("config-no-chips", "line", l.String()))
 		}
 	}
 	for i := range c.cfg.Buttons {
@@ -147,8 +149,8 @@ func (c *checker) header(p Profile, key string, l *Line) {
 	case ok && pin.Line != nil:
 		*l = Line{Offset: *pin.Line}
 	case ok:
-		c.bad(key, fmt.Sprintf("%q is %s", l.Name, pin.Name), "choose a pin that is a GPIO line")
+		c.bad(key, words.New("config-pin-not-gpio", "pin", l.Name, "is", pin.Name))
 	case len(p.Header) > 0 && looksLikeHeader(l.Name):
-		c.bad(key, fmt.Sprintf("%q is not on the header of the %s", l.Name, p.Name), `the header has "GPIO0" to "GPIO27" and "pin 1" to "pin 40"`)
+		c.bad(key, words.New("config-not-on-header", "pin", l.Name, "board", p.Name))
 	}
 }

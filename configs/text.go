@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"intercomd/words"
 )
 
 // This file makes text of what people save, whatever their editor and system did to it: one
@@ -18,9 +20,9 @@ import (
 
 // textError says why a file is no text.
 type textError struct {
-	line            int // from 1; 0 if it has no place
-	problem, remedy string
-	unnamed         bool // the name of the file may be a secret
+	line int // from 1; 0 if it has no place
+	words.Message
+	unnamed bool // the name of the file may be a secret
 }
 
 const byteOrderMark = "\ufeff"
@@ -29,10 +31,9 @@ const byteOrderMark = "\ufeff"
 // those that joining files leaves within; so do the ends of line of Windows and old
 // Macs, and the Ctrl-Z of DOS. UTF-16 is told by its byte-order mark; wide says that it was.
 func cleanText(data []byte) (text []byte, wide bool, fault *textError) {
-	const resave = "save it as UTF-8"
 	switch {
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe, 0, 0}), bytes.HasPrefix(data, []byte{0, 0, 0xfe, 0xff}):
-		return nil, true, &textError{problem: "it is saved as UTF-32", remedy: resave}
+		return nil, true, &textError{Message: words.New("text-utf-32")}
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}):
 		data, wide = utf8Of(data, binary.LittleEndian), true
 	case bytes.HasPrefix(data, []byte{0xfe, 0xff}):
@@ -45,14 +46,13 @@ func cleanText(data []byte) (text []byte, wide bool, fault *textError) {
 	text = bytes.TrimRight(text, "\x1a")
 	at := func(offset int) int { return 1 + bytes.Count(text[:offset], []byte("\n")) }
 	if i := bytes.IndexByte(text, 0); i >= 0 {
-		f := &textError{line: at(i), problem: "there is a NUL in it, which is no text",
-			remedy: "it may be damaged, as by a power cut: write this line anew, or copy the file again"}
+		f := &textError{line: at(i), Message: words.New("text-nul")}
 		switch n := bytes.Count(text, []byte{0}); {
 		case n == len(text):
 		case n > len(text)*5/8:
-			f.problem, f.remedy = "it is saved as UTF-32", resave
+			f.Message = words.New("text-utf-32")
 		case n > len(text)/4:
-			f.problem, f.remedy = "it is saved as UTF-16 without a byte-order mark", resave
+			f.Message = words.New("text-utf-16-unmarked")
 		}
 		return nil, wide, f
 	}
@@ -60,9 +60,9 @@ func cleanText(data []byte) (text []byte, wide bool, fault *textError) {
 		r, n := utf8.DecodeRune(text[i:])
 		switch {
 		case r == utf8.RuneError && n == 1:
-			return nil, wide, &textError{line: at(i), problem: "this is not UTF-8 text", remedy: "save the file as UTF-8"}
+			return nil, wide, &textError{line: at(i), Message: words.New("text-not-utf-8")}
 		case r == utf8.RuneError && wide:
-			return nil, wide, &textError{line: at(i), problem: "this is not UTF-16 text, or a part of it is missing", remedy: resave}
+			return nil, wide, &textError{line: at(i), Message: words.New("text-not-utf-16")}
 		}
 		i += n
 	}
@@ -74,7 +74,7 @@ func cleanText(data []byte) (text []byte, wide bool, fault *textError) {
 func CleanText(data []byte) ([]byte, error) {
 	text, _, fault := cleanText(data)
 	if fault != nil {
-		return nil, Faults{{Line: fault.line, Problem: fault.problem, Remedy: fault.remedy}}
+		return nil, Faults{{Line: fault.line, Message: fault.Message}}
 	}
 	return text, nil
 }
@@ -108,8 +108,7 @@ func readSecret(file string) (string, *textError) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		// Somebody may have written the password itself in place of the name.
-		return "", &textError{unnamed: true, problem: "there is no such file in " + filepath.Dir(file),
-			remedy: "check the path; a password itself belongs to password"}
+		return "", &textError{unnamed: true, Message: words.New("secret-file-missing", "folder", filepath.Dir(file))}
 	case err != nil:
 		return "", unreadable(err)
 	}
@@ -118,17 +117,16 @@ func readSecret(file string) (string, *textError) {
 		return "", fault
 	}
 	if wide {
-		return "", &textError{problem: `it is saved as UTF-16 ("Unicode", as by PowerShell)`,
-			remedy: "save it as UTF-8, in PowerShell with Set-Content -Encoding utf8"}
+		return "", &textError{Message: words.New("secret-utf-16")}
 	}
 	secret := firstLine(text)
 	switch {
 	case secret == "":
-		return "", &textError{line: 1, problem: "its first line is empty", remedy: "write the password there"}
+		return "", &textError{line: 1, Message: words.New("secret-empty")}
 	case strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return "", &textError{line: 1, problem: "there is a control character in it", remedy: "write the password anew"}
+		return "", &textError{line: 1, Message: words.New("secret-control-character")}
 	case strings.ContainsFunc(secret, invisible):
-		return "", &textError{line: 1, problem: "there is an invisible character in it", remedy: "type the password anew"}
+		return "", &textError{line: 1, Message: words.New("secret-invisible-character")}
 	}
 	return secret, nil
 }
@@ -137,13 +135,13 @@ func readSecret(file string) (string, *textError) {
 // with text that was copied.
 func invisible(r rune) bool { return unicode.Is(unicode.Cf, r) }
 
-// in is the fault in words, with the file and the line.
-func (e *textError) in(file string) string {
-	if e.unnamed {
-		return e.problem
+// at is the fault with its place: the file and the line.
+func (e *textError) at(file string) words.Message {
+	switch {
+	case e.unnamed:
+		return e.Message
+	case e.line > 0:
+		file += ":" + strconv.Itoa(e.line)
 	}
-	if e.line > 0 {
-		return fmt.Sprintf("%s:%d: %s", file, e.line, e.problem)
-	}
-	return file + ": " + e.problem
+	return e.With("in", file)
 }

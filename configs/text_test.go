@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"unicode/utf16"
+
+	"intercomd/words"
 )
 
 // utf16Of is text as old editors of Windows save it ("Unicode").
@@ -43,9 +45,10 @@ func TestPasswordFiles(t *testing.T) {
 		"UTF-16 without mark":  {"g\x00e\x00h\x00e\x00i\x00m\x00", "", "pw:1: it is saved as UTF-16 without a byte-order mark"},
 		"UTF-32":               {"\xff\xfe\x00\x00g\x00\x00\x00", "", "UTF-32"},
 		"Latin 1":              {"geh\xe9im\n", "", "pw:1: this is not UTF-8 text"},
-		"NUL":                  {"geheimnis\x00", "", "pw:1: there is a NUL in it"},
-		"zeroes after a crash": {strings.Repeat("\x00", 7), "", "pw:1: there is a NUL in it"},
+		"NUL":                  {"geheimnis\x00", "", "pw:1: there is a NUL character in it"},
+		"zeroes after a crash": {strings.Repeat("\x00", 7), "", "pw:1: there is a NUL character in it"},
 		"control character":    {"ge\x1b[Dheim\n", "", "pw:1: there is a control character in it"},
+		"invisible character":  {"ge\u200bheim\n", "", "pw:1: there is an invisible character in it"},
 		"empty":                {"", "", "its first line is empty"},
 		"nothing but a mark":   {"\ufeff\r\n", "", "its first line is empty"},
 	} {
@@ -55,6 +58,7 @@ func TestPasswordFiles(t *testing.T) {
 			write(t, filepath.Join(dir, "pw"), tt.file)
 			write(t, file, strings.Replace(minimal, `password = "secret"`, `password_file = "pw"`, 1))
 			cfg, err := Load(file)
+			wellSaid(t, faultsIn(err)...)
 			if got := string(cfg.SIP.Password); got != tt.want {
 				t.Errorf("password %q, want %q", got, tt.want)
 			}
@@ -95,19 +99,19 @@ func TestCertificateFiles(t *testing.T) {
 		"the second cut off":        {one + two[:200], 0, at(1) + "certificate 2 is cut off"},
 		"the second without an end": {one + strings.Join(lines[:len(lines)-2], ""), 0, at(1) + "certificate 2 is cut off"},
 		"the first without an end":  {strings.Join(lines[:len(lines)-2], "") + one, 0, ":1: certificate 1 is cut off"},
-		"without a beginning":       {one + strings.Join(lines[1:], ""), 0, at(len(lines)-2) + "something ends here that has no beginning"},
+		"without a beginning":       {one + strings.Join(lines[1:], ""), 0, at(len(lines)-2) + "something ends here that did not begin"},
 		"a line missing":            {one + lines[0] + strings.Join(lines[2:], ""), 0, at(1) + "certificate 2 "},
 		"four hyphens":              {one + "-" + strings.ReplaceAll(two, "-----", "----")[1:], 0, at(1) + "this line is not quite the marker"},
 		"dashes":                    {one + strings.ReplaceAll(two, "-----", "—–"), 0, at(1) + "this line is not quite the marker"},
-		"a key":                     {one + "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n", 0, at(1) + "has private key in it"},
+		"a key":                     {one + "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n", 0, at(1) + "there is a block \"private key\" in it"},
 		"one line alone":            {strings.ReplaceAll(one, "\n", ""), 1, ""},
 		"one line, the other not":   {one + strings.ReplaceAll(two, "\n", ""), 2, ""},
 		"lines that lost their end": {one + strings.ReplaceAll(two, "\n", `\n`), 0, at(1) + "certificate 2 is damaged"},
 		"quoted":                    {one + "> " + strings.ReplaceAll(two, "\n", "\n> "), 0, "certificate 2 is damaged"},
 		"comments in Latin 1":       {"subject: M\xfcller\n" + one, 1, ""},
 		"binary, of another kind":   {"\x30\x82\x01\x02\x00\x01\x02", 0, "it is a binary file, and not one certificate; export"},
-		"PKCS 7":                    {"-----BEGIN PKCS7-----\nc2VjcmV0\n-----END PKCS7-----\n", 0, "has pkcs7 in it; only certificates (BEGIN CERTIFICATE) belong there: export"},
-		"NUL":                       {one + "\x00", 0, at(1) + "there is a NUL in it"},
+		"PKCS 7":                    {"-----BEGIN PKCS7-----\nc2VjcmV0\n-----END PKCS7-----\n", 0, "there is a block \"pkcs7\" in it; export"},
+		"NUL":                       {one + "\x00", 0, at(1) + "there is a NUL character in it"},
 		"DER cut off":               {string(block.Bytes[:100]), 0, ""},
 		"nothing":                   {"", 0, "there is no certificate in it"},
 	} {
@@ -115,6 +119,7 @@ func TestCertificateFiles(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "ca.pem")
 			write(t, file, tt.file)
 			list, err := ReadCertificates(file)
+			wellSaid(t, faultsIn(err)...)
 			if len(list) != tt.want || (err == nil) != (tt.want > 0) {
 				t.Errorf("%d certificates, %v", len(list), err)
 			}
@@ -135,9 +140,11 @@ func TestStrangeFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "intercom.toml")
-	for name, want := range map[string]string{"pipe": "it is a pipe, and nothing came out of it", "link": "there is no such file", "/dev/zero": "it is a device", ".": "is a directory"} {
+	for name, want := range map[string]string{"pipe": "it is a pipe that nothing came out of", "link": "there is no such file", "/dev/zero": "it is a device", ".": "it is a folder"} {
 		write(t, file, strings.Replace(minimal, `password = "secret"`, fmt.Sprintf("password_file = %q", name), 1))
-		if _, err := Load(file); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := Load(file)
+		wellSaid(t, faultsIn(err)...)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -149,7 +156,7 @@ func TestLoadWithAJudge(t *testing.T) {
 	file := filepath.Join(dir, "intercom.toml")
 	write(t, file, minimal+"[audio]\nprompts = \"none\"\n[[notify]]\nwebhook = \"https://a\"\nca_file = \"none.pem\"\nmessage = \"1\"\n")
 	cfg, err := Load(file, func(*Config) []Fault {
-		return []Fault{{Key: "notify[0].message", Problem: "is\x1b[31m odd", Remedy: "do not"}}
+		return []Fault{{Key: "notify[0].message", Message: words.New("told", "detail", "is\x1b[31m odd", "remedy", "do not")}}
 	})
 	faults, _ := errors.AsType[Faults](err)
 	want := []string{
@@ -177,6 +184,7 @@ func TestFilesFromTheField(t *testing.T) {
 		"hash-user.toml":      "",
 	} {
 		_, err := Load(filepath.Join("testdata", file))
+		wellSaid(t, faultsIn(err)...)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", file, err)
 		}

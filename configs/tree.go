@@ -3,11 +3,13 @@ package configs
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"intercomd/words"
 )
 
 // The document as a tree that knows its lines: the decoder of the TOML library stops
@@ -25,8 +27,9 @@ const (
 	otherKind // dates and times, for which there is no setting
 )
 
+// String is the code of a kind in the family "kind" of the catalogue.
 func (k kind) String() string {
-	return [...]string{"text", "a whole number", "a number", "true or false", "a list", "a section", "a date or time"}[k]
+	return [...]string{"text", "whole", "real", "bool", "list", "section", "date"}[k]
 }
 
 type value struct {
@@ -161,7 +164,7 @@ func (b *builder) read(data []byte) (faults Faults) {
 		}
 		var f *Fault
 		if len(path) > maxDepth {
-			faults = append(faults, *b.fault(line, "", fmt.Sprintf("a name of %d parts", len(path)), "sections and settings have names of one or two parts"))
+			faults = append(faults, *b.fault(line, "", words.New("config-long-name", "n", strconv.Itoa(len(path)))))
 			path = path[len(path)-maxDepth:]
 		}
 		switch n.Kind {
@@ -201,14 +204,12 @@ func (b *builder) section(path []string, line int) (*value, *Fault) {
 	}
 	lost := &value{kind: tableKind, line: line}
 	if old.kind == tableKind {
-		return old, b.fault(line, "", fmt.Sprintf("section [%s] was begun in line %d already", name, old.line),
-			"put its settings there")
+		return old, b.fault(line, "", words.New("config-section-twice", "section", name, "first", strconv.Itoa(old.line)))
 	}
 	if old.each {
-		return lost, b.fault(line, "", fmt.Sprintf("[%s] is one section, [[%s]] in line %d is one of many", name, name, old.line),
-			fmt.Sprintf("write [[%s]]", name))
+		return lost, b.fault(line, "", words.New("config-section-single", "section", name, "first", strconv.Itoa(old.line)))
 	}
-	return lost, b.fault(line, name, fmt.Sprintf("is a section here and a value in line %d", old.line), "remove one of them")
+	return lost, b.fault(line, name, words.New("config-section-value", "first", strconv.Itoa(old.line)))
 }
 
 // sectionOfMany adds the table of a [[header]].
@@ -226,8 +227,7 @@ func (b *builder) sectionOfMany(path []string, line int) (*value, *Fault) {
 	case old.each:
 		old.items = append(old.items, v)
 	default:
-		return v, b.fault(line, "", fmt.Sprintf("[[%s]] is one of many, line %d has it once", name, old.line),
-			fmt.Sprintf("write [[%s]] in both places, or one section only", name))
+		return v, b.fault(line, "", words.New("config-section-double", "section", name, "first", strconv.Itoa(old.line)))
 	}
 	return v, nil
 }
@@ -240,8 +240,7 @@ func (b *builder) put(t *value, prefix string, path []string, v *value) *Fault {
 	}
 	name := path[len(path)-1]
 	if old := t.get(name); old != nil {
-		return b.fault(v.line, join(prefix, strings.Join(path, ".")),
-			fmt.Sprintf("is given twice; the first is in line %d", old.line), "remove one of them")
+		return b.fault(v.line, join(prefix, strings.Join(path, ".")), words.New("config-setting-twice", "first", strconv.Itoa(old.line)))
 	}
 	t.add(name, v)
 	return nil
@@ -261,15 +260,15 @@ func (b *builder) descend(t *value, prefix string, path []string, line int) (*va
 		}
 		if next.kind != tableKind {
 			return &value{kind: tableKind, line: line}, b.fault(line, prefix,
-				fmt.Sprintf("is not a section: line %d gives it a value", next.line), "remove one of them")
+				words.New("config-not-section", "first", strconv.Itoa(next.line)))
 		}
 		t = next
 	}
 	return t, nil
 }
 
-func (b *builder) fault(line int, key, problem, remedy string) *Fault {
-	return &Fault{File: b.file, Line: line, Key: key, Problem: problem, Remedy: remedy}
+func (b *builder) fault(line int, key string, m words.Message) *Fault {
+	return &Fault{File: b.file, Line: line, Key: key, Message: m}
 }
 
 // convert makes a value of a node; prefix is its name.
@@ -341,53 +340,60 @@ func clean(file string, data []byte) ([]byte, *Fault) {
 	text, _, fault := cleanText(data)
 	switch {
 	case fault != nil:
-		return nil, &Fault{File: file, Line: fault.line, Problem: fault.problem, Remedy: fault.remedy}
+		return nil, &Fault{File: file, Line: fault.line, Message: fault.Message}
 	case len(text) > maxText:
-		return nil, &Fault{File: file, Problem: fmt.Sprintf("the file has %d bytes", len(text)), Remedy: "is it the right one? A configuration is a few hundred lines of text"}
+		return nil, &Fault{File: file, Message: words.New("config-file-large", "n", strconv.Itoa(len(text)))}
 	}
 	return text, nil
 }
 
 // syntaxFault explains a line that is not TOML, as far as it is one of the usual slips.
 func syntaxFault(file string, number int, line string, err error) Fault {
-	f := Fault{File: file, Line: number, Problem: strings.TrimPrefix(err.Error(), "toml: ")}
-	key, rest, isPair := strings.Cut(line, "=")
-	rest = strings.TrimSpace(rest)
-	key = strings.TrimSpace(key)
-	switch {
-	case strings.ContainsAny(line, "“”„‘’«»"):
-		f.Problem = "these quotes are those of a word processor"
-		f.Remedy = `use straight quotes: "`
-	case strings.ContainsAny(line, "\u00a0\u2007\u202f\u200b\ufeff"):
-		f.Problem = "this line is not TOML"
-		f.Remedy = "type the line anew: one of its blanks is not a plain one, as in text copied from a web page"
-	case strings.HasPrefix(key, "["):
-		f.Remedy = "a section is written [name] or [[name]], alone in its line"
-	case strings.HasPrefix(key, ";") || strings.HasPrefix(key, "//"):
-		f.Remedy = "a comment begins with #"
-	case !isPair:
-		f.Remedy = `a setting is written name = value`
-	case rest == "":
-		f.Remedy = `give a value, such as ` + key + ` = "text"`
-	case strings.HasPrefix(rest, `"`) && strings.Contains(rest, `\`):
-		f.Remedy = `write \\ for each backslash, or put the text between single quotes`
-	case strings.HasPrefix(rest, `"`) && strings.Count(rest, `"`) == 1:
-		f.Remedy = `the closing quote is missing`
-	case !strings.ContainsAny(rest[:1], `"'[{`):
-		word, _, _ := strings.Cut(rest, "#")
-		f.Remedy = fmt.Sprintf(`put text between quotes: %s = "%s"`, key, strings.TrimSpace(word))
-	default:
-		f.Remedy = `a setting is written name = value, alone in its line`
-	}
+	m := slip(line)
 	if mayHoldSecret(line) {
 		// Not even a letter of a password may be in a fault.
-		f.Problem = "this line is not TOML"
-		if strings.Contains(f.Remedy, "put text") {
-			f.Remedy = "put the value between quotes"
+		m.Params = ""
+		if m.Code == "config-syntax-bare" {
+			m = words.New("config-syntax-unquoted")
 		}
+	} else if m.Code != "config-syntax-quotes" && m.Code != "config-syntax-blank" {
+		m = m.With("detail", strings.TrimPrefix(err.Error(), "toml: "))
 	}
-	return f
+	return Fault{File: file, Line: number, Message: m}
 }
+
+// slip tells what was probably done wrong in a line.
+func slip(line string) words.Message {
+	key, rest, isPair := strings.Cut(line, "=")
+	rest, key = strings.TrimSpace(rest), strings.TrimSpace(key)
+	switch {
+	case strings.ContainsAny(line, typographic):
+		return words.New("config-syntax-quotes")
+	case strings.ContainsAny(line, "\u00a0\u2007\u202f\u200b\ufeff"):
+		return words.New("config-syntax-blank")
+	case strings.HasPrefix(key, "["):
+		return words.New("config-syntax-section")
+	case strings.HasPrefix(key, ";") || strings.HasPrefix(key, "//"):
+		return words.New("config-syntax-comment")
+	case !isPair:
+		return words.New("config-syntax-pair")
+	case rest == "":
+		return words.New("config-syntax-empty", "name", key)
+	case strings.HasPrefix(rest, `"`) && strings.Contains(rest, `\`):
+		return words.New("config-syntax-backslash")
+	case strings.HasPrefix(rest, `"`) && strings.Count(rest, `"`) == 1:
+		return words.New("config-syntax-unclosed")
+	case strings.HasPrefix(rest, "[") && !strings.Contains(rest, "]"):
+		return words.New("config-syntax-list")
+	case !strings.ContainsAny(rest[:1], `"'[{`):
+		word, _, _ := strings.Cut(rest, "#")
+		return words.New("config-syntax-bare", "name", key, "value", strings.TrimSpace(word))
+	}
+	return words.New("config-syntax-alone")
+}
+
+// typographic are the quotes of word processors and telephones.
+const typographic = "“”„‟‘’‚‛«»‹›"
 
 // mayHoldSecret tells lines that may have a password, a code or a token in them.
 func mayHoldSecret(line string) bool {

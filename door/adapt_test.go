@@ -2,6 +2,7 @@ package door
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,9 +124,9 @@ func TestOnThisMachine(t *testing.T) {
 }
 
 func TestFaultsOfTheConfigurationReachTheDoor(t *testing.T) {
-	err := configs.Faults{{File: "a.toml", Line: 3, Key: "sip.user", Problem: "is missing", Remedy: "write it"}, {File: "a.toml", Problem: "is empty"}}
+	err := configs.Faults{{File: "a.toml", Line: 3, Key: "sip.user", Message: words.New("config-missing-user")}, {File: "a.toml", Message: words.New("config-empty-line")}}
 	got := (&Settings{Path: "a.toml", Err: err}).faults()
-	if len(got) != 2 || got[0].String() != "a.toml:3: sip.user: is missing" || got[0].Remedy() != "write it" || got[1].Remedy() == "" || got[0].Key == got[1].Key {
+	if len(got) != 2 || got[0].String() != "a.toml:3: sip.user: is missing" || !strings.HasPrefix(got[0].Remedy(), "give the user") || got[1].Remedy() == "" || got[0].Key == got[1].Key {
 		t.Errorf("faults %+v", got)
 	}
 	if (&Settings{Path: "a.toml"}).faults() != nil {

@@ -143,7 +143,7 @@ func audioConfig(c *configs.Config, r *recordings, log *slog.Logger) audio.Confi
 	if s, err := newSuppressor(c.Audio.NoiseSuppression, log); err == nil { // the loader knows the same words
 		out.NewSuppressor = s
 	}
-	out.Prompts, out.Words = r.prompts, r.words
+	out.Prompts, out.Words = r.prompts, r.spoken
 	return out
 }
 

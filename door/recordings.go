@@ -8,26 +8,27 @@ import (
 
 	"intercomd/audio"
 	"intercomd/configs"
+	"intercomd/words"
 )
 
 // recordings are what the door plays beside its tones: read once, and judged by `check` as
 // by `run`.
 type recordings struct {
 	prompts audio.Recordings // own ones
-	words   audio.Recordings // what is said after the tones
-	folders []string         // where words are looked for
+	spoken  audio.Recordings // what is said after the tones
+	folders []string         // where spoken ones are looked for
 }
 
 // judge reads the recordings that a configuration names. Whatever is wrong with one, the
 // door works without it.
 func (r *recordings) judge(c *configs.Config) (faults []configs.Fault) {
-	bad := func(key, problem, remedy string) {
-		faults = append(faults, configs.Fault{Key: key, Problem: problem, Remedy: remedy})
+	bad := func(key string, m words.Message) {
+		faults = append(faults, configs.Fault{Key: key, Message: m})
 	}
 	read := func(key, dir string) audio.Recordings {
 		list, errs := audio.ReadRecordings(os.DirFS(dir))
 		for _, e := range errs {
-			bad(key, filepath.Join(dir, e.File)+": "+e.Problem, e.Remedy)
+			bad(key, e.With("in", filepath.Join(dir, e.File)))
 		}
 		return list
 	}
@@ -36,17 +37,17 @@ func (r *recordings) judge(c *configs.Config) (faults []configs.Fault) {
 		for i := range c.Targets {
 			// A visitor must not hear nothing: without its recording a target has the usual tone.
 			if t := &c.Targets[i]; t.Prompt != "" && !r.prompts.Has(t.Prompt) {
-				bad(fmt.Sprintf("target[%d].prompt", i), "there is no recording "+filepath.Join(dir, t.Prompt+".wav")+" that can be played", "put it there, or remove the setting")
+				bad(fmt.Sprintf("target[%d].prompt", i), words.New("recording-missing", "file", filepath.Join(dir, t.Prompt+".wav")))
 				t.Prompt = ""
 			}
 		}
 	}
 	if l := c.Audio.Language; l != "off" && l != "" {
 		if dir := wordsOf(l, r.folders); dir != "" {
-			r.words = read("audio.language", dir)
+			r.spoken = read("audio.language", dir)
 		} else {
 			last := r.folders[len(r.folders)-1]
-			bad("audio.language", fmt.Sprintf("there are no words in %q, as %s: tones only", l, filepath.Join(last, l)), "make prompts, and copy build/prompts to "+last)
+			bad("audio.language", words.New("announcements-missing", "language", l, "folder", last))
 		}
 	}
 	return faults

@@ -82,18 +82,18 @@ func TestRecordingsAreJudged(t *testing.T) {
 	r := &recordings{folders: []string{filepath.Join(dir, "none"), filepath.Join(dir, "words")}}
 	c := &configs.Config{Audio: configs.Audio{Language: "de", Prompts: filepath.Join(dir, "own")},
 		Targets: []configs.Target{{Prompt: "busy"}, {Prompt: "closed"}, {}}}
-	want := []string{"audio.prompts own/closed.wav: WAV with a short format", "target[1].prompt there is no recording own/closed.wav", "audio.language words/de/end.wav: not a WAV file"}
+	want := []string{"audio.prompts: own/closed.wav: the WAV file is damaged", "target[1].prompt: there is no recording own/closed.wav", "audio.language: words/de/end.wav: it is not a WAV file"}
 	faults := r.judge(c)
 	for i, f := range faults {
-		if got := strings.ReplaceAll(f.Key+" "+f.Problem, dir+"/", ""); i >= len(want) || !strings.HasPrefix(got, want[i]) || f.Remedy == "" {
+		if got := strings.ReplaceAll(strings.TrimPrefix(f.String(), ": "), dir+"/", ""); i >= len(want) || !strings.HasPrefix(got, want[i]) || f.Remedy() == "" {
 			t.Errorf("fault %+v", f)
 		}
 	}
-	if len(faults) != len(want) || !r.prompts.Has("busy") || !r.words.Has("open") || c.Targets[0].Prompt != "busy" || c.Targets[1].Prompt != "" {
+	if len(faults) != len(want) || !r.prompts.Has("busy") || !r.spoken.Has("open") || c.Targets[0].Prompt != "busy" || c.Targets[1].Prompt != "" {
 		t.Errorf("%v; %+v", faults, c.Targets)
 	}
 	c = &configs.Config{Audio: configs.Audio{Language: "fr"}}
-	if faults := r.judge(c); len(faults) != 1 || faults[0].Key != "audio.language" || !strings.Contains(faults[0].Remedy, "make prompts") {
+	if faults := r.judge(c); len(faults) != 1 || faults[0].Key != "audio.language" || !strings.Contains(faults[0].Remedy(), "make prompts") {
 		t.Errorf("a language without words: %v", faults)
 	}
 	c.Audio.Language = "off"

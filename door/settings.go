@@ -1,7 +1,6 @@
 package door
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,9 +48,7 @@ func (s *Settings) faults() []station.Fault {
 		if f.Optional {
 			blinks = station.FaultLesser
 		}
-		m := words.New("config-fault", "place", f.Place(), "key", f.Key, "detail", f.Problem,
-			"remedy", cmp.Or(f.Remedy, "correct "+s.Path+" and restart intercomd"))
-		out = append(out, station.Fault{Key: fmt.Sprintf("config.%d", i+1), Blinks: blinks, Message: m})
+		out = append(out, station.Fault{Key: fmt.Sprintf("config.%d", i+1), Blinks: blinks, Message: f.Told()})
 	}
 	return out
 }

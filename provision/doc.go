@@ -11,6 +11,13 @@
 // mean.
 package provision
 
+import (
+	"maps"
+	"slices"
+
+	"intercomd/words"
+)
+
 // Note is something that people at the door should know. The daemon shows it as a fault;
 // code and parameters are those of its catalogue of words.
 type Note struct {
@@ -20,16 +27,26 @@ type Note struct {
 
 // The codes of notes.
 const (
-	NoteBroken     = "card-settings-broken"     // place, key, detail, remedy
+	NoteBroken     = "card-settings-broken"     // place, key, and a fault of the configuration as why
 	NoteMissing    = "card-settings-missing"    // like: what looks like it, or nothing
 	NoteUnreadable = "card-settings-unreadable" // detail
 	NoteTwice      = "card-settings-twice"      // used, others
 	NoteNotKept    = "card-settings-not-kept"   // detail
-	NoteTool       = "card-tool-ignored"        // file, detail
+	NoteTool       = "card-tool-ignored"        // file, and why
 	NoteMachine    = "card-machine"             // detail
 )
 
 // Codes are the codes of all notes.
 func Codes() []string {
 	return []string{NoteBroken, NoteMissing, NoteUnreadable, NoteTwice, NoteNotKept, NoteTool, NoteMachine}
+}
+
+// because is a note with the reason for it, whose parameters go along.
+func because(code string, why words.Message, params ...string) Note {
+	all := words.New(code, params...).Because(why).Params.Map()
+	n := Note{Code: code}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		n.Params = append(n.Params, name, all[name])
+	}
+	return n
 }

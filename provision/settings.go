@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"intercomd/configs"
+	"intercomd/words"
 )
 
 // Places are the folders that [Settle] works with.
@@ -169,7 +170,7 @@ func (s *settler) sayWhyNot(best *trial) {
 	switch {
 	case best != nil:
 		f := worst(best.faults)
-		s.note(NoteBroken, "place", f.Place(), "key", f.Key, "detail", f.Problem, "remedy", f.Remedy)
+		s.notes = append(s.notes, because(NoteBroken, f.Message, "place", f.Place(), "key", f.Key))
 		for _, f := range best.faults {
 			s.log.Error("the configuration on the card has a fault", "fault", f.String())
 		}
@@ -192,7 +193,7 @@ func worst(faults configs.Faults) configs.Fault {
 		if !f.Optional {
 			n += 4
 		}
-		if f.Problem != "is missing" {
+		if !strings.HasPrefix(f.Code, "config-missing-") {
 			n += 2
 		}
 		if f.Line > 0 {
@@ -239,10 +240,19 @@ func (s *settler) judge(t *trial) {
 	if faults, bad := errors.AsType[configs.Faults](err); bad {
 		for _, f := range faults {
 			f.File = t.name
-			f.Problem = strings.NewReplacer(t.dir+string(filepath.Separator), "", "in "+t.dir, "on the card", t.dir, "the card").Replace(f.Problem)
+			f.Message = t.onCard(f.Message)
 			t.faults = append(t.faults, f)
 		}
 	}
+}
+
+// onCard is a message about the copy as if it were about the card.
+func (t *trial) onCard(m words.Message) words.Message {
+	params := m.Params.Map()
+	for name, v := range params {
+		params[name] = strings.NewReplacer(t.dir+string(filepath.Separator), "", t.dir, "").Replace(v)
+	}
+	return words.Message{Code: m.Code, Params: words.ParamsOf(params)}
 }
 
 // use puts a trial where the daemon reads it.

@@ -17,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"intercomd/configs"
+
+	"intercomd/words"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -141,19 +143,19 @@ func TestNamesAndEncodings(t *testing.T) {
 // A file that cannot be used: the last good one is, and where and why is said.
 func TestBrokenFiles(t *testing.T) {
 	for what, tc := range map[string]struct{ text, place, detail string }{
-		"no TOML":        {"[sip]\nserver = wss://x\n", "intercom.toml:2", "start of value"},
-		"a slip":         {strings.Replace(config("2"), "user =", "usr =", 1), "intercom.toml:3", "unknown setting"},
-		"empty":          {"", "intercom.toml", "is missing"},
-		"the template":   {"[sip]\nserver = \"\"\nuser = \"\"\n", "intercom.toml", "is missing"},
-		"blank card":     {strings.Repeat("\x00", 4096), "intercom.toml:1", "NUL"},
+		"no TOML":        {"[sip]\nserver = wss://x\n", "intercom.toml:2", "config-syntax-bare"},
+		"a slip":         {strings.Replace(config("2"), "user =", "usr =", 1), "intercom.toml:3", "config-unknown-setting"},
+		"empty":          {"", "intercom.toml", "config-missing-"},
+		"the template":   {"[sip]\nserver = \"\"\nuser = \"\"\n", "intercom.toml", "config-missing-"},
+		"blank card":     {strings.Repeat("\x00", 4096), "intercom.toml:1", "text-nul"},
 		"flash residue":  {strings.Repeat("\xff", 4096), "intercom.toml", ""},
 		"cut off":        {config("2")[:40], "intercom.toml:3", ""},
-		"UTF-32":         {"\xff\xfe\x00\x00", "intercom.toml", "UTF-32"},
-		"Latin-1":        {"# \xe4\n" + config("2"), "intercom.toml:1", "UTF-8"},
-		"huge":           {strings.Repeat("# junk\n", 1<<18), "intercom.toml", "1 MB"},
-		"missing file":   {strings.Replace(config("2"), "password = \"hunter22\"", "password_file = \"pw\"", 1), "intercom.toml:4", "there is no such file on the card"},
-		"bad address":    {config("2") + "[network]\naddress = \"10.0.0.1\"\n", "intercom.toml:8", "prefix"},
-		"out of bounds":  {strings.Replace(config("2"), "password = \"hunter22\"", "password_file = \"../../../secret\"", 1), "intercom.toml:4", "there is no such file"},
+		"UTF-32":         {"\xff\xfe\x00\x00", "intercom.toml", "text-utf-32"},
+		"Latin-1":        {"# \xe4\n" + config("2"), "intercom.toml:1", "text-not-utf-8"},
+		"huge":           {strings.Repeat("# junk\n", 1<<18), "intercom.toml", "file-too-large"},
+		"missing file":   {strings.Replace(config("2"), "password = \"hunter22\"", "password_file = \"pw\"", 1), "intercom.toml:4", "secret-file-missing"},
+		"bad address":    {config("2") + "[network]\naddress = \"10.0.0.1\"\n", "intercom.toml:8", "config-address-no-prefix"},
+		"out of bounds":  {strings.Replace(config("2"), "password = \"hunter22\"", "password_file = \"../../../secret\"", 1), "intercom.toml:4", "-missing"},
 		"word processor": {"{\\rtf1\\ansi hunter22}", "intercom.toml:1", ""},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -168,8 +170,8 @@ func TestBrokenFiles(t *testing.T) {
 			if !strings.Contains(said, "place|"+tc.place) || !strings.Contains(said, tc.detail) || strings.Contains(said, "hunter22") || strings.Contains(said, c.places.Run) {
 				t.Errorf("the note says %s", said)
 			}
-			if s.Notes[0].Params[7] == "" {
-				t.Error("it has no remedy")
+			if m := words.New(s.Notes[0].Code, s.Notes[0].Params...); m.Remedy() == "" || strings.Contains(m.String(), "{why") {
+				t.Errorf("it says %q; %q", m, m.Remedy())
 			}
 			c.wants(c.start(), "1000", NoteBroken) // the next time too
 			c.put("intercom.toml", config("1002"))
@@ -282,7 +284,7 @@ func TestOlderVersion(t *testing.T) {
 	c.start()
 	older := func(cfg *configs.Config) []configs.Fault {
 		if cfg.SIP.User == "1001" {
-			return []configs.Fault{{Key: "sip.user", Problem: "unknown setting", Remedy: "remove it"}}
+			return []configs.Fault{{Key: "sip.user", Message: words.New("config-unknown-setting")}}
 		}
 		return nil
 	}
@@ -436,7 +438,7 @@ func TestTemplateOfTheCard(t *testing.T) {
 			t.Errorf("%v", faults)
 		}
 		for _, f := range faults {
-			if f.Problem != "is missing" {
+			if !strings.HasPrefix(f.Code, "config-missing-") {
 				t.Errorf("%v", f)
 			}
 		}

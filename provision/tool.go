@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"intercomd/configs"
+	"intercomd/words"
 )
 
 // This file reads what tools that write cards leave on them, Raspberry Pi Imager above all:
@@ -27,11 +29,11 @@ const maxTool = 256 << 10
 func toolFiles() []string { return []string{"network-config", "user-data", "custom.toml"} }
 
 // foreign are files that tools leave for systems of other kinds, and why they do not apply.
-func foreign() map[string]string {
-	const imager = "only Raspberry Pi OS heeds it"
-	return map[string]string{
-		"firstrun.sh": "nothing that lies on a card is run", "wpa_supplicant.conf": imager, "userconf.txt": imager, "userconf": imager,
-		"ssh": "nobody can log in to a door", "ssh.txt": "nobody can log in to a door", "meta-data": "only cloud-init heeds it",
+func foreign() map[string]words.Message {
+	other, script, login := words.New("tool-other-system"), words.New("tool-script"), words.New("tool-login")
+	return map[string]words.Message{
+		"firstrun.sh": script, "wpa_supplicant.conf": other, "userconf.txt": other, "userconf": other,
+		"ssh": login, "ssh.txt": login, "meta-data": other,
 	}
 }
 
@@ -54,17 +56,34 @@ func readTool(dir string, log *slog.Logger) *tool {
 			continue
 		}
 		if err == nil && len(data) > maxTool {
-			err = fmt.Errorf("it is larger than %d kB", maxTool>>10)
+			err = toolError(words.New("tool-too-large", "most", strconv.Itoa(maxTool>>10)))
 		}
 		if err == nil {
 			err = t.read(name, data)
 		}
 		if err != nil {
-			t.notes = append(t.notes, Note{NoteTool, []string{"file", name, "detail", plainError(err)}})
+			t.notes = append(t.notes, because(NoteTool, explain(err), "file", name))
 			log.Error("a file of the tool that wrote the card cannot be used", "file", name, "error", err)
 		}
 	}
 	return t
+}
+
+// toolError says why a file of a tool is not used.
+type toolError words.Message
+
+// Error is the sentence, in English.
+func (e toolError) Error() string { return words.Message(e).String() }
+
+// explain says why a file of a tool cannot be used.
+func explain(err error) words.Message {
+	if e, ok := errors.AsType[toolError](err); ok {
+		return words.Message(e)
+	}
+	if faults, ok := errors.AsType[configs.Faults](err); ok && len(faults) > 0 {
+		return faults[0].Message
+	}
+	return words.New("file-fails", "detail", plainError(err))
 }
 
 // sayForeign names the files on a card that do not apply at all.
@@ -79,9 +98,9 @@ func sayForeign(card string, log *slog.Logger) (notes []Note) {
 		if !ok {
 			continue
 		}
-		log.Warn("a file on the card does not apply", "file", e.Name(), "why", why)
+		log.Warn("a file on the card does not apply", "file", e.Name(), "why", why.String())
 		if name == "firstrun.sh" || name == "wpa_supplicant.conf" { // somebody believes to have set the door up
-			notes = append(notes, Note{NoteTool, []string{"file", e.Name(), "detail", why}})
+			notes = append(notes, because(NoteTool, why, "file", e.Name()))
 		}
 	}
 	return notes
@@ -91,7 +110,7 @@ func sayForeign(card string, log *slog.Logger) (notes []Note) {
 func (t *tool) read(name string, data []byte) (err error) {
 	defer func() {
 		if r := recover(); r != nil { // whatever a card holds, the door starts
-			err = fmt.Errorf("cannot be read: %v", r)
+			err = toolError(words.New("file-fails", "detail", fmt.Sprint(r)))
 		}
 	}()
 	text, err := configs.CleanText(data)
@@ -110,7 +129,7 @@ func (t *tool) read(name string, data []byte) (err error) {
 			return nil
 		}
 		if !strings.HasPrefix(string(text), "#cloud-config") {
-			return fmt.Errorf("does not begin with #cloud-config: nothing else is read")
+			return toolError(words.New("tool-not-cloud-config"))
 		}
 		err = one.cloud(text, one.userData)
 	}
@@ -133,7 +152,7 @@ func (t *tool) merge(name string, one tool) {
 		case "locale":
 			locale = configs.Locale{}
 		}
-		t.notes = append(t.notes, Note{NoteTool, []string{"file", name, "detail", f.Key + ": " + f.Problem}})
+		t.notes = append(t.notes, because(NoteTool, f.Message, "file", name, "key", f.Key))
 		t.log.Error("a setting of the tool that wrote the card cannot be used", "fault", f.String())
 	}
 	if t.System.Hostname == "" {
@@ -160,7 +179,7 @@ func (t *tool) cloud(text []byte, take func(*yaml.Node)) error {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		// What is wrong there may be a password: only the place.
-		return fmt.Errorf("is not YAML%s", lineIn(err.Error()))
+		return toolError(words.New("tool-not-yaml", "line", lineIn(err.Error())))
 	}
 	if doc.Kind == 0 || len(doc.Content) == 0 {
 		return nil
@@ -170,7 +189,7 @@ func (t *tool) cloud(text []byte, take func(*yaml.Node)) error {
 		return nil
 	}
 	if top.Kind != yaml.MappingNode {
-		return fmt.Errorf("has no settings in it")
+		return toolError(words.New("tool-no-settings"))
 	}
 	take(top)
 	return nil
@@ -180,7 +199,7 @@ func (t *tool) cloud(text []byte, take func(*yaml.Node)) error {
 func lineIn(text string) string {
 	if _, rest, ok := strings.Cut(text, "line "); ok {
 		if n, _, _ := strings.Cut(rest, ":"); n != "" && strings.Trim(n, "0123456789") == "" {
-			return ": line " + n
+			return n
 		}
 	}
 	return ""
@@ -320,9 +339,9 @@ func (t *tool) customTOML(text []byte) error {
 	if err := toml.Unmarshal(text, &top); err != nil {
 		if de, ok := err.(*toml.DecodeError); ok { //nolint:errorlint // Unmarshal wraps nothing
 			line, _ := de.Position()
-			return fmt.Errorf("is not TOML: line %d", line)
+			return toolError(words.New("tool-not-toml", "line", strconv.Itoa(line)))
 		}
-		return fmt.Errorf("is not TOML")
+		return toolError(words.New("tool-not-toml"))
 	}
 	for _, section := range slices.Sorted(maps.Keys(top)) {
 		if section == "config_version" {

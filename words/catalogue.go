@@ -60,6 +60,19 @@ func Accept(header string) *Language {
 	return In(Languages()[i])
 }
 
+// Locale is the language of a program's environment: LC_ALL, LC_MESSAGES and LANG in this
+// order, as POSIX has it (XBD, 8.2). getenv is as os.Getenv.
+func Locale(getenv func(string) string) *Language {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if v := getenv(name); v != "" {
+			v, _, _ = strings.Cut(v, ".") // de_AT.UTF-8, de_DE@euro
+			v, _, _ = strings.Cut(v, "@")
+			return Accept(strings.ReplaceAll(v, "_", "-"))
+		}
+	}
+	return English()
+}
+
 type catalogue struct {
 	byName  map[string]*Language
 	matcher language.Matcher
@@ -153,7 +166,7 @@ func (l *Language) Text(key string, params ...string) string {
 // for that, else key.other. The number is the parameter n.
 func (l *Language) Count(key string, n int, params ...string) string {
 	form := "other"
-	if plural.Cardinal.MatchPlural(l.tag, n, 0, 0, 0, 0) == plural.One && l.Has(key+".one") {
+	if l.single(n) && l.Has(key+".one") {
 		form = "one"
 	}
 	return l.Text(key+"."+form, append(params, "n", strconv.Itoa(n))...)
@@ -167,6 +180,8 @@ func (l *Language) Count(key string, n int, params ...string) string {
 //	{name:span}      a duration in words
 //	{name:family}    the sentence of a code, with the same parameters
 //	{name| … {}}     only if there is such a parameter; {} is its value
+//	{name?one|other} by the number that the parameter is, in the plural forms of the
+//	                 language; {} is the number. Languages without plurals have one form.
 func (l *Language) fill(t string, params map[string]string) string {
 	return l.fillOf(t, params, "")
 }
@@ -205,6 +220,9 @@ func (l *Language) slot(inside string, params map[string]string, own string) str
 	if inside == "" {
 		return own
 	}
+	if name, forms, ok := strings.Cut(inside, "?"); ok && !strings.ContainsAny(name, "|:{ ") {
+		return l.fillOf(l.plural(forms, params[name]), params, params[name])
+	}
 	head, optional, conditional := strings.Cut(inside, "|")
 	name, form, _ := strings.Cut(head, ":")
 	value := params[name]
@@ -219,6 +237,20 @@ func (l *Language) slot(inside string, params map[string]string, own string) str
 	default:
 		return l.fillOf(optional, params, value)
 	}
+}
+
+// plural is the form for a number of "one|other".
+func (l *Language) plural(forms, number string) string {
+	one, other, both := strings.Cut(forms, "|")
+	if n, err := strconv.Atoi(number); !both || err == nil && l.single(n) {
+		return one
+	}
+	return other
+}
+
+// single reports whether the language speaks of n things as of one.
+func (l *Language) single(n int) bool {
+	return plural.Cardinal.MatchPlural(l.tag, n, 0, 0, 0, 0) == plural.One
 }
 
 // form shows a value as a sentence asks for it.

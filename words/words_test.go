@@ -45,7 +45,7 @@ func TestReasonsComeAlong(t *testing.T) {
 
 func TestFill(t *testing.T) {
 	at := time.Date(2026, 11, 29, 14, 5, 0, 0, time.FixedZone("CET", 3600))
-	params := New("", "name", "bell", "until", Time(at), "after", Span(90*time.Second), "why", "line-stuck", "odd", "{name}").Params.Map()
+	params := New("", "name", "bell", "until", Time(at), "after", Span(90*time.Second), "why", "line-stuck", "odd", "{name}", "n", "3", "one", "1").Params.Map()
 	for sentence, want := range map[string]string{
 		"":                           "",
 		"plain":                      "plain",
@@ -59,6 +59,11 @@ func TestFill(t *testing.T) {
 		"{none:clock}|{name:clock}":  "|bell",
 		"{name:span}{name:nowhere}":  "bellbell",
 		"{name":                      "bell",
+		"{n?one thing|{} things}":    "3 things",
+		"{one?{} thing|{} things}":   "1 thing",
+		"{n?{}个}":                    "3个",
+		"{none?a|b}{name?a|b}":       "bb",
+		"{name|is it {}?}":           "is it bell?",
 		"}{":                         "}",
 		"{name|{":                    "bell",
 	} {
@@ -81,6 +86,18 @@ func TestLanguages(t *testing.T) {
 	}
 	if got := English().Count("page.ready-with-faults", 1) + "|" + English().Count("page.ready-with-faults", 3); got != "Ready, with 1 fault|Ready, with 3 faults" {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestLocale(t *testing.T) {
+	for _, tc := range []struct{ all, messages, lang, want string }{
+		{"", "", "", "en"}, {"", "", "de_AT.UTF-8", "de"}, {"", "en_GB.UTF-8", "de_DE@euro", "en"}, {"C", "de_DE", "de_DE", "en"},
+		{"POSIX", "", "", "en"}, {"", "", "de", "de"}, {"", "", "tlh.UTF-8", "en"}, {".@_", "", "", "en"},
+	} {
+		env := map[string]string{"LC_ALL": tc.all, "LC_MESSAGES": tc.messages, "LANG": tc.lang}
+		if got := Locale(func(name string) string { return env[name] }).Name(); got != tc.want {
+			t.Errorf("%v: %s", env, got)
+		}
 	}
 }
 

@@ -3,30 +3,51 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"strings"
 
 	"intercomd/board/gpio"
 	"intercomd/configs"
 	"intercomd/door"
+	"intercomd/words"
 )
 
-// checkCommand reports every fault of a configuration file.
+// checkCommand reports every fault of a configuration file, in the language of whoever asks.
 func checkCommand(_ context.Context, args []string, io streams) int {
-	path, err := configPath(args)
-	if err != nil || len(args) == 0 {
-		fmt.Fprintln(io.err, "usage: intercomd check FILE")
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	flags.SetOutput(io.err)
+	flags.Usage = func() {
+		fmt.Fprintln(io.err, "usage: intercomd check [--lang LANGUAGE] FILE\nlanguages:", strings.Join(words.Languages(), ", "))
+	}
+	lang := flags.String("lang", "", "")
+	switch err := flags.Parse(args); {
+	case err != nil:
+		return exitUsage // which is told already
+	case flags.NArg() != 1, *lang != "" && !words.Has(*lang):
+		flags.Usage()
 		return exitUsage
 	}
+	language := words.In(*lang)
+	if *lang == "" {
+		language = words.Locale(os.Getenv)
+	}
+	path := flags.Arg(0)
 	s := door.Load(path)
 	if s.Err == nil {
-		fmt.Fprintf(io.out, "%s: no faults\n", path)
+		fmt.Fprintln(io.out, language.Text("check.good", "file", path))
 		return exitOK
 	}
-	fmt.Fprintln(io.out, s.Err)
+	told := s.Err.Error()
+	if list, ok := errors.AsType[configs.Faults](s.Err); ok {
+		told = list.In(language)
+	}
+	fmt.Fprintln(io.out, told)
 	if s.Usable() {
-		fmt.Fprintln(io.out, "The door runs all the same: it can do without what is at fault.")
+		fmt.Fprintln(io.out, language.Text("check.usable"))
 	}
 	return exitConfig
 }

@@ -28,7 +28,7 @@ type subcommand struct {
 func subcommands() []subcommand {
 	return []subcommand{
 		{"run", "[FILE]", "run the door station until a signal ends it", runCommand},
-		{"check", "FILE", "report every fault of a configuration file, offline", checkCommand},
+		{"check", "[--lang LANGUAGE] FILE", "report every fault of a configuration file, offline", checkCommand},
 		{"devices", "", "list sound devices and GPIO lines by the names to configure", devicesCommand},
 		{"selftest", "[-commission] [FILE]", "play a chirp and listen whether it is heard as it should be", selfTestCommand},
 		{"audio", "offline …", "run the microphone's path on recordings", audioCommand},

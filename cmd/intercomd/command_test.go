@@ -29,9 +29,11 @@ func TestCommandLine(t *testing.T) {
 		"help":           {[]string{"help"}, exitOK, []string{"Usage:"}},
 		"unknown":        {[]string{"dance"}, exitUsage, []string{`no command "dance"`}},
 		"version":        {[]string{"version"}, exitOK, []string{"intercomd "}},
-		"check nothing":  {[]string{"check"}, exitUsage, []string{"usage: intercomd check FILE"}},
+		"check nothing":  {[]string{"check"}, exitUsage, []string{"usage: intercomd check [--lang LANGUAGE] FILE"}},
 		"check no file":  {[]string{"check", file + ".not"}, exitConfig, []string{file + ".not", "; "}},
 		"check faults":   {[]string{"check", file}, exitConfig, []string{file + ":4: sip.pasword", "password", "call.target"}},
+		"check, German":  {[]string{"check", "--lang", "de", file}, exitConfig, []string{file + `:4: sip.pasword: unbekannte Einstellung; ist "password" gemeint?`}},
+		"check, Klingon": {[]string{"check", "--lang", "tlh", file}, exitUsage, []string{"languages: en, de"}},
 		"too many files": {[]string{"run", "a", "b"}, exitUsage, []string{"one file at most"}},
 	}
 	for name, tt := range tests {

@@ -20,7 +20,7 @@ const notesDir = "/run/intercom/notes"
 // mostNotes and longestNote bound what a broken system can put onto the page.
 const (
 	mostNotes   = 16
-	longestNote = 1000
+	longestNote = 1500
 )
 
 // noteCodes are what those parts have to say.
@@ -61,7 +61,7 @@ func parseNote(data []byte) words.Message {
 		return words.Message{}
 	}
 	if !slices.Contains(noteCodes(), code) {
-		return words.New("told", "detail", strings.Join(strings.Fields(text), " "), "remedy", "see the log of the system")
+		return words.New("system-note", "detail", strings.Join(strings.Fields(text), " "))
 	}
 	m := words.New(code)
 	for line := range strings.Lines(rest) {

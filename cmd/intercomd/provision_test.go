@@ -56,7 +56,7 @@ func TestProvision(t *testing.T) {
 		text, user, fault, console string
 	}{
 		{usableConfig("1000"), "1000", "", ""},
-		{"[sip]\nuser = 1\n", "1000", "the configuration on the card has a fault and is not used; the last good one is: intercom.toml:2: sip.user: is a whole number", `put it between quotes: "1".`},
+		{"[sip]\nuser = 1\n", "1000", "the configuration on the card has a fault and is not used; the last good one is: intercom.toml:2: sip.user: is a whole number", `put it between quotation marks: "1".`},
 		{usableConfig("1001"), "1001", "", ""},
 	} {
 		putText(t, filepath.Join(card, "intercom.toml"), tc.text)
@@ -120,10 +120,10 @@ func TestProvisionNeverFailsTheStart(t *testing.T) {
 
 // Notes come through their files as they are, however long they are.
 func TestNotesOfProvisioning(t *testing.T) {
-	long := provision.Note{Code: provision.NoteBroken, Params: []string{"place", "intercom.toml:3", "key", "sip.user", "detail", strings.Repeat("ä\n ", 2000), "remedy", "do a=b"}}
+	long := provision.Note{Code: provision.NoteBroken, Params: []string{"place", "intercom.toml:3", "key", "sip.user", "detail", strings.Repeat("ä\n ", 2000), "why", "config-syntax-bare", "name", "user", "value", "a=b"}}
 	text := noteText(long)
 	m := parseNote(text)
-	if len(text) > longestNote || !strings.HasPrefix(m.String(), "the configuration on the card") || m.Remedy() != "do a=b" {
+	if len(text) > longestNote || !strings.HasPrefix(m.String(), "the configuration on the card") || m.Remedy() != `put text between quotation marks: user = "a=b"` {
 		t.Errorf("%d bytes: %s; %s", len(text), m, m.Remedy())
 	}
 }

@@ -161,8 +161,8 @@ func calls(s *station.Snapshot) bool { return s.Registration.State != station.Re
 // The cases are recordings from the field: one that cannot be read among good ones.
 func TestABadRecordingLeavesTheDoor(t *testing.T) {
 	for file, bad := range map[string]string{
-		"prompts-apple.toml": "testdata/prompts/apple/._busy.wav: this is no recording but what macOS keeps beside one; delete it",
-		"prompts-u8.toml":    "testdata/prompts/u8/busy.wav: WAV of 1 channels, 8000 Hz, 8 bit, linear: not a WAV file of 16, 24 or 32-bit samples; convert it to 16 bits",
+		"prompts-apple.toml": "testdata/prompts/apple/._busy.wav: it is not a recording, but a file that macOS keeps beside one; delete it",
+		"prompts-u8.toml":    "testdata/prompts/u8/busy.wav: WAV with one channel, 8000 Hz, 8 bits, PCM cannot be played: only PCM of 16, 24 or 32 bits; convert it to 16 bits",
 	} {
 		text, err := os.ReadFile(filepath.Join("testdata", "config", file))
 		if err != nil {
@@ -185,7 +185,7 @@ func TestABadRecordingLeavesTheDoor(t *testing.T) {
 		}
 		d.ends()
 		code, out := run(t, "check", filepath.Join(dir, "door.toml"))
-		if code != exitConfig || !strings.Contains(out, want) || strings.Count(out, "\n") != 2 || !strings.Contains(out, "The door runs all the same") {
+		if code != exitConfig || !strings.Contains(out, want) || strings.Count(out, "\n") != 2 || !strings.Contains(out, "The door works all the same") {
 			t.Errorf("check: %d\n%s", code, out)
 		}
 	}

@@ -128,7 +128,7 @@ func TestSentencesAndCodesAreTheSame(t *testing.T) {
 		bare := strings.TrimSuffix(strings.TrimSuffix(key, ".one"), ".other")
 		switch {
 		case literals[bare], literals[code]: // said as it is, or by its code
-		case family == "event", pieces(code, literals):
+		case family == "event", pieces(code, literals), family == "problem" && longer(code, literals):
 		default:
 			t.Errorf("%s: nobody says that", key)
 		}
@@ -166,6 +166,17 @@ func pieces(code string, literals map[string]bool) bool {
 	return false
 }
 
+// longer reports whether there is a literal that says the same more exactly, so that only its
+// remedy is another one: "dial-tls-old" is told as "dial-tls".
+func longer(code string, literals map[string]bool) bool {
+	for l := range literals {
+		if strings.HasPrefix(l, code+"-") && words.English().Has("remedy."+l) {
+			return true
+		}
+	}
+	return false
+}
+
 // Every kind of event has a name for people.
 func TestEveryEventHasAName(t *testing.T) {
 	kind := regexp.MustCompile(`Kind\(\) Kind \{ return "([^"]+)" \}`)
@@ -197,3 +208,51 @@ func TestEveryEventHasAName(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong with a configuration is said in codes, each with a sentence and a remedy in the
+// catalogue, and never in prose.
+func TestFaultsOfTheConfigurationAreCodes(t *testing.T) {
+	english := words.English()
+	n := 0
+	for _, s := range sources(t) {
+		if s.test || s.room() != "configs" && s.room() != "provision" && !strings.HasSuffix(s.path, "audio/recordings.go") && !strings.HasSuffix(s.path, "door/recordings.go") {
+			continue
+		}
+		ast.Inspect(s.file, func(node ast.Node) bool {
+			lit, ok := node.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			code, _ := strconv.Unquote(lit.Value)
+			switch family, _, _ := strings.Cut(code, "-"); {
+			case code == "told":
+				t.Errorf("%s: prose in place of a code", s.at(lit))
+				return true
+			case !codeLike.MatchString(code) || strings.HasSuffix(code, "-"):
+				return true
+			case !slices.Contains([]string{"config", "text", "secret", "certificate", "file", "folder", "recording", "recordings", "announcements"}, family):
+				return true
+			}
+			if !said(english, "problem", code) || !said(english, "remedy", code) {
+				t.Errorf("%s: %s has no problem or no remedy", s.at(lit), code)
+			}
+			n++
+			return true
+		})
+	}
+	if n < 150 {
+		t.Errorf("only %d codes were found", n)
+	}
+}
+
+// said reports whether a language has a sentence for a code, or for what that is a kind of.
+func said(l *words.Language, family, code string) bool {
+	for ; code != ""; code = code[:max(strings.LastIndexByte(code, '-'), 0)] {
+		if l.Has(family + "." + code) {
+			return true
+		}
+	}
+	return false
+}
+
+var codeLike = regexp.MustCompile(`^[a-z]+(-[a-z0-9]+)+$`)

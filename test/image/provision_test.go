@@ -275,10 +275,10 @@ sleep 30
 	}()
 	b.start(inspect+withHardware+hold+who+"systemctl poweroff\n").wants(2, false, off).says(
 		`DOOR active`, `NOTES card-settings-broken .*`, `NAME door-north door-north`, `ADDRESS 10\.0\.2\.77/24 `, `READY .*registered.*`,
-		`.*The door: the configuration on the card has a fault and is not used; .*Intercom\.toml\.txt:4: sip\.user: is a whole number; put it between quotes: "1000"\.`)
+		`.*The door: the configuration on the card has a fault and is not used; .*Intercom\.toml\.txt:4: sip\.user: is a whole number; put it between quotation marks: "1000"\.`)
 	<-looked
 	i := slices.IndexFunc(seen, func(f fault) bool { return f.Key == "system.card-settings-broken" })
-	if i < 0 || seen[i].Params["place"] != "Intercom.toml.txt:4" || seen[i].Params["key"] != "sip.user" || seen[i].Params["remedy"] != `put it between quotes: "1000"` {
+	if i < 0 || seen[i].Params["place"] != "Intercom.toml.txt:4" || seen[i].Params["key"] != "sip.user" || seen[i].Params["why"] != "config-type-text-bare" || seen[i].Params["value"] != "1000" {
 		t.Errorf("the page says %+v", seen)
 	}
 

@@ -1,12 +1,13 @@
 package configs
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"intercomd/words"
 )
 
 // This file reads the settings that are small languages: actions, parts of the week,
@@ -53,51 +54,54 @@ func (d *decoder) action(dst *Action, v *value, key string) {
 	}
 	word, arg, has := strings.Cut(text, ":")
 	a := Action{Do: word}
-	needs := ""
+	missing := ""
 	switch word {
 	case DoNothing, DoAnswer, DoHangup, DoExtend, DoDisturb, DoTalk, DoMute:
 		if has {
-			d.fault(v.line, key, fmt.Sprintf("%q takes nothing after the word", word), fmt.Sprintf("write %q", word))
+			d.fault(v.line, key, words.New("config-action-argument", "word", word))
 			return
 		}
 	case DoCall:
 		if a.Target = arg; has && arg == "" {
-			needs = `"call:1001", or "call" for the target of the button`
+			missing = "config-action-incomplete-call"
 		}
 	case DoOpen, DoToggle, DoFlash, DoOn, DoOff:
 		if a.Relay = arg; arg == "" {
-			needs = fmt.Sprintf(`the name of a relay, such as "%s:door"`, word)
+			missing = "config-action-incomplete-relay"
 		}
 	case DoDTMF:
-		if a.Digits = arg; !isDigits(arg) {
-			d.fault(v.line, key, fmt.Sprintf("%q are not telephone keys", arg), `write one to 16 of 0-9 * # A-D, such as "dtmf:5"`)
+		if a.Digits = arg; arg == "" {
+			missing = "config-action-incomplete-digits"
+		} else if !isDigits(arg) {
+			d.fault(v.line, key, words.New("config-action-digits", "value", quotable(arg)))
 			return
 		}
 	default:
-		d.fault(v.line, key, fmt.Sprintf("%q is not known", text), choices(text, []string{DoCall, "call:1001", DoAnswer, DoHangup,
+		d.fault(v.line, key, choices("config-unknown-value", text, []string{DoCall, "call:1001", DoAnswer, DoHangup,
 			DoExtend, DoTalk, DoMute, "dtmf:5", "open:door", "toggle:light", "flash:light", "on:light", "off:light", DoDisturb, DoNothing}))
 		return
 	}
-	if needs != "" {
-		d.fault(v.line, key, fmt.Sprintf("%q is incomplete", text), "write "+needs)
+	if missing != "" {
+		d.fault(v.line, key, words.New(missing, "value", text, "word", word))
 		return
 	}
 	*dst = a
 }
 
 // parsed takes a list of texts, or one, each of which is read by parse.
-func parsed[T comparable](d *decoder, dst *[]T, v *value, key, what, form string, parse func(string) (T, bool)) {
-	var words []string
+// code is the message about one that is none.
+func parsed[T comparable](d *decoder, dst *[]T, v *value, key, code string, parse func(string) (T, bool)) {
+	var texts []string
 	before := len(d.faults)
-	d.words(&words, reflect.StructField{}, v, key)
+	d.texts(&texts, reflect.StructField{}, v, key)
 	if len(d.faults) > before {
 		return
 	}
 	var list []T
-	for _, w := range words {
+	for _, w := range texts {
 		one, ok := parse(w)
 		if !ok {
-			d.fault(v.line, key, fmt.Sprintf("%q is not %s", w, what), form)
+			d.fault(v.line, key, words.New(code, "value", quotable(w)))
 			return
 		}
 		list = append(list, one)
@@ -115,7 +119,7 @@ func (d *decoder) level(dst *Level, v *value, key string) {
 		*dst = l
 		return
 	}
-	d.fault(v.line, key, fmt.Sprintf("%q is not a level", text), `write it like "80%", "-6dB" or "off"; allowed: 0% to 100%, -100dB to 40dB`)
+	d.fault(v.line, key, words.New("config-not-level", "value", quotable(text)))
 }
 
 func parseLevel(text string) (Level, bool) {
@@ -138,8 +142,6 @@ func parseLevel(text string) (Level, bool) {
 	}
 	return Level{Given: true, DB: !percent, Value: f}, true
 }
-
-const windowForm = `write it like "mon-fri 08:00-18:00", "sat,sun 22:00-06:00", "daily 00:00-24:00" or "holidays 10:00-12:00"`
 
 // parseWindow reads days and hours: "mon-fri 08:00-18:00". Days alone are whole days.
 func parseWindow(text string) (w Window, ok bool) {
@@ -198,8 +200,6 @@ func parseClock(s string) (minutes int, ok bool) {
 	return t.Hour()*60 + t.Minute(), err == nil
 }
 
-const dayForm = `write it like "12-25" for every year, or "2026-04-06"`
-
 func parseDay(text string) (Day, bool) {
 	if t, err := time.Parse(time.DateOnly, text); err == nil {
 		return Day{t.Year(), t.Month(), t.Day()}, true
@@ -230,7 +230,7 @@ func (d *decoder) moment(dst *Moment, field reflect.StructField, v *value, key s
 		m.Minute = 24 * 60
 	}
 	if !ok {
-		d.fault(v.line, key, fmt.Sprintf("%q is not a date", text), `write it like "2026-04-06" or "2026-04-06 18:00"`)
+		d.fault(v.line, key, words.New("config-not-date", "value", quotable(text)))
 		return
 	}
 	*dst = m
@@ -246,25 +246,23 @@ func LampPatterns() []string {
 	return []string{"off", "on", "slow", "fast", "pulse", "wink", "hurry", "double", "code"}
 }
 
-const lookForm = `write it like "talking on", "idle pulse white" or "open wink #00ff80": what is told, a pattern, a colour for lamps that have some`
-
 // parseLook reads how a lamp shows a state: "talking on green".
 func parseLook(text string) (l Look, ok bool) {
-	words := strings.Fields(strings.ToLower(text))
-	if len(words) < 2 || len(words) > 3 || !slices.Contains(LampStates(), words[0]) {
+	parts := strings.Fields(strings.ToLower(text))
+	if len(parts) < 2 || len(parts) > 3 || !slices.Contains(LampStates(), parts[0]) {
 		return l, false
 	}
-	l.State = words[0]
-	words = words[1:]
-	if slices.Contains(LampPatterns(), words[0]) {
-		l.Pattern = words[0]
-		words = words[1:]
+	l.State = parts[0]
+	parts = parts[1:]
+	if slices.Contains(LampPatterns(), parts[0]) {
+		l.Pattern = parts[0]
+		parts = parts[1:]
 	}
-	switch len(words) {
+	switch len(parts) {
 	case 0:
 		return l, true
 	case 1:
-		l.Colour, ok = parseColour(words[0])
+		l.Colour, ok = parseColour(parts[0])
 		return l, ok
 	default:
 		return l, false
