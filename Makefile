@@ -9,9 +9,9 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
 GO        := env -u GOARCH -u GOARM go
 
 # When the sources are from, for boards that have no clock (see built in cmd/intercomd). Of a
-# clone, go build takes the time of the commit.
+# clone, go build takes the time of the commit; not of a work tree of git, nor of an archive.
 ifndef SOURCE_DATE_EPOCH
-SOURCE_DATE_EPOCH := $(shell git rev-parse HEAD >/dev/null 2>&1 || stat -c %Y CHANGELOG.md)
+SOURCE_DATE_EPOCH := $(shell test -d .git && git rev-parse HEAD >/dev/null 2>&1 || git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)
 endif
 STAMP     := $(if $(SOURCE_DATE_EPOCH),-ldflags "-X main.buildTime=$(SOURCE_DATE_EPOCH)")
 
