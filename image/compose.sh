@@ -7,7 +7,7 @@
 #   OUT/initrd        of the boot slot, and OUT/vmlinuz
 #   OUT/packages      every Debian package in it with its version
 #   OUT/sbom.cdx.json bill of materials: those packages and the Go modules of the daemon
-#   OUT/version       of the daemon, kernel and RAUC
+#   OUT/version       of the daemon, kernel and RAUC, and the time that everything has
 # No loop mounts: file systems are made from folders, FAT with mtools. The same input
 # makes the same bytes. INSTALL names the folder with what "make install" made.
 set -eu
@@ -240,7 +240,7 @@ cp "$kernel/vmlinuz" "$out/vmlinuz"
 mv "$work/boot.vfat" "$work/root.erofs" "$work/card.img" "$out/"
 awk -v RS= '{ p = v = ""; n = split($0, l, "\n"); for (i = 1; i <= n; i++) { if (l[i] ~ /^Package: /) p = substr(l[i], 10); if (l[i] ~ /^Version: /) v = substr(l[i], 10) } print p, v }' \
 	"$root/usr/share/intercomd/packages" | LC_ALL=C sort >"$out/packages"
-printf 'image %s\narch %s\nkernel %s\nrauc %s\n' "$release_name" "$arch" "$(cat "$kernel/package")" "$rauc" >"$out/version"
+printf 'image %s\narch %s\nkernel %s\nrauc %s\ntime %s\n' "$release_name" "$arch" "$(cat "$kernel/package")" "$rauc" "$SOURCE_DATE_EPOCH" >"$out/version"
 sh "$top/packaging/sbom.sh" "$root/usr/share/intercomd/packages" "$root/usr/share/intercomd/copyrights.tar.zst" \
 	intercom-image "$release_name" "$installed/usr/bin/intercomd" >"$out/sbom.cdx.json"
 say "$arch $release_name: root $(stat -c %s "$out/root.erofs" | awk '{ printf "%.0f", $1 / 1e6 }') MB, boot files $(du -sm "$boot" | cut -f1) MB, card $(stat -c %s "$out/card.img" | awk '{ printf "%.0f", $1 / 1e6 }') MB, in $(($(date +%s) - started)) s"

@@ -14,6 +14,7 @@ import (
 // each release, on an emulated processor.
 func TestProgramsOfTheBoards(t *testing.T) {
 	need(t)
+	t.Parallel()
 	for arch, qemu := range map[string]string{"arm64": "qemu-aarch64", "armhf": "qemu-arm"} {
 		tree := filepath.Join(t.TempDir(), "tree")
 		host(t, "dpkg-deb", "-x", made(t, arch), tree)

@@ -129,10 +129,14 @@ target = "1001"
 // off, removed, installed again, purged. Nothing is ever asked.
 func TestLife(t *testing.T) {
 	need(t)
+	t.Parallel()
 	deb := made(t, "amd64")
 	later := next(t, deb)
 	for _, suite := range suites {
-		t.Run(suite, func(t *testing.T) { life(booted(t, suite), deb, later) })
+		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
+			life(booted(t, suite), deb, later)
+		})
 	}
 }
 
@@ -251,8 +255,10 @@ func difference(a, b string) (out []string) {
 // TestInARootThatIsMade installs where no systemd runs: what makes images does that.
 func TestInARootThatIsMade(t *testing.T) {
 	need(t)
+	t.Parallel()
 	for _, suite := range suites {
 		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
 			b := unpacked(t, suite)
 			b.bring(made(t, "amd64"), "root/")
 			b.apt("install /root/intercomd_*.deb")
@@ -266,6 +272,7 @@ func TestInARootThatIsMade(t *testing.T) {
 // TestSameBytes makes a package once more, in the manner of somebody else.
 func TestSameBytes(t *testing.T) {
 	need(t)
+	t.Parallel()
 	arches := []string{"amd64"}
 	source, out := "../..", t.TempDir()
 	env := append(os.Environ(), "OUT="+out, "NOLINT=1", "TZ=Asia/Kathmandu", "LC_ALL=C.UTF-8", "MAKEFLAGS=")

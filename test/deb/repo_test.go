@@ -76,6 +76,7 @@ const (
 // its operator has signed.
 func TestRepository(t *testing.T) {
 	need(t)
+	t.Parallel()
 	deb := made(t, "amd64")
 	later := next(t, deb)
 	version := strings.TrimSpace(host(t, "dpkg-deb", "-f", deb, "Version"))
@@ -88,6 +89,7 @@ func TestRepository(t *testing.T) {
 	r.run("gpg", "--batch", "--local-user", r.key("somebody"), "--clearsign", "--output", foreign, filepath.Join(r.dir, "dists/stable/Release"))
 	for _, suite := range suites {
 		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
 			b := booted(t, suite)
 			b.offer(r)
 			if out, err := b.try(update); err == nil {

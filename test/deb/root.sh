@@ -1,7 +1,7 @@
 #!/bin/sh
 # root.sh SUITE: prints the directory of a small Debian of that release with systemd, and
 # makes it first if need be. What the package needs is in apt's cache there, not installed,
-# so that apt can install it without a network. The directory's name holds a hash of this
+# so that apt can install it without a network; dpkg does not wait for the disk there. The directory's name holds a hash of this
 # script. Needs root.
 set -eu
 suite=$1
@@ -20,7 +20,7 @@ if [ -z "$mirror" ]; then
 fi
 echo "root: making a root of Debian $suite" >&2
 mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,adduser \
-	--dpkgopt='path-exclude=/usr/share/locale/*' --aptopt='Acquire::Languages "none"' \
+	--dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt=force-unsafe-io --aptopt='Acquire::Languages "none"' \
 	--skip=cleanup/apt,cleanup/reproducible \
 	--customize-hook='chroot "$1" apt-get install -qq -y --download-only -o APT::Install-Recommends=true libportaudio2 libopus0 libspeexdsp1 ca-certificates udev </dev/null' \
 	"$suite" "$work/root" "$mirror" </dev/null >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }

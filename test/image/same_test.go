@@ -19,13 +19,14 @@ func TestSameBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := strings.TrimPrefix(strings.SplitN(string(about), "\n", 2)[0], "image ")
-	arch := "amd64"
-	if strings.Contains(string(about), "arch arm64\n") {
-		arch = "arm64"
+	said := map[string]string{}
+	for line := range strings.Lines(string(about)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		said[key] = value
 	}
+	arch := said["arch"]
 	cmd := exec.CommandContext(t.Context(), lab.Tool("sh"), "-c", `umask 027 && exec sh ../../image/make.sh "$0" "$1"`, arch, again)
-	cmd.Env = append(os.Environ(), "PACK=", "VERSION="+name, "TZ=Asia/Kathmandu", "LC_ALL=C.UTF-8")
+	cmd.Env = append(os.Environ(), "PACK=", "VERSION="+said["image"], "SOURCE_DATE_EPOCH="+said["time"], "TZ=Asia/Kathmandu", "LC_ALL=C.UTF-8")
 	if keyring := filepath.Join(first, "pki", "ca.pem"); arch == "amd64" {
 		cmd.Env = append(cmd.Env, "KEYRING="+keyring)
 	}

@@ -61,7 +61,7 @@ func upAfter(t *testing.T, kernel, initrd, disk, cmdline string) effort {
 		"-append", "console=ttyS0 tsc=reliable random.trust_cpu=1 panic=5 "+cmdline+" systemd.wants=up.service systemd.set_credential_binary=systemd.extra-unit.up.service:"+unit,
 		"-drive", "file="+disk+",format=raw,if=none,id=disk,cache=writeback", "-device", "virtio-blk-pci,drive=disk",
 		"-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci")
-	up := regexp.MustCompile(`DOOR-UP ([0-9.]+) ([0-9]+)`)
+	up := regexp.MustCompile(`DOOR-UP ([0-9.]+) ([0-9]+)[\r\n]`)
 	out := &upWriter{found: make(chan []string, 1), up: up}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
