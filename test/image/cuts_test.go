@@ -169,6 +169,8 @@ func (r *replay) release(s slot.Slot, releases map[string][2][]byte) string {
 type afterCut struct {
 	slot  slot.Slot
 	stage update.Stage // as the agent sees it
+	// repaired: the data partition could not be mounted as it was.
+	repaired bool
 }
 
 // judge plays the start after a power cut: firmware, initrd, the check of the data partition
@@ -198,7 +200,7 @@ func (r *replay) judge(card *layered, releases map[string][2][]byte) (out afterC
 		return out, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := r.data(card, dir); err != nil {
+	if out.repaired, err = r.data(card, dir); err != nil {
 		return out, err
 	}
 	ctx, cancel := context.WithCancel(r.t.Context())
@@ -215,30 +217,39 @@ func (r *replay) judge(card *layered, releases map[string][2][]byte) (out afterC
 }
 
 // data checks the data partition as a start does, and copies what is kept of updates to dir.
-func (r *replay) data(card slot.Device, dir string) error {
+func (r *replay) data(card slot.Device, dir string) (repaired bool, err error) {
 	table, err := slot.ReadTable(card)
 	if err != nil {
-		return err
+		return false, err
 	}
 	p, err := table.Partition(slot.DataPartition)
 	if err != nil {
-		return err
+		return false, err
 	}
 	image := filepath.Join(dir, "data.img")
 	ctx := r.t.Context()
-	for _, command := range [][]string{
-		{"dd", "if=" + r.file.Name(), "of=" + image, "bs=1M", "iflag=skip_bytes,count_bytes", "conv=sparse", "status=none",
-			fmt.Sprint("skip=", int64(p.Start)*slot.SectorSize), fmt.Sprint("count=", int64(p.Size)*slot.SectorSize)},
-		// The journal, and what a kernel does as well: -p refuses everything that needs a decision.
-		{"e2fsck", "-f", "-p", image},
-	} {
-		said, err := exec.CommandContext(ctx, lab.Tool(command[0]), command[1:]...).CombinedOutput()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() == 1 {
-			err = nil // counts of what is free
+	run := func(name string, args ...string) (exit int, err error) {
+		said, err := exec.CommandContext(ctx, lab.Tool(name), args...).CombinedOutput()
+		var bad *exec.ExitError
+		if errors.As(err, &bad) {
+			return bad.ExitCode(), fmt.Errorf("%s %v: %w: %s", name, args, err, said)
 		}
-		if err != nil {
-			return fmt.Errorf("%v: %w: %s", command, err, said)
+		return 0, err
+	}
+	if _, err := run("dd", "if="+r.file.Name(), "of="+image, "bs=1M", "iflag=skip_bytes,count_bytes", "conv=sparse", "status=none",
+		fmt.Sprint("skip=", int64(p.Start)*slot.SectorSize), fmt.Sprint("count=", int64(p.Size)*slot.SectorSize)); err != nil {
+		return false, err
+	}
+	// The journal, and what a kernel does as well: -p refuses everything that needs a decision.
+	if exit, err := run("e2fsck", "-f", "-p", image); err != nil && exit > 1 {
+		// What cannot be mounted is repaired as usr/lib/intercom/data in the image does, and told:
+		// a superblock of which half was written.
+		repaired = true
+		if exit, err := run("e2fsck", "-y", image); err != nil && exit > 3 {
+			return true, err
+		}
+		if exit, err := run("e2fsck", "-f", "-p", image); err != nil && exit > 1 {
+			return true, err
 		}
 	}
 	for _, name := range []string{"update.json", "updates.jsonl"} {
@@ -250,15 +261,15 @@ func (r *replay) data(card slot.Device, dir string) error {
 			continue
 		}
 		if err != nil {
-			return err
+			return repaired, err
 		}
 		for line := range bytes.Lines(text) {
 			if !json.Valid(line) {
-				return fmt.Errorf("%s has %q", name, line)
+				return repaired, fmt.Errorf("%s has %q", name, line)
 			}
 		}
 	}
-	return nil
+	return repaired, nil
 }
 
 // layered keeps what is written to a card to itself.
@@ -374,8 +385,12 @@ func cuts(t *testing.T, before, after string, logs []string) {
 				t.Errorf("power cut after event %d of %d, in start %d: %v (seed %d)", at, len(r.events), phase, err, seed)
 				return
 			}
-			found[fmt.Sprintf("start %d: slot %s, update %q", phase, got.slot, cmp.Or(got.stage, "none"))]++
-			if starts[i] {
+			what := fmt.Sprintf("start %d: slot %s, update %q", phase, got.slot, cmp.Or(got.stage, "none"))
+			if got.repaired {
+				what += ", data repaired"
+			}
+			found[what]++
+			if starts[i] || got.repaired && found[what] == 1 {
 				r.start(got)
 			}
 		})
@@ -433,6 +448,10 @@ func (r *replay) start(want afterCut) {
 	b := newBoardOf(r.t, 1<<20)
 	b.run("cp", "--sparse=always", r.file.Name(), b.card)
 	part := want.slot.BootPartition()
-	b.start(inspect+"systemctl poweroff\n").wants(part, false, off).says(`DOOR active`, `FAILED \.`)
+	notes := `NOTES .*`
+	if want.repaired {
+		notes = `NOTES .*card-data-(repaired|new).*`
+	}
+	b.start(inspect+"systemctl poweroff\n").wants(part, false, off).says(`DOOR active`, `FAILED \.`, notes)
 	_ = os.Remove(b.card)
 }
