@@ -113,11 +113,11 @@ func (s *Server) postHold(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if !s.takeSlot() {
-		s.tooMany(w, r)
+	if !take(s.holds) {
+		s.full(w, r, words.New("too-many-holds", "n", strconv.Itoa(maxHolds)))
 		return
 	}
-	defer s.freeSlot()
+	defer free(s.holds)
 	// Until the press is reported the client cannot know that it may let go.
 	rc := http.NewResponseController(w)
 	_ = rc.SetWriteDeadline(time.Now().Add(maxHold + writeTimeout)) // not all writers have deadlines
@@ -157,17 +157,22 @@ func (s *Server) flag(w http.ResponseWriter, r *http.Request, field string) (on,
 	return false, false
 }
 
-// pressable reads the form and finds the input in it, or refuses.
-func (s *Server) pressable(w http.ResponseWriter, r *http.Request) (name string, ok bool) {
-	if err := r.ParseForm(); err != nil {
-		var tooBig *http.MaxBytesError
-		if errors.As(err, &tooBig) {
-			s.refuse(w, r, http.StatusRequestEntityTooLarge, words.New("form-too-large"))
-		} else {
-			s.refuse(w, r, http.StatusBadRequest, words.New("bad-form"))
-		}
-		return "", false
+// form reads the form of a command, or refuses.
+func (s *Server) form(w http.ResponseWriter, r *http.Request) bool {
+	err := r.ParseForm()
+	if err == nil {
+		return true
 	}
+	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
+		s.refuse(w, r, http.StatusRequestEntityTooLarge, words.New("form-too-large"))
+	} else {
+		s.refuse(w, r, http.StatusBadRequest, words.New("bad-form"))
+	}
+	return false
+}
+
+// pressable finds the input in the form, or refuses.
+func (s *Server) pressable(w http.ResponseWriter, r *http.Request) (name string, ok bool) {
 	name = r.PostForm.Get("input")
 	snap := s.snapshot()
 	known := slices.ContainsFunc(snap.Board.Inputs, func(in station.Input) bool { return in.Name == name })

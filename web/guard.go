@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"intercomd/words"
 )
@@ -17,7 +18,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 
 // guard stands before every route: it sets the headers that keep browsers
-// honest, refuses foreign host names and cross-site commands, bounds bodies and
+// honest, refuses foreign host names, cross-site commands and who asks too often, and
 // turns a panic into an answer.
 func (s *Server) guard(next http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
@@ -28,13 +29,21 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	next = cross.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.recovered(w, r)
+		if n := guestOf(r); n != nil {
+			n.begin()
+			defer n.over()
+		}
 		setHeaders(w.Header())
 		if !s.knownHost(r.Host) {
 			s.refuse(w, r, http.StatusMisdirectedRequest,
 				words.New("unknown-host", "names", s.known()))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if !s.pace.allow(r, addrOf(r), time.Now()) {
+			w.Header().Set("Retry-After", "1")
+			s.refuse(w, r, http.StatusTooManyRequests, words.New("too-fast"))
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -93,4 +102,13 @@ func (s *Server) knownHost(hostport string) bool {
 
 func canonical(name string) string {
 	return strings.ToLower(strings.TrimSuffix(name, "."))
+}
+
+// addrOf is the address that a request came from, as [block] tells clients apart.
+func addrOf(r *http.Request) netip.Addr {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return block(net.TCPAddrFromAddrPort(at))
 }

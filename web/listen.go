@@ -70,6 +70,8 @@ func listenProblem(addr string, err error) words.Message {
 		code = "listen-open"
 	case errors.Is(err, syscall.EADDRINUSE):
 		code = "listen-in-use"
+	case noDescriptors(err):
+		code = "listen-no-descriptors"
 	case errors.Is(err, syscall.EACCES):
 		code = "listen-forbidden"
 	}

@@ -154,7 +154,7 @@ func mediaType(name string) string {
 func (s *Server) getStatic(w http.ResponseWriter, r *http.Request) {
 	a, ok := s.assets[r.PathValue("file")]
 	if !ok {
-		http.NotFound(w, r)
+		s.refuse(w, r, http.StatusNotFound, words.New("no-such-page"))
 		return
 	}
 	h := w.Header()

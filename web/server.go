@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // Station is what the page needs of the door station. All methods may be called
@@ -52,6 +54,9 @@ type Config struct {
 	// secrets; nil or none if they are not kept. It may be called from any number of
 	// goroutines.
 	Ladder func(call string) []SIPMessage
+	// Starved hears that a connection could not be accepted because the process or the
+	// machine has no descriptors left; nil if nobody wants to know.
+	Starved func(error)
 	// Log receives the log lines of the page. Required.
 	Log *slog.Logger
 }
@@ -65,7 +70,8 @@ const (
 	endTimeout    = 2 * time.Second // for answers under way when the server ends
 	maxHeader     = 16 << 10        // bytes
 	maxBody       = 4 << 10         // bytes
-	maxStreams    = 24              // event streams and held buttons at a time
+	maxStreams    = 128             // event streams at a time
+	maxHolds      = 8               // held buttons at a time
 )
 
 // Server serves the page. Make it with [New].
@@ -76,9 +82,12 @@ type Server struct {
 	pages   map[string]*renderer // by language
 	assets  map[string]asset
 	names   map[string]bool
-	slots   chan struct{} // one taken per stream
+	streams chan struct{} // one taken per stream
+	holds   chan struct{} // one taken per held button
+	pace    *pace
 	stop    chan struct{} // closed when the server ends, for streams
 	ln      atomic.Pointer[net.Listener]
+	gate    atomic.Pointer[gate] // while it runs
 }
 
 // New makes a server for st. A nil panel leaves out the buttons of the front
@@ -91,7 +100,9 @@ func New(cfg Config, st Station, panel Panel) *Server {
 		pages:   newRenderers(panel != nil),
 		assets:  loadAssets(),
 		names:   nameSet(cfg.Names),
-		slots:   make(chan struct{}, maxStreams),
+		streams: make(chan struct{}, maxStreams),
+		holds:   make(chan struct{}, maxHolds),
+		pace:    newPace(),
 		stop:    make(chan struct{}),
 	}
 }
@@ -126,33 +137,68 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.Listen(ctx); err != nil {
 		return err
 	}
-	srv := &http.Server{
-		Handler:           s.Handler(),
+	g := newGate(*s.ln.Load())
+	s.gate.Store(g)
+	in, out := s.newHTTP(s.Handler()), s.newHTTP(http.HandlerFunc(s.turnAway))
+	out.ReadHeaderTimeout, out.ReadTimeout, out.WriteTimeout = turnedTimeout, turnedTimeout, turnedTimeout
+	out.SetKeepAlivesEnabled(false)
+	served := make(chan error, 3)
+	go func() { served <- g.run(s.starved) }()
+	go func() { served <- in.Serve(door{g, g.inside}) }()
+	go func() { served <- out.Serve(door{g, g.turned}) }()
+	s.cfg.Log.Info("status page is up", "url", "http://"+s.Addr()+"/")
+
+	running, err := 3, error(nil)
+	select {
+	case err = <-served:
+		running--
+	case <-ctx.Done():
+	}
+	_ = g.Close()
+	close(s.stop)
+	s.end(ctx, in)
+	s.end(ctx, out)
+	for ; running > 0; running-- {
+		<-served
+	}
+	if err == nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return fmt.Errorf("web: serving the status page: %w", err)
+}
+
+// newHTTP is a server with the limits of the page.
+func (s *Server) newHTTP(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		ConnContext:       withGuest,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(*s.ln.Load()) }()
-	s.cfg.Log.Info("status page is up", "url", "http://"+s.Addr()+"/")
+}
 
-	var err error
-	select {
-	case err = <-served:
-	case <-ctx.Done():
+// starved passes on that there are no descriptors.
+func (s *Server) starved(err error) {
+	s.cfg.Log.Warn("status page: no connection can be accepted", "error", err)
+	if s.cfg.Starved != nil {
+		s.cfg.Starved(err)
 	}
-	close(s.stop)
-	s.end(ctx, srv)
-	if err == nil {
-		err = <-served
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("web: serving the status page: %w", err)
+}
+
+// turnAway answers those for whom there is no place.
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request) {
+	setHeaders(w.Header())
+	s.full(w, r, words.New("page-full", "n", strconv.Itoa(maxConns)))
+}
+
+// full says that there is no place.
+func (s *Server) full(w http.ResponseWriter, r *http.Request, why words.Message) {
+	w.Header().Set("Retry-After", "10")
+	s.refuse(w, r, http.StatusServiceUnavailable, why)
 }
 
 // end shuts srv down, politely for endTimeout, then at once.
@@ -167,21 +213,5 @@ func (s *Server) end(ctx context.Context, srv *http.Server) {
 
 // Handler is the whole page with its guards, for [Server.Run] and for tests.
 func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.getPage)
-	mux.HandleFunc("GET /status.json", s.getJSON)
-	mux.HandleFunc("GET /events", s.getEvents)
-	mux.HandleFunc("GET /live", s.getLive)
-	mux.HandleFunc("GET /calls/{id}/ladder", s.getLadder)
-	mux.HandleFunc("GET /healthz", s.getHealth)
-	mux.HandleFunc("GET /static/{file}", s.getStatic)
-	mux.HandleFunc("POST /call/hangup", s.postHangup)
-	mux.HandleFunc("POST /call/mute", s.postMute)
-	mux.HandleFunc("POST /selftest", s.postSelfTest)
-	if s.panel != nil {
-		mux.HandleFunc("POST /panel/press", s.postPress)
-		mux.HandleFunc("POST /panel/hold", s.postHold)
-		mux.HandleFunc("POST /panel/set", s.postSet)
-	}
-	return s.guard(mux)
+	return s.guard(s.routes())
 }

@@ -17,7 +17,7 @@ import (
 // Times of an event stream.
 const (
 	coalesce  = 200 * time.Millisecond // between two events: at most 5 a second
-	heartbeat = 10 * time.Second       // an "alive" event when there was nothing else to say
+	heartbeat = 5 * time.Second        // an "alive" event when there was nothing else to say
 	gaugeTick = 250 * time.Millisecond // the door renews its gauges so often; the page's durations go on, too
 	reconnect = 2 * time.Second        // told to the browser
 )
@@ -131,11 +131,11 @@ func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
 // returned is closed, and at least every tick, but never more often than every coalesce; next
 // writes nothing when nothing is new. The request's own goroutine does it all.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, tick time.Duration, next func(*bytes.Buffer) (<-chan struct{}, error)) {
-	if !s.takeSlot() {
-		s.tooMany(w, r)
+	if !take(s.streams) {
+		s.full(w, r, words.New("too-many-streams", "n", strconv.Itoa(maxStreams)))
 		return
 	}
-	defer s.freeSlot()
+	defer free(s.streams)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
@@ -146,6 +146,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, tick time.Durati
 	out := &bytes.Buffer{}
 	out.WriteString("retry: " + strconv.FormatInt(reconnect.Milliseconds(), 10) + "\n\n")
 	var spoke time.Time
+	ear := ear{guest: guestOf(r)}
 	for {
 		changed := s.station.Changed() // before the snapshot, so that none is missed
 		more, err := next(out)
@@ -157,13 +158,23 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, tick time.Durati
 		if out.Len() == 0 && now.Sub(spoke) >= heartbeat {
 			writeEvent(out, "alive", "", []byte(now.UTC().Format(`"2006-01-02T15:04:05Z"`)))
 		}
-		if out.Len() > 0 {
+		ear.ask(out, len(s.streams) > maxStreams*15/16, now)
+		n := out.Len()
+		if n > 0 {
 			if send(w, out, now) != nil {
 				return
 			}
 			spoke = now
 		}
-		if !s.pause(r.Context(), coalesce, nil, nil) || !s.pause(r.Context(), tick-coalesce, changed, more) {
+		if ear.deaf(n, now) {
+			s.cfg.Log.Debug("status page: a stream that nobody reads was ended", "path", r.URL.Path, "from", r.RemoteAddr)
+			return
+		}
+		wait := tick
+		if !ear.proven() {
+			wait = gaugeTick
+		}
+		if !s.pause(r.Context(), coalesce, nil, nil) || !s.pause(r.Context(), wait-coalesce, changed, more) {
 			return
 		}
 	}
@@ -208,19 +219,75 @@ func writeEvent(out *bytes.Buffer, name, id string, data []byte) {
 	out.WriteString("\n\n")
 }
 
-func (s *Server) takeSlot() bool {
+// take takes a place, if there is one.
+func take(places chan struct{}) bool {
 	select {
-	case s.slots <- struct{}{}:
+	case places <- struct{}{}:
 		return true
 	default:
 		return false
 	}
 }
 
-func (s *Server) freeSlot() { <-s.slots }
+func free(places chan struct{}) { <-places }
 
-func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Retry-After", "10")
-	s.refuse(w, r, http.StatusServiceUnavailable,
-		words.New("too-many-streams", "n", strconv.Itoa(maxStreams)))
+// probe is a comment of the stream, of which enough fills what a far end can buffer.
+//
+//nolint:gochecknoglobals // a constant, in a form that Go has none for
+var probe = strings.Repeat(":"+strings.Repeat(" ", 1022)+"\n", 16)
+
+const (
+	proof     = 192 << 10        // bytes; more than a system buffers for a program that has read nothing yet
+	deafAfter = 12 * time.Second // without a move of the edge; found out some 15 s after the last byte that was read
+	askAgain  = time.Minute      // while places are scarce
+)
+
+// ear finds out whether the client of a stream reads it. Its system takes what fits into its
+// buffers, so that writing succeeds for minutes; see [guest.edge]. Each stream is filled up
+// with comments once, until its client must have read; and again while places are scarce.
+type ear struct {
+	guest *guest // nil: that cannot be told
+	at    uint64 // the edge
+	moved time.Time
+	sent  int // bytes since the edge moved
+	read  int // bytes that the edge moved since it was last asked to
+	asked time.Time
+}
+
+// ask adds a probe to out if it is not known whether the client reads.
+func (e *ear) ask(out *bytes.Buffer, scarce bool, now time.Time) {
+	if e.guest == nil || e.moved.IsZero() {
+		return
+	}
+	if e.proven() && scarce && now.Sub(e.asked) >= askAgain {
+		e.read, e.asked = 0, now
+	}
+	if !e.proven() && e.sent < len(probe) { // one more than it has room for is enough
+		out.WriteString(probe)
+	}
+}
+
+// proven says whether the client has read more than its system could buffer.
+func (e *ear) proven() bool { return e.guest == nil || e.read >= proof }
+
+// deaf notes that n bytes were sent and says whether the client reads nothing. Some systems
+// tell of what was read by the segment only, so that it takes more than one to be sure.
+func (e *ear) deaf(n int, now time.Time) bool {
+	if e.guest == nil {
+		return false
+	}
+	at, ok := e.guest.edge()
+	if !ok {
+		e.guest = nil
+		return false
+	}
+	if at != e.at || e.moved.IsZero() {
+		if !e.moved.IsZero() {
+			e.read += int(at - e.at) //nolint:gosec // as much as was sent
+		}
+		e.at, e.moved, e.sent = at, now, 0
+		return false
+	}
+	e.sent += n
+	return now.Sub(e.moved) >= deafAfter && e.sent >= 2<<10
 }

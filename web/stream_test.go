@@ -190,8 +190,8 @@ func TestHeartbeats(t *testing.T) {
 			w.got()
 			time.Sleep(35 * time.Second)
 			beats := w.got()
-			if len(beats) != 3 {
-				t.Errorf("%s: %d events in 35 s without a change, want 3 heartbeats", path, len(beats))
+			if len(beats) != 6 && len(beats) != 7 {
+				t.Errorf("%s: %d events in 35 s without a change, want one every 5 s", path, len(beats))
 			}
 			for _, b := range beats {
 				if b.name != "alive" {
@@ -287,7 +287,7 @@ func TestStreamEndsWhenWritingFails(t *testing.T) {
 		time.Sleep(time.Second)
 		st.publish(numbered(2))
 		synctest.Wait()
-		if len(s.slots) != 0 {
+		if len(s.streams) != 0 {
 			t.Error("the stream still has its place")
 		}
 		leave()

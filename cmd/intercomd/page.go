@@ -30,7 +30,9 @@ func showPage(ctx context.Context, listen string, d *door.Door, log *slog.Logger
 	}
 	st := d.Station()
 	for last := ""; ; {
-		page := web.New(web.Config{Listen: listen, Ladder: messages, Log: log}, st, panel)
+		page := web.New(web.Config{
+			Listen: listen, Ladder: messages, Log: log, Starved: func(error) { lookAtDescriptors(st) },
+		}, st, panel)
 		err := page.Listen(ctx)
 		if err == nil {
 			last = ""

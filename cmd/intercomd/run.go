@@ -61,6 +61,7 @@ func runDoor(ctx context.Context, d *door.Door, cfg *configs.Config, hangUp <-ch
 	defer end()
 	running.Go(func() { tellSystemd(beside, d.Station(), log) })
 	running.Go(func() { startAnew(beside, d, hangUp, log) })
+	running.Go(func() { watchDescriptors(beside, d.Station()) })
 	running.Go(func() { newReporter(d, cfg, log).run(beside, updateSocket) })
 	if cfg.Web.Listen != "" {
 		running.Go(func() { showPage(beside, cfg.Web.Listen, d, log.With("part", "web")) })

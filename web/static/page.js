@@ -9,9 +9,10 @@
 	const tap = 120;        // ms that a press lasts at least
 
 	const byId = (id) => document.getElementById(id);
-	const link = byId("link"), lost = byId("lost"), lostFor = byId("lost-for"), notice = byId("notice");
+	const link = byId("link"), lost = byId("lost"), lostFor = byId("lost-for"), lostText = byId("lost-text"), notice = byId("notice");
 	const said = document.body.dataset; // the words of the page's language
 	if (!link || !window.EventSource) return;
+	const lostWords = lostText.textContent;
 
 	// morph makes the node `old` like `fresh` and touches nothing that is alike
 	// already, so that focus, a held button and running animations survive.
@@ -61,6 +62,7 @@
 	function alive() {
 		heard = Date.now();
 		lost.hidden = true;
+		lostText.textContent = lostWords;
 		document.body.classList.remove("stale");
 		link.textContent = said.live;
 		link.className = "link up";
@@ -95,9 +97,31 @@
 		source.onerror = () => {
 			broken();
 			// The browser tries again by itself, unless the door refused it.
-			if (source && source.readyState === EventSource.CLOSED) setTimeout(open, again);
+			if (source && source.readyState === EventSource.CLOSED) whyNot();
 		};
 		watch();
+	}
+
+	// whyNot asks for what the browser does not tell: the reason of a refusal. A page that
+	// finds no place says so and is no less true than when it was loaded.
+	async function whyNot() {
+		const abort = new AbortController();
+		let wait = again;
+		try {
+			const res = await fetch("/live", { headers: asJSON, signal: abort.signal });
+			if (res.status === 401) {
+				location.reload(); // it leads to the way in
+				return;
+			}
+			if (!res.ok) {
+				lostText.textContent = (await res.json()).text;
+				wait = 10_000;
+			} else {
+				wait = 0;
+			}
+		} catch { /* the door cannot be reached at all */ }
+		abort.abort();
+		setTimeout(open, wait);
 	}
 
 	function watch() {

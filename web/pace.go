@@ -1,0 +1,85 @@
+package web
+
+import (
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Paces: so many a second, and so many at once before. They keep a client that never stops
+// asking from the processor, which calls need.
+const (
+	allPace, allBurst         = 300, 900
+	addrPace, addrBurst       = 50, 200 // of one address that is not this machine
+	commandPace, commandBurst = 5, 30   // commands, of one address
+	paceAddrs                 = 1024    // that are told apart at a time
+	paceForget                = time.Minute
+)
+
+// pace says no to those who ask too often.
+type pace struct {
+	all *rate.Limiter
+
+	mu     sync.Mutex
+	addrs  map[netip.Addr]*pacing
+	forgot time.Time // when the map was last gone through
+}
+
+type pacing struct {
+	requests, commands *rate.Limiter
+	seen               time.Time
+}
+
+func newPace() *pace {
+	return &pace{all: rate.NewLimiter(allPace, allBurst), addrs: make(map[netip.Addr]*pacing)}
+}
+
+// allow says whether a request of an address may be answered now.
+func (p *pace) allow(r *http.Request, addr netip.Addr, now time.Time) bool {
+	if !p.all.AllowN(now, 1) {
+		return false
+	}
+	of := p.of(addr, now)
+	if of == nil {
+		return false
+	}
+	if command(r) && !of.commands.AllowN(now, 1) {
+		return false
+	}
+	return addr.IsLoopback() || of.requests.AllowN(now, 1)
+}
+
+// command says whether a request may change anything.
+func command(r *http.Request) bool {
+	return r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions
+}
+
+// of finds the paces of an address; nil if there are too many addresses to tell apart.
+func (p *pace) of(addr netip.Addr, now time.Time) *pacing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if of, ok := p.addrs[addr]; ok {
+		of.seen = now
+		return of
+	}
+	if len(p.addrs) >= paceAddrs {
+		if now.Sub(p.forgot) < time.Second {
+			return nil
+		}
+		p.forgot = now
+		for a, of := range p.addrs {
+			if now.Sub(of.seen) >= paceForget {
+				delete(p.addrs, a)
+			}
+		}
+		if len(p.addrs) >= paceAddrs {
+			return nil
+		}
+	}
+	of := &pacing{requests: rate.NewLimiter(addrPace, addrBurst), commands: rate.NewLimiter(commandPace, commandBurst), seen: now}
+	p.addrs[addr] = of
+	return of
+}
