@@ -1,20 +1,20 @@
 // Package audio is the voice of the door: it carries sound between a microphone,
 // a loudspeaker and the encoded packets of a call.
 //
-//	          Link.Read                                              callback
-//	packets ──▶ mailbox ──▶ jitter ──▶ decode ──▶ stretch ─▶ + tones ─▶ gain,   ─▶ ring ──▶ loudspeaker
-//	            (reader)    buffer                drift                 limiter │
-//	                                                                          pairs
-//	          Link.Write                                                        ▼
+//	        Link.Receive                                 callback
+//	packets ──▶ jitter ──▶ decode ──▶ stretch ─▶ + tones ─▶ gain,   ─▶ ring ──▶ loudspeaker
+//	            buffer                drift                 limiter │
+//	                                                              pairs
+//	        Link.Write                                              ▼
 //	packets ◀── encode ◀── meter ◀── limiter ◀── gain ◀── noise ◀── echo canceller ◀── ring ◀── microphone
 //
-// Everything between the mailbox, the rings and Link.Write happens in one
+// Everything between the link and the rings happens in one
 // goroutine, the pump, in frames of 10 ms; it allocates nothing per frame. A frame of the
 // microphone is taken as soon as it is there, one for the loudspeaker made just before
 // its callback needs it, so that sound waits in neither ring. The callbacks of the sound
-// card only copy to and from lock-free rings. Devices are opened, watched and reopened by a goroutine of
-// their own, so that a hanging device never holds up a call: without devices
-// the pump keeps time by the clock.
+// card only copy to and from lock-free rings. Devices are opened when they are needed, watched, and
+// closed again by a goroutine of their own, so that a hanging device never holds up a call: without
+// devices the pump keeps time by the clock. While nobody talks and nothing sounds it sleeps.
 //
 // The package knows nothing of SIP, RTP sessions, doors or configuration files.
 // What carries the packets is a [Link], what reaches the hardware a [Driver].

@@ -107,11 +107,6 @@ type Engine struct {
 	loudspeaker atomic.Pointer[playback] // nil: no loudspeaker
 	keep        *keeper
 
-	mu      sync.Mutex // guards the next two
-	conns   []*conn    // whose readers have not ended
-	stopped bool
-	readers sync.WaitGroup
-
 	// sending is held while a packet of the microphone leaves and while current
 	// changes, so that none leaves after Disconnect.
 	sending sync.Mutex
@@ -193,7 +188,7 @@ func (e *Engine) wants(d Direction) bool {
 	return d == Out && r.sounds() && r != e.played.Load()
 }
 
-// closeLimit bounds how long Run waits for devices and links at its end.
+// closeLimit bounds how long Run waits for devices at its end.
 const closeLimit = 5 * time.Second
 
 // Run carries sound until ctx ends, then closes the devices. While nobody talks and nothing
@@ -220,30 +215,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	case <-timer.C:
 		e.g.hung.Store(true)
 	}
-	e.awaitReaders(timer)
 	if e.g.hung.Load() {
 		return fmt.Errorf("audio: %w", ErrDeviceHung)
 	}
 	return nil
-}
-
-// awaitReaders waits for the readers of links, which end when their owners close
-// the links.
-func (e *Engine) awaitReaders(timer *time.Timer) {
-	e.mu.Lock()
-	e.stopped = true
-	e.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		e.readers.Wait()
-	}()
-	timer.Reset(time.Second)
-	select {
-	case <-done:
-	case <-timer.C:
-		e.log.Warn("a call's audio was not closed before sound was stopped")
-	}
 }
 
 // Prepare starts the devices for a call that has begun, so that they run when it is answered.
@@ -264,12 +239,12 @@ func (e *Engine) Connect(l Link, talk bool) {
 func (e *Engine) Speak(l Link) { e.connect(l, true, true) }
 
 func (e *Engine) connect(l Link, talk, deaf bool) {
-	c := e.connOf(l)
-	if c == nil {
-		return
-	}
 	e.sending.Lock()
 	defer e.sending.Unlock()
+	c := e.current.Load()
+	if c == nil || c.link != l {
+		c = &conn{link: l}
+	}
 	c.talk.Store(talk)
 	c.deaf.Store(deaf)
 	e.current.Store(c)
@@ -294,36 +269,6 @@ func (e *Engine) Disconnect() {
 	e.current.Store(nil)
 	e.ready.Store(false)
 	e.g.live.Store(false)
-}
-
-// connOf returns the connection of a link, with its reader running.
-func (e *Engine) connOf(l Link) *conn {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, c := range e.conns {
-		if c.link == l {
-			return c
-		}
-	}
-	if e.stopped {
-		return nil
-	}
-	c := &conn{link: l}
-	e.conns = append(e.conns, c)
-	e.readers.Go(func() {
-		if err := c.read(e.clock); err != nil {
-			e.log.Warn("audio of the call ended", "error", err)
-		}
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		for i, o := range e.conns {
-			if o == c {
-				e.conns = append(e.conns[:i], e.conns[i+1:]...)
-				break
-			}
-		}
-	})
-	return c
 }
 
 // Play starts a sound in place of the one before: a prompt, or one of the tones

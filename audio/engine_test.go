@@ -98,6 +98,7 @@ func (h *house) talk(l *fakeLink, codec string, f float64, d time.Duration) {
 			}
 			p.Timestamp = uint32(k * 160)
 		}
+		p.Arrival = time.Now()
 		l.in <- p
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -2,7 +2,6 @@ package audio_test
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"sync"
@@ -221,14 +220,14 @@ func newFakeLink(codec string, rate int) *fakeLink {
 	}
 }
 
-func (l *fakeLink) Read(p *audio.Packet) error {
-	select {
-	case q := <-l.in:
-		q.Payload = append(p.Payload[:0], q.Payload...)
-		*p = q
-		return nil
-	case <-l.quit:
-		return io.EOF
+func (l *fakeLink) Receive(take func(*audio.Packet)) {
+	for {
+		select {
+		case p := <-l.in:
+			take(&p)
+		default:
+			return
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type pump struct {
 	e    *Engine
 	cur  *conn // whose audio is in rcv and snd
 	rcv  *receiver
+	take func(*Packet) // gives a packet to rcv
 	snd  *sender
 	mic  micPath
 	way  duplex
@@ -58,13 +59,15 @@ type pump struct {
 type told struct{ heard, spoken, failed bool }
 
 func newPump(e *Engine) *pump {
-	return &pump{
+	p := &pump{
 		e: e, now: *e.g.reading.Load(), rcv: newReceiver(), mic: newMicPath(e.cfg), way: newDuplex(e.cfg.Duplex), hear: ramp{1}, say: ramp{1},
 		snd:  &sender{bitrate: e.cfg.Bitrate, complexity: e.cfg.Complexity},
 		gain: gainOf(e.cfg.OutputGain), limiter: newLimiter(), pairs: newPairs(),
 		silence: silence{after: int(e.cfg.SilentAfter / FrameTime)},
 		smooth:  e.clock(), due: e.clock(),
 	}
+	p.take = func(q *Packet) { p.rcv.put(q, q.Arrival.Sub(p.e.epoch)) }
+	return p
 }
 
 func (p *pump) close() { p.mic.close() }
@@ -208,9 +211,7 @@ func (p *pump) adopt() {
 		p.now.codec = ""
 		return
 	}
-	for c.next() != nil {
-		c.drop() // from before the call was opened
-	}
+	c.link.Receive(func(*Packet) {}) // from before the call was opened
 	p.rcv.reset()
 	p.snd.reset()
 	p.way.begin()
@@ -227,7 +228,7 @@ func (p *pump) makePlay(now time.Duration) {
 	p.adopt()
 	out, began := p.play[:], false
 	if p.cur != nil {
-		p.rcv.collect(p.cur)
+		p.cur.link.Receive(p.take)
 		began = p.rcv.frame(out, p.smooth)
 		to := float32(1)
 		if p.cur.deaf.Load() {

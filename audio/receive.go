@@ -45,12 +45,17 @@ func (r *receiver) reset() {
 	r.rate.clear()
 }
 
-// collect takes what the reader of c has received.
-func (r *receiver) collect(c *conn) {
-	for l := c.next(); l != nil; l = c.next() {
-		r.jb.Put(l.packet, l.arrival)
-		c.drop()
+// put takes a packet that came at the given time of the engine's clock. One that cannot be
+// played is dropped.
+func (r *receiver) put(p *Packet, at time.Duration) {
+	id := codecID(p.Codec.Name)
+	if id == codecNone || len(p.Payload) > jitter.MaxPayload {
+		return
 	}
+	r.jb.Put(jitter.Packet{
+		SSRC: p.SSRC, Seq: p.Seq, Timestamp: p.Timestamp,
+		ClockRate: clockRate(id), Samples: payloadSamples(id, p.Payload), Codec: id, Payload: p.Payload,
+	}, at)
 }
 
 // frame fills out with the next 10 ms and tells whether the call's audio has
@@ -113,7 +118,7 @@ func (r *receiver) stretched(n int, fast bool) {
 func (r *receiver) more(now time.Duration) {
 	a := r.jb.Next(now, timeOf(r.fifo.len()))
 	if a.Kind == jitter.Play && (r.dec == nil || a.Fresh || a.Codec != r.codec) {
-		r.dec, _ = newDecoder(a.Codec) // cannot fail for a codec that the mailbox lets through
+		r.dec, _ = newDecoder(a.Codec) // cannot fail for a codec that put lets through
 		r.codec = a.Codec
 	}
 	want := min(samplesOf(a.Duration), len(r.pcm))

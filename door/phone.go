@@ -2,7 +2,6 @@ package door
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -10,8 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/pion/rtp"
 
 	"intercomd/audio"
 	"intercomd/phone"
@@ -45,7 +42,7 @@ const (
 )
 
 func newCall(pc *phone.Call, log *slog.Logger) *call {
-	c := &call{Call: pc, log: log, link: &link{call: pc},
+	c := &call{Call: pc, log: log, link: newLink(pc),
 		events: make(chan station.CallEvent, eventsKept), told: make(chan station.CallEvent, toldKept)}
 	go c.translate()
 	return c
@@ -183,7 +180,19 @@ func (f mediaFactory) NewSession(ctx context.Context) (phone.MediaSession, error
 // link carries the packets of a call between rtc and audio.
 type link struct {
 	call *phone.Call
-	rtp  rtp.Packet // of Read
+	in   audio.Packet // of Receive
+	take func(*audio.Packet)
+	pass func(*rtc.Packet) // made once: Receive is called for every frame
+}
+
+func newLink(c *phone.Call) *link {
+	l := &link{call: c}
+	l.pass = func(p *rtc.Packet) {
+		l.in = audio.Packet{SSRC: p.SSRC, Seq: p.Seq, Timestamp: p.Timestamp, Marker: p.Marker,
+			Codec: codec(p.Codec), Payload: p.Payload, Arrival: p.Arrival}
+		l.take(&l.in)
+	}
+	return l
 }
 
 // session is the call's media; nil while nothing has been negotiated.
@@ -192,23 +201,13 @@ func (l *link) session() *rtc.Session {
 	return s
 }
 
-func (l *link) Read(p *audio.Packet) error {
+func (l *link) Receive(take func(*audio.Packet)) {
 	s := l.session()
 	if s == nil {
-		return io.EOF
+		return
 	}
-	for {
-		if err := s.ReadRTP(p.Payload, &l.rtp); err != nil {
-			return err
-		}
-		c, ok := s.CodecOf(l.rtp.PayloadType)
-		if !ok {
-			continue // a payload type that nobody has agreed to
-		}
-		*p = audio.Packet{SSRC: l.rtp.SSRC, Seq: l.rtp.SequenceNumber, Timestamp: l.rtp.Timestamp,
-			Marker: l.rtp.Marker, Codec: codec(c), Payload: l.rtp.Payload}
-		return nil
-	}
+	l.take = take
+	_ = s.Receive(l.pass) // after Close nothing comes any more
 }
 
 func (l *link) Write(payload []byte, samples uint32, marker bool) error {

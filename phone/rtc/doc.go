@@ -6,7 +6,7 @@
 //
 //	signalling ──Offer, Answer, Accept──▶ Session ──States, Digits──▶ signalling
 //	                                      │     ▲
-//	             packets in ◀──ReadRTP────┘     └──WriteFrame─── packets out
+//	             packets in ◀──Receive────┘     └──WriteFrame─── packets out
 //
 // Inside, a session owns one transport (a pion PeerConnection with its sockets)
 // and can replace it without its users noticing, because codecs, directions,

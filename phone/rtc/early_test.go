@@ -5,8 +5,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/pion/rtp"
 )
 
 // frame is a packet of a numbered stream as the door read it.
@@ -57,11 +55,13 @@ func finalAnswer(t testing.TB, f *Factory, kind string) (heard []frame, taken ti
 		}
 	}()
 	wg.Go(func() {
-		var p rtp.Packet
-		for buf := make([]byte, 1500); door.ReadRTP(buf, &p) == nil; {
-			c, _ := door.CodecOf(p.PayloadType)
+		for in := reads(door); ; {
+			p, err := in.next()
+			if err != nil {
+				return
+			}
 			mu.Lock()
-			heard = append(heard, frame{p.Payload[1], p.Payload[2], time.Now(), c.Name})
+			heard = append(heard, frame{p.Payload[1], p.Payload[2], time.Now(), p.Codec.Name})
 			mu.Unlock()
 		}
 	})

@@ -205,12 +205,11 @@ func (s *server) connected() {
 }
 
 // speaks sends packets until the session has read one of them.
-func (s *server) speaks(to *Session) rtp.Packet {
+func (s *server) speaks(to *Session) Packet {
 	s.t.Helper()
-	got := make(chan rtp.Packet, 1)
+	got := make(chan Packet, 1)
 	go func() {
-		var p rtp.Packet
-		if to.ReadRTP(make([]byte, 1500), &p) == nil {
+		if p, err := reads(to).next(); err == nil {
 			got <- p
 		}
 	}()
@@ -272,8 +271,8 @@ func TestCallToServer(t *testing.T) {
 				t.Errorf("the server heard %+v; the first packet is to have the marker", h)
 			}
 			p := fs.speaks(s)
-			if c, ok := s.CodecOf(p.PayloadType); !ok || c.Name != tt.want.Name {
-				t.Errorf("payload type %d is %+v", p.PayloadType, c)
+			if p.Codec.Name != tt.want.Name || p.Codec.PayloadType != tt.want.PayloadType {
+				t.Errorf("the packet is %+v", p.Codec)
 			}
 		})
 	}

@@ -10,23 +10,22 @@ import (
 
 const (
 	queueLength = 64                     // packets: more than a second of audio
-	staleAfter  = 250 * time.Millisecond // audio that waited longer for its reader is dropped
+	staleAfter  = 250 * time.Millisecond // audio that waited longer is dropped
 	oldSource   = 200 * time.Millisecond // of silence of a source, after which the one before may come back
 )
 
-// receiver takes decrypted RTP packets from the transport and hands audio to one
-// reader, key presses to a function. Its queue holds what comes while the reader
-// is busy; when nobody reads, what is in it grows old and is dropped, so that a
-// reader who comes late does not begin with the past.
+// receiver takes decrypted RTP packets from the transport, keeps audio until somebody comes
+// for it, and hands key presses to a function. Its queue is the only one before the jitter
+// buffer, and wakes nobody: who plays audio knows when more is needed. When nobody comes, what
+// is in it grows old and is dropped, so that who comes late does not begin with the past.
 //
-// packet is called by pion's goroutines, read by the audio side; a mutex guards all.
+// packet is called by pion's goroutines, drain by the audio side; a mutex guards all.
 type receiver struct {
 	onKey func(rune)
 
 	mu     sync.Mutex
-	ready  sync.Cond
 	closed bool
-	slots  [queueLength]slot // slots keep their memory
+	slots  [queueLength]Packet // slots keep their memory
 	head   int
 	count  int
 
@@ -40,10 +39,19 @@ type receiver struct {
 	total  counters
 }
 
-type slot struct {
-	packet []byte
-	at     time.Time
+// Packet is a received audio packet, parsed.
+type Packet struct {
+	SSRC      uint32
+	Seq       uint16
+	Timestamp uint32 // in units of Codec.ClockRate
+	Marker    bool
+	Codec     Codec // that was agreed for its payload type when it came
+	Payload   []byte
+	Arrival   time.Time
 }
+
+// MaxPayload is the largest payload of a packet, in bytes: what a network carries.
+const MaxPayload = 1500
 
 type counters struct {
 	packets uint64 // RTP packets, digits included
@@ -53,9 +61,7 @@ type counters struct {
 }
 
 func newReceiver(onKey func(rune)) *receiver {
-	r := &receiver{onKey: onKey}
-	r.ready.L = &r.mu
-	return r
+	return &receiver{onKey: onKey}
 }
 
 // packet takes one packet; it copies what it keeps.
@@ -96,7 +102,7 @@ func (r *receiver) take(a *agreement, b []byte, now time.Time) (rune, bool) {
 		r.total.unknown++
 		return 0, false
 	}
-	r.push(b, now)
+	r.push(b, n, codec, now)
 	return 0, false
 }
 
@@ -118,51 +124,48 @@ func (r *receiver) listensTo(ssrc uint32, now time.Time) bool {
 	return true
 }
 
-func (r *receiver) push(b []byte, now time.Time) {
+// push keeps an audio packet. Its payload begins at n.
+func (r *receiver) push(b []byte, n int, codec Codec, now time.Time) {
+	end := len(b)
+	if r.header.Padding { // RFC 3550 section 5.1
+		end -= int(b[end-1])
+	}
+	if end < n || end-n > MaxPayload {
+		return // padding that is longer than the packet, or a packet that nobody could send
+	}
 	if r.count == queueLength {
 		r.head = (r.head + 1) % queueLength
 		r.count--
 		r.total.late++
 	}
-	s := &r.slots[(r.head+r.count)%queueLength]
-	s.packet = append(s.packet[:0], b...)
-	s.at = now
+	p := &r.slots[(r.head+r.count)%queueLength]
+	h := &r.header
+	*p = Packet{SSRC: h.SSRC, Seq: h.SequenceNumber, Timestamp: h.Timestamp, Marker: h.Marker,
+		Codec: codec, Payload: append(p.Payload[:0], b[n:end]...), Arrival: now}
 	r.count++
-	r.ready.Signal()
 }
 
-// read waits for the next audio packet, copies it to buf and points p into it.
-func (r *receiver) read(buf []byte, p *rtp.Packet) error {
+// drain gives take the packets that wait, the oldest first.
+func (r *receiver) drain(take func(*Packet)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for {
-		for r.count == 0 && !r.closed {
-			r.ready.Wait()
-		}
-		if r.closed {
-			return io.EOF
-		}
-		s := &r.slots[r.head]
+	if r.closed {
+		return io.EOF
+	}
+	for ; r.count > 0; r.count-- {
+		p := &r.slots[r.head]
 		r.head = (r.head + 1) % queueLength
-		r.count--
-		if time.Since(s.at) > staleAfter {
+		if time.Since(p.Arrival) > staleAfter {
 			r.total.late++
 			continue
 		}
-		if len(s.packet) > len(buf) {
-			return io.ErrShortBuffer
-		}
-		n := copy(buf, s.packet)
-		if err := p.Unmarshal(buf[:n]); err != nil {
-			continue // padding that is longer than the packet
-		}
-		return nil
+		take(p)
 	}
+	return nil
 }
 
 func (r *receiver) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	r.ready.Broadcast()
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,23 +46,28 @@ func TestReceiver(t *testing.T) {
 	give(nil)
 	r.packet(nil, rtpPacket(t, 1, 111, 7, 13), now)
 
-	var p rtp.Packet
-	buf := make([]byte, 1500)
-	for i, want := range []byte{10, 11, 20} {
-		must(t, r.read(buf, &p))
-		if len(p.Payload) != 1 || p.Payload[0] != want {
-			t.Errorf("packet %d is %v, want %d", i, p.Payload, want)
+	padded := rtpPacket(t, 2, 111, 901, 21, 0, 0, 3)
+	padded[0] |= 0x20
+	give(padded)
+	padded = rtpPacket(t, 2, 111, 902, 22, 99)
+	padded[0] |= 0x20
+	give(padded) // more padding than packet
+	var got []byte
+	must(t, r.drain(func(p *Packet) {
+		if len(p.Payload) != 1 || p.Codec.Name != "opus" || !p.Arrival.Equal(now) {
+			t.Errorf("a packet is %+v", p)
 		}
+		got = append(got, p.Payload...)
+	}))
+	if want := []byte{10, 11, 20, 21}; !slices.Equal(got, want) {
+		t.Errorf("received %v, want %v", got, want)
 	}
-	if string(keys) != "5" || r.total.unknown != 1 || r.total.packets != 5 {
+	if string(keys) != "5" || r.total.unknown != 1 || r.total.packets != 7 {
 		t.Errorf("keys %q, %+v", string(keys), r.total)
 	}
-	give(rtpPacket(t, 2, 111, 901, 21))
-	if err := r.read(buf[:5], &p); !errors.Is(err, io.ErrShortBuffer) {
-		t.Errorf("a small buffer: %v", err)
-	}
+	give(rtpPacket(t, 2, 111, 903, 23))
 	r.close()
-	if err := r.read(buf, &p); !errors.Is(err, io.EOF) {
+	if err := r.drain(func(*Packet) { t.Error("a packet after close") }); !errors.Is(err, io.EOF) {
 		t.Errorf("after close: %v", err)
 	}
 }
@@ -75,12 +81,12 @@ func TestReceiverDropsOldAudio(t *testing.T) {
 			r.packet(a, rtpPacket(t, 1, 111, seq, byte(seq)), time.Now())
 			time.Sleep(20 * time.Millisecond)
 		}
-		var p rtp.Packet
-		must(t, r.read(make([]byte, 1500), &p))
-		if p.SequenceNumber < 187 || p.SequenceNumber > 188 {
-			t.Errorf("the first packet is %d", p.SequenceNumber)
+		var got []uint16
+		must(t, r.drain(func(p *Packet) { got = append(got, p.Seq) }))
+		if len(got) == 0 || got[0] < 187 || got[0] > 188 || got[len(got)-1] != 199 {
+			t.Fatalf("received %v", got)
 		}
-		if r.total.late != uint64(p.SequenceNumber) {
+		if r.total.late != uint64(got[0]) {
 			t.Errorf("%d dropped", r.total.late)
 		}
 	})
@@ -163,19 +169,17 @@ func FuzzPackets(f *testing.F) {
 	s.in = newReceiver(func(rune) {})
 	s.out = newSender((&wire{down: true}).write, nil)
 	s.agree(receiveAgreement())
-	buf, good := make([]byte, 2000), rtpPacket(f, 1, 111, 1, 10)
 	f.Fuzz(func(_ *testing.T, b []byte, control bool) {
 		if control {
 			s.onRTCP(b, time.Now())
 		} else {
 			s.onRTP(nil, b)
 		}
-		// A good packet comes last, so that reading never waits.
-		s.in.mu.Lock()
-		s.in.push(good, time.Now())
-		s.in.mu.Unlock()
-		var p rtp.Packet
-		_ = s.ReadRTP(buf, &p)
+		_ = s.Receive(func(p *Packet) {
+			if len(p.Payload) > MaxPayload {
+				panic("a packet that is too long")
+			}
+		})
 		s.control(time.Now())
 		_ = s.Stats()
 	})

@@ -43,8 +43,7 @@ const (
 )
 
 // Session is the media of one call. Offer, Answer, Accept and Restart are for the
-// signalling side, one at a time; ReadRTP is for one reader and WriteFrame for one
-// writer at a time; everything else may be called from any goroutine.
+// signalling side, one at a time; WriteFrame is for one writer at a time; everything else may be called from any goroutine.
 type Session struct {
 	f     *Factory
 	log   *slog.Logger
@@ -131,21 +130,12 @@ func (s *Session) Codec() Codec {
 	return Codec{}
 }
 
-// CodecOf tells how a received packet is coded, by its payload type.
-func (s *Session) CodecOf(pt uint8) (Codec, bool) {
-	a := s.agreed.Load()
-	if a == nil || int(pt) >= len(a.receive) || a.receive[pt].Name == "" {
-		return Codec{}, false
-	}
-	return a.receive[pt], true
-}
-
-// ReadRTP waits for the next audio packet, in order of arrival, copies it to buf
-// and lets p describe it; p.Payload points into buf. Digits are not among them. It
-// goes on over changes of the source, which show as a new p.SSRC. Packets that
-// have waited for more than 250 ms are dropped. The errors are io.ErrShortBuffer
-// for a buf that is too small (1500 bytes suffice) and io.EOF after Close.
-func (s *Session) ReadRTP(buf []byte, p *rtp.Packet) error { return s.in.read(buf, p) }
+// Receive calls take for each audio packet that waits, in order of arrival, and returns; it
+// never blocks. The packet and its payload belong to take until that returns; it must be
+// quick and must not call the session, since packets that come meanwhile wait for it. Digits are
+// not among them. A change of the source shows as a new SSRC. At most 64 packets are kept, and
+// those that have waited for more than 250 ms are dropped. The only error is io.EOF, after Close.
+func (s *Session) Receive(take func(*Packet)) error { return s.in.drain(take) }
 
 // WriteFrame sends one frame of audio. samples is its length on the codec's RTP
 // clock. marker begins a talk spurt; after a pause it is set anyway. While there

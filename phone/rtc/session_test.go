@@ -5,8 +5,6 @@ import (
 	"os"
 	"testing"
 	"time"
-
-	"github.com/pion/rtp"
 )
 
 // patience bounds waits for what takes milliseconds on an idle machine.
@@ -79,13 +77,13 @@ func connect(t testing.TB, a, b *Session) {
 
 // heard sends frames from a to b until b has read one that carries the mark, and
 // returns it.
-func heard(t testing.TB, a, b *Session, mark byte) rtp.Packet {
+func heard(t testing.TB, a, b *Session, mark byte) Packet {
 	t.Helper()
-	got := make(chan rtp.Packet, 1)
+	got := make(chan Packet, 1)
 	go func() {
-		var p rtp.Packet
-		for buf := make([]byte, 1500); ; {
-			if b.ReadRTP(buf, &p) != nil {
+		for in := reads(b); ; {
+			p, err := in.next()
+			if err != nil {
 				return
 			}
 			if len(p.Payload) == 3 && p.Payload[1] == mark {
@@ -120,8 +118,8 @@ func TestTwoSessionsTalk(t *testing.T) {
 		}
 	}
 	p := heard(t, a, b, 42)
-	if p.PayloadType != 111 {
-		t.Errorf("payload type %d", p.PayloadType)
+	if p.Codec.PayloadType != 111 {
+		t.Errorf("payload type %d", p.Codec.PayloadType)
 	}
 	heard(t, b, a, 43)
 }

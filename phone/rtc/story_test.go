@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/rtp"
-
 	"intercomd/phone/rtc/sdpfix"
 )
 
@@ -170,8 +168,8 @@ func TestEarlyMediaThenAnswer(t *testing.T) {
 	if a.Codec().Name != "PCMA" || b.Codec().Name != "PCMA" {
 		t.Errorf("codecs %q and %q", a.Codec().Name, b.Codec().Name)
 	}
-	if p := heard(t, b, a, 3); p.PayloadType != 8 {
-		t.Errorf("payload type %d", p.PayloadType)
+	if p := heard(t, b, a, 3); p.Codec.PayloadType != 8 {
+		t.Errorf("payload type %d", p.Codec.PayloadType)
 	}
 	heard(t, a, b, 4)
 	select {
@@ -408,7 +406,7 @@ func TestClose(t *testing.T) {
 			}
 			for range a.Digits() {
 			}
-			if err := a.ReadRTP(make([]byte, 1500), &rtp.Packet{}); err == nil {
+			if err := a.Receive(func(*Packet) {}); err == nil {
 				t.Error("reading goes on")
 			}
 			if err := a.WriteFrame([]byte{1}, 960, false); err == nil {
