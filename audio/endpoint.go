@@ -121,7 +121,8 @@ func (k *keeper) run(ctx context.Context) {
 
 // next is how long nothing has to be looked at.
 func (k *keeper) next() time.Duration {
-	next := cardsEvery
+	// By the clock's even seconds, as station and phone do at rest: one wake-up for all.
+	next := cardsEvery - time.Duration(time.Now().UnixNano())%cardsEvery
 	for _, d := range k.ends {
 		switch {
 		case d.dev != nil:

@@ -2,7 +2,9 @@ package door
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
+	"time"
 
 	"intercomd/station"
 )
@@ -29,5 +31,21 @@ func (d *Door) follow() *sync.WaitGroup {
 	if !d.notices.Idle() {
 		each(d.notices.Tell)
 	}
+	all.Go(d.tidy)
 	return &all
+}
+
+// tidyAfter is how long after a call, or after the start, its memory is given back.
+const tidyAfter = 5 * time.Second
+
+// tidy gives memory back to the machine when nobody talks any more. By itself Go does so little by
+// little, for minutes, and wakes up for it.
+func (d *Door) tidy() {
+	t := time.AfterFunc(tidyAfter, debug.FreeOSMemory)
+	defer t.Stop()
+	for e := range d.station.Subscribe(context.Background(), 0) {
+		if _, ok := e.News.(station.CallEnded); ok {
+			t.Reset(tidyAfter)
+		}
+	}
 }

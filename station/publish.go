@@ -45,7 +45,8 @@ func (s *Station) look(now time.Time) time.Time {
 	case s.state() != Idle, now.Before(s.livelyUntil), asked != 0 && now.Sub(s.started)-time.Duration(asked) < lively, s.pulsing():
 		return now.Add(refreshEvery)
 	default:
-		return now.Add(restEvery)
+		// By the clock's even seconds, as phone and sound do at rest: one wake-up for all.
+		return now.Truncate(restEvery).Add(restEvery)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -166,8 +167,8 @@ func (c *Conn) Close() error {
 func (c *Conn) run() {
 	defer close(c.stopped)
 	defer c.hangUp()
-	ticks, stopTicks := c.ticker()
-	defer stopTicks()
+	look := time.NewTimer(c.untilLook())
+	defer look.Stop()
 	wait := c.o.PongWait
 	for c.Err() == nil {
 		select {
@@ -178,7 +179,8 @@ func (c *Conn) run() {
 			if err := c.writeFrame(f, writeTimeout); err != nil {
 				c.fail(fmt.Errorf("writing to the server: %w", err))
 			}
-		case <-ticks:
+		case <-look.C:
+			look.Reset(c.untilLook())
 			if addressGone(c.nc.LocalAddr(), c.o.Addresses) {
 				c.fail(ErrMoved)
 			} else if c.keepAlive(wait) {
@@ -201,12 +203,15 @@ func (c *Conn) hangUp() {
 	_ = c.nc.Close()
 }
 
-func (c *Conn) ticker() (<-chan time.Time, func()) {
+// untilLook is the time to the next look at addresses and PINGs. It comes by the clock's multiples
+// of its interval, two seconds unless configured otherwise, as others do at rest: the machine
+// wakes up once for all.
+func (c *Conn) untilLook() time.Duration {
 	if c.o.PingEvery < 0 {
-		return nil, func() {}
+		return math.MaxInt64
 	}
-	t := time.NewTicker(max(min(c.o.PingEvery, c.o.PongWait)/5, time.Millisecond))
-	return t.C, t.Stop
+	every := max(min(c.o.PingEvery, c.o.PongWait)/5, time.Millisecond)
+	return every - time.Duration(time.Now().UnixNano())%every
 }
 
 // keepAlive sends a PING when one is due and gives the connection up when the
