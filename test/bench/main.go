@@ -28,6 +28,7 @@ func main() {
 	asterisk := flag.String("asterisk", "", "play them against the Asterisk in this folder (test/tools/asterisk.sh) instead of Kamailio")
 	delay := flag.Bool("delay", false, "measure the delay from mouth to ear instead")
 	bad := flag.Int("net", 0, "play so many calls over a bad line, and cut it, instead")
+	cost := flag.Bool("cost", false, "measure what a call costs, by thread, and nothing else")
 	rest := flag.Bool("rest", false, "measure what a door costs at rest, and how soon a press is heard, instead")
 	flag.Parse()
 	os.Exit(lab.InNamespace(func() int {
@@ -37,6 +38,8 @@ func main() {
 		switch {
 		case *soak > 0:
 			err = soakCalls(ctx, *binary, *soak, *asterisk)
+		case *cost:
+			err = callCost(ctx, *binary, time.Duration(*seconds)*time.Second)
 		case *rest:
 			err = atRest(ctx, *binary, *runs, time.Duration(*seconds)*time.Second)
 		case *delay:

@@ -22,16 +22,8 @@ func atRest(ctx context.Context, binary string, runs int, length time.Duration) 
 	if err != nil {
 		return err
 	}
-	p := &parties{site: site}
-	if p.callee, err = site.Station(ctx, callee, "callee", 8081, map[string]string{
-		"call.target": `"` + door + `"`, "incoming.answer": `"auto"`, "log.level": `"info"`,
-	}, ""); err != nil {
-		return err
-	}
-	if err := p.startDoor(ctx, nil); err != nil {
-		return err
-	}
-	if p.baresip, err = site.StartBaresip(ctx, bare, "bare"); err != nil {
+	p, err := talkers(ctx, site)
+	if err != nil {
 		return err
 	}
 	rows, err := p.rest(ctx, "at rest, never called", length)
