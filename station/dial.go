@@ -21,6 +21,8 @@ type trip struct {
 	passed bool // somebody was reached, who passed the door on
 	prompt Tone // what the visitor hears if nobody comes; "": the usual
 	untold bool // nobody is told of it
+	// What the house calls the one user that the target has.
+	label, labelled string
 }
 
 // plan lists whom to call for a target, in order. A name that is no target is
@@ -66,6 +68,9 @@ func (s *Station) depart(p press) state {
 	t := trip{target: p.action.Target, at: p.at, todo: s.plan(p.action.Target, now)}
 	if i := slices.IndexFunc(s.cfg.Targets, func(c TargetConfig) bool { return c.Name == t.target }); i >= 0 {
 		t.prompt, t.untold = s.cfg.Targets[i].Prompt, s.cfg.Targets[i].Untold
+		if len(s.cfg.Targets[i].Steps) == 1 { // of a list nobody knows who is who
+			t.label, t.labelled = s.cfg.Targets[i].Label, s.cfg.Targets[i].Steps[0].User
+		}
 	}
 	rec := &Record{Direction: Outgoing, Button: p.button.Input, Peer: Peer{User: t.target}, Pressed: p.at}
 	return &departing{&running{rec: rec, button: p.button}, t}
@@ -140,6 +145,9 @@ func (c *calling) dial(s *Station) {
 	c.line = s.phone.Dial(next.user)
 	c.ring, c.trusted = next.ring, true
 	c.rec.ID, c.rec.Peer = c.line.ID(), c.line.Peer()
+	if c.rec.Peer.Name == "" && next.user == c.trip.labelled {
+		c.rec.Peer.Name = c.trip.label // what the house calls them
+	}
 	s.tell(CallStarted{Direction: Outgoing, Peer: c.rec.Peer, Button: c.button.Input, Left: len(c.trip.todo)})
 }
 

@@ -2,6 +2,8 @@ package station
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"intercomd/words"
@@ -89,13 +91,17 @@ func (fs *faultSet) derive(reg Registration, snd Sound, b BoardState, d DoorStat
 		if in.Stuck {
 			add("board."+in.Name+".stuck", FaultBoard, words.New("input-stuck", "input", in.Name))
 		}
-		because("board."+in.Name, FaultBoard, words.New("input-fails", "input", in.Name), in.Problem)
 	}
-	for _, l := range b.Lamps {
-		because("board."+l.Name, FaultBoard, words.New("lamp-fails", "lamp", l.Name), l.Problem)
-	}
-	for _, r := range b.Relays {
-		because("board."+r.Name, FaultBoard, words.New("relay-fails", "relay", r.Name), r.Problem)
+	for i, l := range brokenLines(b) {
+		switch {
+		case l.why == b.Problem: // the board as a whole says it
+		case len(l.names) == 1:
+			because("board."+l.names[0], FaultBoard, words.New(l.code, l.kind, l.names[0]), l.why)
+		case i == 0:
+			because("board.lines", FaultBoard, words.New("lines-fail", "names", strings.Join(l.names, ", ")), l.why)
+		default:
+			because("board.lines."+strconv.Itoa(i+1), FaultBoard, words.New("lines-fail", "names", strings.Join(l.names, ", ")), l.why)
+		}
 	}
 	if t := d.LockedUntil; !t.IsZero() {
 		add("door.locked", FaultAlarm, words.New("keypad-locked", "until", words.Time(t)))
@@ -104,6 +110,37 @@ func (fs *faultSet) derive(reg Registration, snd Sound, b BoardState, d DoorStat
 		add("door.blocked", FaultAlarm, words.New("relays-blocked", "until", words.Time(t)))
 	}
 	fs.derived = out
+}
+
+// lines are those of the board that cannot be used for one and the same reason.
+type lines struct {
+	why        words.Message
+	names      []string
+	code, kind string // of a single one
+}
+
+// brokenLines gathers the lines that cannot be used by why not: one cause is one fault.
+func brokenLines(b BoardState) (out []lines) {
+	note := func(name, code, kind string, why words.Message) {
+		if why.None() {
+			return
+		}
+		if i := slices.IndexFunc(out, func(l lines) bool { return l.why == why }); i >= 0 {
+			out[i].names = append(out[i].names, name)
+			return
+		}
+		out = append(out, lines{why, []string{name}, code, kind})
+	}
+	for _, in := range b.Inputs {
+		note(in.Name, "input-fails", "input", in.Problem)
+	}
+	for _, l := range b.Lamps {
+		note(l.Name, "lamp-fails", "lamp", l.Problem)
+	}
+	for _, r := range b.Relays {
+		note(r.Name, "relay-fails", "relay", r.Problem)
+	}
+	return out
 }
 
 // news is what has changed since the last look: faults that came, or say something else

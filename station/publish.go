@@ -67,6 +67,7 @@ func (s *Station) refresh() {
 	sound, gauges := s.voice.Sound()
 	board, counts := s.board.State()
 	gauges.Time, gauges.Inputs, gauges.Runtime = now, counts, cost()
+	gauges.Stats.XrunsNow = s.xruns.lately(gauges.Stats.Xruns, now)
 	s.gauges.Store(&gauges)
 	s.devices(sound)
 	s.faults.derive(s.reg, sound, board, s.doorState(now), now)
@@ -131,6 +132,7 @@ func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
 		snap.Call = &rec
 	}
 	snap.SelfTest.Next = s.test.due
+	snap.NotReady = WhyNotReady(snap)
 	old := s.pub.Load()
 	if old != nil && sameState(old.snap, snap) {
 		return
@@ -149,7 +151,7 @@ func sameState(old, fresh *Snapshot) bool {
 	a, b := old, fresh
 	return a.Name == b.Name && a.Version == b.Version && a.Started.Equal(b.Started) && a.State == b.State &&
 		sameCall(a.Call, b.Call) && slices.Equal(a.Calls, b.Calls) && slices.Equal(a.Waiting, b.Waiting) && slices.Equal(a.Texts, b.Texts) &&
-		a.Registration == b.Registration && a.Sound == b.Sound && a.SelfTest == b.SelfTest && a.Door == b.Door &&
+		a.Registration == b.Registration && a.NotReady == b.NotReady && a.Sound == b.Sound && a.SelfTest == b.SelfTest && a.Door == b.Door &&
 		a.Board.Driver == b.Board.Driver && a.Board.Simulated == b.Board.Simulated && a.Board.Problem == b.Board.Problem &&
 		slices.Equal(a.Board.Inputs, b.Board.Inputs) && slices.Equal(a.Board.Lamps, b.Board.Lamps) && slices.Equal(a.Board.Relays, b.Board.Relays) &&
 		slices.Equal(a.Buttons, b.Buttons) && slices.Equal(a.Contacts, b.Contacts) && slices.Equal(a.Faults, b.Faults)
@@ -211,4 +213,26 @@ func cost() Runtime {
 		r.HeapBytes = sample[0].Value.Uint64()
 	}
 	return r
+}
+
+// minute tells how far a counter went in the last minute, to a few seconds.
+type minute struct {
+	at    [12]time.Time
+	count [12]uint64
+	next  int
+}
+
+// lately notes the counter and returns how far it went.
+func (m *minute) lately(count uint64, now time.Time) uint64 {
+	oldest := count
+	if last := (m.next + len(m.at) - 1) % len(m.at); m.at[last].IsZero() || now.Sub(m.at[last]) >= time.Minute/time.Duration(len(m.at)) {
+		m.at[m.next], m.count[m.next] = now, count
+		m.next = (m.next + 1) % len(m.at)
+	}
+	for i, at := range m.at {
+		if !at.IsZero() && now.Sub(at) <= time.Minute+time.Second && m.count[i] < oldest {
+			oldest = m.count[i]
+		}
+	}
+	return count - oldest
 }

@@ -31,7 +31,9 @@ type Snapshot struct {
 	Buttons      []Button     `json:"buttons"`
 	Contacts     []Contact    `json:"contacts"`
 	Faults       []Fault      `json:"faults"` // what is wrong now, the gravest first
-	Gauges       Gauges       `json:"gauges"` // as they were at that time; no part of the state
+	// Why a press would not lead to a talk in which both are heard; none if it would.
+	NotReady words.Message `json:"notReady,omitzero"`
+	Gauges   Gauges        `json:"gauges"` // as they were at that time; no part of the state
 }
 
 // Gauges are what moves all the time. They are renewed a few times a second without a new
@@ -203,12 +205,13 @@ type Level struct {
 
 // AudioStats counts what the audio path of the running call did.
 type AudioStats struct {
-	Received   uint64  `json:"received"`    // packets
-	Lost       uint64  `json:"lost"`        // packets that never came or came too late
-	Concealed  uint64  `json:"concealed"`   // 10 ms frames made up for lost audio
-	Sent       uint64  `json:"sent"`        // packets
-	JitterMS   float64 `json:"jitterMs"`    // target depth of the jitter buffer, ms
-	Xruns      uint64  `json:"xruns"`       // device under- and overruns since start
+	Received   uint64  `json:"received"`  // packets
+	Lost       uint64  `json:"lost"`      // packets that never came or came too late
+	Concealed  uint64  `json:"concealed"` // 10 ms frames made up for lost audio
+	Sent       uint64  `json:"sent"`      // packets
+	JitterMS   float64 `json:"jitterMs"`  // target depth of the jitter buffer, ms
+	Xruns      uint64  `json:"xruns"`     // device under- and overruns since start
+	XrunsNow   uint64  `json:"xrunsLastMinute"`
 	ERLE       float64 `json:"erle"`        // echo return loss enhancement, dB
 	EchoDelay  float64 `json:"echoDelayMs"` // from the loudspeaker to the microphone, ms
 	DoubleTalk float64 `json:"doubleTalk"`  // share of the far end's talk in which the near end talked too, 0 to 1

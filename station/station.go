@@ -36,6 +36,7 @@ type Station struct {
 	texts       []Text   // messages to the door, newest first
 	calls       []Record
 	faults      faultSet
+	xruns       minute // of the sound devices
 	buttons     buttons
 	meanings    []Button // of the buttons, for every snapshot
 	contacts    contacts

@@ -191,7 +191,7 @@ func sample() *station.Snapshot {
 			Lamps:  []station.Lamp{{Name: "status", Pattern: station.LampPulse}},
 			Relays: []station.Relay{{Name: "door"}},
 		},
-		Buttons: []station.Button{{Input: "bell", Label: "Miller", Target: "1001"}},
+		Buttons: []station.Button{{Input: "bell", Label: "Miller", Does: station.Dial, Target: "1001"}},
 	}
 }
 
@@ -199,6 +199,7 @@ func sample() *station.Snapshot {
 func with(change func(*station.Snapshot)) *station.Snapshot {
 	s := sample()
 	change(s)
+	s.NotReady = station.WhyNotReady(s)
 	return s
 }
 

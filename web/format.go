@@ -101,6 +101,15 @@ func clock(t, now time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
+// moment shows a moment with its day.
+func (t teller) moment(at, now time.Time) string {
+	text := clock(at, now)
+	if at.IsZero() || len(text) > len("15:04:05") {
+		return text
+	}
+	return t.Text("page.today", "at", text)
+}
+
 // since is the age of a moment, "" of one that is not known.
 func (t teller) since(at, now time.Time) string {
 	if at.IsZero() {

@@ -42,10 +42,13 @@ func (s *Server) getLadder(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusNotFound, words.New("no-ladder"))
 		return
 	}
+	w.Header().Set("Vary", "Accept, Accept-Language, Cookie")
 	if !wantsJSON(r) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = w.Write([]byte(ladderText(id, messages))) //nolint:gosec // plain text, and nosniff
+		s.showLadder(w, r, id, ladderText(id, messages))
 		return
+	}
+	for i := range messages {
+		messages[i].Text = printable(messages[i].Text)
 	}
 	body, err := json.Marshal(struct {
 		Call     string       `json:"call"`
@@ -57,6 +60,19 @@ func (s *Server) getLadder(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(append(body, '\n'))
+}
+
+// showLadder sends the text as it is, to keep, or as a page.
+func (s *Server) showLadder(w http.ResponseWriter, r *http.Request, id, text string) {
+	if r.URL.Query().Has("text") || !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		if r.URL.Query().Has("text") {
+			w.Header().Set("Content-Disposition", `attachment; filename="sip-messages.txt"`)
+		}
+		_, _ = w.Write([]byte(text)) //nolint:gosec // plain text, and nosniff
+		return
+	}
+	s.document(w, r, http.StatusOK, "ladder", struct{ Text, Download string }{text, ladderPath(id) + "?text"})
 }
 
 // ladderText draws the ladder, then writes the messages down.

@@ -26,7 +26,10 @@ func TestLadder(t *testing.T) {
 	}}, newStation(sample()), nil)
 
 	link := ladderPath(id)
-	w := ask(s, "GET", link, nil, "Accept", asHTML)
+	if w := ask(s, "GET", link, nil, "Accept", asHTML); !strings.Contains(w.Body.String(), "Ring?[2Jing?") || !strings.Contains(w.Body.String(), "/ladder?text") {
+		t.Errorf("as a page: %s", w.Body)
+	}
+	w := ask(s, "GET", link, nil)
 	want := `Call a/b c@pbx?x on 14 March 2026 UTC, the door on the left, its server on the right.
 Secrets have been removed.
 

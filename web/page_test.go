@@ -271,7 +271,7 @@ func TestThePageTells(t *testing.T) {
 	for _, want := range []string{
 		"Talking with One (1)", "0:34", "Hang up", "microphone live", // the call
 		"No microphone.", "Plug it in.", // faults
-		"USB: does not work", "Unplugged.", // sound
+		"USB: does not work", "The reason is given above.", // sound
 		"wss://pbx.example.lan", "1000", // registration
 		"refused by the far end (603 Decline)", "Answer → heard", // ledger
 		"Miller", "Main entrance", "held open", "900", "check cable and contact", "Taken.", // inputs

@@ -10,8 +10,10 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"intercomd/station"
 	"intercomd/words"
@@ -63,7 +65,37 @@ func encode(snap *station.Snapshot) ([]byte, error) {
 	c.Calls, c.Faults, c.Buttons, c.Waiting = list(c.Calls), list(c.Faults), list(c.Buttons), list(c.Waiting)
 	c.Texts, c.Contacts = list(c.Texts), list(c.Contacts)
 	c.Board.Inputs, c.Board.Lamps, c.Board.Relays = list(c.Board.Inputs), list(c.Board.Lamps), list(c.Board.Relays)
-	return json.Marshal(&c)
+	body, err := json.Marshal(&c)
+	return tame(body), err
+}
+
+// tame takes out of JSON what steers a terminal or turns text around: JSON escapes control
+// characters of ASCII, but readers undo that, and lets all others through. Texts of the
+// network are shown by programs that do not expect any.
+func tame(body []byte) []byte {
+	if !bytes.ContainsFunc(body, steers) && !bytes.Contains(body, []byte(`\u00`)) {
+		return body
+	}
+	body = bytes.Map(func(r rune) rune {
+		if steers(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, body)
+	return escaped.ReplaceAllFunc(body, func(m []byte) []byte {
+		if m[1] == '\\' || bytes.Contains([]byte(`\u0026\u003c\u003e`), m) { // backslashes, and HTML, which the encoder escapes
+			return m
+		}
+		return []byte(`\ufffd`)
+	})
+}
+
+// escaped is an escaped control character, or backslashes of a text, which are escaped themselves.
+var escaped = regexp.MustCompile(`(?:\\\\)+|\\u00[0-9a-f]{2}`) //nolint:gochecknoglobals // a constant
+
+// steers says whether a character is of those that no text needs (Unicode TR36, section 2.3).
+func steers(r rune) bool {
+	return r >= 0x7f && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }
 
 // measurable is g without numbers that JSON does not know.
@@ -92,20 +124,45 @@ func finite(f, instead float64) float64 {
 	return f
 }
 
-// getHealth is for probes: 200 while the station is at work.
+// stuckAfter is how long the door may not have looked around before it counts as stuck: it
+// does so four times a second.
+const stuckAfter = 15 * time.Second
+
+// getHealth is for probes that restart what is dead: 200 while the station is at work, however
+// the door fares.
 func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) {
-	snap := s.station.Snapshot()
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	snap, g := s.station.Snapshot(), s.station.Gauges()
 	switch {
 	case snap == nil:
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write([]byte("starting\n"))
+		probe503(w, "starting")
 	case snap.State == station.Stopped:
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write([]byte("stopped\n"))
+		probe503(w, "stopped")
+	case g != nil && !g.Time.IsZero() && time.Since(g.Time) > stuckAfter:
+		probe503(w, "stuck")
 	default:
-		_, _ = w.Write([]byte("ok\n"))
+		plain(w, "ok")
 	}
+}
+
+// getReady is for probes that call somebody: 200 while a press would lead to a talk. What is
+// wrong is in the snapshot.
+func (s *Server) getReady(w http.ResponseWriter, _ *http.Request) {
+	if snap := s.station.Snapshot(); snap == nil || snap.State == "" || !snap.NotReady.None() {
+		probe503(w, "not ready")
+		return
+	}
+	plain(w, "ready")
+}
+
+func probe503(w http.ResponseWriter, word string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = w.Write([]byte(word + "\n"))
+}
+
+func plain(w http.ResponseWriter, word string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte(word + "\n"))
 }
 
 // asset is an embedded file, ready to send.

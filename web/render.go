@@ -21,7 +21,7 @@ var templateFiles embed.FS
 // sections are the parts of the page that are brought up to date one by one, in
 // the order of the page. Each is the name of a template and the id of an element.
 func sections() []string {
-	return []string{"state", "faults", "panel", "sound", "reg", "inputs", "calls", "foot"}
+	return []string{"state", "faults", "calls", "sound", "reg", "panel", "inputs", "foot"}
 }
 
 // renderer makes HTML of snapshots in one language. It is safe for concurrent use.
@@ -63,7 +63,7 @@ func newRenderer(l *words.Language, press bool) *renderer {
 		}
 	}
 	_, _ = mark.Write([]byte(l.Name())) // words of two languages on one page would be odd
-	say := template.FuncMap{"t": l.Text, "lang": l.Name, "tongues": teller{l}.tongues}
+	say := template.FuncMap{"t": l.Text, "lang": l.Name, "tongues": teller{l}.tongues, "code": code}
 	return &renderer{
 		teller: teller{l},
 		tmpl:   template.Must(template.New("").Funcs(say).ParseFS(templateFiles, "templates/*.html")),
@@ -128,4 +128,21 @@ func (r *renderer) refusal(status int, sentence string) ([]byte, error) {
 	var buf bytes.Buffer
 	err := r.tmpl.ExecuteTemplate(&buf, "refusal", struct{ Head, Text string }{http.StatusText(status), sentence})
 	return buf.Bytes(), err
+}
+
+// code marks what stands between backticks in a sentence: commands to type.
+func code(s string) template.HTML {
+	parts := strings.Split(s, "`")
+	if len(parts)%2 == 0 {
+		return template.HTML(template.HTMLEscapeString(s)) //nolint:gosec // escaped
+	}
+	var b strings.Builder
+	for i, p := range parts {
+		if i%2 == 1 {
+			b.WriteString("<code>" + template.HTMLEscapeString(p) + "</code>")
+		} else {
+			b.WriteString(template.HTMLEscapeString(p))
+		}
+	}
+	return template.HTML(b.String()) //nolint:gosec // each part was escaped
 }

@@ -22,6 +22,7 @@ func (s *Server) table() []route {
 		{"GET /live", 0, s.getLive},
 		{"GET /calls/{id}/ladder", 0, s.getLadder},
 		{"GET /healthz", 0, s.getHealth},
+		{"GET /readyz", 0, s.getReady},
 		{"GET /static/{file}", 0, s.getStatic},
 		{"POST /call/hangup", 0, s.postHangup},
 		{"POST /call/mute", 0, s.postMute},

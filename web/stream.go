@@ -54,6 +54,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 			if err != nil {
 				return nil, err
 			}
+			body = tame(body)
 			from = e.Seq + 1
 			writeEvent(out, "event", run+"-"+strconv.FormatUint(e.Seq, 10), body)
 		}
@@ -94,6 +95,7 @@ func follows(last, run string, now uint64) uint64 {
 type update struct {
 	Version  string            `json:"version"` // another one: load the whole page again
 	Title    string            `json:"title"`
+	Time     time.Time         `json:"time"` // of the door, to compare with that of the browser
 	Sections map[string]string `json:"sections"`
 }
 
@@ -107,7 +109,7 @@ func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
-		u := update{Version: now.version, Title: now.title, Sections: make(map[string]string)}
+		u := update{Version: now.version, Title: now.title, Time: time.Now().UTC().Truncate(time.Millisecond), Sections: make(map[string]string)}
 		for id, html := range now.sections {
 			if old, ok := seen[id]; !ok || old != html {
 				u.Sections[id] = html

@@ -50,6 +50,7 @@ type stateView struct {
 
 type faultView struct {
 	Text, Remedy, Since, Key string
+	File                     string // of the configuration, where it is another one than before
 }
 
 type regView struct {
@@ -68,6 +69,7 @@ type fact struct {
 
 type footView struct {
 	Version, Uptime, Zone, Cost string
+	Clock                       string // for people
 }
 
 // teller tells things in one language.
@@ -87,6 +89,7 @@ func (t teller) newView(snap *station.Snapshot, now time.Time, press bool) view 
 		Foot: footView{
 			Version: clean(snap.Version, maxName),
 			Uptime:  t.since(snap.Started, now),
+			Clock:   now.Format("15:04"),
 			Zone:    now.Format("MST"),
 			Cost:    t.costWords(snap.Gauges.Runtime),
 		},
@@ -112,12 +115,12 @@ func (t teller) newStateView(snap *station.Snapshot, now time.Time, faults int) 
 	case station.Stopped:
 		return stateView{Tone: warn, Head: t.Text("page.stopped"), Detail: t.Text("page.stopped.detail")}
 	case station.Idle:
-		return t.idleState(snap, faults)
+		return t.idleState(snap, now, faults)
 	}
 	return stateView{Tone: warn, Head: t.Text("page.starting"), Detail: t.Text("page.starting.detail")}
 }
 
-func (t teller) idleState(snap *station.Snapshot, faults int) stateView {
+func (t teller) idleState(snap *station.Snapshot, now time.Time, faults int) stateView {
 	reg := snap.Registration
 	server := serverName(reg.Server)
 	named := orElse(server, t.Text("page.the-server"))
@@ -129,14 +132,13 @@ func (t teller) idleState(snap *station.Snapshot, faults int) stateView {
 			s.Tone, s.Head = warn, t.Text("page.dnd")
 			s.Detail = join(t.Text("page.dnd.detail"), s.Detail)
 		}
-		switch deaf, dumb := !snap.Sound.Input.Problem.None(), !snap.Sound.Output.Problem.None(); {
-		case deaf && dumb:
-			s.Tone, s.Head = bad, t.Text("page.without-sound")
-		case deaf:
-			s.Tone, s.Head = bad, t.Text("page.without-microphone")
-		case dumb:
-			s.Tone, s.Head = bad, t.Text("page.without-loudspeaker")
-		case faults > 0 && !snap.Door.DoNotDisturb:
+		if why := snap.NotReady; !why.None() && why.Code != "do-not-disturb" {
+			s.Tone, s.Head, s.Remedy = bad, t.notReadyHead(snap), t.remedy(why)
+			s.Detail = t.problem(why)
+			if snap.Door.DoNotDisturb {
+				s.Detail = join(s.Detail, t.Text("page.dnd.detail"))
+			}
+		} else if faults > 0 && !snap.Door.DoNotDisturb {
 			s.Tone, s.Head = warn, t.Count("page.ready-with-faults", faults)
 		}
 	case station.RegConnecting:
@@ -148,7 +150,7 @@ func (t teller) idleState(snap *station.Snapshot, faults int) stateView {
 	case station.RegFailed:
 		s.Tone, s.Head = bad, t.Text("page.not-registered")
 		s.or(t.Text("page.not-registered.failed", "server", named))
-		s.Remedy = join(s.Remedy, t.Text("page.keeps-trying"))
+		s.Remedy = join(s.Remedy, t.retryWords(reg.Retry, now))
 	case station.RegRefused:
 		s.Tone, s.Head = bad, t.Text("page.not-registered")
 		s.or(t.sentence(t.Text("page.not-registered.refused", "server", named)))
@@ -160,6 +162,40 @@ func (t teller) idleState(snap *station.Snapshot, faults int) stateView {
 		s.or(t.Text("page.not-set-up.account"))
 	}
 	return s
+}
+
+// notReadyHead says in a few words why a registered door is not ready.
+func (t teller) notReadyHead(snap *station.Snapshot) string {
+	deaf, dumb := !snap.Sound.Input.Problem.None(), !snap.Sound.Output.Problem.None()
+	switch snap.NotReady.Code {
+	case "no-bell", "bell-fails", "bell-missing", "input-stuck":
+		return t.Text("page.bell-broken")
+	case "microphone-off":
+		return t.Text("page.no-microphone")
+	case "loudspeaker-off":
+		return t.Text("page.no-loudspeaker")
+	}
+	switch {
+	case deaf && dumb:
+		return t.Text("page.without-sound")
+	case deaf:
+		return t.Text("page.without-microphone")
+	case dumb:
+		return t.Text("page.without-loudspeaker")
+	}
+	return t.Text("page.starting")
+}
+
+// retryWords says when the next attempt to register is due.
+func (t teller) retryWords(retry, now time.Time) string {
+	switch left := retry.Sub(now); {
+	case retry.IsZero():
+		return t.Text("page.keeps-trying")
+	case left < time.Second:
+		return t.Text("page.trying-now")
+	default:
+		return t.Text("page.trying-in", "span", t.age(left))
+	}
 }
 
 // or gives a detail to a state that has none.
@@ -254,19 +290,48 @@ func running(from, now time.Time) string {
 // newFaultViews lists the faults but for the one that the state line tells already.
 func (t teller) newFaultViews(snap *station.Snapshot, now time.Time) []faultView {
 	var views []faultView
-	told := snap.State == station.Idle && snap.Registration.State != station.RegRegistered &&
-		!snap.Registration.Problem.None()
+	file := ""
 	for _, f := range snap.Faults {
-		if told && f.Key == "registration" {
+		if snap.State == station.Idle && said(snap, f) {
 			continue
 		}
 		key := clean(f.Key, maxName)
-		views = append(views, faultView{
+		v := faultView{
 			Text: orElse(t.problem(f.Message), t.Text("page.fault", "key", key)), Remedy: t.remedy(f.Message),
 			Since: t.since(f.Since, now), Key: key,
-		})
+		}
+		if f.Code == "config-fault" {
+			v.Text, v.File = t.configFault(f.Message)
+			if v.File == file {
+				v.File = "" // said once
+			} else {
+				file = v.File
+			}
+		}
+		views = append(views, v)
 	}
 	return views
+}
+
+// said says whether the state line tells a fault already.
+func said(snap *station.Snapshot, f station.Fault) bool {
+	if f.Key == "registration" {
+		return snap.Registration.State != station.RegRegistered && !snap.Registration.Problem.None()
+	}
+	return f.Message == snap.NotReady && snap.Registration.State == station.RegRegistered
+}
+
+// configFault tells of a fault of the configuration by its line, and in which file it is.
+func (t teller) configFault(m words.Message) (text, file string) {
+	p := m.Params.Map()
+	file, line := clean(p["place"], maxText), ""
+	if i := strings.LastIndexByte(file, ':'); i >= 0 && strings.Trim(file[i+1:], "0123456789") == "" && i+1 < len(file) {
+		file, line = file[:i], t.Text("page.config-line", "line", file[i+1:])+": "
+	}
+	if key := clean(p["key"], maxName); key != "" {
+		line += key + ": "
+	}
+	return t.sentence(line + p["detail"]), t.Text("page.config-file", "file", file)
 }
 
 func (t teller) newRegView(snap *station.Snapshot, now time.Time) regView {
@@ -289,15 +354,23 @@ func (t teller) newRegView(snap *station.Snapshot, now time.Time) regView {
 	default:
 		v.Tone, v.State = bad, t.Text("registration.off")
 	}
-	v.Facts = []fact{
-		{Name: t.Text("page.server"), Value: orElse(clean(reg.Server, maxName), none)},
-		{Name: t.Text("page.user"), Value: orElse(clean(reg.User, maxName), none)},
-		{Name: t.Text("page.in-this-state-for"), Value: orElse(t.since(reg.Since, now), none)},
+	since := t.Text("page.in-this-state-for")
+	if reg.State == station.RegRegistered {
+		since = t.Text("page.registered-for")
+	}
+	for _, f := range []fact{
+		{Name: t.Text("page.server"), Value: clean(reg.Server, maxName)},
+		{Name: t.Text("page.user"), Value: clean(reg.User, maxName)},
+		{Name: since, Value: t.since(reg.Since, now)},
+	} {
+		if f.Value != "" { // what is not known is not "–": there may well be a server in the file
+			v.Facts = append(v.Facts, f)
+		}
 	}
 	if !reg.Expires.IsZero() {
 		v.Facts = append(v.Facts, fact{Name: t.Text("page.refresh-within"), Value: t.age(reg.Expires.Sub(now))})
 	}
-	if !reg.Retry.IsZero() && reg.State != station.RegRegistered {
+	if reg.Retry.Sub(now) >= time.Second && reg.State != station.RegRegistered {
 		v.Facts = append(v.Facts, fact{Name: t.Text("page.next-attempt-in"), Value: t.age(reg.Retry.Sub(now))})
 	}
 	return v

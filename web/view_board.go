@@ -105,7 +105,7 @@ func (t teller) newInputViews(snap *station.Snapshot) []inputView {
 		}
 		v := inputView{
 			Name: clean(in.Name, maxName), Label: label, Does: orElse(does, none),
-			State: t.Text("page.at-rest"), Active: in.Active,
+			State: t.Text("page.not-pressed"), Active: in.Active,
 			Presses: count(n.Presses), Glitches: count(n.Glitches), Pulses: t.pulses(n.Widths), Error: t.problem(in.Problem),
 			// More rejected edges than presses: cable, contact or debounce time want a look.
 			Noisy: n.Glitches > 10 && n.Glitches > n.Presses,
@@ -191,6 +191,10 @@ func (t teller) newContactView(c station.Contact, active bool) contactView {
 		v.Move = t.Text("page.close")
 	case c.Watches == "door":
 		v.Move = t.Text("page.open")
+	case c.Watches == "tamper" && active:
+		v.Move = t.Text("page.close-housing")
+	case c.Watches == "tamper":
+		v.Move = t.Text("page.open-housing")
 	case active:
 		v.Move = t.Text("page.let-go")
 	default:

@@ -32,7 +32,7 @@ type textView struct {
 
 func (t teller) newTextViews(texts []station.Text, now time.Time) (views []textView) {
 	for _, m := range texts {
-		views = append(views, textView{At: m.At.Format(time.RFC3339), When: clock(m.At, now), Who: t.peerName(m.From), Text: clean(m.Body, maxText)})
+		views = append(views, textView{At: m.At.Format(time.RFC3339), When: t.moment(m.At, now), Who: t.peerName(m.From), Text: clean(m.Body, maxText)})
 	}
 	return views
 }
@@ -47,7 +47,7 @@ func (t teller) newCallViews(records []station.Record, now time.Time) []callView
 	for _, r := range records {
 		start := firstOf(r.Pressed, r.Sent, r.Ended)
 		v := callView{
-			At: start.Format(time.RFC3339), When: clock(start, now),
+			At: start.Format(time.RFC3339), When: t.moment(start, now),
 			Who: t.peerName(r.Peer), URI: clean(r.Peer.URI, 4*maxName), Incoming: r.Direction == station.Incoming,
 			Talked: none, Ended: t.endedWords(r), Tone: endingTone(r),
 			Sent:    t.between(r.Pressed, r.Sent),
@@ -118,7 +118,7 @@ func (t teller) endingWords(e station.Ending) string {
 
 // newSteps is the ledger of a call in the order of time.
 func (t teller) newSteps(r station.Record) []stepView {
-	first, rings := t.Text("step.pressed"), t.Text("step.far-end-rings")
+	first, rings := t.Text("step.pressed"), t.Text("step.far-end-rings", "who", t.peerName(r.Peer))
 	if r.Direction == station.Incoming {
 		first, rings = t.Text("step.arrived"), t.Text("step.door-rings")
 	}

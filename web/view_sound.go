@@ -12,6 +12,7 @@ import (
 // The meters show silence (all the way left) to full scale, in dBFS.
 const (
 	silence    = -100.0
+	silent     = -90.0 // peaks up to here are nothing at all
 	meterFloor = -60.0
 	meterWidth = 600 // units of the drawing, 10 per dB
 )
@@ -34,7 +35,8 @@ type testView struct {
 
 func (t teller) newTestView(snap *station.Snapshot, now time.Time) testView {
 	test := snap.SelfTest
-	v := testView{fact: fact{Name: t.Text("page.self-test")}, Can: snap.State == station.Idle && test.State != station.TestRunning}
+	v := testView{fact: fact{Name: t.Text("page.self-test")}, Can: snap.State == station.Idle && test.State != station.TestRunning && snap.Sound.Input.OK && snap.Sound.Output.OK &&
+		snap.Sound.Input.Wanted != station.NoDevice && snap.Sound.Output.Wanted != station.NoDevice}
 	at := clock(test.At, now)
 	switch test.State {
 	case station.TestRunning:
@@ -58,6 +60,7 @@ type deviceView struct {
 	Role   string // Microphone, Loudspeaker
 	Name   string
 	OK     bool
+	Off    bool // deliberately none
 	Error  string
 	Meter  meterView
 	Reason string // why there is no meter
@@ -80,8 +83,8 @@ func (t teller) newSoundView(snap *station.Snapshot, now time.Time) soundView {
 		Live: s.MicLive, Muted: s.Muted,
 		Tone: t.toneWords(s.Tone),
 	}
-	xruns := fact{Name: t.Text("page.xruns"), Value: count(g.Stats.Xruns)}
-	if g.Stats.Xruns > 0 {
+	xruns := fact{Name: t.Text("page.xruns"), Value: t.Text("page.per-minute", "n", count(g.Stats.XrunsNow))}
+	if g.Stats.XrunsNow > 0 {
 		xruns.Tone = warn
 	}
 	v.Facts = []fact{xruns}
@@ -89,7 +92,7 @@ func (t teller) newSoundView(snap *station.Snapshot, now time.Time) soundView {
 		v.Facts = append(v.Facts, fact{Name: t.Text("page.clipped"), Value: t.seconds(float64(n) / 100), Tone: warn})
 	}
 	v.Test = t.newTestView(snap, now)
-	if s.Input.OK && g.Stats.Noise > silence && g.Stats.Noise < 0 {
+	if s.Input.OK && finite(g.Mic.Peak, silence) > silent && g.Stats.Noise > silence && g.Stats.Noise < 0 {
 		v.Facts = append(v.Facts, fact{Name: t.Text("page.noise"), Value: dbfs(g.Stats.Noise)})
 	}
 	if d := s.Duplex; d.Mode == station.DuplexPush {
@@ -140,6 +143,13 @@ func (t teller) newDeviceView(id, role string, d station.Device, l station.Level
 		Name:  orElse(clean(d.Name, maxName), clean(d.Wanted, maxName)),
 		Error: t.problem(d.Problem), Meter: t.newMeter(l),
 	}
+	if d.Wanted == station.NoDevice {
+		v.OK, v.Off, v.Name = false, true, t.Text("page.no-"+map[string]string{"mic": "microphone", "speaker": "loudspeaker"}[id])
+		return v
+	}
+	if v.Error != "" {
+		v.Error = t.Text("page.see-faults") // once is enough
+	}
 	if !d.OK && v.Error == "" {
 		v.Error = t.Text("page.not-in-use")
 	}
@@ -150,7 +160,7 @@ func (t teller) newMeter(l station.Level) meterView {
 	rms, peak := finite(l.RMS, silence), finite(l.Peak, silence)
 	m := meterView{RMS: position(rms), Peak: position(peak), Now: strconv.Itoa(int(math.Round(max(rms, silence))))}
 	m.Text = t.Text("page.silent")
-	if peak > -90 {
+	if peak > silent {
 		m.Text = dbfs(rms)
 	}
 	return m

@@ -58,8 +58,20 @@ func TestStateLine(t *testing.T) {
 			warn, "Do not disturb", "does not call anyone. Registered as 1000", ""},
 		{"do not disturb, deaf", func(s *station.Snapshot) { s.Door.DoNotDisturb, s.Sound.Input.Problem = true, told("x", "") },
 			bad, "Registered, but without a microphone", "does not call anyone", ""},
+		{"no bell", func(s *station.Snapshot) { s.Buttons = nil }, bad, "The bell does not work", "No button calls anybody", ""},
+		{"a dead bell", func(s *station.Snapshot) { s.Board.Inputs[0].Problem = told("line 7 is taken", "free it") },
+			bad, "The bell does not work", "line 7 is taken", ""},
+		{"a stuck bell", func(s *station.Snapshot) { s.Board.Inputs[0].Stuck = true }, bad, "The bell does not work", "longer than anybody presses", ""},
+		{"a dead board", func(s *station.Snapshot) { s.Board.Problem = told("no chip", "") }, bad, "The bell does not work", "no chip", ""},
+		{"another bell works", func(s *station.Snapshot) {
+			s.Board.Inputs[0].Stuck = true
+			s.Board.Inputs = append(s.Board.Inputs, station.Input{Name: "two"})
+			s.Buttons = append(s.Buttons, station.Button{Input: "two", Does: station.Dial})
+		}, good, "Ready", "Registered", ""},
+		{"microphone none", func(s *station.Snapshot) { s.Sound.Input.Wanted = "none" }, bad, "No microphone is configured", "audio.input", ""},
+		{"loudspeaker none", func(s *station.Snapshot) { s.Sound.Output.Wanted = "none" }, bad, "No loudspeaker is configured", "audio.output", ""},
 		{"no microphone", func(s *station.Snapshot) { s.Sound.Input.Problem = told("unplugged", "") },
-			bad, "Registered, but without a microphone", "Registered", ""},
+			bad, "Registered, but without a microphone", "No microphone: unplugged", ""},
 		{"no loudspeaker", func(s *station.Snapshot) { s.Sound.Output.Problem = told("unplugged", "") },
 			bad, "Registered, but without a loudspeaker", "", ""},
 		{"no sound", func(s *station.Snapshot) {
@@ -193,7 +205,7 @@ func TestTextMessages(t *testing.T) {
 	}
 	d := parse(t, page)
 	d.sound()
-	if want := "Messages to the door 15:09:26 Kitchen (1001) <b>back</b> at 5 bye"; !strings.Contains(d.text, want) {
+	if want := "Messages to the door today 15:09:26 Kitchen (1001) <b>back</b> at 5 bye"; !strings.Contains(d.text, want) {
 		t.Errorf("the page does not say %q:\n%s", want, d.text)
 	}
 }
@@ -375,7 +387,7 @@ func TestInputStates(t *testing.T) {
 		in   station.Input
 		want string
 	}{
-		{station.Input{Name: "bell"}, "at rest"},
+		{station.Input{Name: "bell"}, "not pressed"},
 		{station.Input{Name: "bell", Active: true}, "pressed"},
 		{station.Input{Name: "bell", Active: true, Stuck: true}, "stuck"},
 		{station.Input{Name: "contact", Active: true}, "active"},
@@ -398,7 +410,7 @@ func TestContacts(t *testing.T) {
 		{station.Contact{Watches: "door"}, true, "open", "watches the door", "Close", false},
 		{station.Contact{Watches: "door", Alarm: "held"}, true, "held open", "watches the door", "Close", true},
 		{station.Contact{Watches: "door", Alarm: "forced"}, true, "forced open", "watches the door", "Close", true},
-		{station.Contact{Watches: "tamper", Alarm: "tamper"}, true, "alarm", "watches the housing", "Release", true},
+		{station.Contact{Watches: "tamper", Alarm: "tamper"}, true, "alarm", "watches the housing", "Close it", true},
 		{station.Contact{Watches: "alarm"}, false, "at rest", "raises an alarm", "Make contact", false},
 		{station.Contact{Watches: "nothing"}, true, "active", "is shown", "Release", false},
 	} {

@@ -223,8 +223,22 @@ func match(name string, names []string) (int, error) {
 	if len(names) == 0 {
 		return 0, fmt.Errorf("%q: %w; no devices found", name, audio.ErrNoDevice)
 	}
-	return 0, fmt.Errorf("%q: %w; there are %q", name, audio.ErrNoDevice, names)
+	return 0, &missing{name, names}
 }
+
+// missing is the error for a name that no device has. People read it.
+type missing struct {
+	name  string
+	found []string
+}
+
+// Error names the device that was asked for, and those that there are.
+func (m *missing) Error() string {
+	return "no sound device is called “" + m.name + "”. Found: " + strings.Join(m.found, ", ")
+}
+
+// Unwrap gives [audio.ErrNoDevice].
+func (m *missing) Unwrap() error { return audio.ErrNoDevice }
 
 func channels(v *pa.DeviceInfo, dir audio.Direction) int {
 	if dir == audio.In {

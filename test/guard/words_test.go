@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -107,8 +108,13 @@ func TestSentencesAndCodesAreTheSame(t *testing.T) {
 			return true
 		})
 	}
-	template := regexp.MustCompile(`\{\{(?:if [^}]*\}\}\{\{)?t "([^"]+)"`)
-	for _, name := range []string{"web/templates/sections.html", "web/templates/document.html"} {
+	template := regexp.MustCompile(`(?:\{\{|\()(?:if [^}]*\}\}\{\{)?t "([^"]+)"`)
+	pages, err := filepath.Glob("../../web/templates/*.html")
+	if err != nil || len(pages) == 0 {
+		t.Fatal("no templates: ", err)
+	}
+	for _, name := range pages {
+		name = strings.TrimPrefix(filepath.ToSlash(name), "../../")
 		for _, m := range template.FindAllStringSubmatch(read(t, name), -1) {
 			said[m[1]], literals[m[1]] = name, true
 		}

@@ -9,7 +9,7 @@
 	const tap = 120;        // ms that a press lasts at least
 
 	const byId = (id) => document.getElementById(id);
-	const link = byId("link"), lost = byId("lost"), lostFor = byId("lost-for"), lostText = byId("lost-text"), notice = byId("notice");
+	const link = byId("link"), lost = byId("lost"), lostFor = byId("lost-for"), lostText = byId("lost-text"), skew = byId("skew"), notice = byId("notice");
 	const said = document.body.dataset; // the words of the page's language
 	if (!link || !window.EventSource) return;
 	const lostWords = lostText.textContent;
@@ -26,6 +26,7 @@
 			return;
 		}
 		for (const { name } of [...old.attributes]) {
+			if (name === "open" && old.nodeName === "DETAILS") continue; // the reader's choice
 			if (!fresh.hasAttribute(name)) old.removeAttribute(name);
 		}
 		for (const { name, value } of fresh.attributes) {
@@ -46,6 +47,9 @@
 			return;
 		}
 		document.title = update.title;
+		const apart = Math.round(Math.abs(Date.now() - Date.parse(update.time)) / 1000);
+		skew.hidden = apart <= 5;
+		if (apart > 5) skew.textContent = skew.dataset.words.replace("{n}", apart);
 		for (const [id, html] of Object.entries(update.sections)) {
 			const section = byId(id);
 			if (!section) continue;
