@@ -3,13 +3,11 @@ package portaudio_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -116,9 +114,7 @@ func TestDevicesByName(t *testing.T) {
 // echoLink sends what it is given back: the far end hears itself.
 type echoLink struct {
 	packets chan []byte
-	mu      sync.Mutex
 	seq     uint16
-	quit    chan struct{}
 }
 
 func (l *echoLink) Codec() audio.Codec { return audio.Codec{Name: "opus", ClockRate: 48000, FEC: true} }
@@ -131,17 +127,15 @@ func (l *echoLink) Write(p []byte, _ uint32, _ bool) error {
 	return nil
 }
 
-func (l *echoLink) Read(p *audio.Packet) error {
-	select {
-	case b := <-l.packets:
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		p.SSRC, p.Seq, p.Timestamp = 1, l.seq, uint32(l.seq)*960
-		p.Codec, p.Payload = l.Codec(), b
-		l.seq++
-		return nil
-	case <-l.quit:
-		return io.EOF
+func (l *echoLink) Receive(take func(*audio.Packet)) {
+	for {
+		select {
+		case b := <-l.packets:
+			take(&audio.Packet{SSRC: 1, Seq: l.seq, Timestamp: uint32(l.seq) * 960, Codec: l.Codec(), Payload: b, Arrival: time.Now()})
+			l.seq++
+		default:
+			return
+		}
 	}
 }
 
@@ -158,7 +152,7 @@ func TestThereAndBack(t *testing.T) {
 	end := make(chan error, 1)
 	go func() { end <- e.Run(ctx) }()
 	p.speak("visitor", 987)
-	l := &echoLink{packets: make(chan []byte, 10), quit: make(chan struct{})}
+	l := &echoLink{packets: make(chan []byte, 10)}
 	e.Connect(l, true)
 
 	var got float64
@@ -172,7 +166,6 @@ func TestThereAndBack(t *testing.T) {
 		t.Error("the tone did not come back")
 	}
 	e.Disconnect()
-	close(l.quit)
 	cancel()
 	if err := <-end; err != nil {
 		t.Error(err)

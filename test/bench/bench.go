@@ -61,7 +61,7 @@ func callCost(ctx context.Context, binary string, length time.Duration) error {
 	if err != nil {
 		return err
 	}
-	p, err := talkers(ctx, site)
+	p, err := talkers(ctx, site, "auto")
 	if err != nil {
 		return err
 	}
@@ -77,12 +77,12 @@ func callCost(ctx context.Context, binary string, length time.Duration) error {
 	return err
 }
 
-// talkers starts a door, its callee and baresip.
-func talkers(ctx context.Context, site *lab.Site) (*parties, error) {
+// talkers starts a door, its callee, which answers like this, and baresip.
+func talkers(ctx context.Context, site *lab.Site, answer string) (*parties, error) {
 	p := &parties{site: site}
 	var err error
 	if p.callee, err = site.Station(ctx, callee, "callee", 8081, map[string]string{
-		"call.target": `"` + door + `"`, "incoming.answer": `"auto"`, "log.level": `"info"`,
+		"call.target": `"` + door + `"`, "incoming.answer": `"` + answer + `"`, "log.level": `"info"`,
 	}, ""); err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func atRest(ctx context.Context, binary string, runs int, length time.Duration) 
 	if err != nil {
 		return err
 	}
-	p, err := talkers(ctx, site)
+	p, err := talkers(ctx, site, "button") // nobody answers before the tone is heard
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func atRest(ctx context.Context, binary string, runs int, length time.Duration) 
 		t, err := p.pressHeard(ctx)
 		if err != nil {
 			p.ear.Stop()
-			return fmt.Errorf("press %d: %w", i, err)
+			return fmt.Errorf("press %d: %w\n%s", i, err, p.door.Tail(30))
 		}
 		fmt.Printf("press %2d   tone %5.1f ms, INVITE %5.1f ms\n", i, t.speaker, t.invite)
 		if i > 0 {
