@@ -18,7 +18,8 @@ import (
 // checker looks at what the settings mean together.
 type checker struct {
 	decoder
-	cfg Config
+	cfg    Config
+	layers []Layer // nil: one file
 }
 
 // bad reports a fault of a key, at its line or that of its section.
@@ -43,6 +44,9 @@ func (c *checker) missing(key string, m words.Message) {
 	if _, given := c.lines[key]; given && c.faulty(key) || c.broken[plain(key)] || c.broken[section] {
 		return
 	}
+	if c.comesLater() && (section == "sip" || section == "call") {
+		return
+	}
 	c.bad(key, m)
 }
 
@@ -51,6 +55,7 @@ func (c *checker) faulty(key string) bool {
 }
 
 func (c *checker) check() {
+	c.fleet()
 	c.names()
 	c.account()
 	c.network()

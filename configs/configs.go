@@ -49,6 +49,7 @@ type Config struct {
 	EAP       EAP        `toml:"eap"`
 	Locale    Locale     `toml:"locale"`
 	Update    Update     `toml:"update"`
+	Fleet     Fleet      `toml:"fleet"`
 }
 
 // SIP is the account of the door.
@@ -221,8 +222,9 @@ type State struct {
 
 // Update is how a card image takes other systems.
 type Update struct {
-	Hours Hours         `toml:"hours"` // of restarts; none is always
-	Trial time.Duration `toml:"trial" range:"2m..1h"`
+	Hours   Hours         `toml:"hours"` // of restarts; none is always
+	Trial   time.Duration `toml:"trial" range:"2m..1h"`
+	Channel string        `toml:"channel"` // name of an index on the server of Fleet; "" is none
 }
 
 // Line is the address of a line on its chip.
@@ -295,6 +297,7 @@ func Default() Config {
 		Network: Network{Addresses: []string{dhcp}},
 		EAP:     EAP{Method: "off"},
 		Update:  Update{Trial: 10 * time.Minute},
+		Fleet:   Fleet{Interval: time.Hour},
 		Web:     Web{Listen: "127.0.0.1:8080"},
 		Log:     Log{Level: "info", Format: "text"},
 	}

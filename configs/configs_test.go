@@ -66,6 +66,9 @@ func TestDefaultFile(t *testing.T) {
 	var walk func(t reflect.Type, path string)
 	walk = func(typ reflect.Type, path string) {
 		for f := range typ.Fields() {
+			if f.Tag.Get("toml") == "" {
+				continue // not of the file
+			}
 			key := join(path, f.Tag.Get("toml"))
 			elem := f.Type
 			if elem.Kind() == reflect.Slice {

@@ -61,7 +61,7 @@ func (d *decoder) table(dst reflect.Value, t *value, path string) {
 
 func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
 	for f := range t.Fields() {
-		if f.Tag.Get("toml") == name {
+		if f.Tag.Get("toml") == name && name != "" {
 			return f, true
 		}
 	}
@@ -71,7 +71,9 @@ func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
 func keysOf(t reflect.Type) []string {
 	var names []string
 	for f := range t.Fields() {
-		names = append(names, f.Tag.Get("toml"))
+		if name := f.Tag.Get("toml"); name != "" {
+			names = append(names, name)
+		}
 	}
 	return names
 }

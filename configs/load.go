@@ -39,25 +39,32 @@ func Load(file string, judges ...Judge) (*Config, error) {
 	}
 	c := parse(file, data)
 	dir := filepath.Dir(file)
-	c.passwordFile(dir, "sip.password_file", &c.cfg.SIP.PasswordFile, &c.cfg.SIP.Password)
-	c.eapFiles(dir)
-	if f := c.certificates(dir, "sip.ca_file", &c.cfg.SIP.CAFile); f != nil {
+	return c.load(func(string) string { return dir }, judges)
+}
+
+// load reads what the settings name. dirOf gives the folder that the paths of a setting are in.
+func (c *checker) load(dirOf func(key string) string, judges []Judge) (*Config, error) {
+	c.passwordFile(dirOf("sip.password_file"), "sip.password_file", &c.cfg.SIP.PasswordFile, &c.cfg.SIP.Password)
+	c.eapFiles(dirOf("eap"))
+	if f := c.certificates(dirOf("sip.ca_file"), "sip.ca_file", &c.cfg.SIP.CAFile); f != nil {
 		c.faults = append(c.faults, *f)
 	}
+	c.fleetFiles(dirOf("fleet"))
 	for i := range c.cfg.Notify {
 		n := &c.cfg.Notify[i]
-		if f := c.certificates(dir, fmt.Sprintf("notify[%d].ca_file", i), &n.CAFile); f != nil {
+		key := fmt.Sprintf("notify[%d].ca_file", i)
+		if f := c.certificates(dirOf(key), key, &n.CAFile); f != nil {
 			n.Webhook = "" // never another authority than the one that was meant
 			c.faults = append(c.faults, *f)
 		}
 	}
-	if f := c.folder(dir, "audio.prompts", &c.cfg.Audio.Prompts); f != nil {
+	if f := c.folder(dirOf("audio.prompts"), "audio.prompts", &c.cfg.Audio.Prompts); f != nil {
 		c.cfg.Audio.Prompts = ""
 		c.faults = append(c.faults, *f)
 	}
 	for _, judge := range judges {
 		for _, f := range judge(&c.cfg) {
-			c.faults = append(c.faults, Fault{File: file, Line: c.lineOf(f.Key), Key: plain(f.Key), Message: f.Message})
+			c.faults = append(c.faults, Fault{File: c.file, Line: c.lineOf(f.Key), Key: plain(f.Key), Message: f.Message})
 		}
 	}
 	if faults := c.faults.settle(); len(faults) > 0 {
@@ -83,7 +90,8 @@ func (c *checker) passwordFile(dir, key string, file *string, password *Secret) 
 // Files names what else belongs to a configuration, as [Parse] has it: the paths of files
 // and of folders, relative to the configuration or absolute.
 func (c *Config) Files() (files, folders []string) {
-	files = []string{c.SIP.PasswordFile, c.SIP.CAFile, c.EAP.PasswordFile, c.EAP.CAFile, c.EAP.CertFile, c.EAP.KeyFile}
+	files = []string{c.SIP.PasswordFile, c.SIP.CAFile, c.EAP.PasswordFile, c.EAP.CAFile, c.EAP.CertFile, c.EAP.KeyFile,
+		c.Fleet.CAFile, c.Fleet.CertFile, c.Fleet.KeyFile}
 	for _, n := range c.Notify {
 		files = append(files, n.CAFile)
 	}
