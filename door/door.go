@@ -73,6 +73,7 @@ func New(ctx context.Context, c Config) (*Door, error) {
 		for _, f := range d.faults { // which nobody else will tell of
 			d.log.Error(f.String(), "fault", f.Key, "remedy", f.Remedy())
 		}
+		d.release()
 		return nil, err
 	}
 	return d, nil
@@ -83,6 +84,9 @@ func (d *Door) Station() *station.Station { return d.station }
 
 // Panel is the board where it is simulated, else nil.
 func (d *Door) Panel() *sim.Board { return d.panel }
+
+// Floor is a time that has surely passed, for boards whose clock shows 1970.
+func (d *Door) Floor() time.Time { return d.floor() }
 
 // Started is when the door was made.
 func (d *Door) Started() time.Time { return d.started }
@@ -105,6 +109,7 @@ func (d *Door) Run(ctx context.Context) error {
 	defer stop(nil)
 	services, endServices := context.WithCancel(context.WithoutCancel(ctx))
 	defer endServices()
+	defer d.release()
 	var running sync.WaitGroup
 	d.serve(services, &running)
 	running.Go(func() {
@@ -138,6 +143,13 @@ func (d *Door) Run(ctx context.Context) error {
 	return nil
 }
 
+// release gives the state directory back.
+func (d *Door) release() {
+	if d.keep != nil {
+		d.keep.Release()
+	}
+}
+
 // build makes the parts and wires them; nothing runs yet but the board.
 func (d *Door) build(ctx context.Context) error {
 	memory := d.openState()
@@ -152,7 +164,7 @@ func (d *Door) build(ctx context.Context) error {
 	b, panel := openBoard(context.WithoutCancel(ctx), d.cfg, d.log.With("part", "board"))
 	d.board, d.panel = newDoorBoard(b), panel
 
-	if d.made.Usable() {
+	if d.made.Usable() && len(d.cfg.SIP.Servers) > 0 { // none: the account is still to be fetched
 		if err := d.buildPhone(); err != nil {
 			d.fault(station.Fault{Key: "phone", Blinks: station.FaultConfig, Message: words.New("phone-unusable", "detail", err.Error())})
 		}
@@ -196,7 +208,10 @@ func (d *Door) fault(f station.Fault) {
 // openState returns what was kept; without a place to keep things the door works
 // on and says so.
 func (d *Door) openState() station.Memory {
-	keep, err := store.Open(stateDir(d.cfg.State.Dir))
+	keep, err := store.Open(StateDir(d.cfg))
+	if err == nil {
+		err = keep.Take()
+	}
 	if err != nil {
 		d.fault(stateFault(err))
 		return unknownMemory(d.cfg)
@@ -241,10 +256,10 @@ func (d *Door) kept(err error) {
 // memoryFile is what the station asked to keep.
 const memoryFile = "memory.json"
 
-// stateDir is the configured directory, or the one that systemd made.
-func stateDir(configured string) string {
-	if configured != "" {
-		return configured
+// StateDir is the configured directory, or the one that systemd made.
+func StateDir(c *configs.Config) string {
+	if c.State.Dir != "" {
+		return c.State.Dir
 	}
 	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" {
 		return dir

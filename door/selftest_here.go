@@ -21,7 +21,7 @@ const (
 // test. With commission it becomes what later tests are compared with. The door knows of it
 // when it starts.
 func TestSound(ctx context.Context, s Settings, commission bool, log *slog.Logger) (station.SelfTest, error) {
-	keep, err := store.Open(stateDir(s.State.Dir))
+	keep, err := store.Open(StateDir(s.Config))
 	if err != nil {
 		if commission {
 			return station.SelfTest{}, err

@@ -99,3 +99,19 @@ func TestAuditAppends(t *testing.T) {
 		t.Errorf("audit log:\n%s", data)
 	}
 }
+
+// The second of two doors on one state directory leaves it alone, and says who has it.
+func TestStateDirectoryIsOneDoors(t *testing.T) {
+	cfg := configs.Default()
+	cfg.State.Dir = t.TempDir()
+	first, second := &Door{cfg: &cfg}, &Door{cfg: &cfg}
+	first.openState()
+	defer first.release()
+	second.openState()
+	if first.keep == nil || len(first.faults) > 0 {
+		t.Fatalf("the first one does not have its directory: %v", first.faults)
+	}
+	if second.keep != nil || len(second.faults) != 1 || !strings.Contains(second.faults[0].String(), "in use by another intercomd, process ") {
+		t.Errorf("the second one has keep %v, faults %v", second.keep, second.faults)
+	}
+}

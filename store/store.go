@@ -8,18 +8,22 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 )
 
 // Dir is a state directory. Its methods may be called by any number of goroutines, but only one
@@ -27,12 +31,14 @@ import (
 type Dir struct {
 	dir  string
 	jobs chan func() error // for Run
+	held *os.File          // the lock; nil: not taken
 }
 
 // Files that the package itself knows.
 const (
 	instanceFile = "instance"
 	clockFile    = "clock"
+	lockFile     = "lock"
 )
 
 // Open makes the directory if it is not there. What a power cut has left of files that were
@@ -54,6 +60,37 @@ func Open(dir string) (*Dir, error) {
 		}
 	}
 	return &Dir{dir: dir, jobs: make(chan func() error, jobsKept)}, nil
+}
+
+// Take makes the directory this program's own until it ends or calls Release: two that write
+// over each other would forget which codes have been used. The lock is the kernel's, so that
+// none is left after a crash or a power cut. A directory that nobody can write to needs none:
+// that it keeps nothing is told at the first write.
+func (s *Dir) Take() error {
+	f, err := os.OpenFile(s.Path(lockFile), os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		who, _ := io.ReadAll(io.LimitReader(f, 20))
+		_ = f.Close()
+		return fmt.Errorf("%s is in use by another intercomd, process %s: stop that one, or give this one a directory of its own (dir under [state])",
+			s.dir, cmp.Or(string(bytes.TrimSpace(who)), "unknown"))
+	}
+	if err == nil && f.Truncate(0) == nil {
+		_, _ = f.WriteAt(strconv.AppendInt(nil, int64(os.Getpid()), 10), 0) // for people; the lock holds without
+	}
+	s.held = f
+	return nil
+}
+
+// Release gives the directory back.
+func (s *Dir) Release() {
+	if s.held != nil {
+		_ = s.held.Close()
+		s.held = nil
+	}
 }
 
 // jobsKept is how many writes may wait for a slow card.

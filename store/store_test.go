@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,5 +109,33 @@ func TestStoreWithoutADirectory(t *testing.T) {
 	put(t, file, "")
 	if _, err := Open(filepath.Join(file, "state")); err == nil {
 		t.Error("no error")
+	}
+}
+
+// Two programs on one directory: the second one leaves it alone and says who has it.
+func TestDirectoryIsOneProgramsOwn(t *testing.T) {
+	first := open(t)
+	if err := first.Take(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Open(first.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("in use by another intercomd, process %d", os.Getpid())
+	if err := second.Take(); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("the second one: %v", err)
+	}
+	first.Release()
+	if err := second.Take(); err != nil {
+		t.Errorf("after the first one's end: %v", err)
+	}
+	second.Release()
+	third := open(t)
+	if err := os.Mkdir(third.Path(lockFile), 0o700); err != nil { // no lock can be had
+		t.Fatal(err)
+	}
+	if err := third.Take(); err != nil {
+		t.Errorf("without a lock nothing is kept any more: %v", err)
 	}
 }
