@@ -27,6 +27,14 @@ func Load(path string) Settings {
 	return Settings{Config: cfg, Path: path, Err: err, recordings: r}
 }
 
+// LoadLayers reads a configuration in layers, see [configs.LoadLayers]. path is what people are
+// to correct.
+func LoadLayers(path string, layers []configs.Layer) Settings {
+	r := &recordings{folders: promptFolders()}
+	cfg, err := configs.LoadLayers(layers, r.judge)
+	return Settings{Config: cfg, Path: path, Err: err, recordings: r}
+}
+
 // Usable reports whether the door can call in spite of what is wrong.
 func (s *Settings) Usable() bool {
 	var list configs.Faults

@@ -59,11 +59,11 @@ func lockCommand(_ context.Context, args []string, io streams) int {
 		fmt.Fprintln(io.err, "intercomd lock:", err)
 		return exitUsage
 	}
-	cfg, err := configs.Load(path)
-	if err != nil { // what could be read of it is still the best there is
-		fmt.Fprintln(io.err, "intercomd lock:", err)
+	kept := loadKept(path)
+	if kept.Err != nil { // what could be read of it is still the best there is
+		fmt.Fprintln(io.err, "intercomd lock:", kept.Err)
 	}
-	return lock(cfg, gpio.Available(), io.err)
+	return lock(kept.Config, gpio.Available(), io.err)
 }
 
 // lock makes the relays safe. missing says why there is no GPIO chip, or is nil. Only

@@ -36,6 +36,7 @@ func subcommands() []subcommand {
 		{"slot", "[VERB …]", "which system of a card image starts, and what is tried next", slotCommand},
 		{"provision", "", "set up the machine of a card image from what is on its card", provisionCommand},
 		{"update", "[FILE|URL|VERB …]", "install another system of a card image, and see what became of it", updateCommand},
+		{"fleet", "[status|now] [FILE]", "how the door is fed by the server of its fleet; ask that now", fleetCommand},
 		{"version", "", "print the version", versionCommand},
 	}
 }

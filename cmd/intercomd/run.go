@@ -27,8 +27,8 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 	hangUp := make(chan os.Signal, 1) // before all else: the start takes seconds on some boards
 	signal.Notify(hangUp, syscall.SIGHUP)
 	defer signal.Stop(hangUp)
-	settings := door.Load(path)
-	cfg := settings.Config
+	force := beginFleet(path)
+	cfg := force.Config
 	log := newLogger(io.err, cfg.Log)
 	slog.SetDefault(log) // for libraries that write to the standard logger
 	log.Info("starting", "version", buildVersion(), "config", path)
@@ -40,9 +40,9 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 		log.Warn("settings of the machine are ignored: only the card image sets up its machine", "settings", strings.Join(keys, ", "),
 			"remedy", "set up name, network and time zone of this system by its own means, and remove them")
 	}
-	d, err := door.New(ctx, door.Config{Settings: settings, Faults: systemNotes(notesDir, log), Version: buildVersion(), Built: built(), Log: log})
+	d, err := door.New(ctx, door.Config{Settings: force.Settings, Faults: append(systemNotes(notesDir, log), force.fleetFaults()...), Version: buildVersion(), Built: built(), Log: log})
 	if err == nil {
-		err = runDoor(ctx, d, cfg, hangUp, log)
+		err = runDoor(ctx, d, force, hangUp, log)
 	}
 	if err != nil && !errors.Is(err, errAnew) {
 		log.Error("stopped", "error", err)
@@ -54,7 +54,7 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 
 // runDoor runs a door and whatever a daemon has beside it: the page, systemd, the update agent.
 // They are there until the door has come to rest.
-func runDoor(ctx context.Context, d *door.Door, cfg *configs.Config, hangUp <-chan os.Signal, log *slog.Logger) error {
+func runDoor(ctx context.Context, d *door.Door, force inForce, hangUp <-chan os.Signal, log *slog.Logger) error {
 	beside, end := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -62,6 +62,8 @@ func runDoor(ctx context.Context, d *door.Door, cfg *configs.Config, hangUp <-ch
 	running.Go(func() { tellSystemd(beside, d.Station(), log) })
 	running.Go(func() { startAnew(beside, d, hangUp, log) })
 	running.Go(func() { watchDescriptors(beside, d.Station()) })
+	cfg := force.Config
+	running.Go(func() { feed(beside, d, force, log.With("part", "fleet")) })
 	running.Go(func() { newReporter(d, cfg, log).run(beside, updateSocket) })
 	if cfg.Web.Listen != "" {
 		running.Go(func() { showPage(beside, cfg.Web.Listen, d, log.With("part", "web")) })

@@ -39,7 +39,7 @@ func selfTestCommand(ctx context.Context, args []string, io streams) int {
 		fmt.Fprintln(io.err, "intercomd selftest:", err)
 		return exitUsage
 	}
-	settings := door.Load(path)
+	settings := loadKept(path).Settings
 	if settings.Err != nil {
 		fmt.Fprintf(io.err, "intercomd selftest: %s has faults (intercomd check %s); what is right of it is used\n", path, path)
 	}

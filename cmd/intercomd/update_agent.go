@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,9 +40,10 @@ func updateAgent(ctx context.Context, args []string, io streams) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUpdateUsage, err)
 	}
-	cfg, err := configs.Load(path)
+	kept := loadKept(path)
+	cfg := kept.Config
 	log := newLogger(io.err, cfg.Log)
-	if err != nil {
+	if kept.Err != nil {
 		log.Warn("update: the configuration has faults; what is right in it is used", "config", path)
 	}
 	host := thisMachine()
@@ -58,8 +60,8 @@ func updateAgent(ctx context.Context, args []string, io streams) error {
 		return fmt.Errorf("which start this is: %w", err)
 	}
 	agent := update.NewAgent(update.Config{
-		Store: update.Dir(updateDir), Installer: rauc.Client{}, Machine: cardMachine{host, boot}, Version: strings.TrimSpace(string(version)),
-		Boot: strings.TrimSpace(string(id)), Limits: update.LimitsOf(cfg.Update.Trial), Hours: welcome(cfg), Log: log,
+		Store: update.Dir(updateDir), Installer: rauc.Client{CA: bundleCA(cfg, log)}, Machine: cardMachine{host, boot}, Version: strings.TrimSpace(string(version)),
+		Boot: strings.TrimSpace(string(id)), Limits: update.LimitsOf(cfg.Update.Trial), Hours: welcome(path), Log: log,
 	})
 	listener, err := listenUpdates(ctx, updateSocket)
 	if err != nil {
@@ -77,14 +79,44 @@ func updateAgent(ctx context.Context, args []string, io streams) error {
 	return err
 }
 
-// welcome are the hours in which the door may restart for an update; nil is always.
-func welcome(cfg *configs.Config) func(time.Time) bool {
-	hours := cfg.Update.Hours
-	if hours == (configs.Hours{}) {
-		return nil
+// hoursEvery is how often the hours of restarts are read again: a fleet may change them.
+const hoursEvery = time.Minute
+
+// welcome tells when the door may restart for an update, by the configuration that is in force then.
+func welcome(path string) func(time.Time) bool {
+	var cfg *configs.Config
+	var read time.Time
+	return func(t time.Time) bool {
+		if cfg == nil || t.Sub(read) >= hoursEvery || t.Before(read) {
+			cfg, read = loadKept(path).Config, t
+		}
+		hours := cfg.Update.Hours
+		return hours == (configs.Hours{}) || hours.Contain(t.In(cfg.Time.Location()))
 	}
-	zone := cfg.Time.Location()
-	return func(t time.Time) bool { return hours.Contain(t.In(zone)) }
+}
+
+// bundleCAFile is where RAUC, which fetches bundles as a user without rights, can read the
+// authority of the fleet's server.
+const bundleCAFile = "/run/intercom/bundle-ca.pem"
+
+// bundleCA puts it there; "" are the authorities of the system.
+func bundleCA(cfg *configs.Config, log *slog.Logger) string {
+	if cfg.Fleet.URL == "" || cfg.Fleet.CAFile == "" {
+		return ""
+	}
+	list, err := configs.ReadCertificates(cfg.Fleet.CAFile)
+	var text []byte
+	for _, c := range list {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	if err == nil {
+		err = os.WriteFile(bundleCAFile, text, 0o644) //nolint:gosec // it is public
+	}
+	if err != nil {
+		log.Warn("update: bundles come from servers only that the system's authorities know", "error", err)
+		return ""
+	}
+	return bundleCAFile
 }
 
 // listenUpdates makes the socket, which the daemon may use beside root.

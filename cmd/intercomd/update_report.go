@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"intercomd/configs"
@@ -115,7 +116,7 @@ func (r *reporter) facts(s *station.Snapshot) update.Facts {
 // door, and what other machines do not take, does not; the registration is an account.
 func ofTheSystem(f station.Fault) bool {
 	switch {
-	case f.Key == "registration", f.Key == "update":
+	case f.Key == "registration", f.Key == "update", strings.HasPrefix(f.Key, "fleet."):
 		return false
 	case f.Blinks == station.FaultAlarm, f.Blinks == station.FaultUntold:
 		return false

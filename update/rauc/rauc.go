@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/godbus/dbus/v5"
 
@@ -24,6 +25,8 @@ type Client struct {
 	// Bus connects to the bus that RAUC is on, with a connection that the caller closes;
 	// nil is the system's.
 	Bus func(ctx context.Context) (*dbus.Conn, error)
+	// CA is a file with the authorities of servers with bundles, instead of those of the system.
+	CA string
 }
 
 func (c Client) connect(ctx context.Context) (*dbus.Conn, dbus.BusObject, error) {
@@ -46,10 +49,19 @@ func (c Client) Inspect(ctx context.Context, source string) (update.Info, error)
 	}
 	defer func() { _ = conn.Close() }()
 	var info map[string]dbus.Variant
-	if err := object.CallWithContext(ctx, installer+".InspectBundle", 0, source, map[string]dbus.Variant{}).Store(&info); err != nil {
+	if err := object.CallWithContext(ctx, installer+".InspectBundle", 0, source, c.access(source)).Store(&info); err != nil {
 		return update.Info{}, fmt.Errorf("reading the bundle %s: %w", source, err)
 	}
 	return infoOf(info), nil
+}
+
+// access is how RAUC is to fetch a bundle.
+func (c Client) access(source string) map[string]dbus.Variant {
+	args := map[string]dbus.Variant{}
+	if c.CA != "" && strings.HasPrefix(source, "https://") {
+		args["tls-ca"] = dbus.MakeVariant(c.CA)
+	}
+	return args
 }
 
 // infoOf picks what is of interest from the answer of InspectBundle.
@@ -84,7 +96,7 @@ func (c Client) Install(ctx context.Context, b update.Bundle, told func(update.P
 			return fmt.Errorf("listening to RAUC: %w", err)
 		}
 	}
-	args := map[string]dbus.Variant{}
+	args := c.access(b.Source)
 	if b.Hash != "" {
 		args["require-manifest-hash"] = dbus.MakeVariant(b.Hash)
 	}
