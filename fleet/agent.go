@@ -316,7 +316,6 @@ type polled struct {
 
 	index   error // what is wrong with the index
 	version string
-	wants   bool
 	asked   Asked // an update
 	did     string
 	skipped bool // a system is on trial: one thing at a time
@@ -406,7 +405,7 @@ func (a *Agent) take(p polled) {
 			st.Refused, st.Tries = nil, 0
 		}
 		a.enter(st)
-	case p.fresh == st.Good && p.fresh == a.cfg.Running.Hash: // nothing is to be tried any more
+	case st.Good == a.cfg.Running.Hash && st.Good == p.fresh: // nothing is to be tried any more
 		st.Next, st.Starts, st.Refused, st.Tries = "", 0, nil, 0
 		a.enter(st)
 	default:

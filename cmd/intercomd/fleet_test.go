@@ -167,7 +167,7 @@ func TestDoorIsFed(t *testing.T) {
 	}
 	file := filepath.Join(dir, "door.toml")
 	f := loadKept(file)
-	if f.Config.SIP.User != "" {
+	if f.SIP.User != "" {
 		t.Error("another command uses what the daemon has not begun with")
 	}
 	bodies := y.answered[http.StatusOK].Load()
@@ -189,8 +189,8 @@ func TestDoorIsFed(t *testing.T) {
 	if got := y.answered[http.StatusOK].Load() - bodies; got != 1 { // the index, of a new process
 		t.Errorf("%d bodies were fetched again; 304: %d", got, y.answered[http.StatusNotModified].Load())
 	}
-	if f := loadKept(file); f.Config.SIP.User != "1000" || f.Err != nil || !f.running.Trial {
-		t.Errorf("in force is %q, %v", f.Config.SIP.User, f.Err)
+	if f := loadKept(file); f.SIP.User != "1000" || f.Err != nil || !f.running.Trial {
+		t.Errorf("in force is %q, %v", f.SIP.User, f.Err)
 	}
 	if err := os.WriteFile(filepath.Join(y.root, "0001.toml"), []byte("[sip]\nuser = 1000\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -219,7 +219,7 @@ func TestDoorGetsNoOthersFile(t *testing.T) {
 			t.Errorf("the fault is %s", f)
 		}
 	}
-	if f := loadKept(filepath.Join(dir, "door.toml")); f.Config.SIP.User != "" {
+	if f := loadKept(filepath.Join(dir, "door.toml")); f.SIP.User != "" {
 		t.Error("it has the other door's file")
 	}
 }
@@ -229,7 +229,7 @@ func TestFetchedThatCannotBeUsed(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "door.toml")
 	putText(t, file, usableConfig("1000")+"[fleet]\nurl = \"https://127.0.0.1:9\"\nserial = \"1\"\n[state]\ndir = \""+filepath.Join(dir, "state")+"\"\n")
-	if f := beginFleet(file); f.Config.SIP.User != "1000" || f.running.Hash != "" || !f.alone || len(f.fleetFaults()) > 0 {
+	if f := beginFleet(file); f.SIP.User != "1000" || f.running.Hash != "" || !f.alone || len(f.fleetFaults()) > 0 {
 		t.Errorf("%+v", f)
 	}
 	fleetPath := filepath.Join(dir, "state/fleet")
@@ -237,8 +237,8 @@ func TestFetchedThatCannotBeUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	putText(t, filepath.Join(fleetPath, "state.json"), "{")
-	if f := beginFleet(file); f.Config.SIP.User != "1000" || len(f.fleetFaults()) != 1 {
-		t.Errorf("with a damaged state: %q, %v", f.Config.SIP.User, f.fleetFaults())
+	if f := beginFleet(file); f.SIP.User != "1000" || len(f.fleetFaults()) != 1 {
+		t.Errorf("with a damaged state: %q, %v", f.SIP.User, f.fleetFaults())
 	}
 }
 
