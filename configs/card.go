@@ -24,6 +24,7 @@ const dhcp = "dhcp"
 // System is the machine.
 type System struct {
 	Hostname string `toml:"hostname"` // one label (RFC 1123, section 2.1); "" is that of the image
+	Seal     bool   `toml:"seal"`     // take the secrets out of the file on the card
 }
 
 // WLAN is the radio network that the machine joins. Without an SSID it joins none.
@@ -63,6 +64,7 @@ func (c *Config) ForCard() (keys []string) {
 		{"network.gateway", c.Network.Gateway != ""},
 		{"network.dns", len(c.Network.DNS) > 0},
 		{"network.vlan", c.Network.VLAN != 0},
+		{"system.seal", c.System.Seal},
 		{"system.hostname", c.System.Hostname != ""},
 		{"wlan.ssid", c.WLAN.SSID != ""},
 		{"wlan.country", c.WLAN.Country != ""},

@@ -232,6 +232,10 @@ func (d *decoder) text(v *value, key string, field reflect.StructField) (string,
 		d.fault(v.line, key, words.New("config-control-character"))
 		return "", false
 	}
+	if field.Type == reflect.TypeFor[Secret]() && v.text == sealed {
+		d.fault(v.line, key, "is sealed, and only the door that has sealed it has it", "type it again")
+		return "", false
+	}
 	if field.Type == reflect.TypeFor[Secret]() && strings.ContainsFunc(v.text, invisible) {
 		d.fault(v.line, key, words.New("config-invisible-character"))
 		return "", false

@@ -187,6 +187,8 @@ settings=$work/settings
 mkdir "$settings"
 cp "$here/boot/SETTINGS.txt" "$settings/README.txt"
 cp "$here/boot/intercom.toml" "$settings/"
+# Room for the one-time code of the page, which is written into it in place.
+cp "$here/boot/code.txt" "$settings/"
 # 512 bytes, whichever slot they name: update/slot overwrites them in place.
 cp "$here/boot/autoboot.txt" "$settings/"
 if [ "$arch" = arm64 ]; then

@@ -4,7 +4,8 @@
 // wpa_supplicant. What the tool that wrote the card has left there is heeded as far as it
 // applies.
 //
-// Nothing here writes to the card. A broken card is no error but a [Note]: the door starts
+// Nothing here writes to the card but what an installer asks for: passwords are taken out of a
+// file ([Seal]), and the code of the page is put into one ([ShowCode]), in place. A broken card is no error but a [Note]: the door starts
 // in any case, with the settings of before or with none, and says why.
 //
 // It refuses to know how partitions come to be mounted, and what the settings of the door

@@ -99,6 +99,7 @@ func (s *settler) settle() (*Settled, error) {
 	}()
 	if best != nil && best.good() {
 		s.keep(best)
+		s.wishSeal(best)
 		return s.use(best)
 	}
 	if last, err := s.lastGood(); err == nil {
@@ -276,6 +277,7 @@ func (s *settler) copySettings(from, name, to string) error {
 	if err != nil {
 		return err
 	}
+	data = s.unseal(name, data)
 	if err := s.write(filepath.Join(to, FileName), data); err != nil {
 		return err
 	}

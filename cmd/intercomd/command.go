@@ -34,7 +34,7 @@ func subcommands() []subcommand {
 		{"audio", "offline …", "run the microphone's path on recordings", audioCommand},
 		{"lock", "[FILE]", "drive the relays to rest (ExecStopPost of the service)", lockCommand},
 		{"slot", "[VERB …]", "which system of a card image starts, and what is tried next", slotCommand},
-		{"provision", "", "set up the machine of a card image from what is on its card", provisionCommand},
+		{"provision", "[seal]", "set up the machine of a card image from what is on its card", provisionCommand},
 		{"update", "[FILE|URL|VERB …]", "install another system of a card image, and see what became of it", updateCommand},
 		{"fleet", "[status|now] [FILE]", "how the door is fed by the server of its fleet; ask that now", fleetCommand},
 		{"version", "", "print the version", versionCommand},

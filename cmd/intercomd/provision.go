@@ -32,20 +32,29 @@ type provisionHost struct {
 	judge       configs.Judge
 }
 
+// Where provisioning keeps things, and where it leaves them for this start.
+const (
+	provisionKept = "/data/settings"
+	provisionRun  = "/run/intercom"
+)
+
 // settingsDevice is the partition of the card that people write to; the initrd has named it.
 const settingsDevice = "/dev/intercom/settings"
 
 // provisionCommand sets up the machine of a card image, before its network and the daemon
 // start. Whatever is wrong with the card, it is told, and the door starts.
-func provisionCommand(_ context.Context, args []string, io streams) int {
+func provisionCommand(ctx context.Context, args []string, io streams) int {
+	if len(args) == 1 && args[0] == "seal" {
+		return thisMachine().seal(ctx, provisionRun, provisionKept, io)
+	}
 	if len(args) > 0 {
-		fmt.Fprintln(io.err, "usage: intercomd provision")
+		fmt.Fprintln(io.err, "usage: intercomd provision [seal]")
 		return exitUsage
 	}
 	h := provisionHost{
 		onCard: onCard(),
 		mount:  func() (string, func(), error) { return mountReadOnly(settingsDevice, "/run/intercom/mnt") },
-		places: provision.Places{Kept: "/data/settings", Run: "/run/intercom", Default: "/usr/share/intercomd/intercom.toml", Group: groupOf("intercomd")},
+		places: provision.Places{Kept: provisionKept, Run: provisionRun, Default: "/usr/share/intercomd/intercom.toml", Group: groupOf("intercomd")},
 		notes:  notesDir, root: "/",
 		sethostname: func(name string) error { return unix.Sethostname([]byte(name)) },
 		judge:       door.Judge(),

@@ -67,7 +67,10 @@ func updateAgent(ctx context.Context, args []string, io streams) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: updateAPI(agent, update.Dir(updateDir)), ReadTimeout: apiLimit, WriteTimeout: inspectLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 4096,
+	api := http.NewServeMux()
+	api.Handle("/", updateAPI(agent, update.Dir(updateDir)))
+	api.Handle("PUT /code", codeAPI(host))
+	server := &http.Server{Handler: api, ReadTimeout: apiLimit, WriteTimeout: inspectLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 4096,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

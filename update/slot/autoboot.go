@@ -95,8 +95,8 @@ func ReadChoice(d Device) (Choice, error) {
 	return ParseChoice(text[:f.size]), nil
 }
 
-// Commit makes s the slot that starts, by overwriting one sector. It is the only write
-// that the settings partition ever sees. A card that already says so is left alone.
+// Commit makes s the slot that starts, by overwriting one sector. Beside what an installer asks
+// for ([Overwrite]), it is the only write that the settings partition ever sees. A card that already says so is left alone.
 func Commit(d Device, s Slot) error {
 	if s.Other() == 0 {
 		return errors.New("no slot to commit")
