@@ -153,12 +153,24 @@ func noteText(n provision.Note) []byte {
 
 // mountReadOnly mounts a FAT partition so that nothing is ever written to it.
 func mountReadOnly(device, dir string) (string, func(), error) {
+	return mountFor(device, dir, "vfat")
+}
+
+// mountFor mounts what has one of these file systems, so that nothing is ever written to it.
+func mountFor(device, dir string, kinds ...string) (string, func(), error) {
 	nothing := func() {}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", nothing, err
 	}
-	if err := unix.Mount(device, dir, "vfat", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "utf8"); err != nil {
-		return "", nothing, fmt.Errorf("the partition with the settings: %w", err)
+	var err error
+	for _, kind := range kinds {
+		options := map[string]string{"vfat": "utf8"}[kind]
+		if err = unix.Mount(device, dir, kind, unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, options); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return "", nothing, fmt.Errorf("mounting %s: %w", device, err)
 	}
 	return dir, func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }, nil
 }

@@ -28,6 +28,7 @@ var errUpdateUsage = errors.New(`what is wanted is one of
                               install a bundle; -now restarts outside of update.hours, too
   check FILE|URL              what a bundle is, and whether it is signed
   status                      how the update stands, and the ones before
+  stick DEVICE                install the newest bundle of a USB stick (intercom-stick@.service)
   forget                      take the note of a failed update from the page
   agent [FILE]                be the update agent (intercom-update.service)`)
 
@@ -54,6 +55,11 @@ func update1(ctx context.Context, args []string, io streams) error {
 	switch verb {
 	case "agent":
 		return updateAgent(ctx, args, io)
+	case "stick":
+		if len(args) != 1 {
+			return errUpdateUsage
+		}
+		return thisMachine().stickCommand(ctx, args[0], io)
 	case "status", "forget":
 		if len(args) > 0 {
 			return errUpdateUsage
@@ -122,20 +128,32 @@ var errNoAgent = errors.New("no update agent is running here: only a card image 
 
 // call is one request. out may be nil.
 func (c agentClient) call(ctx context.Context, method, path string, in, out any) error {
-	var body io.Reader
-	if in != nil {
-		data, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("asking the update agent: %w", err)
-		}
-		body = bytes.NewReader(data)
+	if in == nil {
+		return c.send(ctx, method, path, nil, 0, out)
 	}
+	data, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("asking the update agent: %w", err)
+	}
+	return c.send(ctx, method, path, bytes.NewReader(data), int64(len(data)), out)
+}
+
+// agentRefusal is an answer of the agent that has a sentence.
+type agentRefusal struct{ Problem words.Message }
+
+func (e *agentRefusal) Error() string { return fmt.Sprintf("%s; %s", e.Problem, e.Problem.Remedy()) }
+
+// send is one request with a body of size bytes, -1 if that is not known.
+func (c agentClient) send(ctx context.Context, method, path string, body io.Reader, size int64, out any) error {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", string(c))
 	}, DisableKeepAlives: true}
 	req, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, body) //nolint:gosec // a socket of our own
 	if err != nil {
 		return fmt.Errorf("asking the update agent: %w", err)
+	}
+	if req.ContentLength = size; body == nil {
+		req.Body = nil
 	}
 	resp, err := transport.RoundTrip(req)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -149,7 +167,7 @@ func (c agentClient) call(ctx context.Context, method, path string, in, out any)
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
 		why := strings.TrimSpace(string(text))
 		if m := words.New(why); words.English().Has("problem." + why) {
-			return fmt.Errorf("%s; %s", m, m.Remedy())
+			return &agentRefusal{m}
 		}
 		return errors.New(why)
 	}

@@ -70,11 +70,16 @@ func updateAgent(ctx context.Context, args []string, io streams) error {
 	api := http.NewServeMux()
 	api.Handle("/", updateAPI(agent, update.Dir(updateDir)))
 	api.Handle("PUT /code", codeAPI(host))
+	bundles := newSpool(updateDir + "/spool")
+	api.Handle("PUT /bundle", bundleAPI(agent, bundles))
 	server := &http.Server{Handler: api, ReadTimeout: apiLimit, WriteTimeout: inspectLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 4096,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
+	swept := make(chan struct{})
+	go func() { sweepSpool(ctx, agent, bundles); close(swept) }()
 	agent.Run(ctx)
+	<-swept
 	err = server.Close()
 	if serr := <-served; !errors.Is(serr, http.ErrServerClosed) {
 		err = errors.Join(err, serr)
