@@ -233,7 +233,7 @@ func (d *decoder) text(v *value, key string, field reflect.StructField) (string,
 		return "", false
 	}
 	if field.Type == reflect.TypeFor[Secret]() && v.text == sealed {
-		d.fault(v.line, key, "is sealed, and only the door that has sealed it has it", "type it again")
+		d.fault(v.line, key, words.New("config-sealed"))
 		return "", false
 	}
 	if field.Type == reflect.TypeFor[Secret]() && strings.ContainsFunc(v.text, invisible) {
