@@ -405,7 +405,7 @@ func (a *Agent) take(p polled) {
 			st.Refused, st.Tries = nil, 0
 		}
 		a.enter(st)
-	case st.Good == a.cfg.Running.Hash && st.Good == p.fresh: // nothing is to be tried any more
+	case a.runsGood(p.fresh): // nothing is to be tried any more
 		st.Next, st.Starts, st.Refused, st.Tries = "", 0, nil, 0
 		a.enter(st)
 	default:
@@ -415,6 +415,11 @@ func (a *Agent) take(p polled) {
 			a.st = was // the next poll tries again
 		}
 	}
+}
+
+// runsGood reports whether a configuration is in force and confirmed.
+func (a *Agent) runsGood(hash string) bool {
+	return a.cfg.Running.Hash == hash && a.st.Good == hash
 }
 
 func pick(yes bool, a, b string) string {

@@ -138,10 +138,10 @@ func (c agentClient) call(ctx context.Context, method, path string, in, out any)
 	return c.send(ctx, method, path, bytes.NewReader(data), int64(len(data)), out)
 }
 
-// agentRefusal is an answer of the agent that has a sentence.
-type agentRefusal struct{ Problem words.Message }
+// refusedError is an answer of the agent that has a sentence.
+type refusedError struct{ Problem words.Message }
 
-func (e *agentRefusal) Error() string { return fmt.Sprintf("%s; %s", e.Problem, e.Problem.Remedy()) }
+func (e *refusedError) Error() string { return fmt.Sprintf("%s; %s", e.Problem, e.Problem.Remedy()) }
 
 // send is one request with a body of size bytes, -1 if that is not known.
 func (c agentClient) send(ctx context.Context, method, path string, body io.Reader, size int64, out any) error {
@@ -167,7 +167,7 @@ func (c agentClient) send(ctx context.Context, method, path string, body io.Read
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
 		why := strings.TrimSpace(string(text))
 		if m := words.New(why); words.English().Has("problem." + why) {
-			return &agentRefusal{m}
+			return &refusedError{m}
 		}
 		return errors.New(why)
 	}
