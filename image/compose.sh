@@ -11,6 +11,7 @@
 # No loop mounts: file systems are made from folders, FAT with mtools. The same input
 # makes the same bytes. INSTALL names the folder with what "make install" made.
 set -eu
+umask 022
 . "$(dirname "$0")/apt.sh"
 . "$here/suites.sh"
 arch=$1 installed=$(realpath "$2") out=$3

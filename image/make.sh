@@ -4,6 +4,7 @@
 # of amd64 is its sibling for tests. PACK= leaves out the packing, PROGRAM= names another
 # intercomd.
 set -eu
+umask 022
 . "$(dirname "$0")/apt.sh"
 arch=$1 out=$2
 top=$(cd "$here/.." && pwd)

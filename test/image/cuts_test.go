@@ -245,8 +245,10 @@ func (r *replay) data(card slot.Device, dir string) (repaired bool, err error) {
 		// What cannot be mounted is repaired as usr/lib/intercom/data in the image does, and told:
 		// a superblock of which half was written.
 		repaired = true
-		if exit, err := run("e2fsck", "-y", image); err != nil && exit > 3 {
-			return true, err
+		if exit, err := run("e2fsck", "-f", "-y", image); err != nil && exit > 3 {
+			if exit, err = run("e2fsck", "-f", "-y", image); err != nil && exit > 3 {
+				return true, err
+			}
 		}
 		if exit, err := run("e2fsck", "-f", "-p", image); err != nil && exit > 1 {
 			return true, err

@@ -2,6 +2,7 @@ package image
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -120,7 +121,13 @@ func TestBrokenData(t *testing.T) {
 (while :; do dd if=/dev/zero of=/data/junk bs=64k count=64 conv=fsync 2>/dev/null; rm /data/junk; done) &
 sleep 3; echo; echo CUT; sleep 60
 `).wants(2, false, cut)
+		torn := filepath.Join(b.dir, "torn.img")
+		b.run("cp", "--sparse=always", b.card, torn)
 		b.start("echo; echo \"KEPT $(cat /data/keep/me)\"\n"+look).wants(2, false, off).says(`KEPT kept`, `DOOR active`, `NOTES \.`, `FAILED \.`, `WRITABLE yes`)
+		// The same card, and of the superblock only a half was written: nothing is lost.
+		b.card = torn
+		b.run("dd", "if=/dev/urandom", "of="+b.card, "bs=1", fmt.Sprint("seek=", dataAt<<20+1024+1020), "count=4", "conv=notrunc", "status=none")
+		b.start("echo; echo \"KEPT $(cat /data/keep/me)\"\n"+look).wants(2, false, off).says(`KEPT kept`, `DOOR active`, `NOTES card-data-repaired \.`, `FAILED \.`, `WRITABLE yes`)
 	})
 	t.Run("full", func(t *testing.T) {
 		t.Parallel()
