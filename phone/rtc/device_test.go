@@ -87,6 +87,7 @@ func TestChoose(t *testing.T) {
 		want     string
 	}{
 		{"all real ones", []link{lo, eth, wlan, down, docker, veth, bridge}, nil, false, "eth0 192.0.2.7 2001:db8::7, wlan0 198.51.100.7"},
+		{"machines of this machine", []link{eth, {name: "podman0", up: true, addrs: veth.addrs}, {name: "vboxnet0", up: true, addrs: veth.addrs}, {name: "lxdbr0", up: true, addrs: veth.addrs}}, nil, false, "eth0 192.0.2.7 2001:db8::7"},
 		{"and loopback", []link{lo, eth, docker}, nil, true, "eth0 192.0.2.7 2001:db8::7, lo 127.0.0.1"},
 		{"only a veth", []link{lo, veth, down}, nil, false, "veth1 10.1.0.1"},
 		{"allowed", []link{lo, eth, wlan, docker}, []string{"docker0"}, false, "docker0 172.17.0.1"},

@@ -54,7 +54,7 @@ func newLink(i net.Interface, addrs []net.Addr) link {
 // virtual tells interfaces that lead to containers and virtual machines of this
 // machine: candidates on them cost time and mislead the far end.
 func virtual(name string) bool {
-	for _, prefix := range []string{"docker", "veth", "br-", "virbr", "cni", "flannel", "lxc", "vnet"} {
+	for _, prefix := range []string{"docker", "podman", "veth", "br-", "virbr", "vnet", "vboxnet", "vmnet", "cni", "cali", "flannel", "lxc", "lxdbr", "incusbr"} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
