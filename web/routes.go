@@ -34,6 +34,9 @@ func (s *Server) table() []route {
 			route{"POST /panel/hold", 0, s.postHold},
 			route{"POST /panel/set", 0, s.postSet})
 	}
+	if s.cfg.Metrics != nil {
+		all = append(all, route{"GET /metrics", 0, s.cfg.Metrics.ServeHTTP})
+	}
 	return all
 }
 

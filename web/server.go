@@ -57,6 +57,8 @@ type Config struct {
 	// Starved hears that a connection could not be accepted because the process or the
 	// machine has no descriptors left; nil if nobody wants to know.
 	Starved func(error)
+	// Metrics answers collectors of figures at /metrics; nil if there are none.
+	Metrics http.Handler
 	// Log receives the log lines of the page. Required.
 	Log *slog.Logger
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"intercomd/door"
@@ -17,7 +18,7 @@ const pageEvery = 10 * time.Second
 
 // showPage serves the page until ctx ends. Without it the door works on, and whoever has its
 // address may give it back.
-func showPage(ctx context.Context, listen string, d *door.Door, log *slog.Logger) {
+func showPage(ctx context.Context, listen string, d *door.Door, metrics http.Handler, log *slog.Logger) {
 	var panel web.Panel
 	if p := d.Panel(); p != nil {
 		panel = p // a nil *sim.Board would be a panel
@@ -31,7 +32,7 @@ func showPage(ctx context.Context, listen string, d *door.Door, log *slog.Logger
 	st := d.Station()
 	for last := ""; ; {
 		page := web.New(web.Config{
-			Listen: listen, Ladder: messages, Log: log, Starved: func(error) { lookAtDescriptors(st) },
+			Listen: listen, Ladder: messages, Metrics: metrics, Log: log, Starved: func(error) { lookAtDescriptors(st) },
 		}, st, panel)
 		err := page.Listen(ctx)
 		if err == nil {

@@ -14,6 +14,7 @@ import (
 
 	"intercomd/configs"
 	"intercomd/door"
+	"intercomd/metrics"
 )
 
 // runCommand is the daemon. A configuration that cannot be used does not keep it
@@ -66,7 +67,9 @@ func runDoor(ctx context.Context, d *door.Door, force inForce, hangUp <-chan os.
 	running.Go(func() { feed(beside, d, force, log.With("part", "fleet")) })
 	running.Go(func() { newReporter(d, cfg, log).run(beside, updateSocket) })
 	if cfg.Web.Listen != "" {
-		running.Go(func() { showPage(beside, cfg.Web.Listen, d, log.With("part", "web")) })
+		figures := metrics.New(d.Station(), log.With("part", "metrics"))
+		running.Go(func() { figures.Run(beside) })
+		running.Go(func() { showPage(beside, cfg.Web.Listen, d, figures.Handler(), log.With("part", "web")) })
 	}
 	return d.Run(ctx)
 }
