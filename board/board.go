@@ -17,10 +17,6 @@ import (
 // Board is a set of inputs, lamps and relays. Methods may be called from any
 // goroutine; none waits longer than a write to a line takes.
 type Board interface {
-	// Edges delivers debounced changes of inputs, those of one input in the order in
-	// which they happened. It has one reader and is closed by Close. A reader that
-	// stops reading stops the inputs, never the lamps or relays.
-	Edges() <-chan Edge
 	// SetLamp shows a pattern until the next one. The same pattern again does not
 	// restart it. The error says that there is no such lamp, or why it cannot be lit.
 	SetLamp(name string, p Pattern) error

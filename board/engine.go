@@ -43,7 +43,11 @@ type Config struct {
 	Inputs    []InputConfig
 	Lamps     []LampConfig
 	Relays    []RelayConfig
-	Log       *slog.Logger // nil: none
+	// Edge is told debounced changes of inputs, those of one input in the order in which they
+	// happened, once State tells of them. It is called in the board's goroutine and must not
+	// block. Nil: nobody wants to know.
+	Edge func(Edge)
+	Log  *slog.Logger // nil: none
 }
 
 // InputConfig describes an input.
@@ -80,7 +84,6 @@ const (
 	defaultMaxPulse = 24 * time.Hour
 	retryOpen       = 5 * time.Second        // between attempts to take a line
 	retryRelease    = 100 * time.Millisecond // between attempts to release a relay
-	maxQueued       = 64                     // edges that wait for their reader
 )
 
 // Engine is the common part of every board. One goroutine owns lamps, relays and the
@@ -88,7 +91,6 @@ const (
 type Engine struct {
 	cfg     Config
 	log     *slog.Logger
-	edges   chan Edge
 	changed chan struct{}
 	cmds    chan func()
 	reports chan report
@@ -101,7 +103,6 @@ type Engine struct {
 	inputs []Input
 	lamps  []*lamp
 	relays []*relay
-	queue  []Edge
 	dirty  bool
 	scale  float64
 }
@@ -124,7 +125,6 @@ func Start(ctx context.Context, cfg Config) *Engine {
 	e := &Engine{
 		cfg:     cfg,
 		log:     cfg.Log,
-		edges:   make(chan Edge),
 		changed: make(chan struct{}, 1),
 		cmds:    make(chan func()),
 		reports: make(chan report),
@@ -158,9 +158,6 @@ func Start(ctx context.Context, cfg Config) *Engine {
 	go e.run(ctx)
 	return e
 }
-
-// Edges implements [Board].
-func (e *Engine) Edges() <-chan Edge { return e.edges }
 
 // Changed implements [Board].
 func (e *Engine) Changed() <-chan struct{} { return e.changed }
@@ -253,7 +250,6 @@ func (e *Engine) call(f func() error) error {
 
 func (e *Engine) run(ctx context.Context) {
 	defer close(e.done)
-	defer close(e.edges)
 	defer e.workers.Wait()
 	defer e.cancel() // ends the readers, also when a driver panics
 	defer e.inert()
@@ -268,24 +264,13 @@ func (e *Engine) run(ctx context.Context) {
 		} else {
 			timer.Reset(next.Sub(now))
 		}
-		var out chan Edge
-		var first Edge
-		if len(e.queue) > 0 {
-			out, first = e.edges, e.queue[0]
-		}
-		reports := e.reports
-		if len(e.queue) >= maxQueued {
-			reports = nil // the readers wait, and behind them the kernel's queue
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case f := <-e.cmds:
 			f()
-		case r := <-reports:
+		case r := <-e.reports:
 			e.take(r)
-		case out <- first:
-			e.queue = e.queue[1:]
 		case <-timer.C:
 		}
 	}
@@ -294,8 +279,9 @@ func (e *Engine) run(ctx context.Context) {
 func (e *Engine) take(r report) {
 	e.inputs[r.index] = r.input
 	e.dirty = true
-	if r.isNew {
-		e.queue = append(e.queue, r.edge)
+	if r.isNew && e.cfg.Edge != nil {
+		e.publish()
+		e.cfg.Edge(r.edge)
 	}
 }
 

@@ -131,7 +131,7 @@ type door struct {
 	bell  *fakeLine
 	lamp  *fakeOut
 	relay *fakeOut
-	got   chan Edge // what Edges delivered
+	got   chan Edge // what was told
 }
 
 // story runs f with a door in virtual time. Time 0 is the start of the board.
@@ -147,19 +147,12 @@ func story(t *testing.T, change func(*Config), f func(t *testing.T, d *door)) {
 		if change != nil {
 			change(&cfg)
 		}
+		cfg.Edge = func(e Edge) { d.got <- e }
 		d.Engine = Start(t.Context(), cfg)
-		reader := make(chan struct{})
-		go func() {
-			defer close(reader)
-			for e := range d.Edges() {
-				d.got <- e
-			}
-		}()
 		f(t, d)
 		if err := d.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		<-reader
 		if err := d.Close(); err != nil {
 			t.Errorf("Close again: %v", err)
 		}
@@ -224,35 +217,39 @@ func TestThousandBouncyPresses(t *testing.T) {
 	})
 }
 
-// A board whose edges nobody reads keeps its lamps and relays, and loses no edge.
-func TestNobodyReadsEdges(t *testing.T) {
+// Whoever hears of an edge finds the input like that; a board that nobody listens to works on.
+func TestEdgesAreToldAfterTheState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		bell, door := newFakeLine(), &fakeOut{}
-		e := Start(t.Context(), Config{
-			Inputs: []InputConfig{{Name: "bell", Open: func() (Source, error) { return bell, nil }}},
-			Relays: []RelayConfig{{Name: "door", Open: func() (Output, error) { return door, nil }}},
-		})
-		for range 70 {
-			bell.press(50 * ms)
-			time.Sleep(50 * ms)
-		}
-		if n := e.State().Inputs[0].Presses; n > maxQueued/2+2 {
-			t.Errorf("%d presses wait for their reader; that is without bound", n)
-		}
-		if err := e.PulseRelay("door", time.Second); err != nil || door.level() != 1 {
-			t.Errorf("pulse: %v, level %v", err, door.level())
-		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if door.level() != 0 {
-			t.Error("the relay did not fall back")
-		}
-		for i := range 140 {
-			if edge := <-e.Edges(); edge.Active != (i%2 == 0) {
-				t.Fatalf("edge %d: %+v", i, edge)
+		for _, heard := range []bool{true, false} {
+			bell, door := newFakeLine(), &fakeOut{}
+			var e *Engine
+			told := 0
+			cfg := Config{
+				Inputs: []InputConfig{{Name: "bell", Open: func() (Source, error) { return bell, nil }}},
+				Relays: []RelayConfig{{Name: "door", Open: func() (Output, error) { return door, nil }}},
 			}
+			if heard {
+				cfg.Edge = func(edge Edge) {
+					if e.State().Inputs[0].Active != edge.Active || edge.Active != (told%2 == 0) {
+						t.Errorf("edge %d, %+v, of an input that is %+v", told, edge, e.State().Inputs[0])
+					}
+					told++
+				}
+			}
+			e = Start(t.Context(), cfg)
+			for range 70 {
+				bell.press(50 * ms)
+				time.Sleep(50 * ms)
+			}
+			if err := e.PulseRelay("door", time.Second); err != nil || door.level() != 1 {
+				t.Errorf("pulse: %v, level %v", err, door.level())
+			}
+			synctest.Wait()
+			if n := e.State().Inputs[0].Presses; n != 70 || heard != (told == 140) {
+				t.Errorf("%d presses, told %d edges", n, told)
+			}
+			_ = e.Close()
 		}
-		_ = e.Close()
 	})
 }
 
@@ -559,9 +556,6 @@ func TestContextReleasesRelay(t *testing.T) {
 		synctest.Wait()
 		if out.level() != 0 || !out.closed || e.State().Relays[0].On {
 			t.Errorf("level %v, closed %v", out.level(), out.closed)
-		}
-		if _, open := <-e.Edges(); open {
-			t.Error("edges are not closed")
 		}
 	})
 }

@@ -9,40 +9,11 @@ import (
 )
 
 // doorBoard lets the station use a board: it translates, and nothing else.
-type doorBoard struct {
-	board.Board
-	edges chan station.Edge
-	done  chan struct{}
-}
-
-// newDoorBoard starts translating edges; the board's end ends it.
-func newDoorBoard(b board.Board) *doorBoard {
-	d := &doorBoard{Board: b, edges: make(chan station.Edge), done: make(chan struct{})}
-	go d.translate()
-	return d
-}
-
-// translate hands edges over until the board closes or nobody wants them.
-func (d *doorBoard) translate() {
-	for e := range d.Board.Edges() {
-		select {
-		case d.edges <- station.Edge{Input: e.Input, Active: e.Active, At: e.At}:
-		case <-d.done:
-		}
-	}
-}
-
-// Close ends the board; edges that nobody took are dropped.
-func (d *doorBoard) Close() error {
-	close(d.done)
-	return d.Board.Close()
-}
-
-func (d *doorBoard) Edges() <-chan station.Edge { return d.edges }
+type doorBoard struct{ board.Board }
 
 // SetLamp shows a pattern. A lamp that cannot be lit is a fault in the board's
 // state; there is nothing that the station could do about it.
-func (d *doorBoard) SetLamp(name string, p station.Pattern, c station.Colour) {
+func (d doorBoard) SetLamp(name string, p station.Pattern, c station.Colour) {
 	if pat, ok := board.Named(string(p)); ok {
 		_ = d.ColourLamp(name, pat, light(c))
 	}
@@ -63,7 +34,7 @@ func hex(c board.Colour) string {
 	return fmt.Sprintf("#%02x%02x%02x", part(c.Red), part(c.Green), part(c.Blue))
 }
 
-func (d *doorBoard) State() (station.BoardState, []station.InputCount) {
+func (d doorBoard) State() (station.BoardState, []station.InputCount) {
 	s := d.Board.State()
 	out := station.BoardState{Driver: s.Driver, Simulated: s.Simulated, Problem: s.Problem}
 	var counts []station.InputCount
@@ -81,7 +52,7 @@ func (d *doorBoard) State() (station.BoardState, []station.InputCount) {
 }
 
 // RelayOn reports whether a relay is energised; one that does not exist is not.
-func (d *doorBoard) RelayOn(name string) bool {
+func (d doorBoard) RelayOn(name string) bool {
 	for _, r := range d.Board.State().Relays {
 		if r.Name == name {
 			return r.On
@@ -90,4 +61,4 @@ func (d *doorBoard) RelayOn(name string) bool {
 	return false
 }
 
-var _ station.Board = (*doorBoard)(nil)
+var _ station.Board = doorBoard{}

@@ -106,7 +106,7 @@ func TestWorthKeeping(t *testing.T) {
 func TestRefusedPhoneClosesItsMedia(t *testing.T) {
 	c := configs.Default()
 	c.SIP.Servers, c.SIP.User, c.SIP.Domain = []string{"wss://127.0.0.1"}, "1000", "not a domain"
-	d := &Door{cfg: &c, log: slog.New(slog.DiscardHandler)}
+	d := &Door{cfg: &c, voice: &voice{}, log: slog.New(slog.DiscardHandler)}
 	if err := d.buildPhone(); err == nil || d.phone != nil || d.media != nil {
 		t.Errorf("error %v, phone %v, media %v", err, d.phone, d.media)
 	}

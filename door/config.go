@@ -32,7 +32,7 @@ const (
 // openBoard makes the board that the configuration asks for. panel is nil unless
 // it can be pressed from the page. A board always comes back: without hardware
 // it has none of its lines, and says why.
-func openBoard(ctx context.Context, c *configs.Config, log *slog.Logger) (b board.Board, panel *sim.Board) {
+func openBoard(ctx context.Context, c *configs.Config, edge func(board.Edge), log *slog.Logger) (b board.Board, panel *sim.Board) {
 	driver := c.Board.Driver
 	missing := gpio.Available()
 	if driver == "auto" {
@@ -43,9 +43,13 @@ func openBoard(ctx context.Context, c *configs.Config, log *slog.Logger) (b boar
 	}
 	switch driver {
 	case "gpio":
-		return gpio.Open(ctx, gpioConfig(c, log)), nil
+		gc := gpioConfig(c, log)
+		gc.Edge = edge
+		return gpio.Open(ctx, gc), nil
 	case "sim":
-		s := sim.New(ctx, simConfig(c, log))
+		bc := simConfig(c, log)
+		bc.Edge = edge
+		s := sim.New(ctx, bc)
 		return s, s
 	default:
 		if c.Board.Driver == "none" {
@@ -149,12 +153,12 @@ func audioConfig(c *configs.Config, r *recordings, log *slog.Logger) audio.Confi
 
 // phoneConfig is the phone of a door that knows itself by instance, "" for a new one each
 // time, and that nothing dates before floor.
-func phoneConfig(c *configs.Config, media phone.MediaFactory, instance string, floor time.Time, log *slog.Logger) (phone.Config, error) {
+func phoneConfig(c *configs.Config, owner phone.Owner, instance string, floor time.Time, log *slog.Logger) (phone.Config, error) {
 	out := phone.Config{
 		Servers: c.SIP.Servers, User: c.SIP.User, AuthUser: c.SIP.AuthUser, Password: string(c.SIP.Password),
 		Domain: c.SIP.Domain, DisplayName: c.SIP.DisplayName, Expires: c.SIP.Expires,
 		InstanceID: instance, ClockFloor: floor,
-		MediaTimeout: c.Call.MediaTimeout, Media: media, Log: log,
+		MediaTimeout: c.Call.MediaTimeout, Owner: owner, Log: log,
 	}
 	if c.SIP.WhenTaken == "yield" {
 		out.WhenTaken = phone.Yield

@@ -205,8 +205,8 @@ flashes = 5
 	if len(g.RGB) != 3 || g.RGB[0].Offset != 12 || g.RGB[1].Offset != 13 || g.RGB[2].Name != "BLUE" || len(g.PWM) != 3 {
 		t.Errorf("lamp %+v", g)
 	}
-	simulated, _ := openBoard(t.Context(), &configs.Config{Board: configs.Board{Driver: "sim"}, Lamps: c.Lamps}, log)
-	d := newDoorBoard(simulated)
+	simulated, _ := openBoard(t.Context(), &configs.Config{Board: configs.Board{Driver: "sim"}, Lamps: c.Lamps}, nil, log)
+	d := doorBoard{simulated}
 	d.SetLamp("ring", station.LampWink, 0xff0010)
 	state, _ := d.State()
 	if l := state.Lamps[0]; l.Colour != "#ff0010" || l.Pattern != station.LampWink {

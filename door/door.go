@@ -17,6 +17,7 @@ import (
 
 	"intercomd/audio"
 	"intercomd/audio/portaudio"
+	"intercomd/board"
 	"intercomd/board/gpio"
 	"intercomd/board/sim"
 	"intercomd/configs"
@@ -45,19 +46,21 @@ type Door struct {
 	log     *slog.Logger
 	started time.Time
 
-	keep     *store.Dir // nil: nothing can be kept
-	instance string     // by which servers know this device; "" if that cannot be kept
-	sound    *portaudio.Driver
-	voice    *voice
-	tester   *selfTester
-	mixer    *mixer
-	board    *doorBoard
-	station  *station.Station
-	phone    *phone.UA    // nil: the configuration cannot be used
-	media    *rtc.Factory // of the phone
-	panel    *sim.Board   // nil: the board is not simulated
-	notices  *notify.Office
-	chips    *gpio.Watch // nil: the board has no GPIO lines
+	in        *station.Inbox // the way into the station
+	keep      *store.Dir     // nil: nothing can be kept
+	instance  string         // by which servers know this device; "" if that cannot be kept
+	sound     *portaudio.Driver
+	voice     *voice
+	tester    *selfTester
+	mixer     *mixer
+	board     doorBoard
+	station   *station.Station
+	phone     *phone.UA    // nil: the configuration cannot be used
+	telephone *telephone   // what the station calls with
+	media     *rtc.Factory // of the phone
+	panel     *sim.Board   // nil: the board is not simulated
+	notices   *notify.Office
+	chips     *gpio.Watch // nil: the board has no GPIO lines
 
 	end  chan error    // why the door must end; buffered
 	hung chan struct{} // the sound system does not answer any more; buffered
@@ -68,7 +71,7 @@ type Door struct {
 // program itself is broken.
 func New(ctx context.Context, c Config) (*Door, error) {
 	d := &Door{made: c, cfg: c.Config, log: c.Log, started: time.Now(), faults: append(c.faults(), c.Faults...),
-		end: make(chan error, 1), hung: make(chan struct{}, 1)}
+		in: station.NewInbox(), end: make(chan error, 1), hung: make(chan struct{}, 1)}
 	if err := d.build(ctx); err != nil {
 		for _, f := range d.faults { // which nobody else will tell of
 			d.log.Error(f.String(), "fault", f.Key, "remedy", f.Remedy())
@@ -161,8 +164,9 @@ func (d *Door) build(ctx context.Context) error {
 		gpio.Await(ctx, permissionWait)
 		d.chips = gpio.NewWatch()
 	}
-	b, panel := openBoard(context.WithoutCancel(ctx), d.cfg, d.log.With("part", "board"))
-	d.board, d.panel = newDoorBoard(b), panel
+	edge := func(e board.Edge) { d.in.Edge(station.Edge(e)) }
+	b, panel := openBoard(context.WithoutCancel(ctx), d.cfg, edge, d.log.With("part", "board"))
+	d.board, d.panel = doorBoard{b}, panel
 
 	if d.made.Usable() && len(d.cfg.SIP.Servers) > 0 { // none: the account is still to be fetched
 		if err := d.buildPhone(); err != nil {
@@ -172,7 +176,7 @@ func (d *Door) build(ctx context.Context) error {
 	d.buildNotices()
 	sc := stationConfig(d.cfg)
 	sc.Version, sc.File, sc.Faults = d.made.Version, d.made.Path, d.faults
-	sc.Memory, sc.Ports = memory, d.ports()
+	sc.Inbox, sc.Memory, sc.Ports = d.in, memory, d.ports()
 	sc.SelfTest.Commissioned, sc.SelfTest.Kept = d.tester.commissioned(), d.tester.last()
 	d.station = station.New(sc, d.dialer(), d.voice, d.board)
 	return nil
@@ -182,7 +186,7 @@ func (d *Door) build(ctx context.Context) error {
 // usual ones: better than without a voice.
 func (d *Door) buildSound() error {
 	log := d.log.With("part", "audio")
-	d.voice = &voice{}
+	d.voice = &voice{in: d.in}
 	d.mixer = newMixer(d.cfg.Mixer, d.log.With("part", "mixer"))
 	d.sound = portaudio.New(log)
 	own := audioConfig(d.cfg, d.made.recordings, log)
@@ -272,15 +276,16 @@ func (d *Door) buildPhone() error {
 	if err != nil {
 		return err
 	}
-	conf, err := phoneConfig(d.cfg, mediaFactory{media}, d.instance, d.floor(), d.log.With("part", "phone"))
+	t := &telephone{in: d.in, engine: d.voice.engine, voice: d.voice, media: media}
+	conf, err := phoneConfig(d.cfg, t, d.instance, d.floor(), d.log.With("part", "phone"))
 	conf.UserAgent = d.agent()
 	if err == nil {
-		d.phone, err = phone.New(conf)
+		t.ua, err = phone.New(conf)
 	}
 	if err != nil {
 		return errors.Join(err, media.Close())
 	}
-	d.media = media
+	d.phone, d.telephone, d.media = t.ua, t, media
 	return nil
 }
 
@@ -305,9 +310,9 @@ func (d *Door) agent() string { return "intercomd/" + d.made.Version }
 // is one that cannot call.
 func (d *Door) dialer() station.Phone {
 	if d.phone == nil {
-		return noPhone{}
+		return noPhone{d.in}
 	}
-	return dialer{ua: d.phone, log: d.log}
+	return d.telephone
 }
 
 // ports are the station's ways out.
@@ -352,34 +357,14 @@ func (d *Door) register(ctx context.Context) <-chan struct{} {
 		return rest
 	}
 	d.station.SetRegistration(station.Registration{State: station.RegConnecting, Since: time.Now()})
-	var parts sync.WaitGroup
-	over := make(chan struct{})
-	parts.Go(func() {
-		defer close(over)
+	go func() {
+		defer close(rest)
 		if err := d.phone.Run(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("phone", "error", err)
 		}
-	})
-	parts.Go(func() {
-		for {
-			select {
-			case r := <-d.phone.Registrations():
-				d.station.SetRegistration(registration(r))
-			case c := <-d.phone.Incoming():
-				d.station.Offer(newCall(c, d.log))
-			case t := <-d.phone.Texts():
-				d.station.Text(station.Text{At: time.Now(), From: peer(t.From), Call: t.Call, Body: t.Body})
-			case <-over:
-				return
-			}
-		}
-	})
-	go func() {
-		parts.Wait()
 		if err := d.media.Close(); err != nil {
 			d.log.Warn("media did not close cleanly", "error", err)
 		}
-		close(rest)
 	}()
 	return rest
 }

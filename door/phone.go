@@ -2,7 +2,6 @@ package door
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"net/url"
 	"slices"
@@ -16,119 +15,107 @@ import (
 	"intercomd/station"
 )
 
-// dialer lets the station place calls with the phone.
-type dialer struct {
-	ua  *phone.UA
-	log *slog.Logger
+// telephone lets the station place calls with the phone, and the phone tell the station.
+type telephone struct {
+	in     *station.Inbox
+	engine *audio.Engine
+	voice  *voice
+	media  *rtc.Factory
+	ua     *phone.UA
 }
 
-func (d dialer) Dial(target string) station.Call { return newCall(d.ua.Dial(target), d.log) }
-
-func (d dialer) Hurry(t time.Duration) { d.ua.Hurry(t) }
-
-// call lets the station use a call of the phone.
-type call struct {
-	*phone.Call
-	log    *slog.Logger
-	link   *link
-	events chan station.CallEvent
-	told   chan station.CallEvent // by the audio engine
-	left   atomic.Bool            // the station has ended it and listens no more
-}
-
-const (
-	eventsKept = 64 // of a call that the station has stopped to listen to
-	toldKept   = 8
-)
-
-func newCall(pc *phone.Call, log *slog.Logger) *call {
-	c := &call{Call: pc, log: log, link: newLink(pc),
-		events: make(chan station.CallEvent, eventsKept), told: make(chan station.CallEvent, toldKept)}
-	go c.translate()
+// Dial implements [station.Phone].
+func (t *telephone) Dial(target string) station.Call {
+	c := t.newCall()
+	c.Call = t.ua.Dial(target, c)
 	return c
 }
 
-// translate turns the phone's events into the station's until the call is over.
-func (c *call) translate() {
-	defer close(c.events)
-	for {
-		select {
-		case e, ok := <-c.Call.Events():
-			if !ok {
-				return
-			}
-			ev := station.CallEvent{Kind: station.CallEventKind(e.Kind), At: e.At, Digit: e.Digit, Ending: ending(e.Ending)}
-			if e.Call != nil {
-				ev.Call = newCall(e.Call, c.log)
-			}
-			c.hand(ev)
-		case e := <-c.told:
-			c.pass(e)
-		}
-	}
+// Hurry implements [station.Phone].
+func (t *telephone) Hurry(d time.Duration) { t.ua.Hurry(d) }
+
+// Registered implements [phone.Owner].
+func (t *telephone) Registered(r phone.Registration) { t.in.SetRegistration(registration(r)) }
+
+// Called implements [phone.Owner].
+func (t *telephone) Called(pc *phone.Call) bool { return t.in.Offer(t.adopt(pc)) }
+
+// Texted implements [phone.Owner].
+func (t *telephone) Texted(m phone.Text) bool {
+	return t.in.Text(station.Text{At: time.Now(), From: peer(m.From), Call: m.Call, Body: m.Body})
 }
 
-// hand passes an event of the phone on, unless nobody listens any more.
-func (c *call) hand(e station.CallEvent) {
-	c.pass(e)
-	if c.left.Load() {
-		c.drop()
-	}
+// adopt takes a call that the phone began.
+func (t *telephone) adopt(pc *phone.Call) *call {
+	c := t.newCall()
+	c.Call = pc
+	pc.Hear(c)
+	return c
 }
 
-// drop ends the calls that were to take the place of this one and that nobody will hear
-// of: the far end passed on a call that the door has ended.
-func (c *call) drop() {
-	for {
-		select {
-		case e := <-c.events:
-			if e.Call != nil {
-				e.Call.End(station.CauseHangup)
-			}
-			if e.Kind == station.Ended || e.Kind == "" {
-				return
-			}
-		default:
-			return
-		}
-	}
+// call is a call of the phone as the station uses it, with its media.
+type call struct {
+	*telephone
+	*phone.Call // of one that the door places: not for the methods of [phone.Listener], which may come before
+	session     atomic.Pointer[rtc.Session]
+
+	got  audio.Packet // of Receive
+	take func(*audio.Packet)
+	pass func(*rtc.Packet) // made once: Receive is called for every frame
 }
 
-// pass hands an event over. Nobody listens any more to a call that the door has
-// ended, so what does not fit is dropped.
-func (c *call) pass(e station.CallEvent) {
-	select {
-	case c.events <- e:
-	default:
-		if e.Call != nil {
-			e.Call.End(station.CauseHangup)
-		}
+func (t *telephone) newCall() *call {
+	c := &call{telephone: t}
+	c.pass = func(p *rtc.Packet) {
+		c.got = audio.Packet{SSRC: p.SSRC, Seq: p.Seq, Timestamp: p.Timestamp, Marker: p.Marker,
+			Codec: codec(p.Codec), Payload: p.Payload, Arrival: p.Arrival}
+		c.take(&c.got)
 	}
+	return c
 }
 
-// tell adds an event that the phone cannot know of. It never blocks.
-func (c *call) tell(e station.CallEvent) {
-	select {
-	case c.told <- e:
-	default:
+// NewMedia implements [phone.Listener].
+func (c *call) NewMedia(ctx context.Context) (phone.MediaSession, error) {
+	s, err := c.media.NewSession(ctx)
+	if err != nil {
+		return nil, err
 	}
+	c.session.Store(s)
+	return s, nil
 }
 
+// Happened implements [phone.Listener].
+func (c *call) Happened(e phone.Event) {
+	ev := station.CallEvent{Kind: station.CallEventKind(e.Kind), At: e.At, Digit: e.Digit, Ending: ending(e.Ending)}
+	if e.Call != nil {
+		ev.Call = c.adopt(e.Call)
+	}
+	c.in.CallEvent(c, ev)
+}
+
+// Open implements [station.Call].
+func (c *call) Open(m station.VoiceMode) {
+	c.voice.opens(c)
+	if m == station.Speak {
+		c.engine.Speak(c)
+		return
+	}
+	c.engine.Connect(c, m == station.Talk)
+}
+
+// Peer implements [station.Call].
 func (c *call) Peer() station.Peer { return peer(c.Remote()) }
 
 func peer(p phone.Party) station.Peer { return station.Peer{URI: p.URI, User: p.User, Name: p.Name} }
 
+// AnswerWish implements [station.Call].
 func (c *call) AnswerWish() station.AnswerWish {
 	after, auto := c.AnswerAfter()
 	return station.AnswerWish{Auto: auto, After: after, Must: c.AnswerRequired()}
 }
 
-func (c *call) Events() <-chan station.CallEvent { return c.events }
-func (c *call) End(why station.Cause) {
-	c.Call.End(endReason(why))
-	c.left.Store(true)
-	c.drop()
-}
+// End implements [station.Call].
+func (c *call) End(why station.Cause) { c.Call.End(endReason(why)) }
 
 // ending translates how a call ended. The causes of the phone are those of the station, but
 // that the station tells who hung up beside the cause.
@@ -170,60 +157,41 @@ func registration(r phone.Registration) station.Registration {
 	return out
 }
 
-// mediaFactory lets the phone make sessions of package rtc.
-type mediaFactory struct{ *rtc.Factory }
-
-func (f mediaFactory) NewSession(ctx context.Context) (phone.MediaSession, error) {
-	return f.Factory.NewSession(ctx)
-}
-
-// link carries the packets of a call between rtc and audio.
-type link struct {
-	call *phone.Call
-	in   audio.Packet // of Receive
-	take func(*audio.Packet)
-	pass func(*rtc.Packet) // made once: Receive is called for every frame
-}
-
-func newLink(c *phone.Call) *link {
-	l := &link{call: c}
-	l.pass = func(p *rtc.Packet) {
-		l.in = audio.Packet{SSRC: p.SSRC, Seq: p.Seq, Timestamp: p.Timestamp, Marker: p.Marker,
-			Codec: codec(p.Codec), Payload: p.Payload, Arrival: p.Arrival}
-		l.take(&l.in)
-	}
-	return l
-}
-
-// session is the call's media; nil while nothing has been negotiated.
-func (l *link) session() *rtc.Session {
-	s, _ := l.call.Media().(*rtc.Session)
-	return s
-}
-
-func (l *link) Receive(take func(*audio.Packet)) {
-	s := l.session()
+// Receive implements [audio.Link]: packets go between rtc and audio.
+func (c *call) Receive(take func(*audio.Packet)) {
+	s := c.session.Load()
 	if s == nil {
 		return
 	}
-	l.take = take
-	_ = s.Receive(l.pass) // after Close nothing comes any more
+	c.take = take
+	_ = s.Receive(c.pass) // after Close nothing comes any more
 }
 
-func (l *link) Write(payload []byte, samples uint32, marker bool) error {
-	s := l.session()
+// Write implements [audio.Link].
+func (c *call) Write(payload []byte, samples uint32, marker bool) error {
+	s := c.session.Load()
 	if s == nil {
 		return nil
 	}
 	return s.WriteFrame(payload, samples, marker)
 }
 
-func (l *link) Codec() audio.Codec {
-	s := l.session()
+// Codec implements [audio.Link].
+func (c *call) Codec() audio.Codec {
+	s := c.session.Load()
 	if s == nil {
 		return audio.Codec{}
 	}
 	return codec(s.Codec())
+}
+
+// heard says when the far end was last heard, by its packets, and whether any are due.
+func (c *call) heard() (last time.Time, due bool) {
+	s := c.session.Load()
+	if s == nil || s.OnHold() {
+		return last, false
+	}
+	return s.Heard()
 }
 
 func codec(c rtc.Codec) audio.Codec {
@@ -242,11 +210,9 @@ func onThisMachine(server string) bool {
 }
 
 var (
-	_ station.Phone = dialer{}
-	_ station.Call  = (*call)(nil)
-	_ audio.Link    = (*link)(nil)
-
-	_ phone.Hearer      = (*rtc.Session)(nil)
-	_ phone.Participant = (*rtc.Session)(nil)
-	_ phone.Restarter   = (*rtc.Session)(nil)
+	_ station.Phone  = (*telephone)(nil)
+	_ phone.Owner    = (*telephone)(nil)
+	_ station.Call   = (*call)(nil)
+	_ phone.Listener = (*call)(nil)
+	_ audio.Link     = (*call)(nil)
 )

@@ -55,18 +55,21 @@ func TestFarEndFallsSilent(t *testing.T) {
 	must(err)
 	defer func() { must(media.Close()) }()
 	srv := siptest.New(t, siptest.Options{})
-	ua, err := phone.New(phone.Config{Servers: []string{srv.URL()}, User: "1000", Media: mediaFactory{media}, MediaTimeout: limit})
+	events := make(chan phone.Event, 64)
+	tel := &telephone{in: station.NewInbox(), media: media}
+	ua, err := phone.New(phone.Config{Servers: []string{srv.URL()}, User: "1000", Owner: tel, MediaTimeout: limit})
 	must(err)
 	ctx, cancel := context.WithCancel(t.Context())
 	rest := make(chan error, 1)
 	go func() { rest <- ua.Run(ctx) }()
 	defer func() { cancel(); must(<-rest) }()
 	for ua.Registration().State != phone.Registered {
-		<-ua.Registrations()
+		time.Sleep(5 * time.Millisecond)
 	}
 	conn := srv.Conn()
 
-	c := ua.Dial("1001")
+	c := &overheard{call: tel.newCall(), events: events}
+	c.Call = ua.Dial("1001", c)
 	leg := conn.ExpectInvite()
 	far, err := media.NewSession(t.Context())
 	must(err)
@@ -84,16 +87,14 @@ func TestFarEndFallsSilent(t *testing.T) {
 		select {
 		case <-speak.C:
 			must(far.WriteFrame([]byte{1, 2, 3}, 960, false))
-			if m, ok := c.Media().(phone.Hearer); ok {
-				if at, due := m.Heard(); due && at.After(last) {
-					last, spoken = at, spoken+1
-				}
+			if at, due := c.heard(); due && at.After(last) {
+				last, spoken = at, spoken+1
 			}
 		case <-over:
 			t.Fatal("nothing was heard")
 		}
 	}
-	shown := opened{call: &call{Call: c}, at: last.Add(-time.Second)}
+	shown := opened{call: c.call, at: last.Add(-time.Second)}
 	if since := shown.silentSince(); !since.Equal(last) {
 		t.Errorf("silent since %v, not since the last packet at %v", since, last)
 	}
@@ -103,7 +104,7 @@ func TestFarEndFallsSilent(t *testing.T) {
 	}
 	for {
 		select {
-		case e := <-c.Events():
+		case e := <-events:
 			if e.Kind != phone.Ended {
 				continue
 			}
@@ -118,44 +119,13 @@ func TestFarEndFallsSilent(t *testing.T) {
 	}
 }
 
-// A far end that passes on a call that the door has just ended must not leave a call
-// behind that nobody knows of.
-func TestPassedOnTooLate(t *testing.T) {
-	ua, err := phone.New(phone.Config{Servers: []string{"ws://127.0.0.1:1"}, User: "1000",
-		Media: phone.MediaFunc(func(context.Context) (phone.MediaSession, error) { return nil, errors.New("none") })})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, story := range map[string]func(c *call, next station.CallEvent){
-		"before the end, unread": func(c *call, next station.CallEvent) { c.pass(next); c.End(station.CauseHangup) },
-		"behind other events": func(c *call, next station.CallEvent) {
-			c.pass(station.CallEvent{Kind: station.Digit, Digit: '1'})
-			c.pass(next)
-			c.End(station.CauseHangup)
-		},
-		"where there is no room": func(c *call, next station.CallEvent) {
-			for range eventsKept {
-				c.pass(station.CallEvent{Kind: station.Digit})
-			}
-			c.pass(next)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			next := &officeCall{user: "1002"}
-			c := &call{Call: ua.Dial("1001"), events: make(chan station.CallEvent, eventsKept)}
-			story(c, station.CallEvent{Kind: station.Transferred, Call: next})
-			if next.ended != station.CauseHangup {
-				t.Errorf("the other call was ended with %q", next.ended)
-			}
-		})
-	}
-	t.Run("after the end", func(t *testing.T) {
-		next := &officeCall{user: "1002"}
-		c := &call{Call: ua.Dial("1001"), events: make(chan station.CallEvent, eventsKept)}
-		c.End(station.CauseHangup)
-		c.hand(station.CallEvent{Kind: station.Transferred, Call: next})
-		if next.ended != station.CauseHangup {
-			t.Errorf("the other call was ended with %q", next.ended)
-		}
-	})
+// overheard is a call whose events a test hears, too.
+type overheard struct {
+	*call
+	events chan phone.Event
+}
+
+func (o *overheard) Happened(e phone.Event) {
+	o.call.Happened(e)
+	o.events <- e
 }

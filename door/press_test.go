@@ -71,7 +71,7 @@ func TestThousandBouncyPressesAreThousandCalls(t *testing.T) {
 			level(true, 30*time.Millisecond+time.Duration(r.Int64N(int64(time.Second))))
 			bounce(false)
 			level(false, 100*time.Millisecond)
-			d.last().events <- station.CallEvent{Kind: station.Ended, At: time.Now(), Ending: station.Ending{Cause: station.CauseBusy, By: station.ByPeer}}
+			d.st.CallEvent(d.last(), station.CallEvent{Kind: station.Ended, At: time.Now(), Ending: station.Ending{Cause: station.CauseBusy, By: station.ByPeer}})
 			synctest.Wait()
 			if len(d.calls) != n+1 {
 				t.Fatalf("%d calls after %d presses", len(d.calls), n+1)

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"intercomd/board"
 	"intercomd/board/sim"
 	"intercomd/configs"
 	"intercomd/notify"
@@ -31,28 +32,28 @@ type officeDoor struct {
 }
 
 type officeCall struct {
-	user   string
-	events chan station.CallEvent
-	ended  station.Cause // by the door
+	in    *station.Inbox
+	user  string
+	ended station.Cause // by the door
 }
 
-func (c *officeCall) ID() string                       { return "call-" + c.user }
-func (c *officeCall) Incoming() bool                   { return false }
-func (c *officeCall) Peer() station.Peer               { return station.Peer{User: c.user} }
-func (c *officeCall) Events() <-chan station.CallEvent { return c.events }
-func (c *officeCall) AnswerWish() station.AnswerWish   { return station.AnswerWish{} }
-func (c *officeCall) Queue()                           {}
-func (c *officeCall) Ring()                            {}
-func (c *officeCall) Answer()                          { c.happens(station.Answered, 0) }
-func (c *officeCall) End(why station.Cause)            { c.ended = why }
-func (c *officeCall) SendDigits(string)                {}
+func (c *officeCall) ID() string                     { return "call-" + c.user }
+func (c *officeCall) Incoming() bool                 { return false }
+func (c *officeCall) Peer() station.Peer             { return station.Peer{User: c.user} }
+func (c *officeCall) Open(station.VoiceMode)         {}
+func (c *officeCall) AnswerWish() station.AnswerWish { return station.AnswerWish{} }
+func (c *officeCall) Queue()                         {}
+func (c *officeCall) Ring()                          {}
+func (c *officeCall) Answer()                        { c.happens(station.Answered, 0) }
+func (c *officeCall) End(why station.Cause)          { c.ended = why }
+func (c *officeCall) SendDigits(string)              {}
 
 func (c *officeCall) happens(k station.CallEventKind, digit rune) {
-	c.events <- station.CallEvent{Kind: k, At: time.Now(), Digit: digit}
+	c.in.CallEvent(c, station.CallEvent{Kind: k, At: time.Now(), Digit: digit})
 }
 
 func (d *officeDoor) Dial(user string) station.Call {
-	c := &officeCall{user: user, events: make(chan station.CallEvent, 32)}
+	c := &officeCall{in: d.st.Inbox, user: user}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.calls = append(d.calls, c)
@@ -64,12 +65,11 @@ func (*officeDoor) Hurry(time.Duration) {}
 // silentVoice is a sound card that works and plays nothing.
 type silentVoice struct{}
 
-func (silentVoice) Play(station.Tone)                    {}
-func (silentVoice) Silence()                             {}
-func (silentVoice) Open(station.Call, station.Direction) {}
-func (silentVoice) Prepare()                             {}
-func (silentVoice) Mute(bool)                            {}
-func (silentVoice) Close()                               {}
+func (silentVoice) Play(station.Tone) {}
+func (silentVoice) Silence()          {}
+func (silentVoice) Prepare()          {}
+func (silentVoice) Mute(bool)         {}
+func (silentVoice) Close()            {}
 func (silentVoice) Sound() (station.Sound, station.Gauges) {
 	return station.Sound{}, station.Gauges{}
 }
@@ -91,9 +91,9 @@ func atADoor(t *testing.T, c *configs.Config, at time.Duration, tell func(d *off
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		d := &officeDoor{t: t, notices: make(chan string, 32)}
-		b, panel := openBoard(ctx, c, log)
+		in := station.NewInbox()
+		b, panel := openBoard(ctx, c, func(e board.Edge) { in.Edge(station.Edge(e)) }, log)
 		d.panel = panel
-		db := newDoorBoard(b)
 		nc := noticesConfig(c)
 		nc.Log = log
 		for i, w := range nc.Ways { // the web service is not asked; somebody is told the same
@@ -111,7 +111,8 @@ func atADoor(t *testing.T, c *configs.Config, at time.Duration, tell func(d *off
 			t.Fatal(faults)
 		}
 		sc := stationConfig(c)
-		d.st = station.New(sc, d, silentVoice{}, db)
+		sc.Inbox = in
+		d.st = station.New(sc, d, silentVoice{}, doorBoard{b})
 		go notices.Run(ctx, d.st)
 		go func() {
 			for e := range d.st.Subscribe(ctx, 0) {
@@ -129,7 +130,7 @@ func atADoor(t *testing.T, c *configs.Config, at time.Duration, tell func(d *off
 		tell(d)
 		cancel()
 		<-over
-		if err := db.Close(); err != nil {
+		if err := b.Close(); err != nil {
 			t.Error(err)
 		}
 	})

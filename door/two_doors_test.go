@@ -15,15 +15,19 @@ import (
 	"intercomd/station"
 )
 
-// wing is the part of a board that one of several doors has: the board's one reader of edges
-// hands each door those of its inputs, and each door shows its own lines only.
+// wing is the part of a board that one of several doors has: each door shows its own lines only.
 type wing struct {
-	*doorBoard
-	edges chan station.Edge
-	owns  map[string]bool
+	doorBoard
+	owns map[string]bool
 }
 
-func (w *wing) Edges() <-chan station.Edge { return w.edges }
+func newWing(b board.Board, names ...string) *wing {
+	w := &wing{doorBoard: doorBoard{b}, owns: map[string]bool{}}
+	for _, n := range names {
+		w.owns[n] = true
+	}
+	return w
+}
 
 func (w *wing) State() (station.BoardState, []station.InputCount) {
 	s, counts := w.doorBoard.State()
@@ -32,34 +36,6 @@ func (w *wing) State() (station.BoardState, []station.InputCount) {
 	s.Relays = slices.DeleteFunc(s.Relays, func(r station.Relay) bool { return !w.owns[r.Name] })
 	counts = slices.DeleteFunc(counts, func(c station.InputCount) bool { return !w.owns[c.Name] })
 	return s, counts
-}
-
-// share gives each of several doors its part of a board until ctx ends.
-func share(ctx context.Context, b *doorBoard, owned ...[]string) (wings []*wing) {
-	for _, names := range owned {
-		w := &wing{doorBoard: b, edges: make(chan station.Edge), owns: map[string]bool{}}
-		for _, n := range names {
-			w.owns[n] = true
-		}
-		wings = append(wings, w)
-	}
-	go func() {
-		for {
-			select {
-			case e := <-b.Edges():
-				if i := slices.IndexFunc(wings, func(w *wing) bool { return w.owns[e.Input] }); i >= 0 {
-					select {
-					case wings[i].edges <- e:
-					case <-ctx.Done():
-						return
-					}
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return wings
 }
 
 // Two doors run in one program, on one board: nothing of either is global.
@@ -72,17 +48,19 @@ func TestTwoDoorsOnOneBoard(t *testing.T) {
 			inputs = append(inputs, board.InputConfig{Name: side + "-bell", Debounce: 25 * time.Millisecond})
 			relays = append(relays, board.RelayConfig{Name: side, Max: time.Minute})
 		}
-		panel := sim.New(ctx, board.Config{Inputs: inputs, Relays: relays, Log: slog.New(slog.DiscardHandler)})
-		b := newDoorBoard(panel)
-		wings := share(ctx, b, []string{"front-bell", "front"}, []string{"back-bell", "back"})
+		ways := map[string]*station.Inbox{"front-bell": station.NewInbox(), "back-bell": station.NewInbox()}
+		panel := sim.New(ctx, board.Config{Inputs: inputs, Relays: relays, Log: slog.New(slog.DiscardHandler),
+			Edge: func(e board.Edge) { ways[e.Input].Edge(station.Edge(e)) }})
 		var running sync.WaitGroup
 		var doors []*officeDoor
-		for i, side := range []string{"front", "back"} {
+		for _, side := range []string{"front", "back"} {
 			c := configs.Default()
 			c.SIP.DisplayName, c.Door.Relay, c.Door.Key = side, side, "5"
 			c.Buttons[0].Name, c.Buttons[0].Press.Target, c.Relays[0].Name = side+"-bell", side, side
 			d := &officeDoor{t: t, panel: panel}
-			d.st = station.New(stationConfig(&c), d, silentVoice{}, wings[i])
+			sc := stationConfig(&c)
+			sc.Inbox = ways[side+"-bell"]
+			d.st = station.New(sc, d, silentVoice{}, newWing(panel, side+"-bell", side))
 			doors = append(doors, d)
 			running.Go(func() { d.st.Run(ctx) })
 			d.st.SetRegistration(station.Registration{State: station.RegRegistered})
@@ -107,7 +85,7 @@ func TestTwoDoorsOnOneBoard(t *testing.T) {
 		}
 		cancel()
 		running.Wait()
-		if err := b.Close(); err != nil {
+		if err := panel.Close(); err != nil {
 			t.Error(err)
 		}
 	})

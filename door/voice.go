@@ -5,13 +5,13 @@ import (
 	"time"
 
 	"intercomd/audio"
-	"intercomd/phone"
 	"intercomd/station"
 	"intercomd/words"
 )
 
 // voice lets the station use the audio engine.
 type voice struct {
+	in     *station.Inbox
 	engine *audio.Engine
 	open   atomic.Pointer[opened]
 }
@@ -26,19 +26,11 @@ func (v *voice) Play(t station.Tone) { v.engine.Play(string(t)) }
 func (v *voice) Silence()            { v.engine.Silence() }
 func (v *voice) Prepare()            { v.engine.Prepare() }
 
-func (v *voice) Open(c station.Call, d station.Direction) {
-	pc, ok := c.(*call)
-	if !ok {
-		return // a call that never left the phone has no audio
+// opens notes that the audio of a call is opened, perhaps again.
+func (v *voice) opens(c *call) {
+	if o := v.open.Load(); o == nil || o.call != c {
+		v.open.Store(&opened{call: c, at: time.Now()})
 	}
-	if o := v.open.Load(); o == nil || o.call != pc {
-		v.open.Store(&opened{call: pc, at: time.Now()})
-	}
-	if d == station.Speak {
-		v.engine.Speak(pc.link)
-		return
-	}
-	v.engine.Connect(pc.link, d == station.Talk)
 }
 
 func (v *voice) Mute(on bool) { v.engine.Mute(on) }
@@ -56,9 +48,9 @@ func (v *voice) notify(e audio.Event) {
 	}
 	switch e.Kind {
 	case audio.FirstHeard:
-		c.tell(station.CallEvent{Kind: station.FirstHeard, At: e.At})
+		v.in.CallEvent(c.call, station.CallEvent{Kind: station.FirstHeard, At: e.At})
 	case audio.FirstSpoken:
-		c.tell(station.CallEvent{Kind: station.FirstSpoken, At: e.At})
+		v.in.CallEvent(c.call, station.CallEvent{Kind: station.FirstSpoken, At: e.At})
 	}
 }
 
@@ -83,12 +75,7 @@ func (o *opened) silentSince() time.Time {
 	if o == nil {
 		return time.Time{}
 	}
-	m := o.Media()
-	h, ok := m.(phone.Hearer)
-	if !ok || m.OnHold() {
-		return time.Time{}
-	}
-	last, due := h.Heard()
+	last, due := o.heard()
 	switch {
 	case !due:
 		return time.Time{}

@@ -1,7 +1,6 @@
 package phone
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -15,7 +14,7 @@ import (
 // are none of this call's.
 func TestOtherForksAreOthers(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		a := s.conn.ExpectInvite()
 		b := a.Fork()
 		a.Respond(180, "Ringing")
@@ -37,7 +36,7 @@ func TestOtherForksAreOthers(t *testing.T) {
 // count of the one that answers goes on.
 func TestForksCountForThemselves(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		a := s.conn.ExpectInvite()
 		b := a.Fork()
 		a.Respond(180, "Ringing")
@@ -62,7 +61,7 @@ func TestForksCountForThemselves(t *testing.T) {
 func TestByeBeforeTheAnswer(t *testing.T) {
 	t.Run("of one of two: the other may answer", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			a := s.conn.ExpectInvite()
 			b := a.Fork()
 			a.Respond(180, "Ringing")
@@ -78,7 +77,7 @@ func TestByeBeforeTheAnswer(t *testing.T) {
 	})
 	t.Run("of the only one", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			a := s.conn.ExpectInvite()
 			a.Respond(183, "Session Progress", sdp)
 			s.events(c, Sent, Ringing, EarlyMedia)
@@ -93,7 +92,7 @@ func TestByeBeforeTheAnswer(t *testing.T) {
 	})
 	t.Run("of nobody that we know", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			a := s.conn.ExpectInvite()
 			a.Respond(180, "Ringing")
 			a.Fork().Request("BYE")
@@ -110,7 +109,7 @@ func TestByeBeforeTheAnswer(t *testing.T) {
 // The far end changes the session before it has answered (RFC 3311).
 func TestUpdateBeforeTheAnswer(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		leg.Respond(180, "Ringing")
 		s.events(c, Sent, Ringing)
@@ -145,7 +144,7 @@ func TestUpdateBeforeTheAnswer(t *testing.T) {
 // A proxy that asks for the password again for a PRACK.
 func TestPRACKChallenged(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		leg.Respond(183, "Session Progress", "Require: 100rel", "RSeq: 5", sdp)
 		first := s.conn.Expect("PRACK")
@@ -205,7 +204,7 @@ func TestReasonsOfBYE(t *testing.T) {
 	t.Run("in two headers", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			leg := s.conn.Call(sdp)
-			c := <-s.ua.Incoming()
+			c := <-s.media.incoming
 			leg.Cancel(`Reason: Q.850;cause=16`, `Reason: SIP;cause=200;text="Call completed elsewhere"`)
 			s.conn.ExpectStatus("CANCEL", 200)
 			leg.ExpectStatus(487)
@@ -335,7 +334,7 @@ func TestOddContacts(t *testing.T) {
 		t.Run(contact, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
 				leg := s.conn.Call("=Contact: "+contact, sdp)
-				c := <-s.ua.Incoming()
+				c := <-s.media.incoming
 				c.Answer()
 				leg.ExpectStatus(200)
 				leg.ACK(200)
@@ -365,7 +364,7 @@ func TestNothingBeforeRegistration(t *testing.T) {
 			s.conn.ExpectStatus(method, status)
 		}
 		select {
-		case m := <-s.ua.Texts():
+		case m := <-s.media.texts:
 			t.Errorf("a text came: %+v", m)
 		default:
 		}
@@ -406,11 +405,6 @@ func TestKeysByTwoWays(t *testing.T) {
 	}
 }
 
-// keyless is a session whose far end takes no keys in RTP.
-type keyless struct{ *fakeSession }
-
-func (keyless) CanSendDigits() bool { return false }
-
 func TestKeysByINFO(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		c, _ := s.talk()
@@ -436,16 +430,7 @@ func TestKeysByINFO(t *testing.T) {
 			t.Errorf("and in RTP too: %q", sent)
 		}
 		s.hangUp(c)
-	}, func(c *Config) {
-		media := c.Media
-		c.Media = MediaFunc(func(ctx context.Context) (MediaSession, error) {
-			m, err := media.NewSession(ctx)
-			if f, ok := m.(*fakeSession); ok {
-				return keyless{f}, err
-			}
-			return m, err
-		})
-	})
+	}, func(c *Config) { c.Owner.(*fakeMedia).keyless = true })
 }
 
 // The far end holds us, both of us change the session at once, and it takes us back.

@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
 
 const (
-	eventsLen    = 64
 	t1           = 500 * time.Millisecond // RFC 3261, table 4
 	t2           = 4 * time.Second
 	timeoutB     = 64 * t1
@@ -41,25 +39,25 @@ type Call struct {
 	answerAfter time.Duration // negative: the caller does not ask for an automatic answer
 	answerMust  bool          // the caller wants that or no call at all (RFC 5373)
 
-	box    *inbox
-	events chan Event
-	media  atomic.Pointer[MediaSession]
-	gone   chan struct{} // closed when the call's goroutine has ended
+	box  *inbox
+	gone chan struct{} // closed when the call's goroutine has ended
 
 	// Everything below belongs to the call's goroutine.
-	phase   phase
-	over    bool // leave the loop
-	ended   bool // Ended has been told
-	byeSent bool
-	d       dialog
-	session MediaSession
-	accepts bool // an SDP answer has been applied
-	mediaUp bool
-	wasUp   bool // the media was up before
-	held    bool
-	keys    keys
-	unsent  []rune // keys that we send by INFO
-	timers  []*time.Timer
+	listener Listener // nil: nobody knows of the call yet
+	untold   []Event  // until there is a listener
+	phase    phase
+	over     bool // leave the loop
+	ended    bool // Ended has been told
+	byeSent  bool
+	d        dialog
+	session  MediaSession
+	accepts  bool // an SDP answer has been applied
+	mediaUp  bool
+	wasUp    bool // the media was up before
+	held     bool
+	keys     keys
+	unsent   []rune // keys that we send by INFO
+	timers   []*time.Timer
 
 	out out // of a call that we made
 	in  in  // of a call that we got
@@ -96,7 +94,7 @@ func newCall(u *UA, id string, incoming bool) *Call {
 	return &Call{
 		ua: u, id: id, incoming: incoming, localTag: randomHex(6), answerAfter: -1,
 		log: u.log.With("call", id[:min(len(id), 8)]),
-		box: newInbox(), events: make(chan Event, eventsLen), gone: make(chan struct{}),
+		box: newInbox(), gone: make(chan struct{}),
 	}
 }
 
@@ -120,17 +118,22 @@ func (c *Call) AnswerAfter() (d time.Duration, ok bool) {
 // call without it: where it is not granted the call should be ended with [Refused].
 func (c *Call) AnswerRequired() bool { return c.answerMust }
 
-// Media is the media of the call, or nil until it is negotiated.
-func (c *Call) Media() MediaSession {
-	if m := c.media.Load(); m != nil {
-		return *m
+// Hear says who hears what becomes of a call that the phone began: of an incoming one, in
+// [Owner.Called], and of one that is to take the place of another, when [Transferred] is told.
+// What happened before is told at once.
+func (c *Call) Hear(l Listener) {
+	if !c.do(func() { c.hear(l) }) { // it is over already
+		l.Happened(Event{Kind: Ended, At: time.Now(), Ending: Ending{Cause: Cancelled}})
 	}
-	return nil
 }
 
-// Events tells what happens, in order. It is closed after the one event of kind
-// [Ended]. A reader that falls 64 events behind loses the oldest.
-func (c *Call) Events() <-chan Event { return c.events }
+func (c *Call) hear(l Listener) {
+	c.listener = l
+	for _, e := range c.untold {
+		l.Happened(e)
+	}
+	c.untold = nil
+}
 
 // Ring tells the caller that the call rings here (180).
 func (c *Call) Ring() { c.do(func() { c.provisional(180) }) }
@@ -218,17 +221,11 @@ func (c *Call) emit(e Event) {
 		return
 	}
 	e.At = time.Now()
-	for {
-		select {
-		case c.events <- e:
-			return
-		default:
-		}
-		select {
-		case <-c.events:
-		default:
-		}
+	if c.listener == nil {
+		c.untold = append(c.untold, e) // a few: nothing much happens before there is one
+		return
 	}
+	c.listener.Happened(e)
 }
 
 func (c *Call) event(k EventKind) {
@@ -258,7 +255,6 @@ func (c *Call) tell(e Ending) {
 		"side", string(e.Side), "remedy", e.Remedy.Code, "peer", c.remote.URI)
 	c.emit(Event{Kind: Ended, Ending: e})
 	c.ended = true
-	close(c.events)
 	if s := c.session; s != nil {
 		c.session = nil
 		c.ua.wg.Go(func() {
@@ -412,7 +408,10 @@ func (c *Call) doubt(f *flow, answered *bool) {
 func (c *Call) newSession() error {
 	ctx, cancel := context.WithTimeout(context.Background(), mediaTime)
 	defer cancel()
-	s, err := c.ua.cfg.Media.NewSession(ctx)
+	if c.listener == nil {
+		return errors.New("making the media of a call: nobody listens to it")
+	}
+	s, err := c.listener.NewMedia(ctx)
 	if err != nil {
 		return fmt.Errorf("making the media of a call: %w", err)
 	}
@@ -441,16 +440,12 @@ func (c *Call) newSession() error {
 	return nil
 }
 
-// negotiated makes the media known to the outside and tells a change of hold.
+// negotiated tells a change of hold.
 func (c *Call) negotiated() {
 	if c.session == nil {
 		return
 	}
 	c.accepts = true
-	if c.media.Load() == nil {
-		s := c.session
-		c.media.Store(&s)
-	}
 	if hold := c.session.OnHold(); hold != c.held {
 		c.held = hold
 		if hold {
@@ -462,12 +457,12 @@ func (c *Call) negotiated() {
 	c.listenAgain()
 }
 
-func (c *Call) onMedia(state string) {
+func (c *Call) onMedia(state MediaState) {
 	if c.ended {
 		return
 	}
 	switch state {
-	case mediaConnected:
+	case MediaConnected:
 		if !c.mediaUp {
 			c.mediaUp = true
 			c.event(MediaUp)
@@ -476,16 +471,16 @@ func (c *Call) onMedia(state string) {
 				c.listen()
 			}
 		}
-	case mediaDisconnected:
+	case MediaDisconnected:
 		if c.mediaUp {
 			c.mediaUp = false
 			c.event(MediaLost)
 			c.checkGone()
 			c.ask()
 		}
-	case mediaMoved:
+	case MediaMoved:
 		c.onMoved()
-	case mediaFailed, mediaClosed:
-		c.end(Ending{Cause: MediaFault, Reason: "the media " + state, Local: true})
+	case MediaFailed, MediaClosed:
+		c.end(Ending{Cause: MediaFault, Reason: "the media " + string(state), Local: true})
 	}
 }

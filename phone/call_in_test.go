@@ -15,7 +15,7 @@ func TestIncomingAnswered(t *testing.T) {
 			play(t, siptest.Options{Password: "secret"}, func(s *stage) {
 				leg := s.conn.Call(sdp, "Session-Expires: 90;refresher=uac", "Min-SE: 90",
 					"=Route: <sip:1000@127.0.0.1:41220>;transport=wss") // as FreeSWITCH writes it
-				c := <-s.ua.Incoming()
+				c := <-s.media.incoming
 				if c.Remote() != (Party{URI: "sip:9999@pbx.test", User: "9999", Name: "Resident"}) || !c.Incoming() {
 					t.Errorf("%+v", c.Remote())
 				}
@@ -62,7 +62,7 @@ func TestIncomingRefused(t *testing.T) {
 		t.Run(string(cause), func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
 				leg := s.conn.Call(sdp)
-				c := <-s.ua.Incoming()
+				c := <-s.media.incoming
 				c.Ring()
 				leg.ExpectStatus(180)
 				tag := leg.RemoteTag()
@@ -92,7 +92,7 @@ func TestIncomingCancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
 				leg := s.conn.Call(sdp)
-				c := <-s.ua.Incoming()
+				c := <-s.media.incoming
 				c.Ring()
 				leg.ExpectStatus(180)
 				tag := leg.RemoteTag()
@@ -116,7 +116,7 @@ func TestIncomingCancelled(t *testing.T) {
 	t.Run("after the answer", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			leg := s.conn.Call(sdp)
-			c := <-s.ua.Incoming()
+			c := <-s.media.incoming
 			c.Answer()
 			leg.ExpectStatus(200)
 			leg.Cancel()
@@ -132,7 +132,7 @@ func TestIncomingCancelled(t *testing.T) {
 	t.Run("of nothing", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			leg := s.conn.Call(sdp)
-			c := <-s.ua.Incoming()
+			c := <-s.media.incoming
 			c.End(Busy)
 			leg.ExpectStatus(486)
 			leg.ACK(486)
@@ -147,7 +147,7 @@ func TestIncomingCancelled(t *testing.T) {
 func TestIncomingWithoutOffer(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		leg := s.conn.Call()
-		c := <-s.ua.Incoming()
+		c := <-s.media.incoming
 		c.Answer()
 		if ok := leg.ExpectStatus(200); ok.Body != "v=0 offer 1\r\n" {
 			t.Errorf("200:\n%s", ok)
@@ -156,7 +156,7 @@ func TestIncomingWithoutOffer(t *testing.T) {
 		leg.ACK(200, sdp)
 		leg.Request("OPTIONS")
 		s.conn.ExpectStatus("OPTIONS", 200)
-		if m := s.media.last(); len(m.accepts) != 1 || c.Media() == nil {
+		if m := s.media.last(); len(m.accepts) != 1 {
 			t.Errorf("the answer in the ACK was not applied: %v", m.accepts)
 		}
 		leg.Request("BYE")
@@ -165,7 +165,7 @@ func TestIncomingWithoutOffer(t *testing.T) {
 		s.over(c)
 
 		leg = s.conn.Call() // an ACK without the answer
-		c = <-s.ua.Incoming()
+		c = <-s.media.incoming
 		c.Answer()
 		leg.ExpectStatus(200)
 		s.event(c, Answered)
@@ -179,7 +179,7 @@ func TestIncomingWithoutOffer(t *testing.T) {
 func TestIncomingNoCodec(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		leg := s.conn.Call("\r\nv=0 nocodec\r\n")
-		c := <-s.ua.Incoming()
+		c := <-s.media.incoming
 		c.Answer()
 		leg.ExpectStatus(488)
 		leg.ACK(488)
@@ -192,7 +192,7 @@ func TestIncomingNoCodec(t *testing.T) {
 func TestNoACK(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		leg := s.conn.Call(sdp)
-		c := <-s.ua.Incoming()
+		c := <-s.media.incoming
 		c.Answer()
 		s.event(c, Answered)
 		start := time.Now()
@@ -221,7 +221,7 @@ func TestNoACK(t *testing.T) {
 func TestHangUpBeforeACK(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		leg := s.conn.Call(sdp)
-		c := <-s.ua.Incoming()
+		c := <-s.media.incoming
 		c.Answer()
 		leg.ExpectStatus(200)
 		c.End(LocalHangup)
@@ -251,7 +251,7 @@ func (s *stage) reliable(leg *siptest.Leg, status int, rseq string, prack bool) 
 func TestReliable180(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		leg := s.conn.Call(sdp, "Require: 100rel")
-		c := <-s.ua.Incoming()
+		c := <-s.media.incoming
 		c.Ring()
 		s.reliable(leg, 180, "1", false)
 		s.reliable(leg, 180, "1", false) // repeated
@@ -276,7 +276,7 @@ func TestReliable180(t *testing.T) {
 	t.Run("never acknowledged", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			leg := s.conn.Call(sdp, "Require: 100rel")
-			c := <-s.ua.Incoming()
+			c := <-s.media.incoming
 			c.Ring()
 			start, n := time.Now(), 0
 			m := s.conn.Next()
@@ -298,7 +298,7 @@ func TestQueued(t *testing.T) {
 	t.Run("and cancels", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			leg := s.conn.Call(sdp)
-			c := <-s.ua.Incoming()
+			c := <-s.media.incoming
 			c.Queue()
 			c.Queue()
 			if m := leg.ExpectStatus(182); m.Start != "SIP/2.0 182 Queued" {
@@ -318,7 +318,7 @@ func TestQueued(t *testing.T) {
 		t.Run("and is answered, "+name, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
 				leg := s.conn.Call(append(extra, sdp)...)
-				c := <-s.ua.Incoming()
+				c := <-s.media.incoming
 				c.Queue()
 				c.Ring()
 				if extra != nil {
@@ -344,7 +344,7 @@ func TestQueued(t *testing.T) {
 func TestSecondCallerAndFlood(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		var legs []*siptest.Leg
-		for range incomingLen {
+		for range cap(s.media.incoming) {
 			legs = append(legs, s.conn.Call(sdp))
 		}
 		s.conn.Quiet(100 * time.Millisecond)
@@ -352,7 +352,7 @@ func TestSecondCallerAndFlood(t *testing.T) {
 		over.ExpectStatus(486)
 		over.ACK(486)
 		for _, leg := range legs {
-			c := <-s.ua.Incoming()
+			c := <-s.media.incoming
 			c.End(Busy)
 			leg.ExpectStatus(486)
 			leg.ACK(486)
@@ -379,7 +379,7 @@ func TestAnswerAfter(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
 				leg := s.conn.Call(sdp, line)
-				c := <-s.ua.Incoming()
+				c := <-s.media.incoming
 				d, ok := c.AnswerAfter()
 				must := strings.Contains(line, "require") && want >= 0
 				if ok != (want >= 0) || ok && d != want || c.AnswerRequired() != must {
@@ -401,7 +401,7 @@ func TestAnswerAfter(t *testing.T) {
 func TestAssertedIdentity(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		leg := s.conn.Call(sdp, `P-Asserted-Identity: "Flat \"3\", left" <sip:301@pbx.test;user=phone>, <tel:+49301>`)
-		c := <-s.ua.Incoming()
+		c := <-s.media.incoming
 		if c.Remote() != (Party{URI: "sip:301@pbx.test", User: "301", Name: `Flat "3", left`}) {
 			t.Errorf("%+v", c.Remote())
 		}
@@ -416,7 +416,7 @@ func TestAssertedIdentity(t *testing.T) {
 func TestMergedRequest(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		leg := s.conn.Call(sdp)
-		c := <-s.ua.Incoming()
+		c := <-s.media.incoming
 		again := *leg.Invite
 		s.conn.Send(again.Set("Via", "SIP/2.0/WSS 127.0.0.1:7443;branch=z9hG4bK-other").String())
 		s.conn.ExpectStatus("INVITE", 482)
@@ -439,7 +439,7 @@ func TestInviteBeforeRegistration(t *testing.T) {
 		leg.ExpectStatus(403)
 		leg.ACK(403)
 		select {
-		case <-s.ua.Incoming():
+		case <-s.media.incoming:
 			t.Error("a call came in")
 		default:
 		}

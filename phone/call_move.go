@@ -23,10 +23,8 @@ func (c *Call) restart() error {
 	if !c.moved {
 		return nil
 	}
-	if s, ok := c.session.(Restarter); ok {
-		if err := s.Restart(); err != nil {
-			return err
-		}
+	if err := c.session.Restart(); err != nil {
+		return err
 	}
 	c.moved = false
 	return nil

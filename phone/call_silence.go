@@ -52,10 +52,7 @@ func (c *Call) checkHeard() {
 	if !due {
 		return // until listenAgain
 	}
-	if p, ok := c.session.(Participant); ok {
-		last = later(last, p.LastReport())
-	}
-	last = later(last, c.silence.from)
+	last = later(later(last, c.session.LastReport()), c.silence.from)
 	limit := c.ua.cfg.MediaTimeout
 	if left := limit - time.Since(last); left > 0 {
 		c.look(left)
@@ -66,11 +63,10 @@ func (c *Call) checkHeard() {
 
 // heard says when the far end was last heard, and whether it should be.
 func (c *Call) heard() (last time.Time, due bool) {
-	h, ok := c.session.(Hearer)
-	if !ok || c.held {
+	if c.session == nil || c.held {
 		return last, false
 	}
-	return h.Heard()
+	return c.session.Heard()
 }
 
 func later(a, b time.Time) time.Time {

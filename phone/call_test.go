@@ -14,9 +14,9 @@ func TestCallAnsweredAndHungUp(t *testing.T) {
 	for _, who := range []string{"us", "them"} {
 		t.Run("BYE by "+who, func(t *testing.T) {
 			play(t, siptest.Options{Password: "secret"}, func(s *stage) {
-				c := s.ua.Dial("1001")
-				if c.Media() != nil || c.Incoming() || c.Remote() != (Party{URI: "sip:1001@pbx.test", User: "1001"}) {
-					t.Errorf("a new call: %v %v %+v", c.Media(), c.Incoming(), c.Remote())
+				c := s.dial("1001")
+				if c.Incoming() || c.Remote() != (Party{URI: "sip:1001@pbx.test", User: "1001"}) {
+					t.Errorf("a new call: %v %+v", c.Incoming(), c.Remote())
 				}
 				leg := s.conn.ExpectInvite()
 				s.checkInvite(leg.Invite)
@@ -31,9 +31,6 @@ func TestCallAnsweredAndHungUp(t *testing.T) {
 					t.Errorf("ACK:\n%s", ack)
 				}
 				s.event(c, Answered)
-				if c.Media() != MediaSession(s.media.last()) {
-					t.Error("no media after the answer")
-				}
 				s.media.last().states <- "connected"
 				s.event(c, MediaUp)
 				if who == "them" {
@@ -86,7 +83,7 @@ func (s *stage) checkInvite(m *siptest.Msg) {
 func TestSecondCallIsNotChallenged(t *testing.T) {
 	play(t, siptest.Options{Password: "secret"}, func(s *stage) {
 		for i := range 2 {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			leg := s.conn.ExpectInvite()
 			if first := leg.Invite.Seq() == 1; first != (i == 1) {
 				t.Errorf("call %d: INVITE with CSeq %d", i, leg.Invite.Seq())
@@ -128,7 +125,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
-				c := s.ua.Dial("1001")
+				c := s.dial("1001")
 				leg := s.conn.ExpectInvite()
 				leg.Respond(180, "Ringing")
 				leg.Respond(tc.status, "Nope", tc.extra...)
@@ -149,7 +146,7 @@ func TestRefusals(t *testing.T) {
 
 func TestRedirect(t *testing.T) {
 	play(t, siptest.Options{Password: "secret"}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		leg.Respond(302, "Moved Temporarily", `=Contact: "unknown" <sip:1002@pbx.test>;q=0.7, <sip:1003@pbx.test;x=y>;q=0.5`, `Reason: Q.850;cause=31;text="NORMAL_UNSPECIFIED"`)
 		s.conn.Expect("ACK")
@@ -169,7 +166,7 @@ func TestRedirect(t *testing.T) {
 		s.ended(c, Busy, 486)
 		s.over(c)
 
-		c = s.ua.Dial("1001") // for ever to somewhere else
+		c = s.dial("1001") // for ever to somewhere else
 		n := 0
 		for m := s.conn.Next(); m != nil; m = s.conn.Poll() {
 			if m.Method() == "INVITE" {
@@ -190,7 +187,7 @@ func TestRedirect(t *testing.T) {
 // A wrong password for calls: the server asks twice or says 403, and is not asked again.
 func TestCallNotAuthorized(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		for range 2 {
 			s.conn.Challenge(s.conn.Expect("INVITE"), 407)
 			s.conn.Expect("ACK")
@@ -210,7 +207,7 @@ func TestStaleNonceInInvite(t *testing.T) {
 				// call makes a call of so many INVITEs with these nonces, "" for none.
 				call := func(nonces ...string) {
 					t.Helper()
-					c := s.ua.Dial("1001")
+					c := s.dial("1001")
 					for i, nonce := range nonces {
 						m := s.conn.Expect("INVITE")
 						if got := m.Get("Proxy-Authorization"); (got == "") != (nonce == "") || !strings.Contains(got, nonce) || m.Seq() != i+1 {
@@ -240,11 +237,11 @@ func TestStaleNonceInInvite(t *testing.T) {
 // Credentials with an old nonce may be refused where none would be: once more, without.
 func TestOldNonceRefused(t *testing.T) {
 	play(t, siptest.Options{Password: "secret"}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		s.conn.ExpectInvite().Respond(486, "Busy")
 		s.conn.Expect("ACK")
 		s.over(c)
-		c = s.ua.Dial("1001")
+		c = s.dial("1001")
 		m := s.conn.Expect("INVITE")
 		s.conn.Leg(m).Respond(403, "Forbidden")
 		s.conn.Expect("ACK")
@@ -260,7 +257,7 @@ func TestOldNonceRefused(t *testing.T) {
 func TestCancel(t *testing.T) {
 	t.Run("while ringing", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			leg := s.conn.ExpectInvite()
 			leg.Respond(180, "Ringing")
 			s.events(c, Sent, Ringing)
@@ -278,7 +275,7 @@ func TestCancel(t *testing.T) {
 	})
 	t.Run("before any answer", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			leg := s.conn.ExpectInvite()
 			s.event(c, Sent)
 			c.End(LocalHangup)
@@ -293,7 +290,7 @@ func TestCancel(t *testing.T) {
 	})
 	t.Run("crossing the 200", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			leg := s.conn.ExpectInvite()
 			leg.Respond(180, "Ringing")
 			s.events(c, Sent, Ringing)
@@ -313,7 +310,7 @@ func TestCancel(t *testing.T) {
 	})
 	t.Run("during the challenge", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			m := s.conn.Expect("INVITE")
 			s.event(c, Sent)
 			c.End(LocalHangup)
@@ -326,7 +323,7 @@ func TestCancel(t *testing.T) {
 	})
 	t.Run("never answered, and then late", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			leg := s.conn.ExpectInvite()
 			leg.Respond(180, "Ringing")
 			s.events(c, Sent, Ringing)
@@ -340,7 +337,7 @@ func TestCancel(t *testing.T) {
 	})
 	t.Run("before it began", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			c.End(LocalHangup)
 			c.End(Busy) // once only
 			<-c.gone
@@ -350,7 +347,7 @@ func TestCancel(t *testing.T) {
 
 func TestServerNeverAnswers(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		s.conn.ExpectInvite()
 		s.event(c, Sent)
 		start := time.Now()
@@ -370,7 +367,7 @@ func TestNothingOvertakes(t *testing.T) {
 	}
 	play(t, siptest.Options{}, func(s *stage) {
 		for i := range n {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			leg := s.conn.ExpectInvite()
 			leg.Respond(180, "Ringing")
 			leg.Respond(200, "OK", sdp)
@@ -401,7 +398,7 @@ func TestNothingOvertakes(t *testing.T) {
 
 func TestEarlyMedia(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		leg.Respond(183, "Session Progress", "\r\nv=0 early\r\n")
 		s.events(c, Sent, Ringing, EarlyMedia)
@@ -426,7 +423,7 @@ func TestEarlyMedia(t *testing.T) {
 // The SDP came with the 183; a 200 without one is an answer all the same.
 func TestAnswerWithoutSDP(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		leg.Respond(183, "Session Progress", sdp)
 		leg.Respond(200, "OK")
@@ -436,7 +433,7 @@ func TestAnswerWithoutSDP(t *testing.T) {
 		s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
 		s.over(c)
 
-		c = s.ua.Dial("1001") // and without any there is nothing to talk with
+		c = s.dial("1001") // and without any there is nothing to talk with
 		leg = s.conn.ExpectInvite()
 		leg.Respond(200, "OK")
 		s.conn.Expect("ACK")
@@ -449,7 +446,7 @@ func TestAnswerWithoutSDP(t *testing.T) {
 
 func TestReliableProvisional(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		leg.Respond(183, "Session Progress", "Require: 100rel", "RSeq: 7", sdp)
 		prack := s.conn.Expect("PRACK")
@@ -477,7 +474,7 @@ func TestReliableProvisional(t *testing.T) {
 // Two devices behind the server answer: one is kept, the other hung up.
 func TestForkedAnswers(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		a := s.conn.ExpectInvite()
 		b := a.Fork()
 		a.Respond(180, "Ringing")
@@ -508,7 +505,7 @@ func TestForkedAnswers(t *testing.T) {
 
 func TestRecordRoute(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		leg.Respond(200, "OK", "Record-Route: <sip:a.test;lr>, <sip:b.test;lr=on;x=y>", "Record-Route: <sip:c.test;lr>", sdp)
 		check := func(m *siptest.Msg) {
@@ -523,7 +520,7 @@ func TestRecordRoute(t *testing.T) {
 		check(s.conn.Expect("BYE"))
 		s.over(c)
 
-		c = s.ua.Dial("1001") // a strict router
+		c = s.dial("1001") // a strict router
 		leg = s.conn.ExpectInvite()
 		leg.Respond(200, "OK", "Record-Route: <sip:strict.test>", sdp)
 		ack := s.conn.Expect("ACK")
@@ -538,7 +535,7 @@ func TestRecordRoute(t *testing.T) {
 
 func TestNoCommonCodec(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		leg.Respond(200, "OK", "\r\nv=0 nocodec\r\n")
 		s.conn.Expect("ACK")
@@ -559,7 +556,7 @@ func TestMediaFaults(t *testing.T) {
 	t.Run("no session", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			s.media.err = errors.New("no network interface")
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			if e := s.ended(c, Failed, 0); !strings.Contains(e.Reason, "no network interface") {
 				t.Errorf("%+v", e)
 			}
@@ -582,7 +579,7 @@ func TestMediaFaults(t *testing.T) {
 	})
 	t.Run("panic", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			leg := s.conn.ExpectInvite()
 			leg.Respond(200, "OK", "\r\nv=0 panic\r\n")
 			s.conn.Expect("ACK")
@@ -596,7 +593,7 @@ func TestMediaFaults(t *testing.T) {
 // talk makes an established call from the device.
 func (s *stage) talk(extra ...string) (*Call, *siptest.Leg) {
 	s.t.Helper()
-	c := s.ua.Dial("1001")
+	c := s.dial("1001")
 	leg := s.conn.ExpectInvite()
 	leg.Respond(200, "OK", append(extra, sdp)...)
 	s.conn.Expect("ACK")
@@ -607,7 +604,7 @@ func (s *stage) talk(extra ...string) (*Call, *siptest.Leg) {
 func TestBadTargets(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		for _, target := range []string{"", " ", "10 01", "sip:", "1001@", "sip:a b@c", "http://x", "a\r\nX: y", "sip:1001@h>\r\n", "tel:", "tel:x", "sip:@h", "1001@xn--\u00fc", "1001@h h", "a:b", "sip:1@h;x=<"} {
-			c := s.ua.Dial(target)
+			c := s.dial(target)
 			if e := s.ended(c, NotFound, 0); !e.Local {
 				t.Errorf("%q: %+v", target, e)
 			}

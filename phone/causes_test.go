@@ -127,7 +127,7 @@ func TestWhatRefusalsTell(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
-				c := s.ua.Dial("1001")
+				c := s.dial("1001")
 				s.conn.ExpectInvite().Respond(tc.status, "Nope", tc.headers...)
 				s.conn.Expect("ACK")
 				s.event(c, Sent)
@@ -141,7 +141,7 @@ func TestWhatRefusalsTell(t *testing.T) {
 	}
 	t.Run("by the scripted server", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			s.conn.ExpectInvite().TimeOut()
 			s.conn.Expect("ACK")
 			s.event(c, Sent)

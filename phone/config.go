@@ -18,7 +18,7 @@ import (
 )
 
 // Config says whom to register with and as whom. Servers, User, Password and
-// Media are required.
+// Owner are required.
 type Config struct {
 	// Servers are tried in order: "wss://host[:port][/path]"; "ws://" only for this
 	// machine itself.
@@ -60,7 +60,7 @@ type Config struct {
 	InstanceID string
 	UserAgent  string
 
-	Media MediaFactory
+	Owner Owner
 	Log   *slog.Logger
 
 	// Locate finds the machines behind a server's name; nil asks DNS (see [ws.Options]).
@@ -99,8 +99,8 @@ type server struct {
 }
 
 func (c *Config) check() ([]server, error) {
-	if c.Media == nil {
-		return nil, errors.New("phone: no media given")
+	if c.Owner == nil {
+		return nil, errors.New("phone: no owner given")
 	}
 	if len(c.Servers) == 0 {
 		return nil, errors.New("phone: no server given; write it as wss://host:port")

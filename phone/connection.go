@@ -227,17 +227,7 @@ func (u *UA) publish(r Registration) {
 	}
 	before := u.reg.Swap(&r)
 	u.logRegistration(*before, r)
-	for {
-		select {
-		case u.regs <- r:
-			return
-		default:
-		}
-		select {
-		case <-u.regs:
-		default:
-		}
-	}
+	u.cfg.Owner.Registered(r)
 }
 
 // faultText is equal for equal trouble. The text of a failed dial may hold a port of

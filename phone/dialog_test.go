@@ -1,7 +1,6 @@
 package phone
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -236,7 +235,7 @@ func TestInfoDigits(t *testing.T) {
 func TestOutsideOfCalls(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		leg := s.conn.Call(sdp)
-		(<-s.ua.Incoming()).End(Busy)
+		(<-s.media.incoming).End(Busy)
 		leg.ExpectStatus(486)
 		leg.ACK(486)
 		plain := func(method string, status int, extra ...string) *siptest.Msg {
@@ -268,7 +267,7 @@ func TestSessionTimer(t *testing.T) {
 	t.Run("theirs, refreshed by re-INVITE, then no more", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			leg := s.conn.Call(sdp, "Session-Expires: 90;refresher=uac")
-			c := <-s.ua.Incoming()
+			c := <-s.media.incoming
 			c.Answer()
 			leg.ExpectStatus(200)
 			leg.ACK(200)
@@ -332,7 +331,7 @@ func TestSessionTimer(t *testing.T) {
 	})
 	t.Run("too small", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			leg := s.conn.ExpectInvite()
 			leg.Respond(422, "Session Interval Too Small", "Min-SE: 1800")
 			s.conn.Expect("ACK")
@@ -385,7 +384,7 @@ func TestConnectionLostInCall(t *testing.T) {
 func TestInviteOnDeadConnection(t *testing.T) {
 	play(t, siptest.Options{Mute: true}, func(s *stage) {
 		start := time.Now()
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		s.conn.Expect("INVITE") // swallowed
 		s.event(c, Sent)
 		s.conn = s.srv.Conn()
@@ -398,7 +397,7 @@ func TestInviteOnDeadConnection(t *testing.T) {
 		s.ended(c, Busy, 486)
 		s.over(c)
 
-		c = s.ua.Dial("1001") // and no connection comes
+		c = s.dial("1001") // and no connection comes
 		s.conn.Expect("INVITE")
 		s.event(c, Sent)
 		s.srv.Close()
@@ -443,23 +442,4 @@ func TestConnectionLostForGood(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestEventsNeverBlock(t *testing.T) {
-	play(t, siptest.Options{}, func(s *stage) {
-		c, leg := s.talk()
-		for i := range 3 * eventsLen {
-			leg.Request("INFO", "Content-Type: application/dtmf", fmt.Sprintf("\r\n%d", i%10))
-			s.conn.ExpectStatus("INFO", 200)
-		}
-		s.hangUp(c)
-		n := 0
-		var last Event
-		for e := range c.Events() {
-			last, n = e, n+1
-		}
-		if n != eventsLen || last.Kind != Ended {
-			t.Errorf("%d events, the last %v", n, last.Kind)
-		}
-	})
 }

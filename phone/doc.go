@@ -4,8 +4,8 @@
 // A [UA] owns the connection to a server and its registration; [UA.Run] is its
 // life. Each [Call] is driven by one goroutine of its own, which alone touches
 // the call's state; requests, responses, timers and the methods of Call all
-// reach it as tasks in one queue. What becomes of a call is told on
-// [Call.Events]; the media of a call is made by a [MediaFactory].
+// reach it as tasks in one queue. Whoever owns the phone is told what happens, an
+// [Owner] of the phone and a [Listener] of each call, which makes its media too.
 //
 //	           Dial                     INVITE from the registered flow
 //	             │                                   │

@@ -64,7 +64,7 @@ func TestBodiesOfAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
-				c := s.ua.Dial("1001")
+				c := s.dial("1001")
 				leg := s.conn.ExpectInvite()
 				extra := tc.extra
 				if tc.kind != "" {
@@ -108,7 +108,7 @@ func TestBodiesOfOffers(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
 				leg := s.conn.Call(append(tc.headers, "\r\n"+tc.body)...)
 				if tc.status == 486 {
-					(<-s.ua.Incoming()).End(Busy)
+					(<-s.media.incoming).End(Busy)
 				}
 				m := leg.ExpectStatus(tc.status)
 				if tc.status == 415 && (!strings.Contains(m.Get("Accept"), "multipart/mixed") || m.Get("Accept-Encoding") != "identity") {
@@ -125,7 +125,7 @@ func TestInviteFromTel(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		invite := strings.ReplaceAll(strings.ReplaceAll(read(t, "invite-from-tel.sip"), "\r\n", "\n"), "\n", "\r\n")
 		s.conn.Send(invite)
-		c := <-s.ua.Incoming()
+		c := <-s.media.incoming
 		if c.Remote() != (Party{URI: "tel:+493055501234", User: "+493055501234"}) {
 			t.Errorf("%+v", c.Remote())
 		}
@@ -178,7 +178,7 @@ func TestCallers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
 				leg := s.conn.Call(append(tc.headers, sdp)...)
-				c := <-s.ua.Incoming()
+				c := <-s.media.incoming
 				if c.Remote() != tc.want {
 					t.Errorf("%+v, want %+v", c.Remote(), tc.want)
 				}
@@ -233,7 +233,7 @@ func TestRoutes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
-				c := s.ua.Dial("1001")
+				c := s.dial("1001")
 				leg := s.conn.ExpectInvite()
 				leg.Contact = "<sip:1001@10.0.0.1:5060>"
 				leg.Respond(200, "OK", append(tc.headers, sdp)...)
@@ -269,7 +269,7 @@ func TestUsersAreEscaped(t *testing.T) {
 		if got := s.ua.Registration().User; got != "9901#1@pbx.test" {
 			t.Errorf("registered as %q", got)
 		}
-		c := s.ua.Dial("*21#1001")
+		c := s.dial("*21#1001")
 		leg := s.conn.ExpectInvite()
 		if leg.Invite.URI() != "sip:*21%231001@pbx.test" || leg.Invite.Get("To") != "<sip:*21%231001@pbx.test>" || c.Remote().User != "*21#1001" {
 			t.Errorf("%+v:\n%s", c.Remote(), leg.Invite)
@@ -283,7 +283,7 @@ func TestUsersAreEscaped(t *testing.T) {
 		s.ended(c, Busy, 486)
 		s.over(c)
 		in := s.conn.Call(sdp) // to the Contact that was registered
-		call := <-s.ua.Incoming()
+		call := <-s.media.incoming
 		call.End(Busy)
 		in.ExpectStatus(486)
 		in.ACK(486)
@@ -314,7 +314,7 @@ func TestServiceRoute(t *testing.T) {
 	}}
 	dial := func(s *stage, uri string, want ...string) {
 		s.t.Helper()
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		if got := leg.Invite.All("Route"); leg.Invite.URI() != uri || strings.Join(got, " ") != strings.Join(want, " ") {
 			s.t.Errorf("INVITE to %s by %q, want %q", leg.Invite.URI(), got, want)
@@ -346,7 +346,7 @@ func TestServiceRoute(t *testing.T) {
 		s.conn.Respond(m, 200, "OK")
 
 		// The way within a dialog is that of the dialog.
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		leg.Respond(200, "OK", "Record-Route: <sip:p.test;lr>", sdp)
 		if got := s.conn.Expect("ACK").All("Route"); strings.Join(got, " ") != "<sip:p.test;lr>" {
@@ -396,7 +396,7 @@ func TestRedirections(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
-				c := s.ua.Dial("1001")
+				c := s.dial("1001")
 				s.conn.ExpectInvite().Respond(tc.status, "Elsewhere", tc.contact...)
 				s.conn.Expect("ACK")
 				s.event(c, Sent)
@@ -444,7 +444,7 @@ func TestAnsweredElsewhere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
 				leg := s.conn.Call(sdp)
-				c := <-s.ua.Incoming()
+				c := <-s.media.incoming
 				leg.Cancel(header)
 				s.conn.ExpectStatus("CANCEL", 200)
 				leg.ExpectStatus(487)
@@ -453,7 +453,7 @@ func TestAnsweredElsewhere(t *testing.T) {
 				s.over(c)
 
 				leg = s.conn.Call(sdp) // by BYE, as RFC 3261 allows it to a caller
-				c = <-s.ua.Incoming()
+				c = <-s.media.incoming
 				c.Ring()
 				leg.ExpectStatus(180)
 				leg.Request("BYE", header)
@@ -473,7 +473,7 @@ func TestAnsweredElsewhere(t *testing.T) {
 // wire in the form that it does.
 func TestServerWithUmlaut(t *testing.T) {
 	for _, name := range []string{"tür.example.org", "TÜR.example.org", "tu\u0308r.example.org", "tür。example.org"} {
-		ua, err := New(Config{Servers: []string{"wss://" + name + ":7443"}, User: "1000", Media: &fakeMedia{}})
+		ua, err := New(Config{Servers: []string{"wss://" + name + ":7443"}, User: "1000", Owner: newFakeMedia()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -489,12 +489,12 @@ func TestServerWithUmlaut(t *testing.T) {
 	for _, c := range []Config{
 		{Servers: []string{"wss://tür_x.example.org"}, User: "1000"}, {Servers: []string{"wss://a"}, User: "1000@tür_x.org"}, {Servers: []string{"wss://a"}, User: "1000", Domain: "tür x"},
 	} {
-		c.Media = &fakeMedia{}
+		c.Owner = newFakeMedia()
 		if _, err := New(c); err == nil {
 			t.Errorf("%+v was taken", c)
 		}
 	}
-	ua, err := New(Config{Servers: []string{"wss://[::1]:7443"}, User: "1000", Domain: "::1", Media: &fakeMedia{}})
+	ua, err := New(Config{Servers: []string{"wss://[::1]:7443"}, User: "1000", Domain: "::1", Owner: newFakeMedia()})
 	if err != nil || ua.servers[0].domain != "[::1]" {
 		t.Errorf("the domain of an address: %v", err)
 	}

@@ -56,7 +56,7 @@ func inCall(t *testing.T, input string) {
 	sent := make(chan string, 1)
 	peer := make(chan struct{})
 	go func() { defer close(peer); firstMessage(far, sent) }()
-	ua, err := New(Config{Servers: []string{"ws://127.0.0.1:1"}, User: "1000", Media: &fakeMedia{}, Transfers: TransfersByPartner})
+	ua, err := New(Config{Servers: []string{"ws://127.0.0.1:1"}, User: "1000", Owner: newFakeMedia(), Transfers: TransfersByPartner})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func inCall(t *testing.T, input string) {
 	fl := newFlow(conn, ua.servers[0], "h.invalid", "fuzz", ua, &ua.ladder, slog.New(slog.NewTextHandler(broken, nil)))
 	fl.registered.Store(true)
 	ua.flow.Store(fl)
-	ua.Dial("1001")
+	ua.Dial("1001", newFakeMedia().listen())
 	m := siptest.Parse(<-sent)
 	fill := strings.NewReplacer("{via}", m.Get("Via"), "{from}", m.Get("From"), "{tag}", siptest.Tag(m.Get("From")), "{id}", m.Get("Call-ID"),
 		"{seq}", "1", "{uri}", siptest.URIOf(m.Get("Contact")))

@@ -95,7 +95,7 @@ func TestWhenTaken(t *testing.T) {
 			if n := len(s.srv.Registers()); n != 1 || s.srv.Reached() != nil || s.ua.Registration().Err == nil {
 				t.Errorf("%d REGISTERs, %+v", n, s.ua.Registration())
 			}
-			c := s.ua.Dial("1001") // which needs no registration
+			c := s.dial("1001") // which needs no registration
 			leg := s.conn.ExpectInvite()
 			leg.Respond(486, "Busy Here")
 			s.conn.Expect("ACK")

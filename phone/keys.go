@@ -126,16 +126,12 @@ func dtmfKey(s string) (rune, bool) {
 	return 0, false
 }
 
-// Keypad is what a [MediaSession] may implement as well: it can tell whether the far
-// end takes keys in RTP (RFC 4733). Where it does not they are sent by INFO.
-type Keypad interface{ CanSendDigits() bool }
-
 // sendKeys sends keys one after the other.
 func (c *Call) sendKeys(digits string) {
 	if c.phase != up || c.session == nil {
 		return
 	}
-	if k, ok := c.session.(Keypad); !ok || k.CanSendDigits() {
+	if c.session.CanSendDigits() {
 		c.session.SendDigits(digits)
 		return
 	}

@@ -136,7 +136,7 @@ func TestMovedWithDeadConnection(t *testing.T) {
 func TestMovedBeforeTheAnswer(t *testing.T) {
 	t.Run("of a call that we made", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			leg := s.conn.ExpectInvite()
 			leg.Respond(183, "Session Progress", sdp)
 			s.events(c, Sent, Ringing, EarlyMedia)
@@ -152,7 +152,7 @@ func TestMovedBeforeTheAnswer(t *testing.T) {
 	t.Run("of a call that came in", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			leg := s.conn.Call(sdp)
-			c := <-s.ua.Incoming()
+			c := <-s.media.incoming
 			c.Answer()
 			leg.ExpectStatus(200)
 			s.media.last().states <- "moved"

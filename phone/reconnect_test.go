@@ -19,7 +19,7 @@ import (
 func (s *stage) talkIn() (*Call, *siptest.Leg) {
 	s.t.Helper()
 	leg := s.conn.Call(sdp, "Session-Expires: 90;refresher=uac", "Min-SE: 90")
-	c := <-s.ua.Incoming()
+	c := <-s.media.incoming
 	c.Answer()
 	leg.ExpectStatus(200)
 	leg.ACK(200)
@@ -306,7 +306,7 @@ func TestResetWhileTheFarEndRings(t *testing.T) {
 		} {
 			t.Run(how+", "+name, func(t *testing.T) {
 				play(t, siptest.Options{}, func(s *stage) {
-					c := s.ua.Dial("1001")
+					c := s.dial("1001")
 					leg := s.conn.ExpectInvite()
 					leg.Respond(180, "Ringing")
 					s.events(c, Sent, Ringing)
@@ -376,7 +376,7 @@ func TestResetWhileTheDoorRings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
 				leg := s.conn.Call(sdp)
-				c := <-s.ua.Incoming()
+				c := <-s.media.incoming
 				c.Ring()
 				leg.ExpectStatus(180)
 				story(s, c, leg)
@@ -407,12 +407,12 @@ func TestServerKilledInCall(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			c, _ := s.talk()
 			m := s.media.last()
-			m.states <- mediaConnected
+			m.states <- MediaConnected
 			s.event(c, MediaUp)
 			s.srv.Down()
 			killed := time.Now()
 			time.Sleep(5 * time.Second)
-			m.states <- mediaDisconnected
+			m.states <- MediaDisconnected
 			s.event(c, MediaLost)
 			s.ended(c, NetworkLost, 0)
 			if d := time.Since(killed); d > 6*time.Second {
@@ -423,7 +423,7 @@ func TestServerKilledInCall(t *testing.T) {
 	t.Run("the media lives", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			c, leg := s.talk()
-			s.media.last().states <- mediaConnected
+			s.media.last().states <- MediaConnected
 			s.event(c, MediaUp)
 			s.srv.Refuse(true)
 			s.conn.Kill()
@@ -437,7 +437,7 @@ func TestServerKilledInCall(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			c, leg := s.talk()
 			m := s.media.last()
-			m.states <- mediaConnected
+			m.states <- MediaConnected
 			s.event(c, MediaUp)
 			leg.Request("INVITE", "Contact: "+leg.Contact, "\r\nv=0 a=sendonly\r\n")
 			s.conn.ExpectStatus("INVITE", 200)
@@ -445,7 +445,7 @@ func TestServerKilledInCall(t *testing.T) {
 			s.event(c, Held)
 			s.srv.Refuse(true)
 			s.conn.Kill()
-			m.states <- mediaDisconnected
+			m.states <- MediaDisconnected
 			s.event(c, MediaLost)
 			time.Sleep(20 * time.Second)
 			s.srv.Refuse(false)
@@ -472,10 +472,10 @@ func TestMediaLostAsks(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		c, _ := s.talk()
 		m := s.media.last()
-		m.states <- mediaConnected
+		m.states <- MediaConnected
 		s.event(c, MediaUp)
 		s.srv.ForgetCalls()
-		m.states <- mediaDisconnected
+		m.states <- MediaDisconnected
 		s.event(c, MediaLost)
 		s.conn.Respond(s.conn.Expect("BYE"), 481, "Call Does Not Exist")
 		s.ended(c, RemoteHangup, 481)
@@ -490,9 +490,9 @@ func TestMediaLostAsksInVain(t *testing.T) {
 				c, _ := s.talk()
 				m := s.media.last()
 				for range 3 {
-					m.states <- mediaConnected
+					m.states <- MediaConnected
 					s.event(c, MediaUp)
-					m.states <- mediaDisconnected
+					m.states <- MediaDisconnected
 					s.event(c, MediaLost)
 					time.Sleep(5 * time.Second)
 				}
@@ -513,8 +513,8 @@ func TestMediaLostAsksInVain(t *testing.T) {
 func TestHurry(t *testing.T) {
 	for name, wish := range map[string]func(s *stage) *Call{
 		"a press":             func(s *stage) *Call { s.ua.Hurry(10 * time.Second); return nil },
-		"a call":              func(s *stage) *Call { return s.ua.Dial("1001") },
-		"a press, and a call": func(s *stage) *Call { s.ua.Hurry(10 * time.Second); return s.ua.Dial("1001") },
+		"a call":              func(s *stage) *Call { return s.dial("1001") },
+		"a press, and a call": func(s *stage) *Call { s.ua.Hurry(10 * time.Second); return s.dial("1001") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var bad atomic.Bool
@@ -566,7 +566,7 @@ func TestHurry(t *testing.T) {
 			n := len(s.srv.Registers())
 			for range 10 {
 				s.ua.Hurry(10 * time.Second)
-				s.ended(s.ua.Dial("1001"), NotRegistered, 0)
+				s.ended(s.dial("1001"), NotRegistered, 0)
 				time.Sleep(time.Second)
 			}
 			if now := len(s.srv.Registers()); now != n {
@@ -590,7 +590,7 @@ func TestDropsInARow(t *testing.T) {
 				synctest.Wait()
 				pressed := time.Now()
 				s.ua.Hurry(10 * time.Second)
-				c := s.ua.Dial("1001")
+				c := s.dial("1001")
 				for range drops { // and in the call
 					s.conn = s.srv.Conn()
 					s.conn.Expect("INVITE")
@@ -665,7 +665,7 @@ func TestNoStampede(t *testing.T) {
 func TestResetBehindProxy(t *testing.T) {
 	t.Run("answered later", func(t *testing.T) {
 		play(t, siptest.Options{Proxy: true}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			leg := s.conn.ExpectInvite()
 			leg.Respond(180, "Ringing")
 			s.events(c, Sent, Ringing)

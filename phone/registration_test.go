@@ -166,7 +166,7 @@ func TestRegisterRefused(t *testing.T) {
 				if d := time.Since(start); d < tc.within/4 {
 					t.Errorf("hammering: next try after %v", d)
 				}
-				s.ended(s.ua.Dial("1001"), NotRegistered, 0)
+				s.ended(s.dial("1001"), NotRegistered, 0)
 				s.quit()
 			})
 		})
@@ -233,7 +233,7 @@ func TestRegistrationTaken(t *testing.T) {
 				t.Errorf("registered anew after %v", d)
 			}
 		}
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		leg.Respond(486, "Busy Here")
 		s.conn.Expect("ACK")
@@ -329,7 +329,7 @@ func TestFailedSince(t *testing.T) {
 		watch := func(d time.Duration) {
 			for over := time.After(d); ; {
 				select {
-				case r := <-s.ua.Registrations():
+				case r := <-s.media.regs:
 					fails[r.State]++
 					if !r.Since.Equal(since) || r.Err == nil || !r.State.failed() {
 						t.Fatalf("%+v, but no registration since %v", r, since)
@@ -433,7 +433,7 @@ func TestClockSet(t *testing.T) {
 }
 
 func TestBadConfig(t *testing.T) {
-	good := Config{Servers: []string{"wss://pbx.test:7443"}, User: "1000", Media: &fakeMedia{}}
+	good := Config{Servers: []string{"wss://pbx.test:7443"}, User: "1000", Owner: newFakeMedia()}
 	for name, change := range map[string]func(*Config){
 		"no server":     func(c *Config) { c.Servers = nil },
 		"http":          func(c *Config) { c.Servers = []string{"http://pbx.test"} },
@@ -441,7 +441,7 @@ func TestBadConfig(t *testing.T) {
 		"no user":       func(c *Config) { c.User = "" },
 		"user injected": func(c *Config) { c.User = "1000>\r\nX: y" },
 		"bad domain":    func(c *Config) { c.Domain = "a b" },
-		"no media":      func(c *Config) { c.Media = nil },
+		"no media":      func(c *Config) { c.Owner = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := good
@@ -473,7 +473,7 @@ func TestOutbound(t *testing.T) {
 		if n := s.conn.Pings(); n < 7 {
 			t.Errorf("%d PINGs in a minute, with a Flow-Timer of 8 s", n)
 		}
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		if got := leg.Invite.Get("Contact"); !strings.HasSuffix(got, ";transport=ws;ob>") {
 			t.Errorf("Contact of the call: %s", got)

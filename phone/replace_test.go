@@ -28,7 +28,7 @@ func (s *stage) takenOver(c *Call, leg *siptest.Leg, extra ...string) {
 	}
 	s.event(next, Answered)
 	select {
-	case <-s.ua.Incoming():
+	case <-s.media.incoming:
 		s.t.Error("it rings as a call of its own")
 	default:
 	}
@@ -49,7 +49,7 @@ func TestReplaced(t *testing.T) {
 	t.Run("a call that we got", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			leg := s.conn.Call(sdp)
-			c := <-s.ua.Incoming()
+			c := <-s.media.incoming
 			c.Answer()
 			leg.ExpectStatus(200)
 			leg.ACK(200)
@@ -59,7 +59,7 @@ func TestReplaced(t *testing.T) {
 	})
 	t.Run("a call that rings there, of the second of two telephones", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			a := s.conn.ExpectInvite()
 			b := a.Fork()
 			a.Respond(180, "Ringing")
@@ -118,7 +118,7 @@ func TestReplacesRefused(t *testing.T) {
 				other.ExpectStatus(tc.status)
 				other.ACK(tc.status)
 				s.hangUp(c) // nothing happened to it
-				for e := range c.Events() {
+				for e := range eventsOf(c) {
 					if e.Kind == Transferred {
 						t.Error("told of a transfer")
 					}
@@ -129,7 +129,7 @@ func TestReplacesRefused(t *testing.T) {
 	t.Run("one that rings here", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			leg := s.conn.Call(sdp)
-			c := <-s.ua.Incoming()
+			c := <-s.media.incoming
 			c.Ring()
 			leg.ExpectStatus(180)
 			other := s.conn.Call(replacing(leg), sdp)
@@ -158,7 +158,7 @@ func TestReplacesRefused(t *testing.T) {
 	t.Run("called only: not a call that we got", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			leg := s.conn.Call(sdp)
-			c := <-s.ua.Incoming()
+			c := <-s.media.incoming
 			c.Answer()
 			leg.ExpectStatus(200)
 			leg.ACK(200)

@@ -88,12 +88,11 @@ func (u *UA) onInvite(tx *serverTx) {
 		}
 		return
 	}
-	select {
-	case u.incoming <- c:
-		c.log.Info("call", "state", "incoming", "from", c.remote.URI)
-	default:
+	if !u.cfg.Owner.Called(c) {
 		c.do(func() { c.end(Ending{Cause: Busy, Local: true, Reason: "too many calls at once"}) })
+		return
 	}
+	c.log.Info("call", "state", "incoming", "from", c.remote.URI)
 }
 
 // merged finds the same INVITE that came by another way (RFC 3261, 8.2.2.2).

@@ -19,12 +19,12 @@ func TestShutdown(t *testing.T) {
 				s.conn = s.srv.Conn()
 				s.state(Registered)
 				talking, _ := s.talk()
-				calling := s.ua.Dial("1002")
+				calling := s.dial("1002")
 				leg := s.conn.ExpectInvite()
 				leg.Respond(180, "Ringing")
 				s.events(calling, Sent, Ringing)
 				in := s.conn.Call(sdp)
-				ringing := <-s.ua.Incoming()
+				ringing := <-s.media.incoming
 
 				start := time.Now()
 				s.stop()
@@ -59,7 +59,7 @@ func TestShutdown(t *testing.T) {
 				for _, c := range []*Call{talking, calling, ringing} {
 					s.ended(c, Shutdown, 0)
 				}
-				if c := s.ua.Dial("1"); s.ended(c, Shutdown, 0).Local != true {
+				if c := s.dial("1"); s.ended(c, Shutdown, 0).Local != true {
 					t.Error("dialled after the end")
 				}
 				s.quit()
@@ -84,7 +84,7 @@ func TestShutdownOffline(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
-	ua, err := New(Config{Servers: []string{"wss://pbx.invalid"}, User: "1", Media: &fakeMedia{}})
+	ua, err := New(Config{Servers: []string{"wss://pbx.invalid"}, User: "1", Owner: newFakeMedia()})
 	if err != nil {
 		t.Fatal(err)
 	}

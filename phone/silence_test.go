@@ -9,7 +9,7 @@ import (
 )
 
 // able gives the phone media that knows what is optional too.
-func able(c *Config) { c.Media.(*fakeMedia).able = true }
+func able(c *Config) { c.Owner.(*fakeMedia).able = true }
 
 // silenced waits for the end of a call for silence, which must come 20 s after began.
 func (s *stage) silenced(c *Call, began time.Time) {
@@ -109,7 +109,7 @@ func TestSilence(t *testing.T) {
 func TestSilenceCountsFromTheAnswer(t *testing.T) {
 	t.Run("of a call with early media", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
-			c := s.ua.Dial("1001")
+			c := s.dial("1001")
 			leg := s.conn.ExpectInvite()
 			leg.Respond(183, "Session Progress", sdp)
 			s.events(c, Sent, Ringing, EarlyMedia)
@@ -125,7 +125,7 @@ func TestSilenceCountsFromTheAnswer(t *testing.T) {
 	t.Run("of a call that came in, and its ACK", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			leg := s.conn.Call(sdp)
-			c := <-s.ua.Incoming()
+			c := <-s.media.incoming
 			leg.ExpectStatus(100)
 			time.Sleep(30 * time.Second)
 			c.Answer()

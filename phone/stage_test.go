@@ -53,11 +53,11 @@ func play(t *testing.T, o siptest.Options, story func(s *stage), opts ...option)
 // begin starts a phone without waiting for anything.
 func begin(t *testing.T, srv *siptest.Server, opts ...option) *stage {
 	t.Helper()
-	s := &stage{t: t, srv: srv, media: &fakeMedia{}, log: &safeBuffer{}, done: make(chan error, 1)}
+	s := &stage{t: t, srv: srv, media: newFakeMedia(), log: &safeBuffer{}, done: make(chan error, 1)}
 	cfg := Config{
 		Servers: []string{srv.URL()}, User: "1000", Domain: "pbx.test", Password: "secret", DisplayName: "Front door",
 		InstanceID: "urn:uuid:00000000-0000-4000-8000-000000001000", UserAgent: "intercomd/test",
-		Media: s.media, NetDial: srv.NetDial, Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Owner: s.media, NetDial: srv.NetDial, Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, o := range opts {
 		o(&cfg)
@@ -114,7 +114,7 @@ func (s *stage) state(want State) Registration {
 	}
 	for {
 		select {
-		case r := <-s.ua.Registrations():
+		case r := <-s.media.regs:
 			if r.State == want {
 				return r
 			}
@@ -134,7 +134,7 @@ func (s *stage) event(c *Call, want EventKind) Event {
 		limit = 20 * time.Second
 	}
 	select {
-	case e, ok := <-c.Events():
+	case e, ok := <-eventsOf(c):
 		if !ok {
 			s.t.Fatalf("wanted %v, but the call is over", want)
 		}
@@ -162,7 +162,7 @@ func (s *stage) ended(c *Call, cause Cause, status int) Ending {
 	if e.Cause != cause || e.Status != status {
 		s.t.Errorf("ended with %s %d (%q), want %s %d", e.Cause, e.Status, e.Reason, cause, status)
 	}
-	if _, open := <-c.Events(); open {
+	if _, open := <-eventsOf(c); open {
 		s.t.Error("something after Ended")
 	}
 	return e
@@ -197,25 +197,103 @@ func (l *safeBuffer) String() string {
 	return l.b.String()
 }
 
-// fakeMedia makes sessions whose SDP is a line of text.
+// fakeMedia is whom the phone belongs to. It makes sessions whose SDP is a line of text.
 type fakeMedia struct {
+	incoming chan *Call
+	regs     chan Registration // the latest that nobody has read yet
+	texts    chan Text
+
 	mu       sync.Mutex
 	sessions []*fakeSession
 	err      error
-	able     bool // sessions know what is optional too
+	able     bool // sessions know whether they are heard, and can restart
+	keyless  bool // far ends take no keys in RTP
 }
 
-func (f *fakeMedia) NewSession(context.Context) (MediaSession, error) {
+func newFakeMedia() *fakeMedia {
+	return &fakeMedia{incoming: make(chan *Call, 8), regs: make(chan Registration, 1), texts: make(chan Text, 16)}
+}
+
+func (f *fakeMedia) Registered(r Registration) {
+	for {
+		select {
+		case f.regs <- r:
+			return
+		default:
+		}
+		select {
+		case <-f.regs:
+		default:
+		}
+	}
+}
+
+func (f *fakeMedia) Called(c *Call) bool {
+	c.Hear(f.listen())
+	select {
+	case f.incoming <- c:
+		return true
+	default:
+		return false
+	}
+}
+
+func (f *fakeMedia) Texted(t Text) bool {
+	select {
+	case f.texts <- t:
+		return true
+	default:
+		return false
+	}
+}
+
+func (f *fakeMedia) listen() *fakeListener {
+	return &fakeListener{fakeMedia: f, events: make(chan Event, 64)}
+}
+
+// fakeListener keeps the events of a call.
+type fakeListener struct {
+	*fakeMedia
+	events chan Event
+}
+
+func (l *fakeListener) Happened(e Event) {
+	if e.Call != nil {
+		e.Call.Hear(l.listen())
+	}
+	select {
+	case l.events <- e:
+	default:
+	}
+	if e.Kind == Ended {
+		close(l.events)
+	}
+}
+
+// eventsOf is what happened to a call. It is called by one goroutine at a time.
+func eventsOf(c *Call) <-chan Event {
+	got := make(chan Listener, 1)
+	if !c.do(func() { got <- c.listener }) {
+		return c.listener.(*fakeListener).events
+	}
+	select {
+	case l := <-got:
+		return l.(*fakeListener).events
+	case <-c.gone:
+		return c.listener.(*fakeListener).events
+	}
+}
+
+func (s *stage) dial(target string) *Call { return s.ua.Dial(target, s.media.listen()) }
+
+func (f *fakeMedia) NewMedia(context.Context) (MediaSession, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
 		return nil, f.err
 	}
-	s := &fakeSession{states: make(chan string, 8), digits: make(chan rune, 8)}
+	s := &fakeSession{states: make(chan MediaState, 8), digits: make(chan rune, 8), able: f.able, keyless: f.keyless}
 	f.sessions = append(f.sessions, s)
-	if f.able {
-		return ableSession{s}, nil
-	}
 	return s, nil
 }
 
@@ -234,8 +312,10 @@ func (f *fakeMedia) last() *fakeSession {
 }
 
 type fakeSession struct {
-	states chan string
-	digits chan rune
+	states  chan MediaState
+	digits  chan rune
+	able    bool // it can tell when it was last heard, and restart
+	keyless bool
 
 	mu      sync.Mutex
 	offers  int
@@ -245,7 +325,7 @@ type fakeSession struct {
 	hold    bool
 	closed  bool
 
-	// Of ableSession:
+	// Of one that is able:
 	last     time.Time
 	reported time.Time
 	deaf     bool // by SDP
@@ -253,31 +333,32 @@ type fakeSession struct {
 	stuck    int // so many restarts fail
 }
 
-// ableSession is a session that can tell when it was last heard.
-type ableSession struct{ *fakeSession }
-
-func (s ableSession) Heard() (time.Time, bool) {
+func (s *fakeSession) Heard() (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.last, !s.deaf
+	return s.last, s.able && !s.deaf
 }
 
-func (s ableSession) LastReport() time.Time {
+func (s *fakeSession) LastReport() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.reported
 }
 
-func (s ableSession) Restart() error {
+func (s *fakeSession) Restart() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stuck > 0 {
 		s.stuck--
 		return errors.New("no network")
 	}
-	s.restarts++
+	if s.able {
+		s.restarts++
+	}
 	return nil
 }
+
+func (s *fakeSession) CanSendDigits() bool { return !s.keyless }
 
 func (s *fakeSession) restarted() bool {
 	s.mu.Lock()
@@ -351,8 +432,8 @@ func (s *fakeSession) Accept(answer []byte) error {
 	return nil
 }
 
-func (s *fakeSession) States() <-chan string { return s.states }
-func (s *fakeSession) Digits() <-chan rune   { return s.digits }
+func (s *fakeSession) States() <-chan MediaState { return s.states }
+func (s *fakeSession) Digits() <-chan rune       { return s.digits }
 
 func (s *fakeSession) SendDigits(d string) {
 	s.mu.Lock()

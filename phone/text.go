@@ -8,7 +8,6 @@ import (
 )
 
 const (
-	textsLen = 16
 	textSize = 8 << 10 // bytes of one text
 )
 
@@ -18,9 +17,6 @@ type Text struct {
 	Body string
 	Call string // the ID of the call that it came in, or ""
 }
-
-// Texts delivers text messages. When nobody reads them, senders are told so.
-func (u *UA) Texts() <-chan Text { return u.texts }
 
 // SendText sends a text to a user or SIP URI and waits until the server has taken
 // it, or ctx ends.
@@ -64,10 +60,9 @@ func (u *UA) onText(tx *serverTx, call string) {
 		tx.reply(513)
 		return
 	}
-	select {
-	case u.texts <- Text{From: callerOf(req), Body: string(text), Call: call}:
-		tx.reply(200)
-	default:
+	if !u.cfg.Owner.Texted(Text{From: callerOf(req), Body: string(text), Call: call}) {
 		tx.reply(480)
+		return
 	}
+	tx.reply(200)
 }

@@ -158,7 +158,7 @@ func FuzzReceive(f *testing.F) {
 			_, _ = up.Upgrade(b)
 			_, _ = io.Copy(io.Discard, b)
 		}()
-		ua, err := New(Config{Servers: []string{"ws://127.0.0.1:1"}, User: "1000", Media: &fakeMedia{}})
+		ua, err := New(Config{Servers: []string{"ws://127.0.0.1:1"}, User: "1000", Owner: newFakeMedia()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +201,7 @@ func (s *stage) drain() []string {
 	var got []string
 	for {
 		select {
-		case c := <-s.ua.Incoming():
+		case c := <-s.media.incoming:
 			got = append(got, "rings")
 			c.End(Busy)
 			time.Sleep(time.Second)

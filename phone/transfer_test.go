@@ -155,18 +155,18 @@ func TestTexts(t *testing.T) {
 		c, leg := s.talk()
 		leg.Request("MESSAGE", "Content-Type: text/plain", "\r\nhello")
 		s.conn.ExpectStatus("MESSAGE", 200)
-		if m := <-s.ua.Texts(); m.Body != "hello" || m.Call != c.ID() {
+		if m := <-s.media.texts; m.Body != "hello" || m.Call != c.ID() {
 			t.Errorf("%+v", m)
 		}
 		m := leg.Make("MESSAGE", "Content-Type: text/plain;charset=utf-8", "\r\nGrüße")
 		s.conn.Send(m.Set("To", "<sip:1000@pbx.test>").String())
 		s.conn.ExpectStatus("MESSAGE", 200)
-		if m := <-s.ua.Texts(); m.Body != "Grüße" || m.Call != "" || m.From.User != "1001" {
+		if m := <-s.media.texts; m.Body != "Grüße" || m.Call != "" || m.From.User != "1001" {
 			t.Errorf("%+v", m)
 		}
-		for i := range textsLen + 1 {
+		for i := range cap(s.media.texts) + 1 {
 			leg.Request("MESSAGE", "Content-Type: text/plain", "\r\nflood")
-			if got := s.conn.Next(); got.Status() != 200 && i < textsLen || i == textsLen && got.Status() != 480 {
+			if got := s.conn.Next(); got.Status() != 200 && i < cap(s.media.texts) || i == cap(s.media.texts) && got.Status() != 480 {
 				t.Errorf("%d:\n%s", i, got)
 			}
 		}
@@ -211,7 +211,7 @@ func TestFailover(t *testing.T) {
 		if d := time.Since(start); d > 5*time.Second || !strings.Contains(r.Server, "second") {
 			t.Errorf("%s after %v", r.Server, d)
 		}
-		c := s.ua.Dial("1001")
+		c := s.dial("1001")
 		leg := s.conn.ExpectInvite()
 		leg.Respond(200, "OK", sdp)
 		s.conn.Expect("ACK")

@@ -14,7 +14,6 @@ import (
 )
 
 const (
-	incomingLen = 8
 	hangUpTime  = 3 * time.Second        // for the BYEs of all calls when the phone is switched off
 	goodbyeTime = 300 * time.Millisecond // for the answer to the last REGISTER
 )
@@ -38,11 +37,8 @@ type UA struct {
 	home              netip.AddrPort  // where the server knows our calls, see from
 	avoid             string          // machine of a server that took a connection and no registration
 
-	incoming chan *Call
-	texts    chan Text
-	regs     chan Registration // the latest that nobody has read yet
-	reg      atomic.Pointer[Registration]
-	flow     atomic.Pointer[flow] // while registered
+	reg  atomic.Pointer[Registration]
+	flow atomic.Pointer[flow] // while registered
 
 	hurried atomic.Int64  // until when somebody waits for a registration; Unix nanoseconds
 	hurry   chan struct{} // somebody has begun to wait
@@ -66,7 +62,6 @@ func New(cfg Config) (*UA, error) {
 		cfg: cfg, servers: servers, log: cfg.Log,
 		creds: newCredentials(cfg.AuthUser, cfg.Password),
 		host:  randomHex(6) + ".invalid", regCallID: randomHex(12), regTag: randomHex(6),
-		incoming: make(chan *Call, incomingLen), regs: make(chan Registration, 1), texts: make(chan Text, textsLen),
 		hurry: make(chan struct{}, 1),
 		calls: map[callKey]*Call{}, mute: map[string]bool{},
 	}
@@ -74,16 +69,8 @@ func New(cfg Config) (*UA, error) {
 	return u, nil
 }
 
-// Registrations tells every change of the registration. Who reads slowly sees the
-// latest one only.
-func (u *UA) Registrations() <-chan Registration { return u.regs }
-
 // Registration is how the phone stands with its server now.
 func (u *UA) Registration() Registration { return *u.reg.Load() }
-
-// Incoming delivers calls to this phone. Each one rings at nobody until
-// [Call.Ring], and must be answered or ended.
-func (u *UA) Incoming() <-chan *Call { return u.incoming }
 
 // Ladder returns the SIP messages of the last calls and the last of those outside of
 // calls, oldest first, without secrets.
@@ -220,10 +207,11 @@ func (u *UA) contact(f *flow) string {
 	return "<" + u.contactURI(f) + ">"
 }
 
-// Dial calls a target: "1001", "1001@host" or a SIP URI. It returns at once;
-// whatever goes wrong is told by the call's Ended event.
-func (u *UA) Dial(target string) *Call {
+// Dial calls a target: "1001", "1001@host" or a SIP URI, and lets l hear what becomes of it. It
+// returns at once; whatever goes wrong is told by the call's Ended event, perhaps before.
+func (u *UA) Dial(target string, l Listener) *Call {
 	c := newCall(u, randomHex(12), false)
+	c.listener = l
 	uri, err := parseTarget(target, u.servers[0].domain)
 	c.remote = partyOfURI(uri)
 	if err != nil {

@@ -24,7 +24,7 @@ func TestOverTLS(t *testing.T) {
 	if via := srv.Registers()[0].Get("Via"); !strings.HasPrefix(via, "SIP/2.0/WSS ") {
 		t.Errorf("Via %q: FreeSWITCH would never answer", via)
 	}
-	c := s.ua.Dial("1001")
+	c := s.dial("1001")
 	leg := s.conn.ExpectInvite()
 	leg.Respond(180, "Ringing")
 	leg.Respond(200, "OK", sdp)
@@ -38,7 +38,7 @@ func TestOverTLS(t *testing.T) {
 	<-c.gone
 
 	in := s.conn.Call(sdp)
-	ring := <-s.ua.Incoming()
+	ring := <-s.media.incoming
 	ring.Answer()
 	in.ExpectStatus(200)
 	in.ACK(200)

@@ -20,7 +20,8 @@ type Config struct {
 	Incoming IncomingConfig
 	Door     DoorConfig
 	SelfTest SelfTestConfig
-	History  int // finished calls kept in the snapshot; 0 means 20
+	History  int    // finished calls kept in the snapshot; 0 means 20
+	Inbox    *Inbox // what happens at the door comes by; nil for one of its own
 	Ports    Ports
 	Memory   Memory // as it was last saved
 }

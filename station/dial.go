@@ -57,8 +57,8 @@ func (s *Station) plan(target string, now time.Time) (out []attempt) {
 	return out
 }
 
-// depart begins what a press asked for; nil if it comes too soon.
-func (s *Station) depart(p press) state {
+// startCall begins what a press asked for; nil if it comes too soon.
+func (s *Station) startCall(p press) state {
 	now := time.Now()
 	if now.Before(s.rested[p.button.Input]) {
 		s.tell(PressIgnored{Button: p.button.Input, Why: IgnoredSoon})
@@ -190,7 +190,7 @@ func (c *calling) run(ctx context.Context, s *Station) state {
 			case Transferred:
 				s.passOn(c.running, o.event.Call)
 			case EarlyMedia:
-				s.voice.Open(c.line, Listen)
+				c.line.Open(Listen)
 			case FirstHeard:
 				s.voice.Silence() // not before: a 183 may announce a sound that never comes
 			case Answered:

@@ -18,7 +18,6 @@ type house struct {
 	st       *Station
 	mu       sync.Mutex // guards trace and sound
 	trace    []string
-	edges    chan Edge
 	sound    Sound
 	gauges   Gauges
 	board    BoardState
@@ -104,8 +103,8 @@ func (h *house) take() []string {
 func (h *house) snap() *Snapshot { synctest.Wait(); return h.st.Snapshot() }
 
 func (h *house) press(input string) {
-	h.edges <- Edge{Input: input, Active: true, At: time.Now()}
-	h.edges <- Edge{Input: input, Active: false, At: time.Now().Add(80 * time.Millisecond)}
+	h.st.Edge(Edge{Input: input, Active: true, At: time.Now()})
+	h.st.Edge(Edge{Input: input, Active: false, At: time.Now().Add(80 * time.Millisecond)})
 	synctest.Wait()
 }
 
@@ -120,7 +119,7 @@ func (h *house) Dial(target string) Call {
 func (h *house) Hurry(d time.Duration) { h.hurry = d }
 
 func (h *house) call(user string) *fakeCall {
-	c := &fakeCall{h: h, id: fmt.Sprintf("c%d", len(h.calls)+1), peer: Peer{URI: "sip:" + user + "@pbx", User: user}, events: make(chan CallEvent, 16)}
+	c := &fakeCall{h: h, id: fmt.Sprintf("c%d", len(h.calls)+1), peer: Peer{URI: "sip:" + user + "@pbx", User: user}}
 	h.calls = append(h.calls, c)
 	return c
 }
@@ -128,11 +127,10 @@ func (h *house) call(user string) *fakeCall {
 // last is the newest call.
 func (h *house) last() *fakeCall { synctest.Wait(); return h.calls[len(h.calls)-1] }
 
-func (h *house) Play(t Tone)              { h.wrote("play %s", t) }
-func (h *house) Silence()                 { h.wrote("silence") }
-func (h *house) Open(c Call, d Direction) { h.wrote("open %s %d", c.ID(), d) }
-func (h *house) Mute(on bool)             { h.wrote("mute %v", on) }
-func (h *house) Prepare()                 { h.prepared = true }
+func (h *house) Play(t Tone)  { h.wrote("play %s", t) }
+func (h *house) Silence()     { h.wrote("silence") }
+func (h *house) Mute(on bool) { h.wrote("mute %v", on) }
+func (h *house) Prepare()     { h.prepared = true }
 func (h *house) Close() {
 	h.prepared = false
 	h.wrote("microphone off")
@@ -149,7 +147,6 @@ func (h *house) setSound(s Sound) {
 	h.sound = s
 }
 
-func (h *house) Edges() <-chan Edge { return h.edges }
 func (h *house) SetLamp(name string, p Pattern, c Colour) {
 	h.wrote("lamp %s %s", name, p)
 	h.colours = append(h.colours, c)
@@ -181,13 +178,12 @@ type fakeCall struct {
 	peer   Peer
 	caller bool
 	wish   AnswerWish
-	events chan CallEvent
 }
 
-func (c *fakeCall) ID() string               { return c.id }
-func (c *fakeCall) Incoming() bool           { return c.caller }
-func (c *fakeCall) Peer() Peer               { return c.peer }
-func (c *fakeCall) Events() <-chan CallEvent { return c.events }
+func (c *fakeCall) ID() string       { return c.id }
+func (c *fakeCall) Incoming() bool   { return c.caller }
+func (c *fakeCall) Peer() Peer       { return c.peer }
+func (c *fakeCall) Open(m VoiceMode) { c.h.wrote("open %s %d", c.id, m) }
 func (c *fakeCall) Ring() {
 	if !c.h.prepared {
 		c.h.t.Errorf("%s rings while the devices rest", c.id)
@@ -201,20 +197,19 @@ func (c *fakeCall) End(why Cause)          { c.h.wrote("%s end %s", c.id, why) }
 func (c *fakeCall) SendDigits(d string)    { c.h.wrote("%s digits %s", c.id, d) }
 
 func (c *fakeCall) happens(k CallEventKind) {
-	c.events <- CallEvent{Kind: k, At: time.Now()}
+	c.h.st.CallEvent(c, CallEvent{Kind: k, At: time.Now()})
 	synctest.Wait()
 }
 
 func (c *fakeCall) digits(s string) {
 	for _, d := range s {
-		c.events <- CallEvent{Kind: Digit, At: time.Now(), Digit: d}
+		c.h.st.CallEvent(c, CallEvent{Kind: Digit, At: time.Now(), Digit: d})
 	}
 	synctest.Wait()
 }
 
 func (c *fakeCall) ends(e Ending) {
-	c.events <- CallEvent{Kind: Ended, At: time.Now(), Ending: e}
-	close(c.events)
+	c.h.st.CallEvent(c, CallEvent{Kind: Ended, At: time.Now(), Ending: e})
 	synctest.Wait()
 }
 
@@ -229,7 +224,7 @@ func story(t *testing.T, tell func(h *house), change ...func(*Config)) {
 func furnished(t *testing.T, furnish, tell func(h *house), change ...func(*Config)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := &house{t: t, edges: make(chan Edge, 16)}
+		h := &house{t: t}
 		h.board = BoardState{Driver: "fake"}
 		cfg := Config{
 			Name:     "Front door",

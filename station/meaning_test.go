@@ -14,7 +14,7 @@ import (
 func noLamps(c *Config) { c.Lamps = nil }
 
 func (h *house) edge(input string, active bool, late time.Duration) {
-	h.edges <- Edge{Input: input, Active: active, At: time.Now().Add(-late)}
+	h.st.Edge(Edge{Input: input, Active: active, At: time.Now().Add(-late)})
 	synctest.Wait()
 }
 

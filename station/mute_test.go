@@ -79,7 +79,7 @@ func TestMuteEndsWithATransfer(t *testing.T) {
 		h.press("quiet")
 		h.forget()
 		next := h.call("1002")
-		c.events <- CallEvent{Kind: Transferred, Call: next}
+		h.st.CallEvent(c, CallEvent{Kind: Transferred, Call: next})
 		h.silent(true, false)
 		next.happens(Answered)
 		h.silent(false, true)

@@ -222,7 +222,7 @@ func TestLongPress(t *testing.T) {
 	}
 	story(t, func(h *house) {
 		edge := func(active bool) {
-			h.edges <- Edge{Input: "bell", Active: active, At: time.Now()}
+			h.st.Edge(Edge{Input: "bell", Active: active, At: time.Now()})
 			synctest.Wait()
 		}
 		edge(true)
@@ -316,7 +316,7 @@ func TestDoorContact(t *testing.T) {
 		c.Buttons = append(c.Buttons, ButtonConfig{Input: "exit", Press: Action{Do: Release, Relay: "door"}})
 	}
 	set := func(h *house, open bool) {
-		h.edges <- Edge{Input: "contact", Active: open, At: time.Now()}
+		h.st.Edge(Edge{Input: "contact", Active: open, At: time.Now()})
 		synctest.Wait()
 	}
 	t.Run("released, opened, closed", func(t *testing.T) {
@@ -371,7 +371,7 @@ func TestTamperBlocksRelays(t *testing.T) {
 		h.press("bell")
 		h.last().happens(Answered)
 		h.forget()
-		h.edges <- Edge{Input: "housing", Active: true, At: time.Now()}
+		h.st.Edge(Edge{Input: "housing", Active: true, At: time.Now()})
 		h.expect("notify alarm alarm.housing over=false")
 		h.last().digits("5")
 		h.expect("play locked")
@@ -381,7 +381,7 @@ func TestTamperBlocksRelays(t *testing.T) {
 		if time.Until(h.mem.TamperUntil) != 30*time.Minute {
 			t.Errorf("kept until %v", h.mem.TamperUntil)
 		}
-		h.edges <- Edge{Input: "housing", At: time.Now()}
+		h.st.Edge(Edge{Input: "housing", At: time.Now()})
 		h.last().ends(Ending{Cause: CauseHangup, By: ByPeer})
 		time.Sleep(30 * time.Minute)
 		h.press("bell")

@@ -3,17 +3,18 @@ package station
 import "time"
 
 // Phone places calls. Implementations return at once; what becomes of a call is
-// told on [Call.Events].
+// told to the [Inbox].
 type Phone interface {
 	// Dial starts a call to target, a user ("1001") or a SIP URI. A call that
-	// cannot even be started ends at once with the reason in its Ended event.
+	// cannot even be started ends at once with the reason in its event of kind [Ended].
 	Dial(target string) Call
 	// Hurry says that a press waits for the registration, for so long.
 	Hurry(d time.Duration)
 }
 
 // Call is one call as the door sees it. All methods return at once and may be
-// called in any state; a call that is over ignores them.
+// called in any state; a call that is over ignores them. What happens to it is told to the
+// [Inbox], under the same value: calls are told apart by ==.
 type Call interface {
 	// ID identifies the call in logs and records (the SIP Call-ID).
 	ID() string
@@ -21,9 +22,6 @@ type Call interface {
 	Incoming() bool
 	// Peer is the far end: whom the door called, or who calls the door.
 	Peer() Peer
-	// Events delivers what happens, in order. The channel is closed after the
-	// one event of kind [Ended].
-	Events() <-chan CallEvent
 	// AnswerWish is what the caller of an incoming call asks for.
 	AnswerWish() AnswerWish
 	// Ring tells the caller of an incoming call that the door rings (180).
@@ -34,6 +32,9 @@ type Call interface {
 	Answer()
 	// End cancels, refuses or hangs up, whichever the state of the call asks for.
 	End(why Cause)
+	// Open connects the audio of the call to microphone and loudspeaker. It replaces what was
+	// open before, of this call or another; [Voice.Close] ends it.
+	Open(m VoiceMode)
 	// SendDigits sends DTMF digits (0-9, *, #, A-D) to the far end.
 	SendDigits(digits string)
 }
@@ -97,9 +98,6 @@ type Voice interface {
 	// Prepare starts microphone and loudspeaker, which rest between calls, for a call that has
 	// begun: when it is answered they run. Close lets them rest again.
 	Prepare()
-	// Open connects a call's audio: Listen plays the far end only, Talk opens the
-	// microphone too. It replaces what was open before.
-	Open(c Call, d Direction)
 	// Mute sends silence in place of the microphone, or no longer. It concerns the call
 	// that is open, however often that is opened anew; the next one begins without.
 	Mute(on bool)
@@ -112,13 +110,13 @@ type Voice interface {
 	Sound() (Sound, Gauges)
 }
 
-// Direction says how far a call's audio is opened.
-type Direction int
+// VoiceMode says how far a call's audio is opened.
+type VoiceMode int
 
-// Listen plays early media, or the far end that has the word; Talk is full duplex;
-// Speak sends the microphone and plays nothing of the far end.
+// Listen plays the far end only: early media, or whoever may talk; Talk is full duplex; Speak
+// sends the microphone and plays nothing of the far end.
 const (
-	Listen Direction = iota + 1
+	Listen VoiceMode = iota + 1
 	Talk
 	Speak
 )
@@ -151,10 +149,9 @@ func Tones() []Tone {
 		ToneOpen, ToneWarning, ToneEnd, ToneError, ToneDisturb, ToneLocked, ToneAlarm}
 }
 
-// Board is the door's buttons, lamps and relays. No method blocks.
+// Board is the door's buttons, lamps and relays. No method blocks. Changes of its inputs are
+// told to the [Inbox].
 type Board interface {
-	// Edges delivers debounced changes of inputs, oldest first.
-	Edges() <-chan Edge
 	// SetLamp shows a pattern, in a colour if the lamp has any; a lamp that does not
 	// exist is ignored.
 	SetLamp(name string, p Pattern, c Colour)

@@ -19,11 +19,11 @@ type talkWay struct {
 // begin opens the voice of a call that has just been answered.
 func (t *talking) begin(s *Station) {
 	t.way = talkWay{turned: slices.ContainsFunc(s.cfg.Buttons, func(b ButtonConfig) bool { return b.InCall.Do == PushTalk })}
-	s.voice.Open(t.line, t.direction(s))
+	t.line.Open(t.mode(s))
 }
 
 // direction is how far the voice of a conversation is open.
-func (t *talking) direction(s *Station) Direction {
+func (t *talking) mode(s *Station) VoiceMode {
 	switch {
 	case !s.cfg.Call.PushToTalk:
 		return Talk
@@ -38,7 +38,7 @@ func (t *talking) direction(s *Station) Direction {
 // door, and not while there is no path to it.
 func (s *Station) micLive() bool {
 	t, ok := s.now.(*talking)
-	return ok && t.direction(s) != Listen && !t.way.muted && !t.way.onHold && !t.way.cut
+	return ok && t.mode(s) != Listen && !t.way.muted && !t.way.onHold && !t.way.cut
 }
 
 // reach notes whether there is somebody whom the voice reaches.
@@ -110,7 +110,7 @@ func (t *talking) talkKey(s *Station, d rune) bool {
 
 // turn opens the voice as whoever has the word wants it.
 func (t *talking) turn(s *Station) {
-	s.voice.Open(t.line, t.direction(s))
+	t.line.Open(t.mode(s))
 	s.tell(TalkTurned{DoorTalks: s.micLive()})
 	s.showLamps()
 }

@@ -21,7 +21,7 @@ func withTalkButton(c *Config) {
 
 // hold presses the button to talk, or lets it go.
 func (h *house) hold(down bool) {
-	h.edges <- Edge{Input: "talk", Active: down, At: time.Now()}
+	h.st.Edge(Edge{Input: "talk", Active: down, At: time.Now()})
 }
 
 // live expects what page and lamp say about the microphone, and no more to have

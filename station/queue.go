@@ -1,6 +1,9 @@
 package station
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Callers who come while a call is up may wait for its end instead of hearing busy.
 // They are few and wait for a short time only: whoever stands at the door comes first.
@@ -25,41 +28,32 @@ func (s *Station) second(call Call) {
 	}
 }
 
-// lookAfter lets go of callers who gave up or have waited for long enough.
+// lookAfter lets go of callers who have waited for long enough.
 func (s *Station) lookAfter(now time.Time) {
-	var left []waiter
-	for _, w := range s.waiting {
-		e, gone := w.gone()
-		switch {
-		case gone:
-			s.remember(w.record(now, e))
-		case !now.Before(w.until(s.cfg.Incoming.QueueTime)):
-			w.call.End(CauseBusy)
-			s.remember(w.record(now, Ending{Cause: CauseBusy, By: ByDoor, Reason: ReasonQueueTime}))
-		default:
-			left = append(left, w)
+	s.waiting = slices.DeleteFunc(s.waiting, func(w waiter) bool {
+		if now.Before(w.until(s.cfg.Incoming.QueueTime)) {
+			return false
 		}
-	}
-	s.waiting = left
+		w.call.End(CauseBusy)
+		s.remember(w.record(now, Ending{Cause: CauseBusy, By: ByDoor, Reason: ReasonQueueTime}))
+		return true
+	})
 }
 
-// gone reports whether the caller has hung up.
-func (w waiter) gone() (Ending, bool) {
-	for {
-		select {
-		case ev, ok := <-w.call.Events():
-			switch {
-			case !ok:
-				return Ending{Cause: CauseFailed, By: ByNet}, true
-			case ev.Kind == Ended:
-				return ev.Ending, true
-			case ev.Kind == Transferred:
-				ev.Call.End(CauseBusy)
-			}
-		default:
-			return Ending{}, false
-		}
+// waiterEvent takes what happened to a caller who waits, and reports whether it is one.
+func (s *Station) waiterEvent(c Call, ev CallEvent) bool {
+	i := slices.IndexFunc(s.waiting, func(w waiter) bool { return w.call == c })
+	switch {
+	case i < 0:
+		return false
+	case ev.Kind == Ended:
+		w := s.waiting[i]
+		s.waiting = slices.Delete(s.waiting, i, i+1)
+		s.remember(w.record(time.Now(), ev.Ending))
+	case ev.Kind == Transferred:
+		ev.Call.End(CauseBusy)
 	}
+	return true
 }
 
 func (w waiter) until(most time.Duration) time.Time { return w.since.Add(most) }

@@ -67,7 +67,7 @@ func TestQueue(t *testing.T) {
 		"gave up in the moment in which the call ended": func(h *house, up *fakeCall) {
 			w := h.comes("1002")
 			h.forget()
-			w.events <- CallEvent{Kind: Ended, At: time.Now(), Ending: Ending{Cause: CauseCancelled, By: ByPeer}}
+			h.st.CallEvent(w, CallEvent{Kind: Ended, At: time.Now(), Ending: Ending{Cause: CauseCancelled, By: ByPeer}})
 			up.ends(Ending{Cause: CauseHangup, By: ByPeer})
 			h.expect("microphone off", "silence", "play end", "lamp status pulse")
 		},

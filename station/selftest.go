@@ -177,7 +177,7 @@ func (s *Station) startTest(commission bool, by Principal) error {
 	t.cancel, t.scheduled = cancel, false
 	t.shown = SelfTest{State: TestRunning, At: t.shown.At, Commissioned: t.shown.Commissioned}
 	seq := t.seq
-	s.cfg.Ports.SelfTest(ctx, commission, func(r SelfTestResult) { post(s, s.tests, tested{seq, r}) })
+	s.cfg.Ports.SelfTest(ctx, commission, func(r SelfTestResult) { s.tested(tested{seq, r}) })
 	return nil
 }
 

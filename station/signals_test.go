@@ -311,7 +311,7 @@ func TestNothingOpensByMistake(t *testing.T) {
 		"after the end": func(h *house) {
 			talk(h)
 			h.press("bell")
-			h.last().events <- CallEvent{Kind: Digit, Digit: '1'}
+			h.st.CallEvent(h.last(), CallEvent{Kind: Digit, Digit: '1'})
 			h.last().digits("234")
 		},
 		"second caller": func(h *house) { talk(h); h.st.Offer(h.call("1002")); synctest.Wait(); h.calls[1].digits("9999") },

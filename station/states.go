@@ -25,7 +25,7 @@ func (idle) run(ctx context.Context, s *Station) state {
 			if o.press.action.Do != Dial {
 				break
 			}
-			if next := s.depart(o.press); next != nil {
+			if next := s.startCall(o.press); next != nil {
 				return next
 			}
 		case offered:

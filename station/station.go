@@ -9,16 +9,14 @@ import (
 // Station is the door. Make one with [New] and run it with [Station.Run]; its
 // other methods may be called from any goroutine.
 type Station struct {
+	*Inbox // the way in
+
 	cfg   Config
 	phone Phone
 	voice Voice
 	board Board
 
-	reports  *inbox
-	offers   chan Call
-	textsIn  chan Text
 	requests chan request
-	tests    chan tested
 	done     chan struct{} // closed when Run has returned
 	journal  journal
 	pub      atomic.Pointer[publication]
@@ -65,13 +63,12 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		cfg.Ports.ClockKnown = func() bool { return true }
 	}
 	now := time.Now()
+	if cfg.Inbox == nil {
+		cfg.Inbox = NewInbox()
+	}
 	s := &Station{
-		cfg: cfg, phone: phone, voice: voice, board: board,
-		reports:  newInbox(),
-		offers:   make(chan Call, 4),
-		textsIn:  make(chan Text, 4),
+		Inbox: cfg.Inbox, cfg: cfg, phone: phone, voice: voice, board: board,
 		requests: make(chan request),
-		tests:    make(chan tested, 4),
 		poke:     make(chan struct{}, 1),
 		done:     make(chan struct{}),
 		started:  now,
@@ -151,30 +148,8 @@ func (s *Station) survey() {
 	}
 }
 
-// SetRegistration tells the door how it stands with its server. A running call
-// is never touched by it. Like all reports it never waits, whether the station runs
-// yet or not.
-func (s *Station) SetRegistration(r Registration) { s.reports.registration(r) }
-
-// Offer hands an incoming call to the door. It waits for the station to run and to
-// take the call.
-func (s *Station) Offer(c Call) { post(s, s.offers, c) }
-
-// SetFault shows a fault until [Station.ClearFault] is called with its key. It never
-// waits.
-func (s *Station) SetFault(f Fault) { s.reports.fault(faultChange{fault: f, set: true}) }
-
-// ClearFault takes a fault back; an unknown key is ignored. It never waits.
-func (s *Station) ClearFault(key string) {
-	s.reports.fault(faultChange{fault: Fault{Key: key}})
-}
-
-func post[T any](s *Station, to chan T, v T) {
-	select {
-	case to <- v:
-	case <-s.done:
-	}
-}
+// changeFault raises or clears a fault.
+func (s *Station) changeFault(c faultChange) { s.faults.change(c, time.Now()) }
 
 func (s *Station) registered(r Registration) {
 	was := s.reg
@@ -194,6 +169,7 @@ func (s *Station) save() {
 
 // stop makes the door inert.
 func (s *Station) stop() {
+	s.refuseLetters()
 	s.endTest()
 	s.dismiss()
 	s.voice.Silence()

@@ -16,10 +16,6 @@ type Text struct {
 	Body string    `json:"body"`           // at most 500 characters
 }
 
-// Text hands a text message to the door. It is shown and does nothing else: no word of
-// it can open, call or switch anything.
-func (s *Station) Text(t Text) { post(s, s.textsIn, t) }
-
 // keepText puts a text message at the head of those that are shown.
 func (s *Station) keepText(t Text) {
 	if r := []rune(t.Body); len(r) > textRunes {

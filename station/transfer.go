@@ -50,14 +50,6 @@ func (p Peer) known() string {
 	}
 }
 
-// passEvents are those of the call that is to follow, nil if there is none.
-func (r *running) passEvents() <-chan CallEvent {
-	if r == nil || r.passing == nil {
-		return nil
-	}
-	return r.passing.call.Events()
-}
-
 // passDue is when the door stops to wait for the call that is to follow.
 func (r *running) passDue() deadline {
 	if r.passing == nil {
@@ -140,7 +132,7 @@ func (f *following) run(ctx context.Context, s *Station) state {
 	}
 	s.voice.Prepare()
 	if f.early {
-		s.voice.Open(f.line, Listen)
+		f.line.Open(Listen)
 	}
 	return f.calling.run(ctx, s)
 }

@@ -10,7 +10,7 @@ import (
 func (c *fakeCall) passes(user string, caller bool) *fakeCall {
 	next := c.h.call(user)
 	next.caller = caller
-	c.events <- CallEvent{Kind: Transferred, At: time.Now(), Call: next}
+	c.h.st.CallEvent(c, CallEvent{Kind: Transferred, At: time.Now(), Call: next})
 	synctest.Wait()
 	return next
 }

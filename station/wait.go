@@ -38,10 +38,6 @@ type deadline struct {
 // and returns with the first thing that the present state must decide about.
 func (s *Station) wait(ctx context.Context, dues ...deadline) occurrence {
 	s.livelyUntil = time.Now().Add(lively)
-	var events <-chan CallEvent
-	if c := s.call(); c != nil && c.line != nil {
-		events = c.line.Events()
-	}
 	for {
 		now := time.Now()
 		if o := s.due(now, dues); o.kind != nothing {
@@ -56,42 +52,35 @@ func (s *Station) wait(ctx context.Context, dues ...deadline) occurrence {
 			continue
 		case <-ctx.Done():
 			return occurrence{kind: quit}
-		case e := <-s.board.Edges():
-			if o := s.edge(e); o.kind != nothing {
-				return o
+		case <-s.news:
+			if l, ok := s.Inbox.next(); ok {
+				if o := l.take(s); o.kind != nothing {
+					return o
+				}
 			}
-		case ev, ok := <-events:
-			if !ok { // a call that forgot to say that it ended
-				ev = CallEvent{Kind: Ended, At: now, Ending: Ending{Cause: CauseFailed, By: ByNet}}
-			}
-			return occurrence{kind: happened, event: ev}
-		case ev, ok := <-s.call().passEvents():
-			if !ok {
-				ev = CallEvent{Kind: Ended, At: now, Ending: Ending{Cause: CauseFailed, By: ByNet}}
-			}
-			return occurrence{kind: followed, event: ev}
-		case c := <-s.offers:
-			return occurrence{kind: offered, call: c}
-		case t := <-s.textsIn:
-			s.keepText(t)
 		case r := <-s.requests:
 			if o := s.serve(r); o.kind != nothing {
 				return o
 			}
-		case <-s.reports.news:
-			faults, reg := s.reports.read()
-			for _, f := range faults {
-				s.faults.change(f, now)
-			}
-			if reg != nil {
-				s.registered(*reg)
-				return occurrence{kind: changed}
-			}
-		case r := <-s.tests:
-			s.testOver(r)
 		}
 		s.livelyUntil = time.Now().Add(lively)
 	}
+}
+
+// callEvent sorts what happened to a call. The running one and the one that is to take its place
+// are the state's affair.
+func (s *Station) callEvent(c Call, ev CallEvent) occurrence {
+	r := s.call()
+	switch {
+	case r != nil && r.line == c:
+		return occurrence{kind: happened, event: ev}
+	case r != nil && r.passing != nil && r.passing.call == c:
+		return occurrence{kind: followed, event: ev}
+	case s.waiterEvent(c, ev):
+	case ev.Call != nil: // the far end passed on a call that the door has ended
+		ev.Call.End(CauseHangup)
+	}
+	return occurrence{}
 }
 
 // due handles what has come due in the house, and returns the state's own

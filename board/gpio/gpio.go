@@ -44,7 +44,8 @@ type Config struct {
 	Inputs []Input
 	Lamps  []Lamp
 	Relays []Relay
-	Log    *slog.Logger // nil: none
+	Edge   func(board.Edge) // see [board.Config]
+	Log    *slog.Logger     // nil: none
 }
 
 // Input is a button or a contact.
@@ -96,7 +97,7 @@ func Available() error { return probe().fault() }
 func Lock(relays []Relay, chips []string) error { return lock(relays, chips, probe()) }
 
 func open(ctx context.Context, cfg Config, h host) *board.Engine {
-	c := board.Config{Driver: "gpio", Fault: h.fault(), Log: cfg.Log}
+	c := board.Config{Driver: "gpio", Fault: h.fault(), Edge: cfg.Edge, Log: cfg.Log}
 	for _, in := range cfg.Inputs {
 		c.Inputs = append(c.Inputs, board.InputConfig{Name: in.Name, Debounce: in.Debounce, Stuck: in.Stuck,
 			Open: func() (board.Source, error) {

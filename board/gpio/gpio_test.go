@@ -316,12 +316,19 @@ func TestLock(t *testing.T) {
 	}
 }
 
+// listened is a board with the edges that it has told.
+type listened struct {
+	*board.Engine
+	edges chan board.Edge
+}
+
 // press opens a board with one button and returns it with the button's line.
-func press(t *testing.T, in Input) (*board.Engine, *fakePin) {
+func press(t *testing.T, in Input) (*listened, *fakePin) {
 	t.Helper()
 	b := newBench()
+	brd := &listened{edges: make(chan board.Edge, 100)}
 	in.Name, in.Line = "bell", Line{Offset: 17}
-	brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Inputs: []Input{in}}, b.host)
+	brd.Engine = open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Inputs: []Input{in}, Edge: func(e board.Edge) { brd.edges <- e }}, b.host)
 	t.Cleanup(func() { _ = brd.Close() })
 	if s := brd.State(); s.Inputs[0].Problem.String() != "" {
 		t.Fatalf("state %+v", s)
@@ -329,10 +336,10 @@ func press(t *testing.T, in Input) (*board.Engine, *fakePin) {
 	return brd, b.pins["gpiochip0/17"]
 }
 
-func next(t *testing.T, b *board.Engine) board.Edge {
+func next(t *testing.T, b *listened) board.Edge {
 	t.Helper()
 	select {
-	case e := <-b.Edges():
+	case e := <-b.edges:
 		return e
 	case <-time.After(20 * time.Second):
 		t.Fatal("no edge")
@@ -365,7 +372,8 @@ func TestPress(t *testing.T) {
 func TestActiveLow(t *testing.T) {
 	b := newBench()
 	b.pins["gpiochip0/17"].level = true
-	brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"},
+	brd := &listened{edges: make(chan board.Edge, 100)}
+	brd.Engine = open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Edge: func(e board.Edge) { brd.edges <- e },
 		Inputs: []Input{{Name: "bell", Line: Line{Offset: 17}, ActiveLow: true, Pull: PullNone}}}, b.host)
 	defer brd.Close()
 	if brd.State().Inputs[0].Active {

@@ -15,10 +15,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const ms = time.Millisecond
 
-func story(t *testing.T, f func(t *testing.T, b *Board)) {
+// listened is a board with the edges that it has told.
+type listened struct {
+	*Board
+	edges chan board.Edge
+}
+
+func (b *listened) Edges() <-chan board.Edge { return b.edges }
+
+func story(t *testing.T, f func(t *testing.T, b *listened)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := New(t.Context(), board.Config{
+		b := &listened{edges: make(chan board.Edge, 100)}
+		b.Board = New(t.Context(), board.Config{
+			Edge:   func(e board.Edge) { b.edges <- e },
 			Inputs: []board.InputConfig{{Name: "bell"}, {Name: "second"}},
 			Lamps:  []board.LampConfig{{Name: "status", SoftPWM: true}},
 			Relays: []board.RelayConfig{{Name: "door"}},
@@ -33,7 +43,7 @@ func story(t *testing.T, f func(t *testing.T, b *Board)) {
 }
 
 func TestPress(t *testing.T) {
-	story(t, func(t *testing.T, b *Board) {
+	story(t, func(t *testing.T, b *listened) {
 		start := time.Now()
 		if err := b.Press("bell", 200*ms); err != nil {
 			t.Fatal(err)
@@ -51,7 +61,7 @@ func TestPress(t *testing.T) {
 }
 
 func TestShortPressIsAGlitch(t *testing.T) {
-	story(t, func(t *testing.T, b *Board) {
+	story(t, func(t *testing.T, b *listened) {
 		_ = b.Press("bell", 10*ms)
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -62,7 +72,7 @@ func TestShortPressIsAGlitch(t *testing.T) {
 }
 
 func TestPressDuringPress(t *testing.T) {
-	story(t, func(t *testing.T, b *Board) {
+	story(t, func(t *testing.T, b *listened) {
 		start := time.Now()
 		_ = b.Press("bell", 300*ms)
 		time.Sleep(100 * ms)
@@ -83,7 +93,7 @@ func TestPressDuringPress(t *testing.T) {
 }
 
 func TestSet(t *testing.T) {
-	story(t, func(t *testing.T, b *Board) {
+	story(t, func(t *testing.T, b *listened) {
 		_ = b.Press("bell", time.Second)
 		<-b.Edges()
 		_ = b.Set("bell", false) // ends the press
@@ -102,7 +112,7 @@ func TestSet(t *testing.T) {
 }
 
 func TestLampsAndRelays(t *testing.T) {
-	story(t, func(t *testing.T, b *Board) {
+	story(t, func(t *testing.T, b *listened) {
 		_ = b.SetLamp("status", board.On())
 		b.Dim(0.25)
 		_ = b.PulseRelay("door", time.Second)
@@ -118,7 +128,7 @@ func TestLampsAndRelays(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	story(t, func(t *testing.T, b *Board) {
+	story(t, func(t *testing.T, b *listened) {
 		for _, hold := range []time.Duration{0, -1, MaxHold + 1} {
 			if b.Press("bell", hold) == nil {
 				t.Errorf("a press of %v was taken", hold)

@@ -3,6 +3,7 @@ package rtc
 import (
 	"errors"
 	"fmt"
+	"intercomd/phone"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -218,14 +219,14 @@ func TestFullPeersWithManyAddresses(t *testing.T) {
 							offer, err := s.Offer()
 							must(t, err)
 							must(t, s.Accept(p.answer(offer)))
-							awaitState(t, s, StateConnected)
+							awaitState(t, s, phone.MediaConnected)
 							p.connected()
 						default:
 							p := newServer(t, webrtc.MimeTypeOpus, far)
 							answer, err := s.Answer(p.offer())
 							must(t, err)
 							p.accept(answer)
-							awaitState(t, s, StateConnected)
+							awaitState(t, s, phone.MediaConnected)
 							p.connected()
 						}
 						// pion's own peers wait a second for addresses that they were not told.
@@ -253,7 +254,7 @@ func TestAddressGoesAndAnotherStays(t *testing.T) {
 		}
 		n.cut("10.0.0.1")
 		door.remove("10.0.0.1")
-		awaitState(t, a, StateMoved)
+		awaitState(t, a, phone.MediaMoved)
 		begun := time.Now()
 		must(t, a.Restart())
 		offer, err := a.Offer()

@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"intercomd/phone"
 	"runtime"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func BenchmarkOffer(b *testing.B) {
 	}
 }
 
-// BenchmarkConnect measures from Accept to StateConnected at both ends.
+// BenchmarkConnect measures from Accept to phone.MediaConnected at both ends.
 func BenchmarkConnect(b *testing.B) {
 	f := testFactory(b, Config{})
 	var offerer, answerer time.Duration
@@ -49,9 +50,9 @@ func BenchmarkConnect(b *testing.B) {
 		b.StartTimer()
 		begun := time.Now()
 		must(b, x.Accept(answer))
-		awaitState(b, x, StateConnected)
+		awaitState(b, x, phone.MediaConnected)
 		offerer += time.Since(begun)
-		awaitState(b, y, StateConnected)
+		awaitState(b, y, phone.MediaConnected)
 		answerer += time.Since(begun)
 		b.StopTimer()
 		must(b, x.Close())

@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"intercomd/phone"
 	"regexp"
 	"strings"
 	"testing"
@@ -36,7 +37,7 @@ func TestAudioSecondInBundle(t *testing.T) {
 		t.Errorf("the answer is\n%s", text)
 	}
 	must(t, a.Accept(answer))
-	awaitState(t, a, StateConnected)
+	awaitState(t, a, phone.MediaConnected)
 	heard(t, a, b, 1)
 	heard(t, b, a, 2)
 	before := b.current.Load()

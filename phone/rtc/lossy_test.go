@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"intercomd/phone"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -67,8 +68,8 @@ func connectTime(t testing.TB, a, b *Factory) time.Duration {
 	must(t, err)
 	begun := time.Now()
 	must(t, x.Accept(answer))
-	awaitState(t, x, StateConnected)
-	awaitState(t, y, StateConnected)
+	awaitState(t, x, phone.MediaConnected)
+	awaitState(t, y, phone.MediaConnected)
 	return time.Since(begun)
 }
 

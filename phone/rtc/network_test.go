@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"context"
+	"intercomd/phone"
 	"net"
 	"net/netip"
 	"regexp"
@@ -32,7 +33,7 @@ func TestHiddenAddresses(t *testing.T) {
 	text = regexp.MustCompile(`c=IN IP4 [\d.]+`).ReplaceAllString(text, "c=IN IP4 0.0.0.0")
 	text = strings.Replace(text, "a=end-of", "a=candidate:1 1 udp 2122260223 1f4712db-ea17-4bcf-a596-105139dfd8bf.local 5 typ host\r\na=end-of", 1)
 	must(t, a.Accept([]byte(text)))
-	awaitState(t, a, StateConnected)
+	awaitState(t, a, phone.MediaConnected)
 	heard(t, a, b, 1)
 	if a.OnHold() {
 		t.Error("hidden addresses are no hold")
@@ -68,7 +69,7 @@ func TestIPv6(t *testing.T) {
 	answer, err := b.Answer(only(offer))
 	must(t, err)
 	must(t, a.Accept(only(answer)))
-	awaitState(t, a, StateConnected)
+	awaitState(t, a, phone.MediaConnected)
 	heard(t, a, b, 1)
 	if p := a.Stats().Pair; !strings.HasPrefix(p, "["+six+"]:") {
 		t.Errorf("connected by %s", p)
@@ -86,9 +87,9 @@ func TestDisconnectAndRecover(t *testing.T) {
 	connect(t, a, b)
 	heard(t, a, b, 1)
 	cut.Store(true)
-	awaitState(t, a, StateDisconnected)
+	awaitState(t, a, phone.MediaDisconnected)
 	cut.Store(false)
-	awaitState(t, a, StateConnected)
+	awaitState(t, a, phone.MediaConnected)
 	heard(t, a, b, 2)
 	heard(t, b, a, 3)
 }
@@ -190,7 +191,7 @@ func TestNamesAreFound(t *testing.T) {
 				}
 				return
 			}
-			awaitState(t, a, StateConnected)
+			awaitState(t, a, phone.MediaConnected)
 			heard(t, a, b, 1)
 		})
 	}

@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"errors"
+	"intercomd/phone"
 	"io"
 	"regexp"
 	"strings"
@@ -262,7 +263,7 @@ func TestCallToServer(t *testing.T) {
 			offer, err := s.Offer()
 			must(t, err)
 			must(t, s.Accept(fs.answer(offer)))
-			awaitState(t, s, StateConnected)
+			awaitState(t, s, phone.MediaConnected)
 			fs.connected()
 			if c := s.Codec(); c != tt.want {
 				t.Errorf("codec %+v, want %+v", c, tt.want)
@@ -294,7 +295,7 @@ func TestCallFromServer(t *testing.T) {
 		t.Errorf("the answer is\n%s", text)
 	}
 	fs.accept(answer)
-	awaitState(t, s, StateConnected)
+	awaitState(t, s, phone.MediaConnected)
 	fs.connected()
 	fs.hears(s)
 	fs.speaks(s)
@@ -313,7 +314,7 @@ func TestKeysWithServer(t *testing.T) {
 			must(t, s.Accept(fs.answer(offer)))
 			s.SendDigits("15#") // before there is a connection, and any audio
 			fs.connected()
-			awaitState(t, s, StateConnected)
+			awaitState(t, s, phone.MediaConnected)
 			for _, want := range "15#" {
 				select {
 				case key := <-fs.keys:

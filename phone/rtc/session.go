@@ -15,25 +15,8 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"intercomd/phone"
 	"intercomd/phone/rtc/sdpfix"
-)
-
-// States of a session, as told by [Session.States].
-const (
-	// StateConnected: ICE and DTLS are done, audio can flow. After
-	// StateDisconnected it means that the far end is reachable again.
-	StateConnected = "connected"
-	// StateDisconnected: the far end has not been heard of for 4 s. Sending goes on,
-	// and it may recover. On hold this is normal with some servers.
-	StateDisconnected = "disconnected"
-	// StateFailed: there will be no audio, e.g. because the far end's certificate is
-	// not the one that its SDP names.
-	StateFailed = "failed"
-	// StateMoved: the address in use is no longer one of this machine, and there is
-	// another. [Session.Restart] and a further offer bring the audio back.
-	StateMoved = "moved"
-	// StateClosed: Close was called. Nothing follows.
-	StateClosed = "closed"
 )
 
 const (
@@ -62,7 +45,7 @@ type Session struct {
 
 	events   sync.Mutex // guards sending to and closing of the two channels
 	isClosed bool
-	states   chan string
+	states   chan phone.MediaState
 	digits   chan rune
 
 	mu      sync.Mutex // guards the negotiation below
@@ -84,7 +67,7 @@ func newSession(f *Factory, t *transport) *Session {
 		cname:  strconv.FormatUint(rand.Uint64(), 36), //nolint:gosec // as above
 		wake:   make(chan struct{}, 1),
 		hurry:  make(chan struct{}, 1),
-		states: make(chan string, 16),
+		states: make(chan phone.MediaState, 16),
 		digits: make(chan rune, 64),
 	}
 	s.log = f.log.With("media", s.cname)
@@ -107,8 +90,8 @@ func (s *Session) adopt(t *transport) {
 }
 
 // States delivers changes of the connection; the channel is closed after
-// StateClosed. States that nobody reads are dropped, the newest first.
-func (s *Session) States() <-chan string { return s.states }
+// phone.MediaClosed. States that nobody reads are dropped, the newest first.
+func (s *Session) States() <-chan phone.MediaState { return s.states }
 
 // Digits delivers the keys that the far end presses, one for each press; the
 // channel is closed with the session.
@@ -176,7 +159,7 @@ func (s *Session) Close() error {
 	s.wait.Wait()
 	s.out.wait.Wait()
 	s.current.Load().close()
-	s.tell(StateClosed)
+	s.tell(phone.MediaClosed)
 	s.events.Lock()
 	defer s.events.Unlock()
 	s.isClosed = true
@@ -186,7 +169,7 @@ func (s *Session) Close() error {
 }
 
 // tell passes a state on unless nobody reads them.
-func (s *Session) tell(state string) {
+func (s *Session) tell(state phone.MediaState) {
 	s.events.Lock()
 	defer s.events.Unlock()
 	if s.isClosed {
@@ -254,7 +237,7 @@ func (s *Session) mind() {
 	defer look.Stop()
 	poke := time.NewTimer(time.Hour)
 	defer poke.Stop()
-	told, begun := "", time.Now()
+	told, begun := phone.MediaState(""), time.Now()
 	for {
 		select {
 		case <-s.life.Done():
@@ -276,10 +259,10 @@ func (s *Session) mind() {
 		case now := <-report.C:
 			s.report(now)
 		case <-look.C:
-			if s.moved() && told != StateMoved {
-				told = StateMoved
+			if s.moved() && told != phone.MediaMoved {
+				told = phone.MediaMoved
 				s.log.Info("the address of a running call has gone")
-				s.tell(StateMoved)
+				s.tell(phone.MediaMoved)
 			}
 		}
 	}
@@ -303,14 +286,14 @@ func pokePause(since time.Duration) time.Duration {
 	return time.Second // each adds to pion's list of candidates
 }
 
-func stateOf(s webrtc.PeerConnectionState) string {
+func stateOf(s webrtc.PeerConnectionState) phone.MediaState {
 	switch s {
 	case webrtc.PeerConnectionStateConnected:
-		return StateConnected
+		return phone.MediaConnected
 	case webrtc.PeerConnectionStateDisconnected:
-		return StateDisconnected
+		return phone.MediaDisconnected
 	case webrtc.PeerConnectionStateFailed:
-		return StateFailed
+		return phone.MediaFailed
 	}
 	return ""
 }

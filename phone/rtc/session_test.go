@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"intercomd/phone"
 	"log/slog"
 	"os"
 	"testing"
@@ -45,7 +46,7 @@ func testSession(t testing.TB, f *Factory) *Session {
 }
 
 // awaitState reads states until the wanted one comes.
-func awaitState(t testing.TB, s *Session, want string) {
+func awaitState(t testing.TB, s *Session, want phone.MediaState) {
 	t.Helper()
 	limit := time.After(patience)
 	for {
@@ -71,8 +72,8 @@ func connect(t testing.TB, a, b *Session) {
 	answer, err := b.Answer(offer)
 	must(t, err)
 	must(t, a.Accept(answer))
-	awaitState(t, a, StateConnected)
-	awaitState(t, b, StateConnected)
+	awaitState(t, a, phone.MediaConnected)
+	awaitState(t, b, phone.MediaConnected)
 }
 
 // heard sends frames from a to b until b has read one that carries the mark, and

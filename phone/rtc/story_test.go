@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"intercomd/phone"
 	"strings"
 	"testing"
 	"time"
@@ -157,7 +158,7 @@ func TestEarlyMediaThenAnswer(t *testing.T) {
 	early, err := b.Answer(offer)
 	must(t, err)
 	must(t, a.Accept(early))
-	awaitState(t, a, StateConnected)
+	awaitState(t, a, phone.MediaConnected)
 	heard(t, b, a, 1)
 	must(t, a.Accept(early))
 	heard(t, b, a, 2)
@@ -191,7 +192,7 @@ func TestAnotherForkAnswers(t *testing.T) {
 	early, err := b.Answer(offer)
 	must(t, err)
 	must(t, a.Accept(early))
-	awaitState(t, a, StateConnected)
+	awaitState(t, a, phone.MediaConnected)
 	first := heard(t, b, a, 1)
 
 	for i, next := range []*Session{other, sameHost} {
@@ -201,7 +202,7 @@ func TestAnotherForkAnswers(t *testing.T) {
 		final, err := next.Answer(offer)
 		must(t, err)
 		must(t, a.Accept(final))
-		awaitState(t, next, StateConnected)
+		awaitState(t, next, phone.MediaConnected)
 		inUse, err := a.current.Load().local(nil)
 		must(t, err)
 		if got, want := fmt.Sprint(inUse), fmt.Sprint(a.local); got != want {
@@ -311,7 +312,7 @@ func TestFingerprintMustMatch(t *testing.T) {
 				answer, deceived = alter(answer), a
 			}
 			must(t, a.Accept(answer))
-			awaitState(t, deceived, StateFailed)
+			awaitState(t, deceived, phone.MediaFailed)
 			for _, s := range []*Session{a, b} {
 				must(t, s.WriteFrame([]byte{1, 2, 3}, 960, false))
 			}
@@ -397,11 +398,11 @@ func TestClose(t *testing.T) {
 			for range 2 {
 				must(t, a.Close())
 			}
-			last := ""
+			last := phone.MediaState("")
 			for state := range a.States() {
 				last = state
 			}
-			if last != StateClosed {
+			if last != phone.MediaClosed {
 				t.Errorf("the last state is %q", last)
 			}
 			for range a.Digits() {

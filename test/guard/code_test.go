@@ -70,3 +70,32 @@ func recovers(f *ast.FuncDecl) bool {
 	})
 	return found
 }
+
+// Rooms speak by the methods of an interface, never by what may be behind it: door adapts
+// without type assertions, and the phone takes media for what they say they are. Events are
+// told apart by their types, in a switch; that is what they are for.
+func TestNoCastsAcrossPorts(t *testing.T) {
+	seen := 0
+	for _, s := range sources(t) {
+		if s.test || s.room() != "door" && s.room() != "phone" {
+			continue
+		}
+		seen++
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			a, ok := n.(*ast.TypeAssertExpr)
+			if !ok || a.Type == nil { // of a switch
+				return true
+			}
+			if s.room() == "door" && s.pkg == "door" && !strings.HasPrefix(s.path, "door/follow") {
+				t.Errorf("%s: a type assertion; give the interface the method that is needed", s.at(n))
+			}
+			if sel, ok := a.X.(*ast.SelectorExpr); ok && sel.Sel.Name == "session" {
+				t.Errorf("%s: what a session can do is in phone.MediaSession", s.at(n))
+			}
+			return true
+		})
+	}
+	if seen < 20 {
+		t.Errorf("only %d files looked at", seen)
+	}
+}

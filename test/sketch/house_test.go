@@ -16,34 +16,31 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // house is a door in virtual time, with a bell and a telephone that does what the test says.
 type house struct {
 	*station.Station
-	edges chan station.Edge
-	line  *line
+	line *line
 }
 
-type line struct{ events chan station.CallEvent }
+type line struct{ _ int }
 
-func (line) ID() string                         { return "c1" }
-func (line) Incoming() bool                     { return false }
-func (line) Peer() station.Peer                 { return station.Peer{User: "1001"} }
-func (l line) Events() <-chan station.CallEvent { return l.events }
-func (line) AnswerWish() station.AnswerWish     { return station.AnswerWish{} }
-func (line) Queue()                             {}
-func (line) Ring()                              {}
-func (line) Answer()                            {}
-func (line) End(station.Cause)                  {}
-func (line) SendDigits(string)                  {}
+func (line) ID() string                     { return "c1" }
+func (line) Incoming() bool                 { return false }
+func (line) Peer() station.Peer             { return station.Peer{User: "1001"} }
+func (line) Open(station.VoiceMode)         {}
+func (line) AnswerWish() station.AnswerWish { return station.AnswerWish{} }
+func (line) Queue()                         {}
+func (line) Ring()                          {}
+func (line) Answer()                        {}
+func (line) End(station.Cause)              {}
+func (line) SendDigits(string)              {}
 
 func (h *house) Dial(string) station.Call             { return h.line }
 func (*house) Hurry(time.Duration)                    {}
 func (*house) Play(station.Tone)                      {}
 func (*house) Silence()                               {}
-func (*house) Open(station.Call, station.Direction)   {}
 func (*house) Prepare()                               {}
 func (*house) Mute(bool)                              {}
 func (*house) Close()                                 {}
 func (*house) Sound() (station.Sound, station.Gauges) { return station.Sound{}, station.Gauges{} }
 
-func (h *house) Edges() <-chan station.Edge                               { return h.edges }
 func (*house) SetLamp(string, station.Pattern, station.Colour)            {}
 func (*house) PulseRelay(string, time.Duration) error                     { return nil }
 func (*house) FlashRelay(string, time.Duration, time.Duration, int) error { return nil }
@@ -56,7 +53,7 @@ func (*house) State() (station.BoardState, []station.InputCount)          { retu
 func visit(t *testing.T, follow func(ctx context.Context, h *house), then func(h *house)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := &house{edges: make(chan station.Edge, 4), line: &line{make(chan station.CallEvent, 8)}}
+		h := &house{line: &line{}}
 		h.Station = station.New(station.Config{
 			Name:    "Front door",
 			Buttons: []station.ButtonConfig{{Input: "bell", Press: station.Action{Do: station.Dial, Target: "1001"}}},
@@ -71,13 +68,13 @@ func visit(t *testing.T, follow func(ctx context.Context, h *house), then func(h
 		go func() { h.Run(ctx); over <- struct{}{} }()
 		h.SetRegistration(station.Registration{State: station.RegRegistered})
 		synctest.Wait()
-		h.edges <- station.Edge{Input: "bell", Active: true, At: time.Now()}
+		h.Edge(station.Edge{Input: "bell", Active: true, At: time.Now()})
 		for _, k := range []station.CallEventKind{station.Sent, station.FarRinging, station.Answered} {
-			h.line.events <- station.CallEvent{Kind: k, At: time.Now()}
+			h.CallEvent(h.line, station.CallEvent{Kind: k, At: time.Now()})
 		}
-		h.line.events <- station.CallEvent{Kind: station.Digit, Digit: '5', At: time.Now()}
+		h.CallEvent(h.line, station.CallEvent{Kind: station.Digit, Digit: '5', At: time.Now()})
 		time.Sleep(10 * time.Second)
-		h.line.events <- station.CallEvent{Kind: station.Ended, At: time.Now(), Ending: station.Ending{Cause: station.CauseHangup, By: station.ByPeer}}
+		h.CallEvent(h.line, station.CallEvent{Kind: station.Ended, At: time.Now(), Ending: station.Ending{Cause: station.CauseHangup, By: station.ByPeer}})
 		synctest.Wait()
 		then(h)
 		synctest.Wait()
