@@ -113,7 +113,7 @@ func schedule(c *configs.Config, name string) *station.Schedule {
 
 // action is an action of the configuration, whose words are those of the station.
 func action(a configs.Action) station.Action {
-	do := station.Deed(a.Do)
+	do := station.ActionKind(a.Do)
 	if a.Do == configs.DoNothing {
 		do = station.Nothing
 	}

@@ -119,7 +119,7 @@ func TestOfficeOnTheBoards(t *testing.T) {
 
 // Every word of the configuration means something to the station.
 func TestWordsAreKnown(t *testing.T) {
-	deeds := map[string]station.Deed{configs.DoNothing: station.Nothing, configs.DoCall: station.Dial, configs.DoAnswer: station.Answer,
+	deeds := map[string]station.ActionKind{configs.DoNothing: station.Nothing, configs.DoCall: station.Dial, configs.DoAnswer: station.Answer,
 		configs.DoHangup: station.HangUp, configs.DoExtend: station.Extend, configs.DoTalk: station.PushTalk, configs.DoMute: station.Mute,
 		configs.DoDTMF: station.SendDTMF, configs.DoOpen: station.Release, configs.DoToggle: station.Toggle, configs.DoDisturb: station.Disturb,
 		configs.DoFlash: station.Flash, configs.DoOn: station.SwitchOn, configs.DoOff: station.SwitchOff}

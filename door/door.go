@@ -102,7 +102,7 @@ func (d *Door) SIPMessages(call string) []phone.Message {
 	if d.phone == nil {
 		return nil
 	}
-	return d.phone.LadderOf(call)
+	return d.phone.TraceOf(call)
 }
 
 // Run returns after ctx has ended and everything has come to rest: first the call, then the
@@ -322,8 +322,8 @@ func (d *Door) ports() station.Ports {
 		ClockKnown: clockKnown(d.floor()),
 	}
 	if d.keep != nil {
-		p.Save = func(m station.Memory) { d.keep.Later(d.log, func() error { return d.keep.Save(memoryFile, m, 0o600) }) }
-		p.SaveTest = func(m station.TestMemory) { d.keep.Later(d.log, func() error { return d.tester.saveLast(m) }) }
+		p.Persist = func(m station.Memory) { d.keep.Later(d.log, func() error { return d.keep.Save(memoryFile, m, 0o600) }) }
+		p.PersistTest = func(m station.TestMemory) { d.keep.Later(d.log, func() error { return d.tester.saveLast(m) }) }
 	}
 	return p
 }

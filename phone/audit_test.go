@@ -421,9 +421,9 @@ func TestKeysByINFO(t *testing.T) {
 		c.SendDigits("12")
 		s.conn.Respond(s.conn.Expect("INFO"), 415, "Unsupported Media Type") // no more of them
 		s.conn.Quiet(time.Second)
-		for _, m := range s.ua.Ladder() {
+		for _, m := range s.ua.Trace() {
 			if strings.Contains(m.Text, "Signal=") {
-				t.Errorf("a key is in the ladder:\n%s", m.Text)
+				t.Errorf("a key is in the trace:\n%s", m.Text)
 			}
 		}
 		if sent := s.media.last().sent; sent != "" {

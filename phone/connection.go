@@ -33,7 +33,7 @@ func (u *UA) attach(ctx context.Context, s server, returnIn time.Duration) (sinc
 		defer cancel()
 		u.avoid = target // until it takes the registration
 	}
-	f := newFlow(conn, s, u.host, u.cfg.UserAgent, u, &u.ladder, u.log)
+	f := newFlow(conn, s, u.host, u.cfg.UserAgent, u, &u.trace, u.log)
 	defer f.close()
 	defer u.detach(f)
 	defer func() {

@@ -223,9 +223,9 @@ func TestInfoDigits(t *testing.T) {
 		if m.sent != "12#" {
 			t.Errorf("sent %q", m.sent)
 		}
-		for _, l := range s.ua.Ladder() {
+		for _, l := range s.ua.Trace() {
 			if strings.Contains(l.Text, "Signal=1") || strings.Contains(l.Text, "\r\n\r\n 5") {
-				t.Errorf("a key is in the ladder:\n%s", l.Text)
+				t.Errorf("a key is in the trace:\n%s", l.Text)
 			}
 		}
 		s.hangUp(c)

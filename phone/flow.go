@@ -44,7 +44,7 @@ type flow struct {
 	host      string // our name in Via and Contact, made up and never resolved (RFC 7118, 5.1)
 	userAgent string
 	to        receiver
-	ladder    *ladder
+	trace     *sipTrace
 	log       *slog.Logger
 	parser    *sip.Parser
 
@@ -64,9 +64,9 @@ type flow struct {
 	closed bool
 }
 
-func newFlow(conn *ws.Conn, s server, host, userAgent string, to receiver, l *ladder, log *slog.Logger) *flow {
+func newFlow(conn *ws.Conn, s server, host, userAgent string, to receiver, l *sipTrace, log *slog.Logger) *flow {
 	f := &flow{
-		conn: conn, server: s, host: host, userAgent: userAgent, to: to, ladder: l, log: log, parser: newParser(),
+		conn: conn, server: s, host: host, userAgent: userAgent, to: to, trace: l, log: log, parser: newParser(),
 		client: map[string]*clientTx{}, served: map[string]*serverTx{},
 	}
 	f.wg.Go(f.readAll)
@@ -145,7 +145,7 @@ func (f *flow) receive(data []byte) {
 		f.unreadable(data, err)
 		return
 	}
-	f.ladder.add(false, callIDOf(msg), string(data[:n]))
+	f.trace.add(false, callIDOf(msg), string(data[:n]))
 	switch m := msg.(type) {
 	case *sip.Request:
 		f.request(m)
@@ -162,10 +162,10 @@ func callIDOf(m sip.Message) string {
 }
 
 func (f *flow) unreadable(data []byte, err error) {
-	f.ladder.add(false, "", string(data))
+	f.trace.add(false, "", string(data))
 	f.log.Warn("the server sent something that is not SIP as we know it", "err", oneLine(errText(err)), "bytes", len(data))
 	if res := rejection(data); res != nil {
-		f.ladder.add(true, "", string(res))
+		f.trace.add(true, "", string(res))
 		_ = f.conn.Write(res)
 	}
 }
@@ -553,7 +553,7 @@ func (f *flow) WriteMsg(msg sip.Message) error {
 	if err := f.conn.Write([]byte(text)); err != nil {
 		return err
 	}
-	f.ladder.add(true, callIDOf(msg), text)
+	f.trace.add(true, callIDOf(msg), text)
 	return nil
 }
 

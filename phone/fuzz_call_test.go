@@ -67,7 +67,7 @@ func inCall(t *testing.T, input string) {
 		t.Fatal(err)
 	}
 	broken := &brokenLog{}
-	fl := newFlow(conn, ua.servers[0], "h.invalid", "fuzz", ua, &ua.ladder, slog.New(slog.NewTextHandler(broken, nil)))
+	fl := newFlow(conn, ua.servers[0], "h.invalid", "fuzz", ua, &ua.trace, slog.New(slog.NewTextHandler(broken, nil)))
 	fl.registered.Store(true)
 	ua.flow.Store(fl)
 	ua.Dial("1001", newFakeMedia().listen())

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What the ladder shows is what these lists name, and nothing else: a header or a
+// What the trace shows is what these lists name, and nothing else: a header or a
 // line of SDP that nobody thought of cannot give a secret away. Left out on purpose
 // are credentials of every kind, Authentication-Info, the keys of the media
 // (ice-pwd, crypto, key-mgmt, k=), and every body that is no session description:

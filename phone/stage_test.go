@@ -72,7 +72,7 @@ func begin(t *testing.T, srv *siptest.Server, opts ...option) *stage {
 	go func() { s.done <- ua.Run(ctx) }()
 	t.Cleanup(func() {
 		if t.Failed() {
-			for _, m := range ua.Ladder() {
+			for _, m := range ua.Trace() {
 				t.Logf("%v sent=%v\n%s", m.At.Format("15:04:05.000"), m.Sent, strings.ReplaceAll(m.Text, "\r", ""))
 			}
 			t.Log(s.log.String())
@@ -97,9 +97,9 @@ func (s *stage) quit() {
 	if strings.Contains(s.log.String(), "secret") {
 		s.t.Error("the password is in the log")
 	}
-	for _, m := range s.ua.Ladder() {
+	for _, m := range s.ua.Trace() {
 		if strings.Contains(m.Text, "response=") {
-			s.t.Error("credentials are in the ladder")
+			s.t.Error("credentials are in the trace")
 			break
 		}
 	}

@@ -169,7 +169,7 @@ func FuzzReceive(f *testing.F) {
 			t.Fatal(err)
 		}
 		broken := &brokenLog{}
-		fl := newFlow(conn, ua.servers[0], "h.invalid", "fuzz", ua, &ua.ladder, slog.New(slog.NewTextHandler(broken, nil)))
+		fl := newFlow(conn, ua.servers[0], "h.invalid", "fuzz", ua, &ua.trace, slog.New(slog.NewTextHandler(broken, nil)))
 		fl.registered.Store(true)
 		ua.flow.Store(fl)
 		start := time.Now()

@@ -25,7 +25,7 @@ type UA struct {
 	servers []server
 	log     *slog.Logger
 	creds   *credentials
-	ladder  ladder
+	trace   sipTrace
 	host    string // our made-up host name
 
 	// Owned by Run: the REGISTER requests, and the trouble that was logged last.
@@ -72,13 +72,13 @@ func New(cfg Config) (*UA, error) {
 // Registration is how the phone stands with its server now.
 func (u *UA) Registration() Registration { return *u.reg.Load() }
 
-// Ladder returns the SIP messages of the last calls and the last of those outside of
+// Trace returns the SIP messages of the last calls and the last of those outside of
 // calls, oldest first, without secrets.
-func (u *UA) Ladder() []Message { return u.ladder.all() }
+func (u *UA) Trace() []Message { return u.trace.all() }
 
-// LadderOf returns the messages of one of the last calls by its Call-ID, nil if it is
+// TraceOf returns the messages of one of the last calls by its Call-ID, nil if it is
 // not known any more.
-func (u *UA) LadderOf(callID string) []Message { return u.ladder.of(callID) }
+func (u *UA) TraceOf(callID string) []Message { return u.trace.of(callID) }
 
 // Run connects, registers and keeps both up until ctx ends. Then it hangs up all
 // calls (3 s at the most), takes the registration back without waiting longer
@@ -88,7 +88,7 @@ func (u *UA) Run(ctx context.Context) error {
 	defer u.wg.Wait()
 	var (
 		pace  pacer
-		order = newRota(len(u.servers))
+		order = newFailover(len(u.servers))
 	)
 	for ctx.Err() == nil {
 		s, began, avoided := u.servers[order.at], time.Now(), u.avoid

@@ -115,7 +115,7 @@ func (c *ButtonConfig) meaning(long bool, s State) Action {
 }
 
 // atAnyTime reports whether a press does it in a call, too.
-func (d Deed) atAnyTime() bool {
+func (d ActionKind) atAnyTime() bool {
 	switch d {
 	case Release, Toggle, Disturb, Flash, SwitchOn, SwitchOff:
 		return true

@@ -29,12 +29,12 @@ type Config struct {
 // Ports are the station's ways out beside phone, voice and board. All may be
 // nil, are called by the station's goroutine, and must not block.
 type Ports struct {
-	Save func(Memory) // keep this across restarts
+	Persist func(Memory) // keep this across restarts
 	// SelfTest tries out the sound until ctx ends, and calls done once, from any
 	// goroutine; nil: it cannot be tried.
-	SelfTest   func(ctx context.Context, commission bool, done func(SelfTestResult))
-	SaveTest   func(TestMemory) // keep this across restarts
-	ClockKnown func() bool      // reports whether the time of day can be trusted; nil: it can
+	SelfTest    func(ctx context.Context, commission bool, done func(SelfTestResult))
+	PersistTest func(TestMemory) // keep this across restarts
+	ClockKnown  func() bool      // reports whether the time of day can be trusted; nil: it can
 }
 
 // ButtonConfig says what one button does.
@@ -50,35 +50,35 @@ type ButtonConfig struct {
 
 // Action is what a press brings about.
 type Action struct {
-	Do     Deed
+	Do     ActionKind
 	Target string // of Dial: a target's name, a user or a SIP URI
 	Relay  string // of Release, Flash and the switches
 	Digits string // of SendDTMF
 }
 
-// Deed is a kind of [Action]: a word of the configuration, and a stable code.
-type Deed string
+// ActionKind is a kind of [Action]: a word of the configuration, and a stable code.
+type ActionKind string
 
 // The deeds.
 const (
-	Nothing   Deed = ""       // "none" where it is shown
-	Dial      Deed = "call"   // call Target; answers a call that rings at the door
-	Answer    Deed = "answer" // answer a call that rings at the door, and nothing else
-	HangUp    Deed = "hangup" // cancel, refuse or hang up
-	Extend    Deed = "extend" // the talk time begins anew
-	PushTalk  Deed = "talk"   // let the door talk while held, see CallConfig.PushToTalk
-	Mute      Deed = "mute"   // switch the microphone off in a call, or on again
-	SendDTMF  Deed = "dtmf"   // send Digits to the far end, once the call is answered
-	Release   Deed = "open"   // pulse Relay: exit button, light
-	Toggle    Deed = "toggle" // switch Relay over
-	Disturb   Deed = "dnd"    // switch do-not-disturb over
-	Flash     Deed = "flash"  // a train of pulses of Relay, see DoorConfig.Flashes
-	SwitchOn  Deed = "on"     // switch Relay on until further notice
-	SwitchOff Deed = "off"    // switch Relay off, or end its flashing
+	Nothing   ActionKind = ""       // "none" where it is shown
+	Dial      ActionKind = "call"   // call Target; answers a call that rings at the door
+	Answer    ActionKind = "answer" // answer a call that rings at the door, and nothing else
+	HangUp    ActionKind = "hangup" // cancel, refuse or hang up
+	Extend    ActionKind = "extend" // the talk time begins anew
+	PushTalk  ActionKind = "talk"   // let the door talk while held, see CallConfig.PushToTalk
+	Mute      ActionKind = "mute"   // switch the microphone off in a call, or on again
+	SendDTMF  ActionKind = "dtmf"   // send Digits to the far end, once the call is answered
+	Release   ActionKind = "open"   // pulse Relay: exit button, light
+	Toggle    ActionKind = "toggle" // switch Relay over
+	Disturb   ActionKind = "dnd"    // switch do-not-disturb over
+	Flash     ActionKind = "flash"  // a train of pulses of Relay, see DoorConfig.Flashes
+	SwitchOn  ActionKind = "on"     // switch Relay on until further notice
+	SwitchOff ActionKind = "off"    // switch Relay off, or end its flashing
 )
 
 // shown is the deed as programs see it.
-func (d Deed) shown() Deed {
+func (d ActionKind) shown() ActionKind {
 	if d == Nothing {
 		return "none"
 	}

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// attempt is one call of a trip.
+// attempt is one call of a plan.
 type attempt struct {
 	user string
 	ring time.Duration
 }
 
-// trip is what one press sets out to do: call one after the other until
+// callPlan is what one press sets out to do: call one after the other until
 // somebody answers.
-type trip struct {
+type callPlan struct {
 	target string
 	at     time.Time // of the press
 	todo   []attempt
@@ -25,9 +25,9 @@ type trip struct {
 	label, labelled string
 }
 
-// plan lists whom to call for a target, in order. A name that is no target is
+// planCall lists whom to call for a target, in order. A name that is no target is
 // a user or URI to call directly.
-func (s *Station) plan(target string, now time.Time) (out []attempt) {
+func (s *Station) planCall(target string, now time.Time) (out []attempt) {
 	clock := s.cfg.Ports.ClockKnown()
 	seen := []string{}
 	for name := target; name != "" && !slices.Contains(seen, name); {
@@ -62,10 +62,10 @@ func (s *Station) startCall(p press) state {
 	now := time.Now()
 	if now.Before(s.rested[p.button.Input]) {
 		s.tell(PressIgnored{Button: p.button.Input, Why: IgnoredSoon})
-		s.bye(ToneBusy)
+		s.playEndTone(ToneBusy)
 		return nil
 	}
-	t := trip{target: p.action.Target, at: p.at, todo: s.plan(p.action.Target, now)}
+	t := callPlan{target: p.action.Target, at: p.at, todo: s.planCall(p.action.Target, now)}
 	if i := slices.IndexFunc(s.cfg.Targets, func(c TargetConfig) bool { return c.Name == t.target }); i >= 0 {
 		t.prompt, t.untold = s.cfg.Targets[i].Prompt, s.cfg.Targets[i].Untold
 		if len(s.cfg.Targets[i].Steps) == 1 { // of a list nobody knows who is who
@@ -73,29 +73,29 @@ func (s *Station) startCall(p press) state {
 		}
 	}
 	rec := &Record{Direction: Outgoing, Button: p.button.Input, Peer: Peer{User: t.target}, Pressed: p.at}
-	return &departing{&running{rec: rec, button: p.button}, t}
+	return &starting{&running{rec: rec, button: p.button}, t}
 }
 
-// departing is a press whose call has not begun: there may be nobody to call, and at
+// starting is a press whose call has not begun: there may be nobody to call, and at
 // power-on or in a short outage it is kept for the registration to return.
-type departing struct {
+type starting struct {
 	*running
-	trip trip
+	plan callPlan
 }
 
-func (*departing) name() State { return Calling }
+func (*starting) name() State { return Calling }
 
-func (d *departing) run(ctx context.Context, s *Station) state {
+func (d *starting) run(ctx context.Context, s *Station) state {
 	// What the visitor sees comes before anything else is done.
 	s.showLamps()
-	if len(d.trip.todo) == 0 {
+	if len(d.plan.todo) == 0 {
 		cause := CauseNobody
 		if s.access.mem.DoNotDisturb {
 			cause = CauseDisturb
 		}
-		return s.nobody(d.trip, Ending{Cause: cause, By: ByDoor})
+		return s.nobody(d.plan, Ending{Cause: cause, By: ByDoor})
 	}
-	giveUp := deadline{"hold", d.trip.at.Add(s.cfg.Call.Hold)}
+	giveUp := deadline{"hold", d.plan.at.Add(s.cfg.Call.Hold)}
 	if s.reg.State != RegRegistered {
 		s.voice.Play(ToneWaiting)
 		s.phone.Hurry(time.Until(giveUp.at))
@@ -103,21 +103,21 @@ func (d *departing) run(ctx context.Context, s *Station) state {
 	}
 	for s.reg.State != RegRegistered {
 		if s.reg.State == RegRefused || s.reg.State == RegOff {
-			return s.nobody(d.trip, s.offline())
+			return s.nobody(d.plan, s.offline())
 		}
 		o := s.wait(ctx, giveUp)
 		switch {
 		case o.kind == quit:
-			return s.nobody(d.trip, Ending{Cause: CauseShutdown, By: ByDoor})
+			return s.nobody(d.plan, Ending{Cause: CauseShutdown, By: ByDoor})
 		case o.kind == elapsed:
-			return s.nobody(d.trip, s.offline())
+			return s.nobody(d.plan, s.offline())
 		case o.kind == pressed && o.press.action.Do == HangUp:
-			return s.nobody(d.trip, Ending{Cause: CauseCancelled, By: ByDoor})
+			return s.nobody(d.plan, Ending{Cause: CauseCancelled, By: ByDoor})
 		case o.kind == offered:
-			s.second(o.call)
+			s.callWaiting(o.call)
 		}
 	}
-	return &calling{running: d.running, trip: d.trip}
+	return &calling{running: d.running, plan: d.plan}
 }
 
 // offline is the ending of a call that could not begin.
@@ -128,32 +128,32 @@ func (s *Station) offline() Ending {
 // calling lasts from when somebody is called to the answer.
 type calling struct {
 	*running
-	trip trip
+	plan callPlan
 	ring time.Duration
 }
 
 func (*calling) name() State { return Calling }
 
-// dial makes the next call of the trip. What the visitor sees and hears comes before the
+// dialNext makes the next call of the plan. What the visitor sees and hears comes before the
 // network is touched.
-func (c *calling) dial(s *Station) {
-	next := c.trip.todo[0]
-	c.trip.todo = c.trip.todo[1:]
+func (c *calling) dialNext(s *Station) {
+	next := c.plan.todo[0]
+	c.plan.todo = c.plan.todo[1:]
 	s.showLamps()
 	s.voice.Play(ToneCalling)
 	s.voice.Prepare()
 	c.line = s.phone.Dial(next.user)
 	c.ring, c.trusted = next.ring, true
 	c.rec.ID, c.rec.Peer = c.line.ID(), c.line.Peer()
-	if c.rec.Peer.Name == "" && next.user == c.trip.labelled {
-		c.rec.Peer.Name = c.trip.label // what the house calls them
+	if c.rec.Peer.Name == "" && next.user == c.plan.labelled {
+		c.rec.Peer.Name = c.plan.label // what the house calls them
 	}
-	s.tell(CallStarted{Direction: Outgoing, Peer: c.rec.Peer, Button: c.button.Input, Left: len(c.trip.todo)})
+	s.tell(CallStarted{Direction: Outgoing, Peer: c.rec.Peer, Button: c.button.Input, Left: len(c.plan.todo)})
 }
 
 func (c *calling) run(ctx context.Context, s *Station) state {
 	if c.line == nil {
-		c.dial(s)
+		c.dialNext(s)
 	}
 	limit := deadline{"ring time", time.Now().Add(c.ring)}
 	for {
@@ -162,8 +162,8 @@ func (c *calling) run(ctx context.Context, s *Station) state {
 		case quit:
 			return c.abandon(s, CauseShutdown)
 		case followed:
-			if s.passed(c.running, o.event) {
-				return s.takeOver(c.running)
+			if s.transferEvent(c.running, o.event) {
+				return s.completeTransfer(c.running)
 			}
 		case elapsed:
 			return c.abandon(s, CauseNoAnswer)
@@ -172,14 +172,14 @@ func (c *calling) run(ctx context.Context, s *Station) state {
 				return c.abandon(s, CauseCancelled)
 			}
 		case offered:
-			s.second(o.call)
+			s.callWaiting(o.call)
 		case happened:
 			rang := !c.rec.Ringing.IsZero()
 			s.note(c.rec, o.event)
 			switch o.event.Kind {
 			case Ended:
-				if c.passing != nil {
-					return s.follow(c.running, o.event.Ending)
+				if c.transfer != nil {
+					return s.awaitTransfer(c.running, o.event.Ending)
 				}
 				s.voice.Close()
 				return c.failed(s, o.event.Ending)
@@ -188,7 +188,7 @@ func (c *calling) run(ctx context.Context, s *Station) state {
 					s.voice.Play(ToneRingback)
 				}
 			case Transferred:
-				s.passOn(c.running, o.event.Call)
+				s.beginTransfer(c.running, o.event.Call)
 			case EarlyMedia:
 				c.line.Open(Listen)
 			case FirstHeard:
@@ -203,24 +203,24 @@ func (c *calling) run(ctx context.Context, s *Station) state {
 // abandon is how the door gives a call up that was not answered.
 func (c *calling) abandon(s *Station, why Cause) state {
 	s.voice.Close()
-	c.unpass(why)
+	c.dropTransfer(why)
 	c.line.End(why)
 	return c.failed(s, Ending{Cause: why, By: ByDoor})
 }
 
-// failed goes on to the next call of a trip if there is one and the ending is
-// the far end's affair; else the trip is over.
+// failed goes on to the next call of a plan if there is one and the ending is
+// the far end's affair; else the plan is over.
 func (c *calling) failed(s *Station, e Ending) state {
-	if len(c.trip.todo) == 0 || !e.Cause.tryNext() {
-		return s.nobody(c.trip, e)
+	if len(c.plan.todo) == 0 || !e.Cause.tryNext() {
+		return s.nobody(c.plan, e)
 	}
 	s.record(e)
 	rec := &Record{Direction: Outgoing, Button: c.button.Input, Pressed: time.Now()}
-	return &calling{running: &running{rec: rec, button: c.button}, trip: c.trip}
+	return &calling{running: &running{rec: rec, button: c.button}, plan: c.plan}
 }
 
-// nobody ends a trip without a conversation.
-func (s *Station) nobody(t trip, e Ending) state {
+// nobody ends a plan without a conversation.
+func (s *Station) nobody(t callPlan, e Ending) state {
 	b := s.call().button
 	if e.Cause != CauseShutdown && e.Cause != CauseCancelled && !t.passed {
 		s.tell(VisitorMissed{Button: b.Input, Label: b.title(), Ending: e, Quiet: t.untold})

@@ -16,11 +16,11 @@ func (t *talking) digit(s *Station, d rune) Cause {
 	case Incomplete:
 	case Opens:
 		s.relay(dec.action, a)
-		s.save()
+		s.persist()
 	case Wrong, WrongEndsCall:
 		a.Why = RefusedCode
 		s.tell(a)
-		s.save()
+		s.persist()
 		if s.access.mem.LockedUntil.Equal(locked) {
 			s.say(ToneCongestion)
 		} else {
@@ -125,7 +125,7 @@ func (s *Station) tampered(e Edge) {
 		}
 	}
 	s.tell(RelaysBlocked{Input: e.Input, Until: asSeen(s.access.mem.TamperUntil, now)})
-	s.save()
+	s.persist()
 }
 
 // doorOpenUntil is the end of the latest release of any relay.
@@ -138,11 +138,11 @@ func (s *Station) doorOpenUntil() (t time.Time) {
 	return t
 }
 
-// keep writes running locks down now and then.
-func (s *Station) keep(now time.Time) {
+// persistLocks writes running locks down now and then.
+func (s *Station) persistLocks(now time.Time) {
 	m := &s.access.mem
-	if (now.Before(m.LockedUntil) || now.Before(m.TamperUntil)) && now.Sub(s.savedAt) >= saveEvery {
-		s.save()
+	if (now.Before(m.LockedUntil) || now.Before(m.TamperUntil)) && now.Sub(s.persistedAt) >= persistEvery {
+		s.persist()
 	}
 }
 

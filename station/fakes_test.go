@@ -233,7 +233,7 @@ func furnished(t *testing.T, furnish, tell func(h *house), change ...func(*Confi
 			Call:     CallConfig{RingTime: 30 * time.Second, TalkTime: 2 * time.Minute, TalkWarning: 10 * time.Second, ExtendKey: '#', Hold: 10 * time.Second},
 			Incoming: IncomingConfig{Delay: time.Second},
 			Door:     DoorConfig{Access: AccessConfig{Keys: []KeyConfig{doorKey("5")}}, Pulses: map[string]time.Duration{"door": 3 * time.Second}},
-			Ports:    Ports{Save: func(m Memory) { h.mem = m }},
+			Ports:    Ports{Persist: func(m Memory) { h.mem = m }},
 		}
 		for _, c := range change {
 			c(&cfg)

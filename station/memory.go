@@ -15,9 +15,9 @@ type Memory struct {
 	DoNotDisturb bool        `json:"doNotDisturb,omitempty"`
 }
 
-// saveEvery is how often a running lock is written down, so that a power cut on a board
+// persistEvery is how often a running lock is written down, so that a power cut on a board
 // without a clock does not make it longer than by this.
-const saveEvery = time.Minute
+const persistEvery = time.Minute
 
 // A lock must neither be shortened nor lengthened by the clock of the day, which may be
 // set at any time, and which a board without a battery has not got when it boots. While

@@ -28,12 +28,12 @@ type Missed struct {
 
 // Pressed tells that somebody pressed a button.
 type Pressed struct {
-	Button string    `json:"button"` // the input
-	Label  string    `json:"label,omitempty"`
-	Long   bool      `json:"long"`
-	State  State     `json:"state"` // of the door at that moment
-	Does   Deed      `json:"does"`
-	By     Principal `json:"by"`
+	Button string     `json:"button"` // the input
+	Label  string     `json:"label,omitempty"`
+	Long   bool       `json:"long"`
+	State  State      `json:"state"` // of the door at that moment
+	Does   ActionKind `json:"does"`
+	By     Principal  `json:"by"`
 }
 
 // PressIgnored tells that a press came to nothing.
@@ -149,10 +149,10 @@ const (
 
 // Switched tells that a relay that opens nothing, such as that of a light, was switched, or could not be.
 type Switched struct {
-	Relay  string    `json:"relay"`
-	Does   Deed      `json:"does"`
-	By     Principal `json:"by"`
-	Detail string    `json:"detail,omitempty"` // why it could not
+	Relay  string     `json:"relay"`
+	Does   ActionKind `json:"does"`
+	By     Principal  `json:"by"`
+	Detail string     `json:"detail,omitempty"` // why it could not
 }
 
 // KeypadLocked tells that too many codes were wrong.

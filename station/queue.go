@@ -14,8 +14,8 @@ type waiter struct {
 	since time.Time
 }
 
-// second decides about a call that comes while another is up.
-func (s *Station) second(call Call) {
+// callWaiting decides about a call that comes while another is up.
+func (s *Station) callWaiting(call Call) {
 	switch refused := s.refuses(call); {
 	case refused != "":
 		s.turnAway(call, CauseRefused, refused)

@@ -209,8 +209,8 @@ func (s *Station) testOver(r tested) {
 		Level: res.Level, Noise: res.Noise, Coupling: res.Coupling, DelayMS: res.DelayMS}
 	t.kept = t.kept.With(t.shown)
 	s.faults.change(t.kept.fault(), now)
-	if s.cfg.Ports.SaveTest != nil {
-		s.cfg.Ports.SaveTest(t.kept)
+	if s.cfg.Ports.PersistTest != nil {
+		s.cfg.Ports.PersistTest(t.kept)
 	}
 	switch res.Verdict {
 	case TestFailed, TestPassed:

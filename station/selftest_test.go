@@ -235,7 +235,7 @@ func TestSelfTestAndTheClock(t *testing.T) {
 // The last test is shown after a restart, and a fault that it raised stays.
 func TestSelfTestAcrossARestart(t *testing.T) {
 	var kept []TestMemory
-	keeps := func(cfg *Config) { cfg.Ports.SaveTest = func(m TestMemory) { kept = append(kept, m) } }
+	keeps := func(cfg *Config) { cfg.Ports.PersistTest = func(m TestMemory) { kept = append(kept, m) } }
 	run := func(c *tester, before TestMemory, tell func(h *house)) {
 		story(t, tell, keeps, func(cfg *Config) {
 			cfg.Ports.SelfTest = c.test

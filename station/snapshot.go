@@ -266,12 +266,12 @@ type DoorState struct {
 
 // Button is what pressing an input means.
 type Button struct {
-	Input       string `json:"input"`
-	Label       string `json:"label"`
-	Does        Deed   `json:"does"`             // a short press without a call: "call", "open", "toggle", "flash", "on", "off", "answer", "dnd", "none"
-	Target      string `json:"target,omitempty"` // whom it calls
-	TargetLabel string `json:"targetLabel,omitempty"`
-	Relay       string `json:"relay,omitempty"` // what it opens or toggles
+	Input       string     `json:"input"`
+	Label       string     `json:"label"`
+	Does        ActionKind `json:"does"`             // a short press without a call: "call", "open", "toggle", "flash", "on", "off", "answer", "dnd", "none"
+	Target      string     `json:"target,omitempty"` // whom it calls
+	TargetLabel string     `json:"targetLabel,omitempty"`
+	Relay       string     `json:"relay,omitempty"` // what it opens or toggles
 }
 
 // Contact is an input that is watched.

@@ -15,11 +15,11 @@ type state interface {
 
 // running is the call that the door is about, from the press or the INVITE to the end.
 type running struct {
-	line    Call // nil before the door has called anybody
-	rec     *Record
-	trusted bool         // the door chose the far end itself, and takes its keys
-	button  ButtonConfig // that began it; the zero value if none did
-	passing *passing     // call that is to take its place
+	line     Call // nil before the door has called anybody
+	rec      *Record
+	trusted  bool         // the door chose the far end itself, and takes its keys
+	button   ButtonConfig // that began it; the zero value if none did
+	transfer *transfer    // call that is to take its place
 }
 
 func (r *running) call() *running { return r }

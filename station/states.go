@@ -113,7 +113,7 @@ func (r *ringing) run(ctx context.Context, s *Station) state {
 				return r.end(s, CauseRefused)
 			}
 		case offered:
-			s.second(o.call)
+			s.callWaiting(o.call)
 		case happened:
 			s.note(r.rec, o.event)
 			switch o.event.Kind {
@@ -149,13 +149,13 @@ func (t *talking) run(ctx context.Context, s *Station) state {
 	s.showLamps()
 	t.limits = newTalkLimits(s.cfg.Call, time.Now())
 	for {
-		o := s.wait(ctx, t.limits.warning, t.limits.end, t.limits.opened, t.passDue())
+		o := s.wait(ctx, t.limits.warning, t.limits.end, t.limits.opened, t.transferDue())
 		switch o.kind {
 		case quit:
 			return t.end(s, CauseShutdown)
 		case followed:
-			if s.passed(t.running, o.event) {
-				return s.takeOver(t.running)
+			if s.transferEvent(t.running, o.event) {
+				return s.completeTransfer(t.running)
 			}
 		case elapsed:
 			switch o.due {
@@ -167,8 +167,8 @@ func (t *talking) run(ctx context.Context, s *Station) state {
 				return t.end(s, CauseTalkLimit)
 			case t.limits.opened:
 				return t.end(s, CauseOpened)
-			case t.passDue():
-				t.unpass(CauseNoAnswer)
+			case t.transferDue():
+				t.dropTransfer(CauseNoAnswer)
 			}
 		case pressed:
 			switch o.press.action.Do {
@@ -184,19 +184,19 @@ func (t *talking) run(ctx context.Context, s *Station) state {
 				t.line.SendDigits(o.press.action.Digits)
 			}
 		case offered:
-			s.second(o.call)
+			s.callWaiting(o.call)
 		case happened:
 			s.note(t.rec, o.event)
 			switch o.event.Kind {
 			case Ended:
-				if t.passing != nil {
-					return s.follow(t.running, o.event.Ending)
+				if t.transfer != nil {
+					return s.awaitTransfer(t.running, o.event.Ending)
 				}
 				return s.over(o.event)
 			case Held, Resumed, MediaLost, MediaUp:
 				t.reach(s, o.event.Kind)
 			case Transferred:
-				s.passOn(t.running, o.event.Call)
+				s.beginTransfer(t.running, o.event.Call)
 			case Digit:
 				if cause := t.key(s, o.event.Digit); cause != "" {
 					return t.end(s, cause)
@@ -253,7 +253,7 @@ func (s *Station) turnAway(call Call, why Cause, reason string) {
 func (r *running) end(s *Station, why Cause) state {
 	s.voice.Close()
 	r.line.End(why)
-	r.unpass(why)
+	r.dropTransfer(why)
 	return s.finish(Ending{Cause: why, By: ByDoor})
 }
 
@@ -271,7 +271,7 @@ func (s *Station) leave(e Ending, t Tone) state {
 	s.record(e)
 	s.voice.Silence()
 	if t != "" {
-		s.bye(t)
+		s.playEndTone(t)
 	}
 	if e.Cause == CauseShutdown {
 		return nil
@@ -283,8 +283,8 @@ func (s *Station) leave(e Ending, t Tone) state {
 // alarms keep quiet after a call, so that its last tone is heard.
 const failedFor = 5 * time.Second
 
-// bye plays the last tone of a call, or of an attempt at one.
-func (s *Station) bye(t Tone) {
+// playEndTone plays the last tone of a call, or of an attempt at one.
+func (s *Station) playEndTone(t Tone) {
 	s.quietUntil = time.Now().Add(failedFor)
 	if t != ToneEnd {
 		s.failedUntil = s.quietUntil

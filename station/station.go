@@ -45,7 +45,7 @@ type Station struct {
 	failedUntil time.Time            // lamps show until then that the visitor reached nobody
 	quietUntil  time.Time            // alarms are silent until then
 	sounding    bool                 // the alarm tone was the last that was played
-	savedAt     time.Time            // of the memory
+	persistedAt time.Time            // of the memory
 	open        map[string]time.Time // end of the last pulse per relay
 	livelyUntil time.Time            // something has happened: levels and counters are renewed often
 	alarm       *time.Timer          // of the nearest deadline
@@ -159,11 +159,11 @@ func (s *Station) registered(r Registration) {
 	}
 }
 
-// save keeps what must survive a restart.
-func (s *Station) save() {
-	s.savedAt = time.Now()
-	if s.cfg.Ports.Save != nil {
-		s.cfg.Ports.Save(s.access.mem.stamped(s.savedAt))
+// persist keeps what must survive a restart.
+func (s *Station) persist() {
+	s.persistedAt = time.Now()
+	if s.cfg.Ports.Persist != nil {
+		s.cfg.Ports.Persist(s.access.mem.stamped(s.persistedAt))
 	}
 }
 

@@ -13,17 +13,17 @@ import (
 // Whoever takes over has no right to open the door from it, whatever rights the first
 // party had: see docs/decisions/transfers.md.
 
-// passing is the call that is to take the place of the running one.
-type passing struct {
+// transfer is the call that is to take the place of the running one.
+type transfer struct {
 	call  Call
 	rec   *Record
 	early bool // it is heard before it answers
 	until deadline
 }
 
-// passOn takes note of the call that is to follow.
-func (s *Station) passOn(c *running, next Call) {
-	if c.passing != nil {
+// beginTransfer takes note of the call that is to follow.
+func (s *Station) beginTransfer(c *running, next Call) {
+	if c.transfer != nil {
 		next.End(CauseBusy) // the phone lets one party pass a call on once at a time
 		return
 	}
@@ -32,7 +32,7 @@ func (s *Station) passOn(c *running, next Call) {
 	if next.Incoming() {
 		r.Direction = Incoming
 	}
-	c.passing = &passing{call: next, rec: r, until: deadline{"transfer", now.Add(s.cfg.Call.RingTime)}}
+	c.transfer = &transfer{call: next, rec: r, until: deadline{"transfer", now.Add(s.cfg.Call.RingTime)}}
 	c.rec.Passed, c.rec.PassedTo = now, r.Peer.known()
 	s.tell(CallPassedOn{By: c.rec.Peer.known(), To: r.Peer.known(), Next: r.ID})
 	s.tellOf(r.ID, CallStarted{Direction: r.Direction, Peer: r.Peer, Button: r.Button, PassedBy: r.PassedBy})
@@ -50,18 +50,18 @@ func (p Peer) known() string {
 	}
 }
 
-// passDue is when the door stops to wait for the call that is to follow.
-func (r *running) passDue() deadline {
-	if r.passing == nil {
+// transferDue is when the door stops to wait for the call that is to follow.
+func (r *running) transferDue() deadline {
+	if r.transfer == nil {
 		return deadline{}
 	}
-	return r.passing.until
+	return r.transfer.until
 }
 
-// passed notes what happened to the call that is to follow and reports whether it
+// transferEvent notes what happened to the call that is to follow and reports whether it
 // was answered.
-func (s *Station) passed(c *running, ev CallEvent) (answered bool) {
-	p := c.passing
+func (s *Station) transferEvent(c *running, ev CallEvent) (answered bool) {
+	p := c.transfer
 	if p == nil {
 		return false
 	}
@@ -71,25 +71,25 @@ func (s *Station) passed(c *running, ev CallEvent) (answered bool) {
 		p.early = true
 	case Ended:
 		s.tell(CallNotPassedOn{To: p.rec.Peer.known(), Ending: ev.Ending})
-		c.passing = nil
+		c.transfer = nil
 	case Transferred:
 		ev.Call.End(CauseBusy)
 	}
 	return ev.Kind == Answered
 }
 
-// unpass gives the call that was to follow up.
-func (r *running) unpass(why Cause) {
-	if p := r.passing; p != nil {
-		r.passing = nil
+// dropTransfer gives the call that was to follow up.
+func (r *running) dropTransfer(why Cause) {
+	if p := r.transfer; p != nil {
+		r.transfer = nil
 		p.call.End(why)
 	}
 }
 
-// takeOver makes the call that was just answered the running one, and ends the other.
-func (s *Station) takeOver(old *running) state {
-	p := old.passing
-	old.passing = nil
+// completeTransfer makes the call that was just answered the running one, and ends the other.
+func (s *Station) completeTransfer(old *running) state {
+	p := old.transfer
+	old.transfer = nil
 	s.voice.Close()
 	old.line.End(CauseTransferred)
 	s.record(Ending{Cause: CauseTransferred, By: ByPeer})
@@ -98,32 +98,32 @@ func (s *Station) takeOver(old *running) state {
 
 // running is the call that was to follow as the running one. Nobody at the door chose its
 // far end.
-func (p *passing) running(b ButtonConfig) *running {
+func (p *transfer) running(b ButtonConfig) *running {
 	return &running{line: p.call, rec: p.rec, button: b}
 }
 
-// follow waits for the call that is to follow after the other has ended.
-func (s *Station) follow(old *running, e Ending) state {
-	p := old.passing
-	old.passing = nil
+// awaitTransfer waits for the call that is to follow after the other has ended.
+func (s *Station) awaitTransfer(old *running, e Ending) state {
+	p := old.transfer
+	old.transfer = nil
 	s.voice.Close()
 	if e.Cause == CauseHangup {
 		e.Cause = CauseTransferred
 	}
 	s.record(e)
-	return &following{calling: calling{
+	return &transferring{calling: calling{
 		running: p.running(old.button), ring: s.cfg.Call.RingTime,
-		trip: trip{target: p.rec.Peer.User, at: p.rec.Pressed, passed: true},
+		plan: callPlan{target: p.rec.Peer.User, at: p.rec.Pressed, passed: true},
 	}, early: p.early}
 }
 
-// following is [calling] with a call that somebody else began.
-type following struct {
+// transferring is [calling] with a call that somebody else began.
+type transferring struct {
 	calling
 	early bool // it is heard already
 }
 
-func (f *following) run(ctx context.Context, s *Station) state {
+func (f *transferring) run(ctx context.Context, s *Station) state {
 	s.showLamps()
 	if f.rec.Ringing.IsZero() && f.rec.Early.IsZero() {
 		s.voice.Play(ToneCalling)

@@ -74,7 +74,7 @@ func (s *Station) callEvent(c Call, ev CallEvent) occurrence {
 	switch {
 	case r != nil && r.line == c:
 		return occurrence{kind: happened, event: ev}
-	case r != nil && r.passing != nil && r.passing.call == c:
+	case r != nil && r.transfer != nil && r.transfer.call == c:
 		return occurrence{kind: followed, event: ev}
 	case s.waiterEvent(c, ev):
 	case ev.Call != nil: // the far end passed on a call that the door has ended
@@ -95,7 +95,7 @@ func (s *Station) due(now time.Time, dues []deadline) occurrence {
 		s.raise(n)
 	}
 	s.sound(now)
-	s.keep(now)
+	s.persistLocks(now)
 	s.lookAfter(now)
 	s.testDue(now)
 	for _, d := range dues {
@@ -185,7 +185,7 @@ func (s *Station) disturb(by Principal) {
 	on := !s.access.mem.DoNotDisturb
 	s.access.mem.DoNotDisturb = on
 	s.tell(DisturbChanged{On: on, By: by})
-	s.save()
+	s.persist()
 	switch {
 	case s.state() != Idle:
 	case on:

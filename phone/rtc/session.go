@@ -34,7 +34,7 @@ type Session struct {
 	cname string
 	life  context.Context //nolint:containedctx // ends with Close; negotiation waits under it
 	end   context.CancelFunc
-	wait  sync.WaitGroup // the minder
+	wait  sync.WaitGroup // the watcher
 	wake  chan struct{}  // the connection's state may have changed
 	hurry chan struct{}  // connecting began: check candidate pairs often
 
@@ -79,7 +79,7 @@ func newSession(f *Factory, t *transport) *Session {
 		s.log.Warn("digits were not sent: the call was on hold or had no connection for too long", "count", digits)
 	}
 	s.adopt(t)
-	s.wait.Go(s.mind)
+	s.wait.Go(s.watch)
 	return s
 }
 
@@ -228,15 +228,15 @@ func (s *Session) quicken() {
 	}
 }
 
-// mind watches the connection, checks candidate pairs often while it comes up, and
+// watch watches over the connection, checks candidate pairs often while it comes up, and
 // sends RTCP reports. It ends with the session.
-func (s *Session) mind() {
+func (s *Session) watch() {
 	report := time.NewTicker(reportInterval)
 	defer report.Stop()
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
-	poke := time.NewTimer(time.Hour)
-	defer poke.Stop()
+	check := time.NewTimer(time.Hour)
+	defer check.Stop()
 	told, begun := phone.MediaState(""), time.Now()
 	for {
 		select {
@@ -250,11 +250,11 @@ func (s *Session) mind() {
 			}
 		case <-s.hurry:
 			begun = time.Now()
-			poke.Reset(pokePause(0))
-		case now := <-poke.C:
+			check.Reset(checkPause(0))
+		case now := <-check.C:
 			if t := s.current.Load(); t.connecting() {
-				t.poke()
-				poke.Reset(pokePause(now.Sub(begun)))
+				t.forceChecks()
+				check.Reset(checkPause(now.Sub(begun)))
 			}
 		case now := <-report.C:
 			s.report(now)
@@ -268,9 +268,9 @@ func (s *Session) mind() {
 	}
 }
 
-// pokePause is the time to the next check of all pairs, by how long connecting has
+// checkPause is the time to the next check of all pairs, by how long connecting has
 // taken so far.
-func pokePause(since time.Duration) time.Duration {
+func checkPause(since time.Duration) time.Duration {
 	switch {
 	case since < 30*time.Millisecond:
 		return 4 * time.Millisecond

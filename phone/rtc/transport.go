@@ -43,7 +43,7 @@ type listener interface {
 // negotiated through it is only ICE and DTLS.
 //
 // Its methods belong to one goroutine at a time (the session's negotiation), but
-// for write, control, state, poke and close.
+// for write, control, state, check and close.
 type transport struct {
 	pc      *webrtc.PeerConnection
 	sockets *sockets
@@ -316,17 +316,17 @@ func (t *transport) addCandidate(c sdpfix.Candidate) error {
 	return t.pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: "candidate:" + c.String()})
 }
 
-// poke makes pion check its candidate pairs now, or the one that it has selected. By
+// check makes pion check its candidate pairs now, or the one that it has selected. By
 // itself it does so every 200 ms, and then every two seconds, which a call that waits for
 // its first sound can not afford: RFC 8445 §14.2 allows a check each 50 ms per pair, and
 // far more often on a LAN; and FreeSWITCH hears DTLS only from where several checks in a
 // row came from. pion has no setting for it, but looks at all pairs whenever a candidate
 // comes in. This one is of a kind that is never paired (TCP, with TCP disabled), and
 // differs each time.
-func (t *transport) poke() {
+func (t *transport) forceChecks() {
 	t.pokes++
 	_ = t.pc.AddICECandidate(webrtc.ICECandidateInit{
-		Candidate: fmt.Sprintf("candidate:poke 1 tcp 1 127.0.0.1 %d typ host tcptype passive", t.pokes),
+		Candidate: fmt.Sprintf("candidate:check 1 tcp 1 127.0.0.1 %d typ host tcptype passive", t.pokes),
 	})
 	if t.checking() {
 		t.sockets.checkAgain()

@@ -19,7 +19,7 @@ import (
 // that they must have; nil where any literal of the source that is the code is good enough.
 func composed() map[string][]string {
 	var deeds []string
-	for _, d := range []station.Deed{station.Dial, station.Answer, station.Disturb, station.Release, station.Toggle, station.Flash, station.SwitchOn, station.SwitchOff} {
+	for _, d := range []station.ActionKind{station.Dial, station.Answer, station.Disturb, station.Release, station.Toggle, station.Flash, station.SwitchOn, station.SwitchOff} {
 		deeds = append(deeds, string(d))
 	}
 	return map[string][]string{

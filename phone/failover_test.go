@@ -37,7 +37,7 @@ func TestRota(t *testing.T) {
 		"all refuse, the second": {2, []step{{0, 2 * time.Hour, true, 0}, {1, time.Hour, false, time.Hour}, {1, 0, false, 0}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, now := newRota(tc.servers), start
+			r, now := newFailover(tc.servers), start
 			for i, s := range tc.steps {
 				if r.at != s.at {
 					t.Fatalf("step %d: server %d, want %d", i, r.at, s.at)

@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// rota is the order in which servers are tried. It belongs to UA.Run.
-type rota struct {
+// failover is the order in which servers are tried. It belongs to UA.Run.
+type failover struct {
 	at     int         // the server to try
 	tried  int         // servers that have failed since the last wait or success
 	barred []time.Time // until when a server that refused us is left alone; zero: not at all
 	moves  int         // returns to the first server that came to nothing, in a row
 }
 
-func newRota(servers int) *rota { return &rota{barred: make([]time.Time, servers)} }
+func newFailover(servers int) *failover { return &failover{barred: make([]time.Time, servers)} }
 
 // bar leaves the present server alone for a while: it has refused us, and a try more
 // would only lock the account.
-func (r *rota) bar(until time.Time) { r.barred[r.at] = until }
+func (r *failover) bar(until time.Time) { r.barred[r.at] = until }
 
-func (r *rota) isBarred(i int, now time.Time) bool { return now.Before(r.barred[i]) }
+func (r *failover) isBarred(i int, now time.Time) bool { return now.Before(r.barred[i]) }
 
 // next moves on after the present server has failed. again reports that the next one can
 // be tried at once; otherwise it is time to wait, if all are barred until the time given.
-func (r *rota) next(now time.Time) (again bool, until time.Time) {
+func (r *failover) next(now time.Time) (again bool, until time.Time) {
 	if !r.isBarred(r.at, now) {
 		r.tried++
 	}
@@ -47,7 +47,7 @@ func (r *rota) next(now time.Time) (again bool, until time.Time) {
 }
 
 // up notes that the present server works.
-func (r *rota) up() {
+func (r *failover) up() {
 	r.tried = 0
 	if r.at == 0 {
 		r.moves = 0
@@ -55,12 +55,12 @@ func (r *rota) up() {
 }
 
 // back goes to the first server because it seems to be there again.
-func (r *rota) back() { r.at, r.tried, r.moves = 0, 0, r.moves+1 }
+func (r *failover) back() { r.at, r.tried, r.moves = 0, 0, r.moves+1 }
 
 // returnIn is the time between two looks whether the first server is back; 0 while it
 // is the present one. One that opens connections but takes no registration is looked
 // at more and more seldom, because every look costs a moment without any.
-func (r *rota) returnIn(now time.Time) time.Duration {
+func (r *failover) returnIn(now time.Time) time.Duration {
 	if r.at == 0 {
 		return 0
 	}

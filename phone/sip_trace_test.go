@@ -115,7 +115,7 @@ func FuzzRedact(f *testing.F) {
 }
 
 func TestLadderKeepsCalls(t *testing.T) {
-	var l ladder
+	var l sipTrace
 	call := func(id string) { l.add(true, id, "INVITE sip:a@b SIP/2.0\r\nCall-ID: "+id+"\r\n\r\n") }
 	more := func(id string, n int) {
 		for i := range n {
@@ -137,43 +137,43 @@ func TestLadderKeepsCalls(t *testing.T) {
 
 	more("first", 200)
 	got := l.of("first")
-	if len(got) != ladderHead+ladderTail || got[ladderHead].Skipped != 204-ladderHead-ladderTail || !strings.Contains(got[len(got)-1].Text, "CSeq: 201 ") {
-		t.Errorf("%d messages, %d skipped, the last %q", len(got), got[ladderHead].Skipped, got[len(got)-1].Text)
+	if len(got) != traceHead+traceTail || got[traceHead].Skipped != 204-traceHead-traceTail || !strings.Contains(got[len(got)-1].Text, "CSeq: 201 ") {
+		t.Errorf("%d messages, %d skipped, the last %q", len(got), got[traceHead].Skipped, got[len(got)-1].Text)
 	}
 	for i := 1; i < len(got); i++ {
 		if got[i].seq <= got[i-1].seq {
 			t.Error("out of order")
 		}
 	}
-	for i := range ladderCalls {
+	for i := range traceCalls {
 		call(fmt.Sprint("c", i))
 	}
 	if l.of("first") != nil || len(l.of("c0")) != 1 {
 		t.Error("the oldest call must go first")
 	}
 	all := l.all()
-	if len(all) != ladderCalls+ladderRest {
+	if len(all) != traceCalls+traceRest {
 		t.Errorf("%d messages in all", len(all))
 	}
 }
 
 func TestLadderIsBounded(t *testing.T) {
-	var l ladder
-	big := "INVITE sip:a@b SIP/2.0\r\nTo: " + strings.Repeat("é", ladderSize) + "\r\n\r\n"
-	for c := range 2 * ladderCalls {
-		for range 2 * (ladderHead + ladderTail) {
+	var l sipTrace
+	big := "INVITE sip:a@b SIP/2.0\r\nTo: " + strings.Repeat("é", traceSize) + "\r\n\r\n"
+	for c := range 2 * traceCalls {
+		for range 2 * (traceHead + traceTail) {
 			l.add(true, fmt.Sprint("call", c), big)
 		}
 	}
-	l.add(true, strings.Repeat("x", ladderID+1), big) // no call for whoever makes up such a name
+	l.add(true, strings.Repeat("x", traceID+1), big) // no call for whoever makes up such a name
 	n := 0
 	for _, m := range l.all() {
 		n += len(m.Text)
 	}
-	if most := ladderBytes + ladderRest*(ladderSize+8); n > most || n < ladderBytes/2 {
+	if most := traceBytes + traceRest*(traceSize+8); n > most || n < traceBytes/2 {
 		t.Errorf("%d bytes, at most %d", n, most)
 	}
-	if l.bytes > ladderBytes {
+	if l.bytes > traceBytes {
 		t.Errorf("counts %d bytes", l.bytes)
 	}
 }
