@@ -177,6 +177,9 @@ func (d *Door) build(ctx context.Context) error {
 	sc := stationConfig(d.cfg)
 	sc.Version, sc.File, sc.Faults = d.made.Version, d.made.Path, d.faults
 	sc.Inbox, sc.Memory, sc.Ports = d.in, memory, d.ports()
+	if d.keep != nil {
+		sc.Calls = history(d.keep, d.log)
+	}
 	sc.SelfTest.Commissioned, sc.SelfTest.Kept = d.tester.commissioned(), d.tester.last()
 	d.station = station.New(sc, d.dialer(), d.voice, d.board)
 	return nil

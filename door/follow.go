@@ -27,6 +27,7 @@ func (d *Door) follow() *sync.WaitGroup {
 	each(logger(d.log.With("part", "door")))
 	if d.keep != nil {
 		each(auditor(d.keep, d.kept))
+		each(historian(d.keep, d.kept))
 	}
 	if !d.notices.Idle() {
 		each(d.notices.Tell)

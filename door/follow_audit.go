@@ -9,9 +9,7 @@ import (
 
 const (
 	auditFile = "audit.log"
-	// maxAudit is the size in bytes at which a new log begins and the old one is dropped: at some
-	// 150 bytes a line, thousands of openings.
-	maxAudit = 1 << 20
+	maxAudit  = 1 << 20 // bytes: at some 150 a line, thousands of openings
 )
 
 // audit is a line of the audit log: an attempt to open something. It never holds the digits.
@@ -47,9 +45,10 @@ func auditOf(e station.Event) (a audit, ok bool) {
 // auditor appends every attempt to open something to the audit log, and tells kept whether it
 // could.
 func auditor(keep *store.Dir, kept func(error)) func(station.Event) {
+	log := keep.Log(auditFile, maxAudit)
 	return func(e station.Event) {
 		if a, ok := auditOf(e); ok {
-			kept(keep.Append(auditFile, a, maxAudit))
+			kept(log.Append(a))
 		}
 	}
 }

@@ -52,7 +52,7 @@ func TestFilesOfOlderDoorsAreReadOn(t *testing.T) {
 
 	// The audit log goes on in the same file, and one reader reads all of it.
 	a, _ := auditOf(station.Event{At: time.Now(), Call: "def", News: station.Released{By: station.Principal{Via: station.ViaCall, Name: "1001"}, Why: station.RefusedCode}})
-	if err := s.Append(auditFile, a, maxAudit); err != nil {
+	if err := s.Log(auditFile, maxAudit).Append(a); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(s.Path(auditFile))

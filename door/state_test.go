@@ -87,7 +87,7 @@ func TestAuditAppends(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, a := range []audit{{User: "1001", How: "code", Name: "anna", OK: true}, {User: "1002", How: "code", Why: station.RefusedCode}} {
-		if err := s.Append(auditFile, a, maxAudit); err != nil {
+		if err := s.Log(auditFile, maxAudit).Append(a); err != nil {
 			t.Fatal(err)
 		}
 	}

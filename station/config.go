@@ -20,8 +20,9 @@ type Config struct {
 	Incoming IncomingConfig
 	Door     DoorConfig
 	SelfTest SelfTestConfig
-	History  int    // finished calls kept in the snapshot; 0 means 20
-	Inbox    *Inbox // what happens at the door comes by; nil for one of its own
+	History  int      // finished calls kept in the snapshot; 0 means 20
+	Inbox    *Inbox   // what happens at the door comes by; nil for one of its own
+	Calls    []Record // finished calls of earlier starts, newest first
 	Ports    Ports
 	Memory   Memory // as it was last saved
 }

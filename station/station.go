@@ -2,6 +2,7 @@ package station
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -83,6 +84,7 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		rested:   map[string]time.Time{},
 		lamps:    map[string]shown{},
 		open:     map[string]time.Time{},
+		calls:    slices.Clone(cfg.Calls[:min(len(cfg.Calls), cfg.History)]),
 	}
 	if cfg.Ports.SelfTest != nil { // else no test could ever take the fault back
 		since := s.test.kept.Since

@@ -189,23 +189,3 @@ func (s *Dir) Instance() (string, error) {
 	id := uuid.New()
 	return id.URN(), s.Replace(instanceFile, []byte(id.String()+"\n"), 0o600)
 }
-
-// Append adds v as a line of JSON to a log. A log of limit bytes becomes the old one, NAME.1,
-// and the one before is dropped.
-func (s *Dir) Append(name string, v any, limit int64) error {
-	line, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("append to %s: %w", name, err)
-	}
-	f, err := os.OpenFile(s.Path(name), os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600) // not to wait for the reader of a pipe
-	if err != nil {
-		return fmt.Errorf("append to %s: %w", name, err)
-	}
-	_, err = f.Write(append(line, '\n'))
-	info, serr := f.Stat()
-	err = errors.Join(err, serr, f.Sync(), f.Close())
-	if err == nil && info.Size() >= limit {
-		err = os.Rename(s.Path(name), s.Path(name+".1"))
-	}
-	return err
-}

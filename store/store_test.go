@@ -82,25 +82,6 @@ func TestClockIsKept(t *testing.T) {
 	}
 }
 
-func TestLogsAreBounded(t *testing.T) {
-	s := open(t)
-	const limit = 1 << 20
-	for range 40 {
-		if err := s.Append("audit.log", strings.Repeat("1", 100_000), limit); err != nil {
-			t.Fatal(err)
-		}
-	}
-	files, err := os.ReadDir(s.dir)
-	if err != nil || len(files) != 2 {
-		t.Errorf("files %v, %v", files, err)
-	}
-	for _, f := range files {
-		if info, err := f.Info(); err != nil || info.Size() > limit+200_000 {
-			t.Errorf("%s: %v, %v", f.Name(), info, err)
-		}
-	}
-}
-
 func TestStoreWithoutADirectory(t *testing.T) {
 	if _, err := Open(""); err == nil {
 		t.Error("no error")

@@ -122,6 +122,7 @@ const (
 	baselineFile = "selftest.json"
 	lastTestFile = "selftest-last.json"
 	auditFile    = "audit.log"
+	historyFile  = "calls.log"
 )
 
 func keysOf(faults []station.Fault) (keys []string) {
@@ -241,14 +242,14 @@ func put(t *testing.T, file, text string) {
 // damage fills all other files of a state directory with zeroes, as a power cut may.
 func damage(t *testing.T, dir string) {
 	t.Helper()
-	for _, name := range []string{clockFile, "dtls.pem", baselineFile, lastTestFile, auditFile} {
+	for _, name := range []string{clockFile, "dtls.pem", baselineFile, lastTestFile, auditFile, historyFile} {
 		put(t, filepath.Join(dir, "state", name), strings.Repeat("\x00", 100))
 	}
 }
 
 // kept are the files of a state directory.
 func kept() []string {
-	return []string{memoryFile, instanceFile, clockFile, "dtls.pem", baselineFile, lastTestFile, auditFile}
+	return []string{memoryFile, instanceFile, clockFile, "dtls.pem", baselineFile, lastTestFile, auditFile, historyFile}
 }
 
 // pipes puts pipes in their places, which nobody ever writes to.
