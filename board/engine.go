@@ -39,10 +39,12 @@ type Output interface {
 type Config struct {
 	Driver    string // for State
 	Simulated bool   // for State
-	Fault     error  // what is wrong with the board as a whole, for State
-	Inputs    []InputConfig
-	Lamps     []LampConfig
-	Relays    []RelayConfig
+	// Fault says what is wrong with the board as a whole, for State; it is asked again while
+	// something is. Nil: nothing ever is.
+	Fault  func() error
+	Inputs []InputConfig
+	Lamps  []LampConfig
+	Relays []RelayConfig
 	// Edge is told debounced changes of inputs, those of one input in the order in which they
 	// happened, once State tells of them. It is called in the board's goroutine and must not
 	// block. Nil: nobody wants to know.
@@ -104,6 +106,7 @@ type Engine struct {
 	lamps  []*lamp
 	relays []*relay
 	dirty  bool
+	fault  error // of the board as a whole, when it was last asked for
 	scale  float64
 }
 
@@ -326,7 +329,10 @@ func (e *Engine) publish() {
 	}
 	e.dirty = false
 	s := &State{Driver: e.cfg.Driver, Simulated: e.cfg.Simulated}
-	s.Problem = problem(e.cfg.Fault)
+	if e.cfg.Fault != nil && (e.fault != nil || e.state.Load() == nil) {
+		e.fault = e.cfg.Fault()
+	}
+	s.Problem = problem(e.fault)
 	s.Inputs = append(s.Inputs, e.inputs...)
 	for _, l := range e.lamps {
 		s.Lamps = append(s.Lamps, l.snapshot())

@@ -574,7 +574,9 @@ func TestLinesThatFail(t *testing.T) {
 	lamp, gate := &fakeOut{}, &fakeOut{}
 	change := func(c *Config) {
 		bell = newFakeLine()
-		c.Fault = &FaultError{Message: words.New("told", "detail", "half the board is missing")}
+		c.Fault = func() error {
+			return &FaultError{Message: words.New("told", "detail", "half the board is missing")}
+		}
 		c.Inputs = append(c.Inputs, InputConfig{Name: "second", Open: func() (Source, error) {
 			if isTaken() {
 				return nil, busy

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"time"
@@ -36,8 +38,8 @@ func openBoard(ctx context.Context, c *configs.Config, edge func(board.Edge), lo
 	driver := c.Board.Driver
 	missing := gpio.Available()
 	if driver == "auto" {
-		driver = "gpio"
-		if missing != nil {
+		driver = "gpio" // chips that cannot be used yet may be given to us later
+		if errors.Is(missing, fs.ErrNotExist) {
 			driver = "none"
 		}
 	}
@@ -55,7 +57,7 @@ func openBoard(ctx context.Context, c *configs.Config, edge func(board.Edge), lo
 		if c.Board.Driver == "none" {
 			missing = nil // as wished
 		}
-		return board.Start(ctx, board.Config{Driver: "none", Fault: missing, Log: log}), nil
+		return board.Start(ctx, board.Config{Driver: "none", Fault: func() error { return missing }, Log: log}), nil
 	}
 }
 

@@ -18,7 +18,6 @@ import (
 	"intercomd/audio"
 	"intercomd/audio/portaudio"
 	"intercomd/board"
-	"intercomd/board/gpio"
 	"intercomd/board/sim"
 	"intercomd/configs"
 	"intercomd/notify"
@@ -60,14 +59,12 @@ type Door struct {
 	media     *rtc.Factory // of the phone
 	panel     *sim.Board   // nil: the board is not simulated
 	notices   *notify.Office
-	chips     *gpio.Watch // nil: the board has no GPIO lines
 
 	end  chan error    // why the door must end; buffered
 	hung chan struct{} // the sound system does not answer any more; buffered
 }
 
-// New makes the parts of a door and wires them; nothing runs yet but the board, which Run ends.
-// ctx is that of the waiting for chips. An error means that not even the defaults work: the
+// New makes the parts of a door and wires them; nothing runs yet but the board, which Run ends. An error means that not even the defaults work: the
 // program itself is broken.
 func New(ctx context.Context, c Config) (*Door, error) {
 	d := &Door{made: c, cfg: c.Config, log: c.Log, started: time.Now(), faults: append(c.faults(), c.Faults...),
@@ -160,10 +157,6 @@ func (d *Door) build(ctx context.Context) error {
 		return err
 	}
 
-	if drv := d.cfg.Board.Driver; drv == "gpio" || drv == "auto" {
-		gpio.Await(ctx, permissionWait)
-		d.chips = gpio.NewWatch()
-	}
 	edge := func(e board.Edge) { d.in.Edge(station.Edge(e)) }
 	b, panel := openBoard(context.WithoutCancel(ctx), d.cfg, edge, d.log.With("part", "board"))
 	d.board, d.panel = doorBoard{b}, panel
@@ -341,9 +334,6 @@ func (d *Door) serve(ctx context.Context, running *sync.WaitGroup) {
 	running.Go(func() { d.mixer.run(ctx, d.station) })
 	running.Go(func() { d.dimAtNight(ctx) })
 	running.Go(func() { d.endIfHung(ctx) })
-	if d.chips != nil {
-		running.Go(func() { d.watchChips(ctx, d.chips.Late) })
-	}
 	running.Go(func() { d.notices.Run(ctx, d.station) })
 	if d.keep != nil {
 		running.Go(func() { d.keep.Run(ctx, d.kept) })

@@ -1,13 +1,13 @@
-// Package gpio is a board on the lines of Linux GPIO chips, through periph's driver
-// for the character device (periph.io/x/host/v3/gpioioctl).
+// Package gpio is a board on the lines of Linux GPIO chips, through the kernel's character
+// devices, with periph's driver for them (periph.io/x/host/v3/gpioioctl).
 //
 // It refuses to know what the lines are for, and it never goes behind the kernel's
 // back: of periph only the character-device driver is linked in, not the drivers that
 // write chip registers through /dev/gpiomem.
 //
-// periph finds the chips and takes the lines. What it cannot do is done here, on the
-// descriptors of its lines: the times of edges, which it reads and drops, and outputs that
-// begin at their inert level (docs/decisions/gpio-edges.md).
+// periph finds and describes the chips. The lines are taken here, by the kernel's own calls:
+// periph drops the times of edges, lets no output begin at its inert level, and looks for chips
+// only once (docs/decisions/gpio-lines.md).
 package gpio
 
 import (
@@ -85,7 +85,7 @@ type Relay struct {
 // a fault of its own in the board's state, with its remedy, and is tried again; so is
 // a machine without GPIO. Open itself never fails.
 func Open(ctx context.Context, cfg Config) *board.Engine {
-	return open(ctx, cfg, probe())
+	return open(ctx, cfg, probe)
 }
 
 // Available says why no GPIO chip can be used, or nil.
@@ -94,14 +94,18 @@ func Available() error { return probe().fault() }
 // Lock makes the lines of relays inert and gives them back: for the time after a
 // crash, when their driver could not do it. The errors name the relays that may still
 // be energised.
-func Lock(relays []Relay, chips []string) error { return lock(relays, chips, probe()) }
+func Lock(relays []Relay, chips []string) error { return lock(relays, chips, probe) }
 
-func open(ctx context.Context, cfg Config, h host) *board.Engine {
-	c := board.Config{Driver: "gpio", Fault: h.fault(), Edge: cfg.Edge, Log: cfg.Log}
+// search finds the chips as they are now.
+type search func() host
+
+func open(ctx context.Context, cfg Config, look search) *board.Engine {
+	c := board.Config{Driver: "gpio", Fault: func() error { return look().fault() }, Edge: cfg.Edge, Log: cfg.Log}
 	for _, in := range cfg.Inputs {
+		place := &place{look: look, line: in.Line, chips: cfg.Chips}
 		c.Inputs = append(c.Inputs, board.InputConfig{Name: in.Name, Debounce: in.Debounce, Stuck: in.Stuck,
 			Open: func() (board.Source, error) {
-				ln, err := h.find(in.Line, cfg.Chips)
+				ln, err := place.find("input")
 				if err != nil {
 					return nil, err
 				}
@@ -109,27 +113,29 @@ func open(ctx context.Context, cfg Config, h host) *board.Engine {
 			}})
 	}
 	for _, l := range cfg.Lamps {
-		c.Lamps = append(c.Lamps, lampConfig(h, l, cfg.Chips))
+		c.Lamps = append(c.Lamps, lampConfig(look, l, cfg.Chips))
 	}
 	for _, r := range cfg.Relays {
+		place := &place{look: look, line: r.Line, chips: cfg.Chips}
 		c.Relays = append(c.Relays, board.RelayConfig{Name: r.Name, Max: r.Max, Latching: r.Latching,
 			Open: func() (board.Output, error) {
-				return openOutput(h, r.Line, cfg.Chips, r.ActiveLow, r.OpenDrain)
+				return openOutput(place, r.ActiveLow, r.OpenDrain)
 			}})
 	}
 	return board.Start(ctx, c)
 }
 
 // lampConfig is a lamp on hardware PWM where there is some, else on its lines.
-func lampConfig(h host, l Lamp, chips []string) board.LampConfig {
+func lampConfig(look search, l Lamp, chips []string) board.LampConfig {
 	one := func(ln Line, i int) func() (board.Output, error) {
+		place := &place{look: look, line: ln, chips: chips}
 		return func() (board.Output, error) {
 			if i < len(l.PWM) {
 				if out, err := l.PWM[i](); !errors.Is(err, fs.ErrNotExist) {
 					return out, err
 				}
 			}
-			return openOutput(h, ln, chips, l.ActiveLow, l.OpenDrain)
+			return openOutput(place, l.ActiveLow, l.OpenDrain)
 		}
 	}
 	out := board.LampConfig{Name: l.Name, SoftPWM: l.SoftPWM, Open: one(l.Line, 0)}
@@ -139,10 +145,10 @@ func lampConfig(h host, l Lamp, chips []string) board.LampConfig {
 	return out
 }
 
-func lock(relays []Relay, chips []string, h host) error {
+func lock(relays []Relay, chips []string, look search) error {
 	var all []error
 	for _, r := range relays {
-		out, err := openOutput(h, r.Line, chips, r.ActiveLow, r.OpenDrain)
+		out, err := openOutput(&place{look: look, line: r.Line, chips: chips}, r.ActiveLow, r.OpenDrain)
 		if err == nil {
 			err = errors.Join(out.Set(0), out.Close())
 		}

@@ -10,12 +10,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
-	"periph.io/x/host/v3/gpioioctl"
 
 	"intercomd/board"
 	"intercomd/words"
@@ -148,6 +148,8 @@ type bench struct {
 	pins map[string]*fakePin // "gpiochip0/17"
 }
 
+func (b *bench) look() host { return b.host }
+
 func newBench() *bench {
 	b := &bench{pins: make(map[string]*fakePin)}
 	add := func(name, label string, lines int, names map[int]string) {
@@ -249,9 +251,9 @@ func TestRefused(t *testing.T) {
 		err   error
 		want  string
 	}{
-		{free, fmt.Errorf("line_request ioctl: %w", errors.New(unix.EBUSY.Error())), "line 4 (BELL) of gpiochip0 (pinctrl-rp1) is in use; stop"},
+		{free, fmt.Errorf("request: %w", unix.EBUSY), "line 4 (BELL) of gpiochip0 (pinctrl-rp1) is in use; stop"},
 		{busy, unix.EBUSY, "line 5 of gpiochip0 (pinctrl-rp1) is in use by spi0 CS0; stop"},
-		{free, errors.New(unix.EPERM.Error()), "no permission to use line 4"},
+		{free, unix.EPERM, "no permission to use line 4"},
 		{free, unix.ENODEV, "gpiochip0 (pinctrl-rp1) is gone; plug it in"},
 		{free, unix.EINVAL, "cannot be used as an output; choose"},
 		{free, errors.New("moon"), "cannot be used as an output: moon; look"},
@@ -278,7 +280,7 @@ func TestOutputs(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBench()
 			brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"},
-				Relays: []Relay{{Name: "door", Line: Line{Offset: 22}, ActiveLow: tc.activeLow, OpenDrain: tc.openDrain}}}, b.host)
+				Relays: []Relay{{Name: "door", Line: Line{Offset: 22}, ActiveLow: tc.activeLow, OpenDrain: tc.openDrain}}}, b.look)
 			p := b.pins["gpiochip0/22"]
 			if got := p.lines(); got != tc.start {
 				t.Errorf("after the start: %q, want %q", got, tc.start)
@@ -302,7 +304,7 @@ func TestLock(t *testing.T) {
 		{Name: "light", Line: Line{Offset: 23}},
 	}
 	b.pins["gpiochip0/23"].err = unix.EBUSY
-	err := lock(relays, []string{"pinctrl-rp1"}, b.host)
+	err := lock(relays, []string{"pinctrl-rp1"}, b.look)
 	if got := b.pins["gpiochip0/22"].lines(); got != "out/true let-go close" {
 		t.Errorf("door: %q", got)
 	}
@@ -311,7 +313,7 @@ func TestLock(t *testing.T) {
 			t.Errorf("%v\nwant %q", err, want)
 		}
 	}
-	if err := lock(relays[:1], []string{"pinctrl-rp1"}, b.host); err != nil {
+	if err := lock(relays[:1], []string{"pinctrl-rp1"}, b.look); err != nil {
 		t.Error(err)
 	}
 }
@@ -328,7 +330,7 @@ func press(t *testing.T, in Input) (*listened, *fakePin) {
 	b := newBench()
 	brd := &listened{edges: make(chan board.Edge, 100)}
 	in.Name, in.Line = "bell", Line{Offset: 17}
-	brd.Engine = open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Inputs: []Input{in}, Edge: func(e board.Edge) { brd.edges <- e }}, b.host)
+	brd.Engine = open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Inputs: []Input{in}, Edge: func(e board.Edge) { brd.edges <- e }}, b.look)
 	t.Cleanup(func() { _ = brd.Close() })
 	if s := brd.State(); s.Inputs[0].Problem.String() != "" {
 		t.Fatalf("state %+v", s)
@@ -374,7 +376,7 @@ func TestActiveLow(t *testing.T) {
 	b.pins["gpiochip0/17"].level = true
 	brd := &listened{edges: make(chan board.Edge, 100)}
 	brd.Engine = open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Edge: func(e board.Edge) { brd.edges <- e },
-		Inputs: []Input{{Name: "bell", Line: Line{Offset: 17}, ActiveLow: true, Pull: PullNone}}}, b.host)
+		Inputs: []Input{{Name: "bell", Line: Line{Offset: 17}, ActiveLow: true, Pull: PullNone}}}, b.look)
 	defer brd.Close()
 	if brd.State().Inputs[0].Active {
 		t.Error("active though the line is high")
@@ -435,18 +437,14 @@ func TestChipGone(t *testing.T) {
 	}
 }
 
-// The way to the descriptor of a line exists in the pinned version of periph.
-func TestDescriptor(t *testing.T) {
-	if _, err := descriptor(&gpioioctl.GPIOLine{}); err == nil || !strings.Contains(err.Error(), "not been requested") {
-		t.Errorf("descriptor of a line that is not requested: %v", err)
-	}
-}
-
 // The structures are as large as the kernel has them: their size is a part of the request.
 func TestRequests(t *testing.T) {
 	for _, tc := range []struct{ got, want uintptr }{
-		{requestOf(0x0d, unsafe.Sizeof(lineConfig{})), 0xc110b40d}, // GPIO_V2_LINE_SET_CONFIG_IOCTL
-		{requestOf(0x0f, unsafe.Sizeof(lineValues{})), 0xc010b40f}, // GPIO_V2_LINE_SET_VALUES_IOCTL
+		{readOf(0x01, unsafe.Sizeof(chipInfo{})), 0x8044b401},       // GPIO_GET_CHIPINFO_IOCTL
+		{requestOf(0x05, unsafe.Sizeof(lineInfo{})), 0xc100b405},    // GPIO_V2_GET_LINEINFO_IOCTL
+		{requestOf(0x07, unsafe.Sizeof(lineRequest{})), 0xc250b407}, // GPIO_V2_GET_LINE_IOCTL
+		{requestOf(0x0e, unsafe.Sizeof(lineValues{})), 0xc010b40e},  // GPIO_V2_LINE_GET_VALUES_IOCTL
+		{requestOf(0x0f, unsafe.Sizeof(lineValues{})), 0xc010b40f},  // GPIO_V2_LINE_SET_VALUES_IOCTL
 	} {
 		if tc.got != tc.want {
 			t.Errorf("request %#x, want %#x", tc.got, tc.want)
@@ -464,9 +462,20 @@ func TestRequests(t *testing.T) {
 	if err := w.set(true); !errors.Is(err, unix.ENOTTY) {
 		t.Errorf("a level for something that is no line: %v", err)
 	}
-	if err := w.configure(flagOutput, true); !errors.Is(err, unix.ENOTTY) {
-		t.Errorf("a configuration for something that is no line: %v", err)
+	if _, err := w.get(); !errors.Is(err, unix.ENOTTY) {
+		t.Errorf("the level of something that is no line: %v", err)
 	}
+	if _, err := describe(os.DevNull, Chip{}); !errors.Is(err, unix.ENOTTY) {
+		t.Errorf("something that is no chip: %v", err)
+	}
+	l := &line{path: os.DevNull, fd: -1}
+	if _, err := l.input(PullUp); !errors.Is(err, unix.ENOTTY) {
+		t.Errorf("a line of something that is no chip: %v", err)
+	}
+	if _, err := l.output(true, false); !errors.Is(err, unix.ENOTTY) || l.fd >= 0 {
+		t.Errorf("an output of something that is no chip: %v", err)
+	}
+	l.Close()
 	if err := w.close(); err != nil {
 		t.Error(err)
 	}
@@ -544,7 +553,7 @@ func TestLampOnHardwarePWM(t *testing.T) {
 		return nil, &board.FaultError{Message: words.New("told", "detail", "no permission"), Err: fs.ErrPermission}
 	}
 	brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Lamps: []Lamp{{Name: "ring",
-		RGB: []Line{{Offset: 5}, {Offset: 6}, {Offset: 7}}, PWM: []func() (board.Output, error){offered, missing, broken}}}}, b.host)
+		RGB: []Line{{Offset: 5}, {Offset: 6}, {Offset: 7}}, PWM: []func() (board.Output, error){offered, missing, broken}}}}, b.look)
 	defer brd.Close()
 	_ = brd.ColourLamp("ring", board.On(), board.White()) // blue fails
 	if hard.lines() != "false true" || b.pins["gpiochip0/5"].lines() != "" {
@@ -556,4 +565,79 @@ func TestLampOnHardwarePWM(t *testing.T) {
 	if got := brd.State().Lamps[0].Problem.String(); got != "no permission" || b.pins["gpiochip0/7"].lines() != "" {
 		t.Errorf("blue: %q, line %q", got, b.pins["gpiochip0/7"].lines())
 	}
+}
+
+// The parts of a request lie where the kernel looks for them (linux/gpio.h).
+func TestLayouts(t *testing.T) {
+	var (
+		r lineRequest
+		c lineConfig
+		i lineInfo
+		h chipInfo
+	)
+	for _, tc := range []struct {
+		what      string
+		got, want uintptr
+	}{
+		{"consumer", unsafe.Offsetof(r.consumer), 256}, {"config", unsafe.Offsetof(r.config), 288}, {"num_lines", unsafe.Offsetof(r.numLines), 560},
+		{"event_buffer_size", unsafe.Offsetof(r.eventBufferSize), 564}, {"fd", unsafe.Offsetof(r.fd), 588},
+		{"num_attrs", unsafe.Offsetof(c.numAttrs), 8}, {"attrs", unsafe.Offsetof(c.attrs), 32}, {"attribute", unsafe.Sizeof(c.attrs[0]), 24},
+		{"line consumer", unsafe.Offsetof(i.consumer), 32}, {"offset", unsafe.Offsetof(i.offset), 64}, {"flags", unsafe.Offsetof(i.flags), 72},
+		{"line attributes", unsafe.Offsetof(i.attrs), 80}, {"label", unsafe.Offsetof(h.label), 32}, {"lines", unsafe.Offsetof(h.lines), 64},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("%s is at %d, want %d", tc.what, tc.got, tc.want)
+		}
+	}
+	if out := configOf(flagOutput|flagOpenDrain, true); out.flags != 0x48 || out.numAttrs != 1 || out.attrs[0] != (lineConfigAttr{id: 2, value: 1, mask: 1}) {
+		t.Errorf("an output that begins high: %+v", out)
+	}
+	if in := configOf(flagInput|flagEdgeRising|flagEdgeFalling|flagPullUp, true); in.flags != 0x134 || in.numAttrs != 0 {
+		t.Errorf("an input: %+v", in)
+	}
+	if got := text(name{'r', 'p', '1', 0, 'x'}); got != "rp1" {
+		t.Errorf("a name is read as %q", got)
+	}
+}
+
+// A chip that comes late, or is given to us late, is used without a restart, and the board's own
+// fault goes with it.
+func TestChipThatComesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		var mu sync.Mutex
+		now := host{problems: []error{unusable("/dev/gpiochip0", unix.EACCES)}}
+		look := func() host {
+			mu.Lock()
+			defer mu.Unlock()
+			return now
+		}
+		brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Relays: []Relay{{Name: "door", Line: Line{Offset: 22}}}}, look)
+		if s := brd.State(); s.Problem.Code != "chip-forbidden" || s.Relays[0].Problem.Code != "chip-forbidden" {
+			t.Errorf("before: %+v", s)
+		}
+		mu.Lock()
+		now = b.host
+		mu.Unlock()
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		if s := brd.State(); !s.Problem.None() || !s.Relays[0].Problem.None() || b.pins["gpiochip0/22"].lines() != "out/false" {
+			t.Errorf("after: %+v, line %q", s, b.pins["gpiochip0/22"].lines())
+		}
+		_ = brd.Close()
+		// One that was there and is not any more is gone, however its driver puts it.
+		there := &place{look: look, line: Line{Offset: 22}, chips: []string{"pinctrl-rp1"}}
+		never := &place{look: func() host { return host{} }, line: Line{Offset: 22}}
+		if _, err := there.find("output"); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		now = host{chips: b.chips[1:]}
+		mu.Unlock()
+		for p, want := range map[*place]string{there: "gpiochip0 (pinctrl-rp1) is gone", never: "no GPIO chip"} {
+			if _, err := p.find("output"); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want %q", err, want)
+			}
+		}
+	})
 }

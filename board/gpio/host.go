@@ -38,7 +38,7 @@ type Chip struct {
 type LineInfo struct {
 	Offset   int
 	Name     string // "" for lines without one
-	Consumer string // who used it when the program started; "" if nobody
+	Consumer string // who used it when it was looked up; "" if nobody
 }
 
 // List tells the GPIO chips and their lines. The error says why some of them, or all,
@@ -117,6 +117,27 @@ func (h host) find(l Line, chips []string) (found, error) {
 		err = fault("line-name-unknown", "chip", c.String(), "line", l.Name)
 	}
 	return found{}, err
+}
+
+// place is where a line is, looked up each time that it is opened. It is used by one goroutine.
+type place struct {
+	look  search
+	line  Line
+	chips []string // where to look when the line names no chip
+	last  *found   // where it was
+}
+
+// find looks the line up. Where there was a line, and is none any more, the chip is gone.
+func (p *place) find(use string) (found, error) {
+	f, err := p.look().find(p.line, p.chips)
+	if err == nil {
+		p.last = &f
+		return f, nil
+	}
+	if fe, ok := errors.AsType[*board.FaultError](err); ok && p.last != nil && slices.Contains([]string{"no-gpio", "chip-unknown", "line-name-unknown"}, fe.Code) {
+		err = refused(*p.last, use, unix.ENODEV)
+	}
+	return f, err
 }
 
 // choose finds the first chip of a list of labels, names or paths.
@@ -200,12 +221,9 @@ func unusable(path string, err error) error {
 	return &board.FaultError{Message: words.New("chip-fails", "chip", path, "detail", err.Error()), Err: err}
 }
 
-// refused says why the kernel did not give or change a line. periph passes on only the
-// text of the system's error.
+// refused says why the kernel did not give or change a line.
 func refused(f found, use string, err error) error {
-	is := func(e unix.Errno) bool {
-		return errors.Is(err, e) || strings.Contains(err.Error(), e.Error())
-	}
+	is := func(e unix.Errno) bool { return errors.Is(err, e) }
 	code, user := "line-fails", ""
 	switch {
 	case is(unix.EBUSY):

@@ -1,14 +1,16 @@
 package gpio
 
 import (
+	"bytes"
 	"fmt"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// What periph's driver cannot ask of the kernel for a line that it has requested:
-// the level with which an output begins, open-drain, and no bias. See linux/gpio.h and
+// What the kernel is asked for beside periph, whose driver cannot: a line with the level with
+// which an output begins, open-drain, no bias, and the times of its edges; a chip that came
+// after periph had looked. See linux/gpio.h and
 // https://docs.kernel.org/userspace-api/gpio/chardev.html.
 
 // GPIO_V2_LINE_FLAG_*.
@@ -18,6 +20,8 @@ const (
 	flagEdgeRising  = 1 << 4
 	flagEdgeFalling = 1 << 5
 	flagOpenDrain   = 1 << 6
+	flagPullUp      = 1 << 8
+	flagPullDown    = 1 << 9
 	flagNoBias      = 1 << 10
 )
 
@@ -42,12 +46,77 @@ type lineConfigAttr struct {
 // lineValues is struct gpio_v2_line_values.
 type lineValues struct{ bits, mask uint64 }
 
-// requestOf is _IOWR(0xb4, nr, size) on the architectures that boards have.
-func requestOf(nr, size uintptr) uintptr { return 3<<30 | size<<16 | 0xb4<<8 | nr }
+// name is a text of the kernel: GPIO_MAX_NAME_SIZE bytes, ended by a zero.
+type name [32]byte
 
-// wire is the descriptor of one requested line: a duplicate, to be closed.
+func text(n name) string {
+	s, _, _ := bytes.Cut(n[:], []byte{0})
+	return string(s)
+}
+
+// lineRequest is struct gpio_v2_line_request.
+type lineRequest struct {
+	offsets         [64]uint32
+	consumer        name
+	config          lineConfig
+	numLines        uint32
+	eventBufferSize uint32 // 0: the kernel's choice, 16 for a line
+	_               [5]uint32
+	fd              int32 // the kernel's answer
+}
+
+// chipInfo is struct gpiochip_info.
+type chipInfo struct {
+	name, label name
+	lines       uint32
+}
+
+// lineInfo is struct gpio_v2_line_info.
+type lineInfo struct {
+	name, consumer name
+	offset         uint32
+	numAttrs       uint32
+	flags          uint64
+	attrs          [10][2]uint64
+	_              [4]uint32
+}
+
+// consumer is who the kernel says has a line.
+const consumer = "intercomd"
+
+// requestOf is _IOWR(0xb4, nr, size) on the architectures that boards have, readOf is _IOR.
+func requestOf(nr, size uintptr) uintptr { return 3<<30 | size<<16 | 0xb4<<8 | nr }
+func readOf(nr, size uintptr) uintptr    { return 2<<30 | size<<16 | 0xb4<<8 | nr }
+
+// wire is the descriptor of a chip, or of one line that was requested from it.
 type wire struct{ fd int }
 
+// chip describes the chip.
+func (w wire) chip() (info chipInfo, err error) {
+	err = w.ioctl(readOf(0x01, unsafe.Sizeof(info)), unsafe.Pointer(&info)) //nolint:gosec // the kernel's interface
+	return info, err
+}
+
+// line describes a line of the chip.
+func (w wire) line(offset uint32) (info lineInfo, err error) {
+	info.offset = offset
+	err = w.ioctl(requestOf(0x05, unsafe.Sizeof(info)), unsafe.Pointer(&info)) //nolint:gosec // the kernel's interface
+	return info, err
+}
+
+// request takes a line of the chip and returns its descriptor. high is the level with which an
+// output begins.
+func (w wire) request(offset int, flags uint64, high bool) (fd int, err error) {
+	r := lineRequest{config: configOf(flags, high), numLines: 1}
+	r.offsets[0] = uint32(offset)
+	copy(r.consumer[:], consumer)
+	if err := w.ioctl(requestOf(0x07, unsafe.Sizeof(r)), unsafe.Pointer(&r)); err != nil { //nolint:gosec // the kernel's interface
+		return -1, err
+	}
+	return int(r.fd), nil
+}
+
+// newWire is a duplicate of the descriptor of a line, to be closed.
 func newWire(fd int) (wire, error) {
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
@@ -56,14 +125,21 @@ func newWire(fd int) (wire, error) {
 	return wire{dup}, nil
 }
 
-// configure changes what the line is. high is the level with which an output begins.
-func (w wire) configure(flags uint64, high bool) error {
+// configOf is what a line is to be.
+func configOf(flags uint64, high bool) lineConfig {
 	c := lineConfig{flags: flags}
 	if flags&flagOutput != 0 {
 		c.numAttrs = 1
 		c.attrs[0] = lineConfigAttr{id: attrOutputValues, value: bit(high), mask: 1}
 	}
-	return w.ioctl(requestOf(0x0d, unsafe.Sizeof(c)), unsafe.Pointer(&c)) //nolint:gosec // the kernel's interface
+	return c
+}
+
+// get reads the level of a line.
+func (w wire) get() (high bool, err error) {
+	v := lineValues{mask: 1}
+	err = w.ioctl(requestOf(0x0e, unsafe.Sizeof(v)), unsafe.Pointer(&v)) //nolint:gosec // the kernel's interface
+	return v.bits&1 != 0, err
 }
 
 // set changes the level of an output.

@@ -71,11 +71,11 @@ func (p process) kill() {
 }
 
 // start is the chip as a new process finds it.
-func (l *piLine) start(id int) (process, host) {
+func (l *piLine) start(id int) (process, search) {
 	p := process{l, id, new(bool)}
 	c := chip{Chip: Chip{Name: "gpiochip0", Label: "pinctrl-bcm2711", Path: "/dev/gpiochip0", Lines: make([]LineInfo, 28)}}
 	c.pin = func(int) pin { return p }
-	return p, host{chips: []chip{c}}
+	return p, func() host { return host{chips: []chip{c}} }
 }
 
 // TestKilledWithRelayOnThousandTimes kills the daemon at any moment of a pulse or of a

@@ -12,8 +12,7 @@ import (
 type pin interface {
 	// input takes the line and gives the queue of its edges.
 	input(p Pull) (*queue, error)
-	// high reads the level of a line that is an input. For an output it must not be
-	// called: periph would make it an input.
+	// high reads the level of a line that is an input.
 	high() bool
 	// output takes the line and drives it, at once at the given level.
 	output(high, openDrain bool) (driver, error)
@@ -91,8 +90,8 @@ type output struct {
 	openDrain bool
 }
 
-func openOutput(h host, l Line, chips []string, activeLow, openDrain bool) (board.Output, error) {
-	f, err := h.find(l, chips)
+func openOutput(p *place, activeLow, openDrain bool) (board.Output, error) {
+	f, err := p.find("output")
 	if err != nil {
 		return nil, err
 	}

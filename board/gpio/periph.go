@@ -1,134 +1,151 @@
 package gpio
 
 import (
-	"errors"
 	"path/filepath"
-	"reflect"
 	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/driver/driverreg"
-	pgpio "periph.io/x/conn/v3/gpio"
 	"periph.io/x/host/v3/gpioioctl"
-
-	"intercomd/board"
-	"intercomd/words"
 )
 
-// probe finds the chips of this machine. periph looks for them once in the life of a
-// process: chips that come later need a restart.
+// devices is where the kernel shows its GPIO chips.
+const devices = "/dev/gpiochip*"
+
+// probe finds the chips of this machine as they are now. periph describes those that were there
+// when it looked, once in the life of a process; those that came later, or were given to our
+// group later, are described by the kernel's own calls.
 func probe() host {
 	var h host
-	if _, err := driverreg.Init(); err != nil {
-		h.problems = append(h.problems, &board.FaultError{
-			Message: words.New("gpio-driver", "detail", err.Error()), Err: err})
-	}
-	names := make(map[string]bool)
-	paths := make(map[string]bool)
-	for _, c := range gpioioctl.Chips {
-		names[filepath.Base(c.Path())], names[c.Name()], paths[c.Path()] = true, true, true
-		h.chips = append(h.chips, adapt(c))
-	}
-	// periph only logs which chips it could not open.
-	all, err := filepath.Glob("/dev/gpiochip*")
+	paths, err := filepath.Glob(devices)
 	if err != nil {
 		return h // the pattern is right
 	}
-	slices.Sort(all)
-	for _, path := range all {
-		target, err := filepath.EvalSymlinks(path)
-		if err == nil && (paths[path] || names[filepath.Base(target)]) {
+	slices.Sort(paths)
+	known := firstChips()
+	names := map[string]bool{}
+	for _, path := range paths {
+		c, err := describe(path, known[path])
+		if err != nil {
+			h.problems = append(h.problems, unusable(path, err))
+			continue
+		}
+		if names[c.Name] {
 			continue // gpiochip4 is a link to gpiochip0 on a Pi 5
 		}
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			_ = unix.Close(fd) // opened for the error only
-			err = errors.New("it does not answer like a GPIO chip, or came after the start of the program")
-		}
-		h.problems = append(h.problems, unusable(path, err))
+		names[c.Name] = true
+		h.chips = append(h.chips, chip{Chip: c, pin: func(offset int) pin {
+			return &line{path: path, offset: offset, name: c.Lines[offset].Name, fd: -1}
+		}})
 	}
 	return h
 }
 
-func adapt(c *gpioioctl.GPIOChip) chip {
-	out := chip{Chip: Chip{Name: c.Name(), Label: c.Label(), Path: c.Path()}}
-	for i, l := range c.Lines() {
-		out.Lines = append(out.Lines, LineInfo{Offset: i, Name: l.Name(), Consumer: l.Consumer()})
+// firstChips is what periph found when it looked, by path.
+//
+//nolint:gochecknoglobals // periph's list is one for the process
+var firstChips = sync.OnceValue(func() map[string]Chip {
+	chips := map[string]Chip{}
+	if _, err := driverreg.Init(); err != nil {
+		return chips // describe will do
 	}
-	out.pin = func(offset int) pin { return line{c.Lines()[offset]} }
-	return out
+	for _, c := range gpioioctl.Chips {
+		out := Chip{Name: c.Name(), Label: c.Label(), Path: c.Path()}
+		for i, l := range c.Lines() {
+			out.Lines = append(out.Lines, LineInfo{Offset: i, Name: l.Name(), Consumer: l.Consumer()})
+		}
+		chips[c.Path()] = out
+	}
+	return chips
+})
+
+// describe tells what chip there is at a path. known is the one that was there before: its
+// description serves while it is still the same.
+func describe(path string, known Chip) (Chip, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return Chip{}, err
+	}
+	defer func() { _ = unix.Close(fd) }() // nothing was written
+	info, err := wire{fd}.chip()
+	if err != nil {
+		return Chip{}, err
+	}
+	c := Chip{Name: text(info.name), Label: text(info.label), Path: path}
+	if c.Label == "" {
+		c.Label = c.Name
+	}
+	if known.Name == c.Name && known.Label == c.Label && len(known.Lines) == int(info.lines) {
+		return known, nil
+	}
+	for i := range info.lines {
+		l, err := wire{fd}.line(i)
+		if err != nil {
+			return Chip{}, err
+		}
+		c.Lines = append(c.Lines, LineInfo{Offset: int(i), Name: text(l.name), Consumer: text(l.consumer)})
+	}
+	return c, nil
 }
 
-// line is a line of periph, with what periph cannot do. It is used by one goroutine.
+// line is a line of a chip. It is used by one goroutine at a time.
 type line struct {
-	*gpioioctl.GPIOLine
+	path   string // of the chip
+	offset int
+	name   string
+	fd     int // negative: not taken
 }
 
-// input implements pin. periph's WaitForEdge drops the time of an edge and the edge
-// itself, and takes a lost chip for a time-out; so the edges are read here, from the
-// descriptor that periph got from the kernel.
-func (l line) input(p Pull) (*queue, error) {
-	pull := pgpio.PullNoChange
+// take requests the line from the kernel, in place of an earlier request.
+func (l *line) take(flags uint64, high bool) error {
+	l.Close()
+	chip, err := unix.Open(l.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(chip) }() // the line has a descriptor of its own
+	l.fd, err = wire{chip}.request(l.offset, flags, high)
+	return err
+}
+
+// input implements pin.
+func (l *line) input(p Pull) (*queue, error) {
+	bias := uint64(flagNoBias)
 	switch p {
 	case PullUp:
-		pull = pgpio.PullUp
+		bias = flagPullUp
 	case PullDown:
-		pull = pgpio.PullDown
+		bias = flagPullDown
 	}
-	if err := l.In(pull, pgpio.BothEdges); err != nil {
+	if err := l.take(flagInput|flagEdgeRising|flagEdgeFalling|bias, false); err != nil {
 		return nil, err
 	}
-	fd, err := descriptor(l.GPIOLine)
-	if err != nil {
-		return nil, err
-	}
-	if p == PullNone {
-		// periph would leave what was there before.
-		if err := (wire{fd}).configure(flagInput|flagEdgeRising|flagEdgeFalling|flagNoBias, false); err != nil {
-			return nil, err
-		}
-	}
-	return newQueue(fd, l.Name())
+	return newQueue(l.fd, l.name)
 }
 
-// output implements pin. periph's Out drives a line low before it drives it high: an
-// active-low relay would be energised for a moment. So periph takes the line as an
-// input, and here it becomes an output with the right level from the start.
-func (l line) output(high, openDrain bool) (driver, error) {
-	if err := l.In(pgpio.PullNoChange, pgpio.NoEdge); err != nil {
-		return nil, err
-	}
-	fd, err := descriptor(l.GPIOLine)
-	if err != nil {
-		return nil, err
-	}
-	w, err := newWire(fd)
-	if err != nil {
-		return nil, err
-	}
+// output implements pin. The line is never at another level than the one that it begins with.
+func (l *line) output(high, openDrain bool) (driver, error) {
 	flags := uint64(flagOutput)
 	if openDrain {
 		flags |= flagOpenDrain
 	}
-	if err := w.configure(flags, high); err != nil {
-		_ = w.close() // the first error tells more
+	if err := l.take(flags, high); err != nil {
 		return nil, err
 	}
-	return w, nil
+	return newWire(l.fd)
 }
 
-// high implements pin.
-func (l line) high() bool { return bool(l.Read()) }
+// high implements pin. A line that cannot be read is low: its edges tell that it is gone.
+func (l *line) high() bool {
+	high, err := wire{l.fd}.get()
+	return err == nil && high
+}
 
-// descriptor is the descriptor of a line that periph has requested. periph keeps it to
-// itself; a test holds that this way to it exists in the pinned version.
-func descriptor(l *gpioioctl.GPIOLine) (int, error) {
-	f := reflect.ValueOf(l).Elem().FieldByName("fd")
-	if !f.IsValid() || !f.CanInt() {
-		return 0, errors.New("this version of periph hides the descriptor of a line")
+// Close implements pin.
+func (l *line) Close() {
+	if l.fd >= 0 {
+		_ = unix.Close(l.fd) // nothing can be done about it
+		l.fd = -1
 	}
-	if f.Int() <= 0 {
-		return 0, errors.New("the line has not been requested")
-	}
-	return int(f.Int()), nil
 }
