@@ -328,7 +328,7 @@ func (d *Door) ports() station.Ports {
 func (d *Door) serve(ctx context.Context, running *sync.WaitGroup) {
 	running.Go(func() {
 		if err := d.voice.engine.Run(ctx); err != nil {
-			d.log.Error("sound", "error", err)
+			d.log.Error("the sound engine stopped", "error", err)
 		}
 	})
 	running.Go(func() { d.mixer.run(ctx, d.station) })
@@ -353,7 +353,7 @@ func (d *Door) register(ctx context.Context) <-chan struct{} {
 	go func() {
 		defer close(rest)
 		if err := d.phone.Run(ctx); err != nil && ctx.Err() == nil {
-			d.log.Error("phone", "error", err)
+			d.log.Error("the phone stopped", "error", err)
 		}
 		if err := d.media.Close(); err != nil {
 			d.log.Warn("media did not close cleanly", "error", err)
@@ -410,7 +410,7 @@ func (d *Door) endIfHung(ctx context.Context) {
 		return
 	}
 	rest := max(0, hungPatience-time.Since(d.started))
-	d.log.Error("the sound system does not answer: restarting when no call is up", "in", rest.Round(time.Second))
+	d.log.Error("the sound system does not respond: restarting once no call is up", "in", rest.Round(time.Second))
 	select {
 	case <-time.After(rest):
 		d.EndWhenIdle(ctx, audio.ErrDeviceHung)

@@ -97,7 +97,7 @@ func (m *mixer) result(f faults, i int, err error) {
 		return
 	}
 	m.failed[i] = err.Error()
-	m.log.Warn("a level cannot be set", "error", err)
+	m.log.Warn("a mixer level cannot be set", "error", err)
 	f.SetFault(station.Fault{Key: key, Blinks: station.FaultSound, Message: words.New("mixer-fails", "detail", err.Error())})
 }
 

@@ -50,7 +50,7 @@ func (t *selfTester) start(ctx context.Context, commission bool, done func(stati
 func (t *selfTester) run(ctx context.Context, commission bool) station.SelfTestResult {
 	base, err := t.load()
 	if err != nil {
-		t.log.Warn("the commissioning of the sound cannot be read and is forgotten", "error", err)
+		t.log.Warn("the commissioning measurement cannot be read; it is ignored", "error", err)
 	}
 	compare := &base.Measured
 	if commission || base.At.IsZero() {
@@ -103,7 +103,7 @@ func (t *selfTester) last() (m station.TestMemory) {
 		err = fmt.Errorf("%s: no test can have left this", t.keep.Path(lastTestFile))
 	}
 	if err != nil {
-		t.log.Warn("the last self-test cannot be read and is forgotten", "error", err)
+		t.log.Warn("the last self-test result cannot be read; it is ignored", "error", err)
 		return station.TestMemory{}
 	}
 	return m
@@ -115,7 +115,7 @@ func (t *selfTester) saveLast(m station.TestMemory) error { return t.write(lastT
 // tell lets the daemon know of a test that was made without it, when it starts.
 func (t *selfTester) tell(r station.SelfTest) {
 	if err := t.saveLast(t.last().With(r)); err != nil {
-		t.log.Warn("the door will not know of this test", "error", err)
+		t.log.Warn("the result of this test could not be saved", "error", err)
 	}
 }
 

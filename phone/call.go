@@ -172,7 +172,7 @@ func (c *Call) loop() {
 func (c *Call) protect(task func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.log.Error("the call broke", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			c.log.Error("internal error in a call; hanging up", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			c.finish(Ending{Cause: Failed, Reason: "internal error", Local: true})
 		}
 	}()

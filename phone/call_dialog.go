@@ -126,7 +126,7 @@ func (c *Call) onReinvite(tx *serverTx) {
 
 // refuseChange leaves the session as it was.
 func (c *Call) refuseChange(tx *serverTx, err error) {
-	c.log.Warn("the far end wants a change of media that is not possible", "err", err)
+	c.log.Warn("the far end asked for a media change that is not possible", "err", err)
 	status := 500
 	if noCommonCodec(err) {
 		status = 488
@@ -189,7 +189,7 @@ func (c *Call) reinvite(why string) {
 	c.want = ""
 	restarts := c.moved
 	if err := c.restart(); err != nil {
-		c.log.Warn("no new paths for the media; trying again", "err", err)
+		c.log.Warn("no new media paths yet; trying again", "err", err)
 		c.after(restartRetry, func() { c.reinvite(why) })
 		return
 	}

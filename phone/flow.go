@@ -129,7 +129,7 @@ func (f *flow) readAll() {
 // survive keeps a message that breaks the phone from stopping the daemon.
 func (f *flow) survive() {
 	if p := recover(); p != nil {
-		f.log.Error("a message of the server broke the phone; it was dropped", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		f.log.Error("internal error while handling a message from the server; message dropped", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	}
 }
 
@@ -163,7 +163,7 @@ func callIDOf(m sip.Message) string {
 
 func (f *flow) unreadable(data []byte, err error) {
 	f.trace.add(false, "", string(data))
-	f.log.Warn("the server sent something that is not SIP as we know it", "err", oneLine(errText(err)), "bytes", len(data))
+	f.log.Warn("the server sent something that is not valid SIP", "err", oneLine(errText(err)), "bytes", len(data))
 	if res := rejection(data); res != nil {
 		f.trace.add(true, "", string(res))
 		_ = f.conn.Write(res)
@@ -183,10 +183,10 @@ func (f *flow) response(res *sip.Response) {
 	cseq, vias := res.CSeq(), res.GetHeaders("via")
 	switch {
 	case res.Via() == nil || cseq == nil || res.CallID() == nil || res.StatusCode < 100 || res.StatusCode > 699:
-		f.log.Warn("dropped a response without what it needs", "status", res.StatusCode)
+		f.log.Warn("dropped an incomplete response", "status", res.StatusCode)
 		return
 	case len(vias) > 1 || !strings.EqualFold(res.Via().Host, f.host): // RFC 3261, 8.1.3.3 and 18.1.2
-		f.log.Warn("dropped a response to somebody else", "status", res.StatusCode)
+		f.log.Warn("dropped a response that was not for us", "status", res.StatusCode)
 		return
 	}
 	settle(res)
@@ -441,7 +441,7 @@ func (f *flow) request(req *sip.Request) {
 	req.SetTransport("WSS")
 	settle(req)
 	if status, why := fault(req); status != 0 {
-		f.log.Warn("refused a faulty request", "method", oneLine(string(req.Method)), "status", status, "why", oneLine(why))
+		f.log.Warn("rejected a malformed request", "method", oneLine(string(req.Method)), "status", status, "why", oneLine(why))
 		if req.Method != sip.ACK && req.Via() != nil {
 			_ = f.WriteMsg(newResponse(req, status, phrase(status), randomHex(4)))
 		}

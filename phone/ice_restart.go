@@ -10,7 +10,7 @@ const restartRetry = 2 * time.Second
 // find new paths, which the far end must be told. The connection to the server had
 // the old address too, most likely, but its socket may not know.
 func (c *Call) onMoved() {
-	c.log.Warn("the address of a running call has gone; offering another")
+	c.log.Warn("the local address of the call is gone; offering another")
 	c.moved = true
 	if f := c.ua.flow.Load(); f != nil {
 		f.conn.Probe(doubtTime)

@@ -101,7 +101,7 @@ func (k *keeper) look(ctx context.Context) (settled bool, err error) {
 		return false, nil
 	case b.others == 0:
 		k.absent++
-		u.log.Warn("the server has dropped the registration without a word; registering again")
+		u.log.Warn("the server dropped the registration without notice; registering again")
 		return false, nil
 	}
 	k.isTaken(b)
@@ -126,7 +126,7 @@ func (k *keeper) register(ctx, try context.Context) (wait time.Duration, err err
 	case err == nil:
 	case ctx.Err() == nil && retrySoon(err) && time.Until(k.until) > registerTimeout:
 		wait = jitter(registerTimeout / 2)
-		u.log.Warn("registration not refreshed; trying again", "err", err, "in", wait.Round(time.Second))
+		u.log.Warn("registration refresh failed; trying again", "err", err, "in", wait.Round(time.Second))
 		return wait, nil
 	default:
 		return 0, err

@@ -70,7 +70,7 @@ func (c *Call) onReplaced(next *Call, r replaces) {
 		status = 403
 	}
 	if status != 0 {
-		c.log.Info("somebody else may not take this call over", "status", status, "who", next.remote.URI)
+		c.log.Info("a takeover of this call was refused", "status", status, "who", next.remote.URI)
 		next.do(func() { next.turnDown(status) })
 		return
 	}

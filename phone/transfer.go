@@ -50,7 +50,7 @@ func (c *Call) onRefer(tx *serverTx) {
 	}
 	uri, replaces, err := referTo(to[0].Value(), tx.f.server.domain)
 	if err != nil {
-		c.log.Warn("transfer to nowhere", "err", err)
+		c.log.Warn("unusable transfer target", "err", err)
 		tx.reply(400)
 		return
 	}

@@ -84,7 +84,7 @@ func (h provisionHost) provision(log *slog.Logger) (notes []provision.Note, err 
 	settled := false
 	defer func() {
 		if r := recover(); r != nil {
-			log.Error("provisioning ended in the middle", "panic", r)
+			log.Error("provisioning failed part-way", "panic", r)
 			notes = append(notes, provision.Note{Code: provision.NoteMachine, Params: []string{"detail", fmt.Sprint(r)}})
 			if !settled {
 				err = errors.New("the settings could not be read")

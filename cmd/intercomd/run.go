@@ -34,11 +34,11 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 	slog.SetDefault(log) // for libraries that write to the standard logger
 	log.Info("starting", "version", buildVersion(), "config", path)
 	if built().IsZero() {
-		log.Warn("this build does not know when it was made: a board without a battery clock may take a time in the past for the present",
+		log.Warn("this build has no build time: a board without a battery clock may accept a date in the past",
 			"remedy", "build it from a clone, or with SOURCE_DATE_EPOCH set")
 	}
 	if keys := cfg.ForCard(); len(keys) > 0 && !onCard() {
-		log.Warn("settings of the machine are ignored: only the card image sets up its machine", "settings", strings.Join(keys, ", "),
+		log.Warn("machine settings are ignored: only the card image configures its machine", "settings", strings.Join(keys, ", "),
 			"remedy", "set up name, network and time zone of this system by its own means, and remove them")
 	}
 	d, err := door.New(ctx, door.Config{Settings: force.Settings, Faults: append(systemNotes(notesDir, log), force.fleetFaults()...), Version: buildVersion(), Built: built(), Log: log})

@@ -52,7 +52,7 @@ func (r *reporter) run(ctx context.Context, agent agentClient) {
 			pause = agentSought
 		case err != nil:
 			if ctx.Err() == nil && err.Error() != last {
-				r.log.Warn("the update agent does not take reports", "error", err)
+				r.log.Warn("the update agent rejects reports", "error", err)
 			}
 			last = err.Error()
 		default:
