@@ -55,7 +55,7 @@ func (t *telephone) adopt(pc *phone.Call) *call {
 
 // call is a call of the phone as the station uses it, with its media.
 type call struct {
-	*telephone
+	tel         *telephone
 	*phone.Call // of one that the door places: not for the methods of [phone.Listener], which may come before
 	session     atomic.Pointer[rtc.Session]
 
@@ -65,7 +65,7 @@ type call struct {
 }
 
 func (t *telephone) newCall() *call {
-	c := &call{telephone: t}
+	c := &call{tel: t}
 	c.pass = func(p *rtc.Packet) {
 		c.got = audio.Packet{SSRC: p.SSRC, Seq: p.Seq, Timestamp: p.Timestamp, Marker: p.Marker,
 			Codec: codec(p.Codec), Payload: p.Payload, Arrival: p.Arrival}
@@ -76,7 +76,7 @@ func (t *telephone) newCall() *call {
 
 // NewMedia implements [phone.Listener].
 func (c *call) NewMedia(ctx context.Context) (phone.MediaSession, error) {
-	s, err := c.media.NewSession(ctx)
+	s, err := c.tel.media.NewSession(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -88,19 +88,19 @@ func (c *call) NewMedia(ctx context.Context) (phone.MediaSession, error) {
 func (c *call) Happened(e phone.Event) {
 	ev := station.CallEvent{Kind: station.CallEventKind(e.Kind), At: e.At, Digit: e.Digit, Ending: ending(e.Ending)}
 	if e.Call != nil {
-		ev.Call = c.adopt(e.Call)
+		ev.Call = c.tel.adopt(e.Call)
 	}
-	c.in.CallEvent(c, ev)
+	c.tel.in.CallEvent(c, ev)
 }
 
 // Open implements [station.Call].
 func (c *call) Open(m station.VoiceMode) {
-	c.voice.opens(c)
+	c.tel.voice.opens(c)
 	if m == station.Speak {
-		c.engine.Speak(c)
+		c.tel.engine.Speak(c)
 		return
 	}
-	c.engine.Connect(c, m == station.Talk)
+	c.tel.engine.Connect(c, m == station.Talk)
 }
 
 // Peer implements [station.Call].
