@@ -321,11 +321,11 @@ echo "YEAR $(date +%Y)"
 		wanted = append(wanted, name+" active .*"+regexp.QuoteMeta(until)+".*")
 	}
 	file("intercom.toml", "PK\x03\x04\x14\x00\x06\x00\b\x00\x00\x00!\x00word/document.xml")
-	look("DOCUMENT", "which is no text")
+	look("DOCUMENT", "there is a NUL character in it")
 	file("intercom.toml", "")
 	look("EMPTY", "sip.server: is missing")
 	file("intercom.toml", strings.Replace(good, `password_file = "Passwort.txt"`, `password = hunter22`, 1))
-	look("QUOTES", "5: this line is not TOML")
+	look("QUOTES", "5: this line cannot be understood")
 	file("intercom.toml", good)
 	look("NOFILES", "sip.password_file: there is no such file")
 	file("Passwort.txt", "hunter22\n")
