@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,9 +12,12 @@
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 #define ADD(p, n) __atomic_add_fetch((p), (n), __ATOMIC_SEQ_CST)
 
-// named gives the thread a name, which tools show: it is the library's own.
+// named gives the thread, which is the library's own, a name that tools show, and timers that
+// are not late, whatever the rest of the process has.
 static void named(device *d, const char *name) {
-	if (LOAD(&d->x->last) == 0) pthread_setname_np(pthread_self(), name);
+	if (LOAD(&d->x->last) != 0) return;
+	pthread_setname_np(pthread_self(), name);
+	prctl(PR_SET_TIMERSLACK, 50000UL); // ns; the kernel's own default
 }
 
 // called notes a callback.
