@@ -37,10 +37,10 @@ func (l *loopLink) Write(p []byte, samples uint32, _ bool) error {
 // offlineDriver is for an engine that never runs.
 type offlineDriver struct{}
 
-func (offlineDriver) Devices() ([]DeviceInfo, error)                    { return nil, nil }
-func (offlineDriver) Open(Direction, string, *Exchange) (Stream, error) { return nil, ErrNoDevice }
-func (offlineDriver) Try(Direction, string) error                       { return nil }
-func (offlineDriver) Stale() bool                                       { return false }
+func (offlineDriver) Devices() ([]DeviceInfo, error)                { return nil, nil }
+func (offlineDriver) Open(Direction, string, *Ring) (Stream, error) { return nil, ErrNoDevice }
+func (offlineDriver) Try(Direction, string) error                   { return nil }
+func (offlineDriver) Stale() bool                                   { return false }
 
 // atWork returns a pump in a call with lost packets, a tone and devices, and a
 // function that makes 10 ms of it.

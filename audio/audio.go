@@ -4,7 +4,7 @@
 //	        Link.Receive                                 callback
 //	packets ──▶ jitter ──▶ decode ──▶ stretch ─▶ + tones ─▶ gain,   ─▶ ring ──▶ loudspeaker
 //	            buffer                drift                 limiter │
-//	                                                              pairs
+//	                                                          echo reference
 //	        Link.Write                                              ▼
 //	packets ◀── encode ◀── meter ◀── limiter ◀── gain ◀── noise ◀── echo canceller ◀── ring ◀── microphone
 //

@@ -10,14 +10,14 @@ const backlog = 30 * time.Millisecond
 
 // tap is the engine's end of an open device.
 type tap struct {
-	x    *Exchange
-	mem  *Memory // of x
-	rate int     // samples per second of the device
+	x    *Ring
+	mem  *RingMemory // of x
+	rate int         // samples per second of the device
 }
 
-func newTap(x *Exchange) tap { return tap{x: x, mem: x.mem} }
+func newTap(x *Ring) tap { return tap{x: x, mem: x.mem} }
 
-func (t *tap) exchange() *Exchange { return t.x }
+func (t *tap) ring() *Ring { return t.x }
 
 // last is when the last callback was; 0 = none yet.
 func (t *tap) last() time.Duration { return time.Duration(t.mem.Last.Load()) }

@@ -13,11 +13,11 @@ import (
 func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out []float32, late []float64, c *capture, spk *playback) {
 	now := time.Duration(0)
 	clock := func() time.Duration { return now }
-	c = &capture{tap: newTap(NewExchange(clock, func() {})), live: &atomic.Pointer[capture]{}}
-	spk = &playback{tap: newTap(NewExchange(clock, func() {})), live: &atomic.Pointer[playback]{}}
+	c = &capture{tap: newTap(NewRing(clock, func() {})), live: &atomic.Pointer[capture]{}}
+	spk = &playback{tap: newTap(NewRing(clock, func() {})), live: &atomic.Pointer[playback]{}}
 	c.start(rate)
 	spk.start(rate)
-	p := newPairs()
+	p := newEchoReference()
 	p.room(c.time(chunk))
 	pcm, frame := make([]int16, chunk), make([]float32, Frame)
 	period := float64(chunk) / float64(rate) * 1e9
@@ -112,7 +112,7 @@ func TestOneClockIsLeftAlone(t *testing.T) {
 // What piled up while nobody listened is thrown away when a call begins, once.
 func TestACallBeginsWithoutBacklog(t *testing.T) {
 	now := time.Second
-	x := NewExchange(func() time.Duration { return now }, func() {})
+	x := NewRing(func() time.Duration { return now }, func() {})
 	c := &capture{tap: newTap(x), live: &atomic.Pointer[capture]{}}
 	c.start(SampleRate)
 	frame := make([]float32, Frame)
@@ -146,7 +146,7 @@ func TestACallBeginsWithoutBacklog(t *testing.T) {
 func TestWokenForPacketsOnly(t *testing.T) {
 	for ptime, packets := range map[time.Duration]int{20 * time.Millisecond: 60, 40 * time.Millisecond: 30, 60 * time.Millisecond: 20} {
 		woken := 0
-		x := NewExchange(func() time.Duration { return time.Second }, func() { woken++ })
+		x := NewRing(func() time.Duration { return time.Second }, func() { woken++ })
 		c := &capture{tap: newTap(x), live: &atomic.Pointer[capture]{}}
 		c.start(SampleRate)
 		snd := &sender{bitrate: defaultBitrate, complexity: defaultComplexity}

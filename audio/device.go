@@ -61,7 +61,7 @@ type Driver interface {
 	// Open starts a stream that exchanges samples through x. name is the full name of a device, a
 	// part that only one device has, or "default". An unknown name is
 	// [ErrNoDevice]; the text of the error lists what there is.
-	Open(d Direction, name string, x *Exchange) (Stream, error)
+	Open(d Direction, name string, x *Ring) (Stream, error)
 	// Try finds out whether Open would succeed, without reading or playing a sample.
 	Try(d Direction, name string) error
 	// Stale tells that devices came or went since the driver last looked. It

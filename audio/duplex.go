@@ -47,7 +47,7 @@ type duplex struct {
 	switched bool
 	reason   Hopeless
 	gate     voiceSwitch
-	leak     leak
+	leak     leakDetector
 	howl     *howl
 	clip     clipping
 

@@ -33,8 +33,8 @@ type Config struct {
 	// Prompts are recordings. One that is named like a tone replaces it; others are
 	// played by their names.
 	Prompts Recordings
-	// Words are what is said after a tone, named like the tones.
-	Words Recordings
+	// Speech is what is said after a tone, named like the tones.
+	Speech Recordings
 
 	// NewEcho and NewSuppressor make the parts of the microphone's path that are
 	// chosen elsewhere; nil leaves them out.
@@ -102,10 +102,10 @@ type Engine struct {
 	ready   atomic.Bool   // a call is on its way, see Prepare
 	token   chan struct{} // wakes the pump
 
-	in, out     *endpoint
+	in, out     *deviceSlot
 	mic         atomic.Pointer[capture]  // nil: no microphone
 	loudspeaker atomic.Pointer[playback] // nil: no loudspeaker
-	keep        *keeper
+	keep        *supervisor
 
 	// sending is held while a packet of the microphone leaves and while current
 	// changes, so that none leaves after Disconnect.
@@ -146,17 +146,17 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 		return nil, fmt.Errorf("audio: %w", err)
 	}
 	e := &Engine{
-		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(DuplexStatus{Switched: cfg.Duplex == SwitchedDuplex}), tones: tones, prompts: cfg.Prompts, words: cfg.Words,
+		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(DuplexStatus{Switched: cfg.Duplex == SwitchedDuplex}), tones: tones, prompts: cfg.Prompts, words: cfg.Speech,
 		token: make(chan struct{}, 1),
 	}
-	e.in = newEndpoint(In, cfg.Input, func() opened {
-		return &capture{tap: newTap(NewExchange(e.clock, e.nudge)), live: &e.mic}
+	e.in = newDeviceSlot(In, cfg.Input, func() opened {
+		return &capture{tap: newTap(NewRing(e.clock, e.nudge)), live: &e.mic}
 	})
-	e.out = newEndpoint(Out, cfg.Output, func() opened {
-		return &playback{tap: newTap(NewExchange(e.clock, e.nudge)), live: &e.loudspeaker}
+	e.out = newDeviceSlot(Out, cfg.Output, func() opened {
+		return &playback{tap: newTap(NewRing(e.clock, e.nudge)), live: &e.loudspeaker}
 	})
-	e.keep = &keeper{
-		drv: drv, log: cfg.Log, clock: e.clock, ends: [2]*endpoint{e.out, e.in},
+	e.keep = &supervisor{
+		drv: drv, log: cfg.Log, clock: e.clock, ends: [2]*deviceSlot{e.out, e.in},
 		wake: make(chan struct{}, 1), wants: e.wants,
 		onOpen: cfg.Opened, onChange: e.nudge,
 		onHung: func() {
@@ -179,7 +179,7 @@ func (e *Engine) nudge() {
 }
 
 // wants reports whether anybody has use for a device now: a call does from [Engine.Prepare]
-// on, a tone for the loudspeaker only. It is asked by the keeper.
+// on, a tone for the loudspeaker only. It is asked by the supervisor.
 func (e *Engine) wants(d Direction) bool {
 	if e.ready.Load() || e.current.Load() != nil || e.probe.Load() != nil {
 		return true

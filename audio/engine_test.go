@@ -578,7 +578,7 @@ func TestWordsAfterTone(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := newFakeDriver()
-	cfg := audio.Config{Words: recordings(t, fstest.MapFS{"open.wav": {Data: b.Bytes()}})}
+	cfg := audio.Config{Speech: recordings(t, fstest.MapFS{"open.wav": {Data: b.Bytes()}})}
 	inHouse(t, cfg, d, func(h *house) {
 		d.heard()
 		h.Play("open")

@@ -57,7 +57,7 @@ func (d *fakeDriver) missing(name string) error {
 	return nil
 }
 
-func (d *fakeDriver) Open(dir audio.Direction, name string, x *audio.Exchange) (audio.Stream, error) {
+func (d *fakeDriver) Open(dir audio.Direction, name string, x *audio.Ring) (audio.Stream, error) {
 	d.wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -126,7 +126,7 @@ func (d *fakeDriver) heard() []float32 {
 type fakeStream struct {
 	d          *fakeDriver
 	dir        audio.Direction
-	x          *audio.Exchange
+	x          *audio.Ring
 	dead       bool
 	quit, done chan struct{}
 }

@@ -2,9 +2,9 @@ package audio
 
 // micPath is what happens to the microphone between its ring and the encoder.
 type micPath struct {
-	echo    EchoCanceller // nil: none
-	denoise Suppressor    // nil: none
-	need    need          // of denoise
+	echo    EchoCanceller  // nil: none
+	denoise Suppressor     // nil: none
+	gate    suppressorGate // of denoise
 	gain    float32
 	agc     *agc // nil: off
 	ambient ambient
@@ -42,7 +42,7 @@ func (m *micPath) process(rec, far []float32, farLevel float64, call, playing bo
 		m.echo.Process(rec, rec, far)
 	}
 	if m.denoise != nil {
-		m.need.suppress(m.denoise, rec, call)
+		m.gate.suppress(m.denoise, rec, call)
 	}
 	finite(rec)
 	m.ambient.adapt(rec, farLevel)

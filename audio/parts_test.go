@@ -11,7 +11,7 @@ import (
 
 // One writer and one reader at full speed: every sample arrives once, in order.
 func TestExchange(t *testing.T) {
-	m := &Memory{}
+	m := &RingMemory{}
 	const total = 500000
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -238,11 +238,11 @@ func TestPitchConcealer(t *testing.T) {
 	}
 }
 
-// Gaps make the cushion larger, calm makes it smaller, and a trial of less that
+// Gaps make the headroom larger, calm makes it smaller, and a trial of less that
 // failed is not repeated soon.
 func TestCushion(t *testing.T) {
 	const ms = time.Millisecond
-	c := newCushion(5*ms, 20*ms)
+	c := newHeadroom(5*ms, 20*ms)
 	calm := func() (n int) {
 		for was := c.size; c.size == was; n++ {
 			if c.frame(); n > 10*calmMost {

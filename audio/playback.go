@@ -11,9 +11,9 @@ const (
 	margin = 4 * time.Millisecond
 	// tight is how near to being too late counts as a gap, before anybody hears one.
 	tight = time.Millisecond
-	// Of the cushion beyond the margin.
-	cushionStep = FrameTime / 2
-	cushionMost = 4 * FrameTime
+	// Of the headroom beyond the margin.
+	headroomStep = FrameTime / 2
+	headroomMost = 4 * FrameTime
 	// beatGain is how fast the beat follows callbacks that come later than it.
 	beatGain = 1. / 32
 )
@@ -24,14 +24,14 @@ type playback struct {
 	tap
 	live *atomic.Pointer[playback]
 
-	rs      *resampler // nil at 48 kHz
-	raw     []int16
-	pcm     []float32
-	beat    time.Duration // when the last callback was to be expected at the earliest
-	asked   uint64        // samples that callbacks had wanted by then
-	level   int           // samples that waited then
-	seen    uint64        // gaps that cushion knows of
-	cushion cushion
+	rs       *resampler // nil at 48 kHz
+	raw      []int16
+	pcm      []float32
+	beat     time.Duration // when the last callback was to be expected at the earliest
+	asked    uint64        // samples that callbacks had wanted by then
+	level    int           // samples that waited then
+	seen     uint64        // gaps that headroom knows of
+	headroom headroom
 }
 
 func (p *playback) start(rate int) {
@@ -39,7 +39,7 @@ func (p *playback) start(rate int) {
 	if rate != SampleRate {
 		p.rs = newResampler(SampleRate, float64(rate), 2*Frame)
 	}
-	p.cushion = newCushion(cushionStep, cushionMost)
+	p.headroom = newHeadroom(headroomStep, headroomMost)
 	n := rate/50 + 64
 	p.raw, p.pcm = make([]int16, n), make([]float32, n)
 }
@@ -76,7 +76,7 @@ func (p *playback) look() {
 
 // due is when the next frame must be written, by the engine's clock: before the
 // callback that what waits is not enough for. This and what follows goes by the last look.
-func (p *playback) due() time.Duration { return p.needed() - margin - p.cushion.size }
+func (p *playback) due() time.Duration { return p.needed() - margin - p.headroom.size }
 
 // needed is when that callback will come.
 func (p *playback) needed() time.Duration {
@@ -92,12 +92,12 @@ func (p *playback) taken() time.Duration { return p.beat + p.time(p.level) }
 // Of frames that are written together, since one callback takes them, each comes after
 // the one before, and the last one now.
 func (p *playback) turn() time.Duration {
-	return p.taken() + min(p.callback(), FrameTime) - margin - p.cushion.size
+	return p.taken() + min(p.callback(), FrameTime) - margin - p.headroom.size
 }
 
 // full tells that the device has stopped taking any.
 func (p *playback) full() bool {
-	return p.level > max(p.chunk(), p.samples(FrameTime))+p.samples(backlog+p.cushion.size)
+	return p.level > max(p.chunk(), p.samples(FrameTime))+p.samples(backlog+p.headroom.size)
 }
 
 // hungry looks whether a frame is due.
@@ -112,11 +112,11 @@ func (p *playback) write(frame []float32) time.Duration {
 	switch n := p.mem.Gaps.Load(); {
 	case n != p.seen:
 		p.seen = n
-		p.cushion.gap()
+		p.headroom.gap()
 	case p.needed()-p.x.Now() < tight:
-		p.cushion.gap()
+		p.headroom.gap()
 	default:
-		p.cushion.frame()
+		p.headroom.frame()
 	}
 	at := p.taken()
 	if p.full() {

@@ -19,7 +19,7 @@ type speaker struct {
 
 func newSpeaker(rate int) *speaker {
 	s := &speaker{}
-	x := NewExchange(func() time.Duration { return s.now }, func() {})
+	x := NewRing(func() time.Duration { return s.now }, func() {})
 	s.playback = &playback{tap: newTap(x), live: &atomic.Pointer[playback]{}}
 	s.start(rate)
 	return s
@@ -53,8 +53,8 @@ func TestFramesAreWrittenJustInTime(t *testing.T) {
 	for _, c := range []struct{ rate, chunk int }{{48000, 480}, {48000, 240}, {44100, 441}, {48000, 1024}, {16000, 1024}} {
 		s := newSpeaker(c.rate)
 		s.run(10*time.Second, c.chunk, never)
-		if n := s.mem.Gaps.Load(); n > 0 || s.cushion.size > 0 {
-			t.Errorf("%+v: %d gaps, a cushion of %v", c, n, s.cushion.size)
+		if n := s.mem.Gaps.Load(); n > 0 || s.headroom.size > 0 {
+			t.Errorf("%+v: %d gaps, a headroom of %v", c, n, s.headroom.size)
 		}
 		if most := s.callback() + FrameTime; s.waited > most {
 			t.Errorf("%+v: %v waited for a callback, want less than %v", c, s.waited, most)
@@ -72,8 +72,8 @@ func TestLateCallbacksMakeNoGaps(t *testing.T) {
 	s.run(60*time.Second, 480, func() time.Duration {
 		return time.Duration(r.Float64() * r.Float64() * r.Float64() * float64(8*time.Millisecond))
 	})
-	if n := s.mem.Gaps.Load(); n > 0 || s.cushion.size > 0 {
-		t.Errorf("%d gaps, a cushion of %v", n, s.cushion.size)
+	if n := s.mem.Gaps.Load(); n > 0 || s.headroom.size > 0 {
+		t.Errorf("%d gaps, a headroom of %v", n, s.headroom.size)
 	}
 }
 
@@ -83,13 +83,13 @@ func TestNearlyLateCountsAsAGap(t *testing.T) {
 	s.run(time.Second, 480, never)
 	s.late = margin - tight/2
 	s.run(time.Second, 480, never)
-	if n := s.mem.Gaps.Load(); n > 0 || s.cushion.size != cushionStep {
-		t.Errorf("%d gaps, a cushion of %v", n, s.cushion.size)
+	if n := s.mem.Gaps.Load(); n > 0 || s.headroom.size != headroomStep {
+		t.Errorf("%d gaps, a headroom of %v", n, s.headroom.size)
 	}
 	s.late = 0
 	s.run(20*time.Second, 480, never)
-	if s.cushion.size != 0 {
-		t.Errorf("a cushion of %v long after", s.cushion.size)
+	if s.headroom.size != 0 {
+		t.Errorf("a headroom of %v long after", s.headroom.size)
 	}
 }
 

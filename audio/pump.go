@@ -38,10 +38,10 @@ type pump struct {
 
 	out       *playback // devices during a call of work; nil = none
 	in        *capture
-	pairIn    *capture // between which pairs goes
+	pairIn    *capture // between which reference goes
 	pairOut   *playback
 	play, rec [Frame]float32
-	pairs     pairs
+	reference echoReference
 	gain      float32 // of the loudspeaker
 	limiter   limiter
 	playMeter meter
@@ -62,7 +62,7 @@ func newPump(e *Engine) *pump {
 	p := &pump{
 		e: e, now: *e.g.reading.Load(), rcv: newReceiver(), mic: newMicPath(e.cfg), way: newDuplex(e.cfg.Duplex), hear: ramp{1}, say: ramp{1},
 		snd:  &sender{bitrate: e.cfg.Bitrate, complexity: e.cfg.Complexity},
-		gain: gainOf(e.cfg.OutputGain), limiter: newLimiter(), pairs: newPairs(),
+		gain: gainOf(e.cfg.OutputGain), limiter: newLimiter(), reference: newEchoReference(),
 		silence: silence{after: int(e.cfg.SilentAfter / FrameTime)},
 		smooth:  e.clock(), due: e.clock(),
 	}
@@ -258,7 +258,7 @@ func (p *pump) makePlay(now time.Duration) {
 			p.e.cfg.Notify(Event{FirstHeard, time.Now(), p.cur.link})
 		}
 	}
-	p.pairs.push(out, loudness(out), at, pr)
+	p.reference.push(out, loudness(out), at, pr)
 	if l, ok := p.playMeter.add(out); ok {
 		p.report(l)
 	}
@@ -370,20 +370,20 @@ func (p *pump) hearIn(far *played) {
 func (p *pump) hearWith(apart bool) *played {
 	if p.in == nil {
 		clear(p.rec[:])
-		return p.pairs.next()
+		return p.reference.next()
 	}
 	if p.in != p.pairIn || p.out != p.pairOut {
 		p.pairIn, p.pairOut = p.in, p.out
-		p.pairs.restart()
+		p.reference.restart()
 	}
 	at := p.in.read(p.rec[:])
 	p.listen()
 	if !apart {
-		return p.pairs.next()
+		return p.reference.next()
 	}
-	p.pairs.room(p.out.callback())
-	far := p.pairs.match(at)
-	p.in.faster(p.pairs.ppm)
+	p.reference.room(p.out.callback())
+	far := p.reference.match(at)
+	p.in.faster(p.reference.ppm)
 	return far
 }
 

@@ -149,7 +149,7 @@ func audioConfig(c *configs.Config, r *recordings, log *slog.Logger) audio.Confi
 	if s, err := newSuppressor(c.Audio.NoiseSuppression, log); err == nil { // the loader knows the same words
 		out.NewSuppressor = s
 	}
-	out.Prompts, out.Words = r.prompts, r.spoken
+	out.Prompts, out.Speech = r.prompts, r.spoken
 	return out
 }
 

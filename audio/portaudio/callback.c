@@ -33,7 +33,7 @@ static void called(device *d, unsigned long frames, int xrun) {
 
 // wake wakes the engine if as much waits as it wants.
 static void wake(device *d) {
-	exchange *x = d->x;
+	ring *x = d->x;
 	uint32_t wanted = LOAD(&x->wanted);
 	if (!wanted || LOAD(&x->head) - LOAD(&x->tail) < wanted) return;
 	uint64_t one = 1;
@@ -46,7 +46,7 @@ int capture_callback(const void *in, void *out, unsigned long frames,
 	(void)out; (void)time;
 	device *d = dev;
 	named(d, "microphone");
-	exchange *x = d->x;
+	ring *x = d->x;
 	const int16_t *pcm = in;
 	uint64_t head = LOAD(&x->head);
 	uint64_t room = RING_SIZE - (head - LOAD(&x->tail));
@@ -68,7 +68,7 @@ int playback_callback(const void *in, void *out, unsigned long frames,
 	(void)in; (void)time;
 	device *d = dev;
 	named(d, "loudspeaker");
-	exchange *x = d->x;
+	ring *x = d->x;
 	int16_t *pcm = out;
 	uint64_t tail = LOAD(&x->tail);
 	uint64_t have = LOAD(&x->head) - tail;

@@ -7,19 +7,19 @@
 
 #define RING_SIZE (1 << 14)
 
-// exchange has the layout of audio.Memory; a test compares them.
+// ring has the layout of audio.RingMemory; a test compares them.
 typedef struct {
 	uint64_t head, tail, asked;
 	int64_t last, chunk;
 	uint64_t xruns, gaps;
 	uint32_t started, wanted;
 	int16_t samples[RING_SIZE];
-} exchange;
+} ring;
 
 // device is what a callback is given.
 typedef struct {
 	PaStream *stream;
-	exchange *x;
+	ring *x;
 	int64_t epoch; // CLOCK_MONOTONIC when the engine's clock was 0, ns
 	int fd;        // eventfd that wakes the engine; of a microphone
 	int channels;

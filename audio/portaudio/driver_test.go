@@ -60,7 +60,7 @@ func TestHung(t *testing.T) {
 func TestCallbacks(t *testing.T) {
 	woken := make(chan struct{}, 100)
 	t0 := time.Now()
-	x := audio.NewExchange(func() time.Duration { return time.Hour + time.Since(t0) }, func() { woken <- struct{}{} })
+	x := audio.NewRing(func() time.Duration { return time.Hour + time.Since(t0) }, func() { woken <- struct{}{} })
 	m := x.Memory()
 	s, err := newStream(nil, audio.In, 2, x)
 	if err != nil {
@@ -120,7 +120,7 @@ func TestCallbacks(t *testing.T) {
 
 // The struct in C and the one in Go are the same memory.
 func TestLayout(t *testing.T) {
-	var m audio.Memory
+	var m audio.RingMemory
 	want := []uintptr{
 		unsafe.Offsetof(m.Head), unsafe.Offsetof(m.Tail), unsafe.Offsetof(m.Asked), unsafe.Offsetof(m.Last), unsafe.Offsetof(m.Chunk),
 		unsafe.Offsetof(m.Xruns), unsafe.Offsetof(m.Gaps), unsafe.Offsetof(m.Started), unsafe.Offsetof(m.Wanted),

@@ -8,10 +8,10 @@ import "C"
 
 import "unsafe"
 
-// layout lists where the fields of the C struct exchange lie, and its size. Tests
-// compare it to [audio.Memory]: cgo cannot be used in tests themselves.
+// layout lists where the fields of the C struct ring lie, and its size. Tests
+// compare it to [audio.RingMemory]: cgo cannot be used in tests themselves.
 func layout() []uintptr {
-	var x C.exchange
+	var x C.ring
 	return []uintptr{
 		unsafe.Offsetof(x.head), unsafe.Offsetof(x.tail), unsafe.Offsetof(x.asked), unsafe.Offsetof(x.last), unsafe.Offsetof(x.chunk),
 		unsafe.Offsetof(x.xruns), unsafe.Offsetof(x.gaps), unsafe.Offsetof(x.started), unsafe.Offsetof(x.wanted),

@@ -248,7 +248,7 @@ func channels(v *pa.DeviceInfo, dir audio.Direction) int {
 }
 
 // Open starts a stream.
-func (d *Driver) Open(dir audio.Direction, name string, x *audio.Exchange) (audio.Stream, error) {
+func (d *Driver) Open(dir audio.Direction, name string, x *audio.Ring) (audio.Stream, error) {
 	var s *stream
 	err := d.with(dir, name, func(dev *pa.DeviceInfo) (err error) {
 		if s, err = d.openStream(dir, dev, x); err != nil {
@@ -268,7 +268,7 @@ func (d *Driver) Open(dir audio.Direction, name string, x *audio.Exchange) (audi
 // Try opens a device and closes it again. The stream is never started.
 func (d *Driver) Try(dir audio.Direction, name string) error {
 	return d.with(dir, name, func(dev *pa.DeviceInfo) error {
-		s, err := d.openStream(dir, dev, audio.NewExchange(func() time.Duration { return 0 }, func() {}))
+		s, err := d.openStream(dir, dev, audio.NewRing(func() time.Duration { return 0 }, func() {}))
 		if err != nil {
 			return err
 		}
@@ -312,7 +312,7 @@ func noDevice(name string, err error) error {
 
 // openStream tries the formats that cards have, best first: 48 kHz before others, one
 // channel before two.
-func (d *Driver) openStream(dir audio.Direction, dev *pa.DeviceInfo, x *audio.Exchange) (*stream, error) {
+func (d *Driver) openStream(dir audio.Direction, dev *pa.DeviceInfo, x *audio.Ring) (*stream, error) {
 	var first error
 	for _, rate := range []int{48000, 44100, int(dev.DefaultSampleRate), 32000, 16000} {
 		for _, ch := range []int{1, 2} {

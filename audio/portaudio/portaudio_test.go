@@ -31,10 +31,10 @@ func newDriver(t *testing.T) (*portaudio.Driver, *slog.Logger) {
 	return d, log
 }
 
-// newExchange returns the queue of nobody.
-func newExchange() *audio.Exchange {
+// newRing returns the queue of nobody.
+func newRing() *audio.Ring {
 	t0 := time.Now()
-	return audio.NewExchange(func() time.Duration { return time.Since(t0) }, func() {})
+	return audio.NewRing(func() time.Duration { return time.Since(t0) }, func() {})
 }
 
 // A machine without sound says so, in a sentence and not in 85 lines.
@@ -55,7 +55,7 @@ func withoutSound(t *testing.T) {
 	printed := stderrOf(t, func() {
 		for _, dir := range []audio.Direction{audio.In, audio.Out} {
 			for _, name := range []string{"default", "USB"} {
-				s, err := d.Open(dir, name, newExchange())
+				s, err := d.Open(dir, name, newRing())
 				if err == nil {
 					_ = s.Close()
 					t.Skip("this machine has sound")
@@ -91,7 +91,7 @@ func TestDevicesByName(t *testing.T) {
 		if want == "door-speaker" {
 			dir = audio.Out
 		}
-		s, err := d.Open(dir, name, newExchange())
+		s, err := d.Open(dir, name, newRing())
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -103,8 +103,8 @@ func TestDevicesByName(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for name, part := range map[string]string{"door": "write more of the name", "garage": "Found: door-mic"} {
-		_, err := d.Open(audio.In, name, newExchange())
+	for name, part := range map[string]string{"door": "write more of the name", "garage": "Found: door-"} {
+		_, err := d.Open(audio.In, name, newRing())
 		if !errors.Is(err, audio.ErrNoDevice) || !strings.Contains(err.Error(), part) {
 			t.Errorf("%s: %v, want %q in it", name, err, part)
 		}

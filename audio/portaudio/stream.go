@@ -43,7 +43,7 @@ type stream struct {
 	d     *Driver
 	info  audio.StreamInfo
 	dev   *C.device      // in C's memory
-	pin   runtime.Pinner // of the exchange that dev points to
+	pin   runtime.Pinner // of the ring that dev points to
 	event *os.File       // eventfd of a microphone; nil for a loudspeaker
 	waker chan struct{}  // closed when the goroutine that reads event has ended
 }
@@ -56,7 +56,7 @@ type format struct {
 
 // openFormat opens a stream. This and the next two call PortAudio; they run where
 // [Driver.do] says.
-func (d *Driver) openFormat(dir audio.Direction, info *pa.DeviceInfo, f format, x *audio.Exchange) (*stream, error) {
+func (d *Driver) openFormat(dir audio.Direction, info *pa.DeviceInfo, f format, x *audio.Ring) (*stream, error) {
 	s, err := newStream(d, dir, f.channels, x)
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (s *stream) close() error {
 }
 
 // newStream makes what the callbacks share with x.
-func newStream(d *Driver, dir audio.Direction, channels int, x *audio.Exchange) (*stream, error) {
+func newStream(d *Driver, dir audio.Direction, channels int, x *audio.Ring) (*stream, error) {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return nil, fmt.Errorf("clock: %w", err)
@@ -108,7 +108,7 @@ func newStream(d *Driver, dir audio.Direction, channels int, x *audio.Exchange) 
 	s := &stream{d: d}
 	s.pin.Pin(x.Memory())
 	s.dev = (*C.device)(C.calloc(1, C.sizeof_device))
-	s.dev.x = (*C.exchange)(unsafe.Pointer(x.Memory()))
+	s.dev.x = (*C.ring)(unsafe.Pointer(x.Memory()))
 	s.dev.epoch = C.int64_t(now.Nano() - int64(x.Now()))
 	s.dev.channels = C.int(channels)
 	if dir == audio.In {
@@ -121,7 +121,7 @@ func newStream(d *Driver, dir audio.Direction, channels int, x *audio.Exchange) 
 }
 
 // wakes lets the callbacks of a microphone wake the engine.
-func (s *stream) wakes(x *audio.Exchange) error {
+func (s *stream) wakes(x *audio.Ring) error {
 	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("eventfd: %w", err)

@@ -9,7 +9,7 @@ import (
 // heard after 30 ms. Frames carry their number.
 type couple struct {
 	t       *testing.T
-	p       pairs
+	p       echoReference
 	now     time.Duration
 	played  int
 	onAir   map[time.Duration]int // which frame a moment heard, by the end of it
@@ -20,7 +20,7 @@ type couple struct {
 }
 
 func newCouple(t *testing.T) *couple {
-	c := &couple{t: t, p: newPairs(), onAir: map[time.Duration]int{}}
+	c := &couple{t: t, p: newEchoReference(), onAir: map[time.Duration]int{}}
 	c.p.room(FrameTime)
 	return c
 }
@@ -92,9 +92,9 @@ func TestPairsFitAgainAfterAStandstill(t *testing.T) {
 
 // A probe is as long as it was, whatever is left out.
 func TestAProbeLosesNothing(t *testing.T) {
-	p := newPairs()
-	pr := &probe{rec: make([]float32, (pairsRoom+5)*Frame)}
-	for i := range pairsRoom + 5 {
+	p := newEchoReference()
+	pr := &probe{rec: make([]float32, (referenceRoom+5)*Frame)}
+	for i := range referenceRoom + 5 {
 		p.push(make([]float32, Frame), 0, time.Duration(i)*FrameTime, pr)
 	}
 	for p.n > 0 {
@@ -107,7 +107,7 @@ func TestAProbeLosesNothing(t *testing.T) {
 
 // A microphone that is late for good is not paired with what is heard only after it.
 func TestNothingIsHeardBeforeItsPair(t *testing.T) {
-	p := newPairs()
+	p := newEchoReference()
 	p.room(FrameTime)
 	now := time.Duration(0)
 	for n := range 1000 {

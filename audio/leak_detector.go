@@ -23,11 +23,11 @@ const (
 	leakLively = 0.3
 )
 
-// leak tells whether the far end's voice goes back to it, whatever cancels the
+// leakDetector tells whether the far end's voice goes back to it, whatever cancels the
 // echo: the level of what is sent then rises and falls as the far end talks, a
 // fixed time later. A visitor who talks at the same time does not follow the far
 // end; noise does not either.
-type leak struct {
+type leakDetector struct {
 	far   [leakLags]float64 // levels of the last frames
 	next  int
 	quiet int // frames since the far end was last heard
@@ -40,11 +40,11 @@ type leak struct {
 	ok     bool
 }
 
-func (l *leak) reset() { *l = leak{quiet: leakLags, ok: true} }
+func (l *leakDetector) reset() { *l = leakDetector{quiet: leakLags, ok: true} }
 
 // add is given the amplitudes of a frame of the loudspeaker and of one that would
 // be sent, and tells whether the far end may be heard in it.
-func (l *leak) add(far, sent float32) bool {
+func (l *leakDetector) add(far, sent float32) bool {
 	l.next = (l.next + leakLags - 1) % leakLags
 	l.far[l.next] = float64(far)
 	if l.quiet++; far > leakFar {
@@ -75,7 +75,7 @@ func (l *leak) add(far, sent float32) bool {
 
 // measure tells how much what is sent follows the far end at the lag at which it
 // does most, from 0 to 1, and how much weaker it then is, in dB.
-func (l *leak) measure() (like, loss float64) {
+func (l *leakDetector) measure() (like, loss float64) {
 	loss = -silenceDB
 	my := l.sy / l.w
 	vy := l.syy/l.w - my*my
@@ -99,8 +99,8 @@ func lively(variance, mean float64) bool {
 }
 
 // hopeless tells that the echo is not cancelled, fine that it is.
-func (l *leak) hopeless() bool { return l.bad >= leakTurns }
-func (l *leak) fine() bool     { return l.ok }
+func (l *leakDetector) hopeless() bool { return l.bad >= leakTurns }
+func (l *leakDetector) fine() bool     { return l.ok }
 
 const (
 	clipAt   = 0.985 // of full scale

@@ -11,9 +11,9 @@ type played struct {
 }
 
 const (
-	// pairsRoom is how many frames may be on their way: more than a live microphone can
+	// referenceRoom is how many frames may be on their way: more than a live microphone can
 	// be late by.
-	pairsRoom = 16
+	referenceRoom = 16
 	// pairFrames is how long the distance of a pair is averaged before it is held.
 	pairFrames = 100
 	// mismatch is how much nearer than that a frame may be before it has to wait: more than
@@ -24,13 +24,13 @@ const (
 	slack = 4 * time.Millisecond
 )
 
-// pairs gives each frame of the microphone the one that was played at the same time,
+// echoReference gives each frame of the microphone the one that was played at the same time,
 // for the echo canceller, which must not have to search for it again and again. The
 // two come when their devices say so. In the long run one comes with the other,
 // because the microphone is resampled to the loudspeaker's pace; when one of the devices
 // has stood still, frames are left out, or silence is put in, until they fit again.
-type pairs struct {
-	queue [pairsRoom]played
+type echoReference struct {
+	queue [referenceRoom]played
 	first int
 	n     int
 	lead  time.Duration // how much later than taken a frame is heard whose partner it is first
@@ -44,43 +44,45 @@ type pairs struct {
 	none played // silence
 }
 
-func newPairs() pairs { return pairs{drift: cardDrift(), none: played{level: silenceDB}} }
+func newEchoReference() echoReference {
+	return echoReference{drift: cardDrift(), none: played{level: silenceDB}}
+}
 
 // room is told how long the loudspeaker's callbacks are: frames are made that much before
 // the last of them is taken, at the latest. Something is added, so that the next is always
 // there, for clocks that differ need time to be understood. The way through both devices'
 // buffers is longer, so that no frame is heard before the one that it is paired with.
-func (p *pairs) room(callback time.Duration) { p.lead = callback + 6*time.Millisecond }
+func (p *echoReference) room(callback time.Duration) { p.lead = callback + 6*time.Millisecond }
 
 // restart is told of another microphone or loudspeaker.
-func (p *pairs) restart() {
+func (p *echoReference) restart() {
 	p.drift, p.ppm = cardDrift(), 0
 	p.begin()
 }
 
 // push takes a copy of what is about to be played.
-func (p *pairs) push(pcm []float32, level float64, at time.Duration, pr *probe) {
-	if p.n == pairsRoom {
+func (p *echoReference) push(pcm []float32, level float64, at time.Duration, pr *probe) {
+	if p.n == referenceRoom {
 		p.drop()
 	}
-	f := &p.queue[(p.first+p.n)%pairsRoom]
+	f := &p.queue[(p.first+p.n)%referenceRoom]
 	copy(f.pcm[:], pcm)
 	f.level, f.at, f.probe = level, at, pr
 	p.n++
 }
 
 // next returns the oldest frame, or silence; it is valid until the next push.
-func (p *pairs) next() *played {
+func (p *echoReference) next() *played {
 	if p.n == 0 {
 		return &p.none
 	}
 	f := &p.queue[p.first]
-	p.first, p.n = (p.first+1)%pairsRoom, p.n-1
+	p.first, p.n = (p.first+1)%referenceRoom, p.n-1
 	return f
 }
 
 // drop leaves a frame out.
-func (p *pairs) drop() {
+func (p *echoReference) drop() {
 	if f := p.next(); f.probe != nil {
 		f.probe.hear(p.none.pcm[:])
 	}
@@ -88,7 +90,7 @@ func (p *pairs) drop() {
 
 // match returns the frame to which one of the microphone belongs that was heard at the
 // given time.
-func (p *pairs) match(heard time.Duration) *played {
+func (p *echoReference) match(heard time.Duration) *played {
 	p.mend(heard)
 	p.waits = p.waits || p.n == 0 && p.known > 0
 	if p.n == 0 || p.waits || p.known == 0 && p.distance(heard) < p.lead {
@@ -107,7 +109,7 @@ func (p *pairs) match(heard time.Duration) *played {
 // mend finds the frame that fits anew where one of the devices has stood still. What is
 // left of the mismatch then, half a frame or so, stays: the canceller has to search
 // once, and need not follow.
-func (p *pairs) mend(heard time.Duration) {
+func (p *echoReference) mend(heard time.Duration) {
 	if p.n == 0 {
 		return
 	}
@@ -125,7 +127,9 @@ func (p *pairs) mend(heard time.Duration) {
 }
 
 // begin takes the distance as it is from now on.
-func (p *pairs) begin() { p.apart, p.known, p.waits, p.drift.smooth = 0, 0, false, 0 }
+func (p *echoReference) begin() { p.apart, p.known, p.waits, p.drift.smooth = 0, 0, false, 0 }
 
 // distance is how much later than the oldest frame was taken something is heard.
-func (p *pairs) distance(heard time.Duration) time.Duration { return heard - p.queue[p.first].at }
+func (p *echoReference) distance(heard time.Duration) time.Duration {
+	return heard - p.queue[p.first].at
+}

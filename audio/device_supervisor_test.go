@@ -55,7 +55,7 @@ func (d *cardDriver) did() []string {
 
 func (d *cardDriver) Try(Direction, string) error { return nil }
 
-func (d *cardDriver) Open(dir Direction, _ string, x *Exchange) (Stream, error) {
+func (d *cardDriver) Open(dir Direction, _ string, x *Ring) (Stream, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.open == 0 {

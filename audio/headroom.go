@@ -2,10 +2,10 @@ package audio
 
 import "time"
 
-// cushion is how much earlier than needed something is done. Each gap makes it
+// headroom is how much earlier than needed something is done. Each gap makes it
 // larger, calm makes it smaller again; a gap that follows a trial of less makes the
 // next trial come later.
-type cushion struct {
+type headroom struct {
 	size  time.Duration
 	step  time.Duration // per change
 	most  time.Duration
@@ -19,12 +19,12 @@ const (
 	calmMost  = 60000 // frames: 10 min
 )
 
-func newCushion(step, most time.Duration) cushion {
-	return cushion{step: step, most: most, after: calmLeast}
+func newHeadroom(step, most time.Duration) headroom {
+	return headroom{step: step, most: most, after: calmLeast}
 }
 
 // gap is told of an under-run.
-func (c *cushion) gap() {
+func (c *headroom) gap() {
 	if c.tried {
 		c.after = min(2*c.after, calmMost)
 	}
@@ -32,7 +32,7 @@ func (c *cushion) gap() {
 }
 
 // frame is told of a frame without a gap.
-func (c *cushion) frame() {
+func (c *headroom) frame() {
 	if c.calm++; c.calm < c.after {
 		return
 	}

@@ -5,28 +5,28 @@ import (
 	"time"
 )
 
-// RingSize is how many samples an [Exchange] can hold: a third of a second at
+// RingSize is how many samples a [Ring] can hold: a third of a second at
 // 48 kHz. It is a power of two.
 const RingSize = 1 << 14
 
-// Exchange is where an open device and the engine meet: a queue of samples,
+// Ring is where an open device and the engine meet: a queue of samples,
 // full-scale 16-bit mono, between one thread of the sound system and the engine's
 // goroutine. Neither ever waits for the other.
 //
-// A driver whose callbacks are written in Go calls [Exchange.Deliver] or
-// [Exchange.Fetch]. One whose callbacks are written in C works on [Exchange.Memory]
-// itself and wakes the engine with [Exchange.Wake]. Only microphones wake it: what a
+// A driver whose callbacks are written in Go calls [Ring.Deliver] or
+// [Ring.Fetch]. One whose callbacks are written in C works on [Ring.Memory]
+// itself and wakes the engine with [Ring.Wake]. Only microphones wake it: what a
 // loudspeaker needs is due at a time that is known from its last callback.
-type Exchange struct {
-	mem   *Memory
+type Ring struct {
+	mem   *RingMemory
 	clock func() time.Duration
 	wake  func()
 }
 
-// Memory is the shared part of an Exchange. It holds no pointers, so that it can be
+// RingMemory is the shared part of a Ring. It holds no pointers, so that it can be
 // handed to C while it is pinned; a C struct of the same fields has the same
 // layout.
-type Memory struct {
+type RingMemory struct {
 	Head    atomic.Uint64 // samples written since the device was opened, by the writer
 	Tail    atomic.Uint64 // samples read, by the reader
 	Asked   atomic.Uint64 // samples that callbacks brought or wanted, lost and missing ones too; set last
@@ -39,25 +39,25 @@ type Memory struct {
 	Samples [RingSize]int16
 }
 
-// NewExchange returns an empty queue. clock is the time that callbacks are noted
+// NewRing returns an empty queue. clock is the time that callbacks are noted
 // by, wake is called after each callback of a microphone that the engine wants to
 // know of and must not block.
-func NewExchange(clock func() time.Duration, wake func()) *Exchange {
-	return &Exchange{mem: &Memory{}, clock: clock, wake: wake}
+func NewRing(clock func() time.Duration, wake func()) *Ring {
+	return &Ring{mem: &RingMemory{}, clock: clock, wake: wake}
 }
 
 // Memory is the queue itself.
-func (x *Exchange) Memory() *Memory { return x.mem }
+func (x *Ring) Memory() *RingMemory { return x.mem }
 
-// Now is the engine's clock, the one of Memory.Last.
-func (x *Exchange) Now() time.Duration { return x.clock() }
+// Now is the engine's clock, the one of RingMemory.Last.
+func (x *Ring) Now() time.Duration { return x.clock() }
 
 // Wake tells the engine that the microphone has what it waits for. It never blocks.
-func (x *Exchange) Wake() { x.wake() }
+func (x *Ring) Wake() { x.wake() }
 
 // Deliver is the callback of a microphone: it takes pcm. xrun tells that the sound
 // system lost or invented samples before it.
-func (x *Exchange) Deliver(pcm []int16, xrun bool) {
+func (x *Ring) Deliver(pcm []int16, xrun bool) {
 	if x.mem.write(pcm) < len(pcm) {
 		xrun = true // the engine has not come for a third of a second
 	}
@@ -68,7 +68,7 @@ func (x *Exchange) Deliver(pcm []int16, xrun bool) {
 }
 
 // Fetch is the callback of a loudspeaker: it fills pcm.
-func (x *Exchange) Fetch(pcm []int16, xrun bool) {
+func (x *Ring) Fetch(pcm []int16, xrun bool) {
 	n := x.mem.read(pcm)
 	clear(pcm[n:])
 	started := x.mem.Started.Load() != 0
@@ -79,7 +79,7 @@ func (x *Exchange) Fetch(pcm []int16, xrun bool) {
 	x.called(len(pcm), xrun && started)
 }
 
-func (x *Exchange) called(n int, xrun bool) {
+func (x *Ring) called(n int, xrun bool) {
 	x.mem.Last.Store(int64(max(x.clock(), 1)))
 	if int64(n) > x.mem.Chunk.Load() {
 		x.mem.Chunk.Store(int64(n))
@@ -91,10 +91,10 @@ func (x *Exchange) called(n int, xrun bool) {
 }
 
 // waiting is the number of samples in the queue.
-func (m *Memory) waiting() int { return int(m.Head.Load() - m.Tail.Load()) }
+func (m *RingMemory) waiting() int { return int(m.Head.Load() - m.Tail.Load()) }
 
 // write appends as much of s as fits and returns how much did.
-func (m *Memory) write(s []int16) int {
+func (m *RingMemory) write(s []int16) int {
 	head := m.Head.Load()
 	n := min(len(s), RingSize-int(head-m.Tail.Load()))
 	k := copy(m.Samples[head%RingSize:], s[:n])
@@ -104,7 +104,7 @@ func (m *Memory) write(s []int16) int {
 }
 
 // read moves up to len(d) samples to d and returns how many there were.
-func (m *Memory) read(d []int16) int {
+func (m *RingMemory) read(d []int16) int {
 	tail := m.Tail.Load()
 	n := min(len(d), int(m.Head.Load()-tail))
 	k := copy(d[:n], m.Samples[tail%RingSize:])
@@ -114,7 +114,7 @@ func (m *Memory) read(d []int16) int {
 }
 
 // discard drops up to n samples from the reader's end.
-func (m *Memory) discard(n int) {
+func (m *RingMemory) discard(n int) {
 	tail := m.Tail.Load()
 	m.Tail.Store(tail + uint64(min(n, int(m.Head.Load()-tail))))
 }

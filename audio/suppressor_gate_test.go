@@ -36,7 +36,7 @@ func TestNoiseIsSuppressedWhereThereIsSome(t *testing.T) {
 		"gaps of a device": {{100, street, false, false}, {20, 0, false, false}, {300, street, false, false}, {10, street, true, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var n need
+			var n suppressorGate
 			s := &late{}
 			random := rand.New(rand.NewPCG(1, 2))
 			frame, sent := make([]float32, Frame), make([]float32, Frame)
@@ -64,7 +64,7 @@ func TestNoiseIsSuppressedWhereThereIsSome(t *testing.T) {
 
 // What was said in one call never begins the next one.
 func TestSuppressorForgetsTheCallBefore(t *testing.T) {
-	var n need
+	var n suppressorGate
 	s := &late{}
 	frame := make([]float32, Frame)
 	say := func(v float32, call bool) []float32 {
@@ -92,19 +92,19 @@ func TestSuppressorBeginsWithoutAClick(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var n need
+	var n suppressorGate
 	frame := make([]float32, Frame)
 	var last float32
 	steepest := amplitude * 2 * math.Pi * hz / SampleRate
-	for i := range 4 * needWindow {
+	for i := range 4 * gateWindow {
 		for k := range frame {
 			frame[k] = float32(1e-5 * float64(k%2)) // quiet: nothing to suppress
-			if i >= needWindow+10 {
+			if i >= gateWindow+10 {
 				frame[k] = float32(amplitude * math.Sin(2*math.Pi*hz*float64(i*Frame+k)/SampleRate))
 			}
 		}
 		was := n.yes
-		n.suppress(s, frame, i >= needWindow)
+		n.suppress(s, frame, i >= gateWindow)
 		for k, v := range frame {
 			if d := math.Abs(float64(v - last)); d > 1.2*steepest {
 				t.Fatalf("frame %d, sample %d: a step of %.3f, the voice has %.3f; the suppressor at work: %v, before: %v",

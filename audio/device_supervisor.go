@@ -20,16 +20,16 @@ const (
 
 // opened is an open device, from both its sides: capture or playback.
 type opened interface {
-	exchange() *Exchange
+	ring() *Ring
 	// start is called when the rate of the device is known, before publish.
 	start(rate int)
 	// publish gives the device to the pump, or takes it away.
 	publish(on bool)
 }
 
-// endpoint is one side of the sound, a microphone or a loudspeaker that may be
+// deviceSlot is one side of the sound, a microphone or a loudspeaker that may be
 // there or not.
-type endpoint struct {
+type deviceSlot struct {
 	dir    Direction
 	wanted string
 	xruns  atomic.Uint64 // of streams that were closed
@@ -37,7 +37,7 @@ type endpoint struct {
 	rests  atomic.Bool // it is closed, and opened as soon as somebody needs it
 	make   func() opened
 
-	// Of the keeper.
+	// Of the supervisor.
 	dev     opened // nil: not open
 	stream  Stream
 	trial   bool          // whether it works is not known: it is opened, needed or not
@@ -46,20 +46,20 @@ type endpoint struct {
 	retryAt time.Duration
 }
 
-func newEndpoint(d Direction, wanted string, mk func() opened) *endpoint {
+func newDeviceSlot(d Direction, wanted string, mk func() opened) *deviceSlot {
 	if wanted == "" {
 		wanted = DefaultDevice
 	}
 	there := wanted != NoDevice
-	ep := &endpoint{dir: d, wanted: wanted, make: mk, trial: there}
+	ep := &deviceSlot{dir: d, wanted: wanted, make: mk, trial: there}
 	ep.rests.Store(there)
 	ep.set(DeviceStatus{OK: wanted == NoDevice, Error: NotOpened})
 	return ep
 }
 
-func (d *endpoint) status() DeviceStatus { return *d.state.Load() }
+func (d *deviceSlot) status() DeviceStatus { return *d.state.Load() }
 
-func (d *endpoint) set(s DeviceStatus) {
+func (d *deviceSlot) set(s DeviceStatus) {
 	s.Wanted = d.wanted
 	if s.OK {
 		s.Error = ""
@@ -67,13 +67,13 @@ func (d *endpoint) set(s DeviceStatus) {
 	d.state.Store(&s)
 }
 
-// keeper opens the devices when they are needed, lets them rest when they are not, watches
+// supervisor opens the devices when they are needed, lets them rest when they are not, watches
 // and reopens them, which may take seconds. Every call of the driver is made from its goroutine.
-type keeper struct {
+type supervisor struct {
 	drv      Driver
 	log      *slog.Logger
 	clock    func() time.Duration
-	ends     [2]*endpoint
+	ends     [2]*deviceSlot
 	wake     chan struct{}        // buffered
 	wants    func(Direction) bool // somebody needs the device
 	onOpen   func(Direction)      // nil: nobody wants to know
@@ -83,8 +83,8 @@ type keeper struct {
 	tried    time.Duration // when devices that rest were tried last
 }
 
-// look makes the keeper see what is needed now. It does not block.
-func (k *keeper) look() {
+// look makes the supervisor see what is needed now. It does not block.
+func (k *supervisor) look() {
 	select {
 	case k.wake <- struct{}{}:
 	default:
@@ -92,7 +92,7 @@ func (k *keeper) look() {
 }
 
 // run looks after the devices until ctx ends, then closes them.
-func (k *keeper) run(ctx context.Context) {
+func (k *supervisor) run(ctx context.Context) {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for {
@@ -120,7 +120,7 @@ func (k *keeper) run(ctx context.Context) {
 }
 
 // next is how long nothing has to be looked at.
-func (k *keeper) next() time.Duration {
+func (k *supervisor) next() time.Duration {
 	// By the clock's even seconds, as station and phone do at rest: one wake-up for all.
 	next := cardsEvery - time.Duration(time.Now().UnixNano())%cardsEvery
 	for _, d := range k.ends {
@@ -135,13 +135,13 @@ func (k *keeper) next() time.Duration {
 }
 
 // due tells whether a device is to be open.
-func (k *keeper) due(d *endpoint) bool {
+func (k *supervisor) due(d *deviceSlot) bool {
 	return !k.hung && d.wanted != NoDevice && (d.trial || k.wants(d.dir))
 }
 
 // settle opens a device that is needed, and closes one that is not. One that is only tried is
 // closed as soon as it has shown that it works.
-func (k *keeper) settle(d *endpoint) {
+func (k *supervisor) settle(d *deviceSlot) {
 	now := k.clock()
 	if k.wants(d.dir) {
 		d.needed = now
@@ -167,7 +167,7 @@ func (k *keeper) settle(d *endpoint) {
 }
 
 // try finds out whether a device that rests could still be opened. No sample is read for it.
-func (k *keeper) try(d *endpoint) {
+func (k *supervisor) try(d *deviceSlot) {
 	if k.hung || d.dev != nil || d.wanted == NoDevice {
 		return
 	}
@@ -178,11 +178,11 @@ func (k *keeper) try(d *endpoint) {
 }
 
 // watch notices a device that has stopped: unplugging is not reported otherwise.
-func (k *keeper) watch(d *endpoint) {
+func (k *supervisor) watch(d *deviceSlot) {
 	if d.dev == nil {
 		return
 	}
-	now, last := k.clock(), time.Duration(d.dev.exchange().mem.Last.Load())
+	now, last := k.clock(), time.Duration(d.dev.ring().mem.Last.Load())
 	if last == 0 && now-d.since < firstCall || last != 0 && now-last < lostAfter {
 		d.trial = d.trial && last == 0
 		return
@@ -196,7 +196,7 @@ func (k *keeper) watch(d *endpoint) {
 // refresh tries all devices anew when sound cards came or went. The sound system looks only
 // while nothing is open; so what runs is closed if something else is missing, and else left
 // alone until it comes to rest.
-func (k *keeper) refresh() {
+func (k *supervisor) refresh() {
 	if k.hung || !k.drv.Stale() {
 		return
 	}
@@ -214,12 +214,12 @@ func (k *keeper) refresh() {
 	}
 }
 
-func (k *keeper) open(d *endpoint) {
+func (k *supervisor) open(d *deviceSlot) {
 	if d.dev != nil || k.clock() < d.retryAt {
 		return
 	}
 	dev := d.make()
-	s, err := k.drv.Open(d.dir, d.wanted, dev.exchange())
+	s, err := k.drv.Open(d.dir, d.wanted, dev.ring())
 	now := k.clock()
 	if err != nil {
 		d.trial, d.retryAt = true, now+retryEvery
@@ -245,7 +245,7 @@ func (k *keeper) open(d *endpoint) {
 }
 
 // failed notes that a device cannot be opened.
-func (k *keeper) failed(d *endpoint, err error) {
+func (k *supervisor) failed(d *deviceSlot, err error) {
 	if old := d.status(); old.Error != err.Error() {
 		k.log.Warn("sound device cannot be opened", "direction", d.dir.String(), "device", d.wanted, "error", err)
 	}
@@ -256,13 +256,13 @@ func (k *keeper) failed(d *endpoint, err error) {
 }
 
 // close closes a device. What its state is then, the caller says.
-func (k *keeper) close(d *endpoint) {
+func (k *supervisor) close(d *deviceSlot) {
 	if d.dev == nil {
 		return
 	}
 	d.dev.publish(false)
 	k.onChange()
-	d.xruns.Add(d.dev.exchange().mem.Xruns.Load())
+	d.xruns.Add(d.dev.ring().mem.Xruns.Load())
 	err := d.stream.Close()
 	d.dev, d.stream = nil, nil
 	if err != nil {
@@ -272,7 +272,7 @@ func (k *keeper) close(d *endpoint) {
 }
 
 // check notes that the sound system is gone for good.
-func (k *keeper) check(err error) {
+func (k *supervisor) check(err error) {
 	if k.hung || !errors.Is(err, ErrDeviceHung) {
 		return
 	}
