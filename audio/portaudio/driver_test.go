@@ -3,7 +3,9 @@ package portaudio
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,5 +130,34 @@ func TestLayout(t *testing.T) {
 	}
 	if got := layout(); !slices.Equal(got, want) {
 		t.Errorf("C has %v, Go has %v", got, want)
+	}
+}
+
+// Whoever has waited long enough for the engine closes the driver while a call of it hangs.
+func TestCloseWhileACallHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := New(slog.New(slog.DiscardHandler))
+		release, ended := make(chan struct{}), make(chan error)
+		go func() { ended <- d.do("open", func() error { <-release; return nil }) }()
+		time.Sleep(limit / 2)
+		begun := time.Now()
+		if err := d.Close(); !errors.Is(err, audio.ErrDeviceHung) || time.Since(begun) > limit {
+			t.Errorf("Close returns %v after %v", err, time.Since(begun))
+		}
+		if err := <-ended; !errors.Is(err, audio.ErrDeviceHung) {
+			t.Errorf("the call ends with %v", err)
+		}
+		close(release)
+	})
+}
+
+// Threads that Go makes have lazy timers from the start.
+func TestTimersAreLazy(t *testing.T) {
+	b, err := os.ReadFile("/proc/self/timerslack_ns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.TrimSpace(string(b)); got != "500000" {
+		t.Errorf("a slack of %s ns", got)
 	}
 }

@@ -35,7 +35,9 @@ const (
 type Driver struct {
 	log   *slog.Logger
 	calls chan func()
-	hung  bool // a call did not return; nothing can be called any more
+
+	turn chan struct{} // full while somebody calls; guards the next
+	hung bool          // a call did not return, or the driver is closed; nothing can be called any more
 
 	initialised bool
 	cards       string // what the kernel listed when PortAudio looked
@@ -44,7 +46,7 @@ type Driver struct {
 
 // New returns a driver. Nothing is asked of the sound system yet.
 func New(log *slog.Logger) *Driver {
-	d := &Driver{log: log, calls: make(chan func())}
+	d := &Driver{log: log, calls: make(chan func()), turn: make(chan struct{}, 1)}
 	go func() {
 		for f := range d.calls {
 			f()
@@ -57,7 +59,10 @@ func New(log *slog.Logger) *Driver {
 // returns in bounded time.
 func (d *Driver) Close() error {
 	err := d.do("terminate", d.terminate)
+	d.turn <- struct{}{}
+	defer func() { <-d.turn }()
 	if !d.hung {
+		d.hung = true
 		close(d.calls)
 	}
 	return err
@@ -67,6 +72,8 @@ func (d *Driver) Close() error {
 // The library is not safe for concurrent use, and some calls of it hang when a
 // device disappears at the wrong moment.
 func (d *Driver) do(what string, f func() error) error {
+	d.turn <- struct{}{} // waits for as long as the limit: who gave up waiting for the engine may close already
+	defer func() { <-d.turn }()
 	if d.hung {
 		return fmt.Errorf("portaudio: %s: %w", what, audio.ErrDeviceHung)
 	}
