@@ -42,20 +42,22 @@ func clean(s string, limit int) string {
 
 // sentence begins with a capital letter and ends with a full stop, whatever the
 // error text did.
-func (teller) sentence(s string) string {
+func (t teller) sentence(s string) string {
 	s = clean(s, maxText)
 	if s == "" {
 		return ""
 	}
+	open := s[:len(s)-len(strings.TrimLeft(s, "¿¡"))]
+	s = s[len(open):]
 	r, n := utf8.DecodeRuneInString(s)
 	// A word with capitals inside, such as a host name or "iPhone", stays as it is.
 	if word, _, _ := strings.Cut(s, " "); word == strings.ToLower(word) && !strings.ContainsAny(word, ".:/_=") {
 		s = string(unicode.ToUpper(r)) + s[n:]
 	}
 	if last, _ := utf8.DecodeLastRuneInString(s); !strings.ContainsRune(".!?…。！？", last) {
-		s += "."
+		s += t.Text("page.full-stop")
 	}
-	return s
+	return open + s
 }
 
 // peerName is what people call the far end.

@@ -491,6 +491,8 @@ func TestWords(t *testing.T) {
 		english.sentence("the line is busy"):                       "The line is busy.",
 		english.sentence("pbx.example.lan is down"):                "pbx.example.lan is down.",
 		english.sentence("password = \"x\" fails"):                 "Password = \"x\" fails.",
+		english.sentence("¿quería decir user?"):                    "¿Quería decir user?",
+		teller{words.In("zh")}.sentence("线路被占用"):                   "线路被占用。",
 		english.sentence("Really?"):                                "Really?",
 		english.sentence("Wait…"):                                  "Wait…",
 		english.sentence("émile rings"):                            "Émile rings.",

@@ -75,7 +75,7 @@ func TestFill(t *testing.T) {
 
 func TestLanguages(t *testing.T) {
 	for header, want := range map[string]string{
-		"": "en", "en-GB": "en", "de": "de", "de-AT,de;q=0.9,en;q=0.8": "de", "fr, de;q=0.3": "de", "en;q=0.9, de;q=0.8": "en", "xx": "en", "nonsense;;q=x": "en", "xx, en;q=0.5": "en",
+		"": "en", "en-GB": "en", "de": "de", "de-AT,de;q=0.9,en;q=0.8": "de", "it, de;q=0.3": "de", "fr-CA": "fr", "es-MX, en": "es", "zh-CN,zh;q=0.9": "zh", "zh-TW": "zh", "en;q=0.9, de;q=0.8": "en", "xx": "en", "nonsense;;q=x": "en", "xx, en;q=0.5": "en",
 	} {
 		if got := Accept(header).Name(); got != want {
 			t.Errorf("%q: %s, want %s", header, got, want)

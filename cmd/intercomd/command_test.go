@@ -33,7 +33,7 @@ func TestCommandLine(t *testing.T) {
 		"check no file":  {[]string{"check", file + ".not"}, exitConfig, []string{file + ".not", "; "}},
 		"check faults":   {[]string{"check", file}, exitConfig, []string{file + ":4: sip.pasword", "password", "call.target"}},
 		"check, German":  {[]string{"check", "--lang", "de", file}, exitConfig, []string{file + `:4: sip.pasword: unbekannte Einstellung; ist "password" gemeint?`}},
-		"check, Klingon": {[]string{"check", "--lang", "tlh", file}, exitUsage, []string{"languages: en, de"}},
+		"check, Klingon": {[]string{"check", "--lang", "tlh", file}, exitUsage, []string{"languages: en, de, es, fr, zh"}},
 		"too many files": {[]string{"run", "a", "b"}, exitUsage, []string{"one file at most"}},
 	}
 	for name, tt := range tests {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -21,13 +22,21 @@ import (
 
 	"intercomd/station"
 	"intercomd/web"
+	"intercomd/words"
 )
 
 func main() {
 	out := flag.String("out", "docs/img", "folder for the pictures")
-	all := flag.Bool("all", false, "every scene at both widths, not only those of the documents")
+	all := flag.Bool("all", false, "every scene at all widths and in all languages, not only those of the documents; fails where one is wider than its window")
+	lang := flag.String("lang", strings.Join(words.Languages(), ","), "with -all: the languages")
 	flag.Parse()
-	if err := run(*out, *all); err != nil {
+	var err error
+	if *all {
+		err = runAll(*out, strings.Split(*lang, ","))
+	} else {
+		err = run(*out)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "pictures:", err)
 		os.Exit(1)
 	}
@@ -36,55 +45,92 @@ func main() {
 const (
 	desk  = 1280 // CSS pixels
 	phone = 390
+	small = 320         // the least that WCAG 2.2 asks for, 1.4.10
 	limit = time.Minute // for one picture
 )
 
-func run(out string, all bool) error {
+// open starts a browser.
+func open(out string) (browser context.Context, end func(), err error) {
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		return fmt.Errorf("a browser is needed (make setup): %w", err)
+		return nil, nil, fmt.Errorf("a browser is needed (make setup): %w", err)
 	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
-		return err
+		return nil, nil, err
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("hide-scrollbars", true))
 	alloc, endAlloc := chromedp.NewExecAllocator(context.Background(), options...)
-	defer endAlloc()
 	browser, endBrowser := chromedp.NewContext(alloc)
-	defer endBrowser()
+	return browser, func() { endBrowser(); endAlloc() }, nil
+}
+
+// run makes the pictures of the documents.
+func run(out string) error {
+	browser, end, err := open(out)
+	if err != nil {
+		return err
+	}
+	defer end()
 	for _, sc := range scenes() {
-		for _, width := range sc.widths(all) {
-			png, err := sc.picture(browser, width)
-			if err != nil {
-				return fmt.Errorf("%s at %d: %w", sc.name, width, err)
-			}
-			file := filepath.Join(out, fmt.Sprintf("status-%s-%s.png", sc.name, map[int64]string{desk: "desktop", phone: "phone"}[width]))
-			if png, err = smaller(png); err != nil {
-				return fmt.Errorf("%s at %d: %w", sc.name, width, err)
-			}
-			if err := os.WriteFile(file, png, 0o644); err != nil {
-				return err
-			}
-			fmt.Println(file)
+		width, name := int64(desk), "desktop"
+		if sc.onPhone {
+			width, name = phone, "phone"
+		}
+		png, _, err := sc.picture(browser, width, "en")
+		if err != nil {
+			return fmt.Errorf("%s at %d: %w", sc.name, width, err)
+		}
+		if png, err = smaller(png); err != nil {
+			return fmt.Errorf("%s at %d: %w", sc.name, width, err)
+		}
+		if err := write(filepath.Join(out, fmt.Sprintf("status-%s-%s.png", sc.name, name)), png); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// widths are those at which a scene is in the documents, or both.
-func (sc scene) widths(all bool) []int64 {
-	if all {
-		return []int64{desk, phone}
+// runAll makes pictures of all scenes, to be looked at.
+func runAll(out string, languages []string) error {
+	browser, end, err := open(out)
+	if err != nil {
+		return err
 	}
-	if sc.onPhone {
-		return []int64{phone}
+	defer end()
+	tooWide := 0
+	for _, sc := range scenes() {
+		for _, lang := range languages {
+			for _, width := range []int64{desk, phone, small} {
+				png, needs, err := sc.picture(browser, width, lang)
+				if err != nil {
+					return fmt.Errorf("%s at %d: %w", sc.name, width, err)
+				}
+				file := filepath.Join(out, fmt.Sprintf("status-%s-%s-%d.png", sc.name, lang, width))
+				if err := write(file, png); err != nil {
+					return err
+				}
+				if needs > width {
+					tooWide++
+					fmt.Printf("%s needs %d pixels\n", file, needs)
+				}
+			}
+		}
 	}
-	return []int64{desk}
+	if tooWide > 0 {
+		return fmt.Errorf("%d pages are wider than their window", tooWide)
+	}
+	return nil
 }
 
-// picture serves a scene, opens it in a tab of its own and photographs the whole page.
-func (sc scene) picture(browser context.Context, width int64) ([]byte, error) {
+func write(file string, png []byte) error {
+	fmt.Println(file)
+	return os.WriteFile(file, png, 0o644)
+}
+
+// picture serves a scene, opens it in a tab of its own and photographs the whole page. It
+// returns how wide the page would like to be, too.
+func (sc scene) picture(browser context.Context, width int64, lang string) (png []byte, needs int64, err error) {
 	ctx, cancel := context.WithTimeout(browser, limit)
 	defer cancel()
 	tab, closeTab := chromedp.NewContext(ctx)
@@ -97,7 +143,7 @@ func (sc scene) picture(browser context.Context, width int64) ([]byte, error) {
 	go func() { ended <- server.Run(serving) }()
 	base, err := address(ctx, server)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	scheme := "light"
 	if sc.dark {
@@ -106,26 +152,30 @@ func (sc scene) picture(browser context.Context, width int64) ([]byte, error) {
 	if _, err := chromedp.Call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 	}); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for _, step := range []chromedp.Action[chromedp.Void]{
-		chromedp.EmulateViewport(width, 900), chromedp.Navigate(base),
+		chromedp.EmulateViewport(width, 900), chromedp.Navigate(base + "?lang=" + lang),
 		chromedp.WaitReady("#state h2"), chromedp.Sleep(400 * time.Millisecond),
 	} {
 		if err := chromedp.Do(tab, step); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	if sc.lost {
 		stop()
 		if err := <-ended; err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if err := chromedp.Do(tab, chromedp.Sleep(4*time.Second)); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	return chromedp.Run(tab, chromedp.FullScreenshot(100))
+	if needs, err = chromedp.Run(tab, chromedp.Evaluate[int64]("document.documentElement.scrollWidth")); err != nil {
+		return nil, 0, err
+	}
+	png, err = chromedp.Run(tab, chromedp.FullScreenshot(100))
+	return png, needs, err
 }
 
 // address waits for the server to listen.
