@@ -182,7 +182,7 @@ func hostAddress(text string) (p netip.Prefix, fault words.Message) {
 			}
 			return p, words.New("config-address-no-prefix", "value", text, "example", fmt.Sprintf("%s/%d", a, bits))
 		}
-		if host, mask, ok := strings.Cut(text, "/"); ok {
+		if host, mask, ok := strings.Cut(strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '/' }), "/"), "/"); ok {
 			if ones, ok := maskLength(mask); ok {
 				return p, words.New("config-address-mask", "value", quotable(text), "example", fmt.Sprintf("%s/%d", quotable(host), ones))
 			}

@@ -92,6 +92,10 @@ func (d *decoder) unknown(t reflect.Type, e entry, path string) {
 		d.fault(e.val.line, join(path, e.name), known)
 		return
 	}
+	if e.name == "port" && path == "sip" {
+		d.fault(e.val.line, "sip.port", words.New("config-server-port-apart"))
+		return
+	}
 	if n := nearest(e.name, keysOf(t)); n != "" {
 		d.broken[plain(join(path, n))] = true // it is not missing, but written in another way
 		m = m.With("near", n)

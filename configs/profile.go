@@ -93,7 +93,7 @@ func (p Profile) find(name string) (Pin, bool) {
 func looksLikeHeader(name string) bool {
 	for _, prefix := range []string{"gpio", "pin "} {
 		if n, ok := strings.CutPrefix(strings.ToLower(name), prefix); ok {
-			if _, err := strconv.Atoi(n); err == nil {
+			if _, err := strconv.Atoi(strings.Trim(n, " -_")); err == nil {
 				return true
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -91,8 +92,13 @@ func parseTree(file string, data []byte) (b *builder, whole bool) {
 			b.faults = append(b.faults, semantic...)
 			return b, whole
 		}
-		at := b.place(err)
-		start, end := lineAround(data, at)
+		start, end := lineAround(data, b.place(err))
+		open := false // a list, which nobody can tell the end of
+		if strings.Contains(err.Error(), "array") {
+			found := start
+			start, end = listBefore(data, start, end)
+			open = start != found
+		}
 		bad := string(data[start:end])
 		number := 1 + bytes.Count(data[:start], []byte("\n"))
 		key := b.path
@@ -105,7 +111,9 @@ func parseTree(file string, data []byte) (b *builder, whole bool) {
 		spared, _ := dispensable(key)
 		if number != last+1 || last < 0 || lastSpared && !spared {
 			f := syntaxFault(file, number, bad, err)
-			f.section = key
+			if f.section = key; open {
+				f.section = ""
+			}
 			b.faults = append(b.faults, f)
 		}
 		last, lastSpared = number, spared
@@ -123,8 +131,24 @@ func parseTree(file string, data []byte) (b *builder, whole bool) {
 	return b, false
 }
 
-// keyOfLine finds the name of a setting, also between blanks that are none to TOML.
-var keyOfLine = regexp.MustCompile(`^[\s\pZ\x{200b}\x{feff}]*([A-Za-z0-9_.-]+)[\s\pZ\x{200b}\x{feff}]*=`)
+// keyOfLine finds the name of a setting, also between blanks that are none to TOML, and
+// before a colon as YAML has it.
+var keyOfLine = regexp.MustCompile(`^[\s\pZ\x{200b}\x{feff}]*([A-Za-z0-9_.-]+)[\s\pZ\x{200b}\x{feff}]*[=:]`)
+
+// opensList is a line that begins a list and does not end it.
+var opensList = regexp.MustCompile(`^[^#=]*=\s*\[[^]]*$`)
+
+// listBefore gives the line that began the list which is not closed at a line, or that line.
+func listBefore(data []byte, start, end int) (from, to int) {
+	for from, to = start, end; ; from, to = lineAround(data, from-1) {
+		if opensList.Match(data[from:to]) {
+			return from, to
+		}
+		if from == 0 {
+			return start, end
+		}
+	}
+}
 
 // place is the offset of a fault of the syntax.
 func (b *builder) place(err error) int {
@@ -335,10 +359,16 @@ func join(prefix, name string) string {
 	return prefix + "." + name
 }
 
+var htmlPage = regexp.MustCompile(`(?i)^\s*<(!doctype html|html|\?xml)`)
+
 // clean takes off what editors put around the text. A fault says that it is no text.
 func clean(file string, data []byte) ([]byte, *Fault) {
 	text, _, fault := cleanText(data)
 	switch {
+	case bytes.HasPrefix(data, []byte(`{\rtf`)) || bytes.HasPrefix(data, []byte("PK\x03\x04")) || bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0")):
+		return nil, &Fault{File: file, Line: 1, Message: words.New("text-document")}
+	case htmlPage.Match(data):
+		return nil, &Fault{File: file, Line: 1, Message: words.New("text-page")}
 	case fault != nil:
 		return nil, &Fault{File: file, Line: fault.line, Message: fault.Message}
 	case len(text) > maxText:
@@ -356,7 +386,7 @@ func syntaxFault(file string, number int, line string, err error) Fault {
 		if m.Code == "config-syntax-bare" {
 			m = words.New("config-syntax-unquoted")
 		}
-	} else if m.Code != "config-syntax-quotes" && m.Code != "config-syntax-blank" {
+	} else if slices.Contains([]string{"config-syntax-section", "config-syntax-pair", "config-syntax-alone"}, m.Code) {
 		m = m.With("detail", strings.TrimPrefix(err.Error(), "toml: "))
 	}
 	return Fault{File: file, Line: number, Message: m}
@@ -373,16 +403,27 @@ func slip(line string) words.Message {
 		return words.New("config-syntax-blank")
 	case strings.HasPrefix(key, "["):
 		return words.New("config-syntax-section")
-	case strings.HasPrefix(key, ";") || strings.HasPrefix(key, "//"):
+	case strings.HasPrefix(key, ";") || strings.HasPrefix(key, "//") || otherComment.MatchString(rest):
 		return words.New("config-syntax-comment")
+	case !isPair && yamlPair.MatchString(line):
+		return words.New("config-syntax-colon")
 	case !isPair:
 		return words.New("config-syntax-pair")
 	case rest == "":
 		return words.New("config-syntax-empty", "name", key)
 	case strings.HasPrefix(rest, `"`) && strings.Contains(rest, `\`):
 		return words.New("config-syntax-backslash")
-	case strings.HasPrefix(rest, `"`) && strings.Count(rest, `"`) == 1:
+	case strings.HasPrefix(rest, `"`) && strings.Count(rest, `"`) == 1 && strings.HasSuffix(rest, "'"),
+		strings.HasPrefix(rest, `'`) && strings.Count(rest, `'`) == 1 && strings.HasSuffix(rest, `"`):
+		return words.New("config-syntax-mixed")
+	case strings.HasPrefix(rest, `"`) && strings.Count(rest, `"`) == 1, strings.HasPrefix(rest, `'`) && strings.Count(rest, `'`) == 1:
 		return words.New("config-syntax-unclosed")
+	case strings.HasSuffix(rest, ",") && !strings.HasPrefix(rest, "["):
+		return words.New("config-syntax-trailing")
+	case decimalComma.MatchString(rest):
+		return words.New("config-syntax-comma", "name", key, "value", strings.Replace(rest, ",", ".", 1))
+	case slices.Contains([]string{"true", "false", "yes", "no"}, strings.ToLower(rest)):
+		return words.New("config-syntax-bool")
 	case strings.HasPrefix(rest, "[") && !strings.Contains(rest, "]"):
 		return words.New("config-syntax-list")
 	case !strings.ContainsAny(rest[:1], `"'[{`):
@@ -391,6 +432,12 @@ func slip(line string) words.Message {
 	}
 	return words.New("config-syntax-alone")
 }
+
+var (
+	otherComment = regexp.MustCompile(`^("[^"]*"|'[^']*'|[^\s"'\[{]+)\s+(//|;|--)`)
+	yamlPair     = regexp.MustCompile(`^\s*[A-Za-z0-9_-]+\s*:(\s|$)`)
+	decimalComma = regexp.MustCompile(`^[-+]?[0-9]+,[0-9]+$`)
+)
 
 // typographic are the quotes of word processors and telephones.
 const typographic = "“”„‟‘’‚‛«»‹›"
