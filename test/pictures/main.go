@@ -98,11 +98,11 @@ func runAll(out string, languages []string) error {
 		return err
 	}
 	defer end()
-	tooWide := 0
+	bad := 0
 	for _, sc := range scenes() {
 		for _, lang := range languages {
 			for _, width := range []int64{desk, phone, small} {
-				png, needs, err := sc.picture(browser, width, lang)
+				png, wide, err := sc.picture(browser, width, lang)
 				if err != nil {
 					return fmt.Errorf("%s at %d: %w", sc.name, width, err)
 				}
@@ -110,15 +110,15 @@ func runAll(out string, languages []string) error {
 				if err := write(file, png); err != nil {
 					return err
 				}
-				if needs > width {
-					tooWide++
-					fmt.Printf("%s needs %d pixels\n", file, needs)
+				if wide != "" {
+					bad++
+					fmt.Printf("%s is too wide for %s\n", file, wide)
 				}
 			}
 		}
 	}
-	if tooWide > 0 {
-		return fmt.Errorf("%d pages are wider than their window", tooWide)
+	if bad > 0 {
+		return fmt.Errorf("%d pages are wider than their window", bad)
 	}
 	return nil
 }
@@ -128,9 +128,17 @@ func write(file string, png []byte) error {
 	return os.WriteFile(file, png, 0o644)
 }
 
+// tooWide names what stands out of the window, if anything does.
+const tooWide = `(() => {
+	const d = document.documentElement;
+	if (d.scrollWidth <= d.clientWidth) return "";
+	const out = [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > d.clientWidth + 0.5);
+	return d.scrollWidth + " px: " + out.slice(0, 8).map(e => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") + (e.className && e.className.split ? "." + e.className.split(" ").join(".") : "")).join(" ");
+})()`
+
 // picture serves a scene, opens it in a tab of its own and photographs the whole page. It
-// returns how wide the page would like to be, too.
-func (sc scene) picture(browser context.Context, width int64, lang string) (png []byte, needs int64, err error) {
+// names what is too wide for the window, too.
+func (sc scene) picture(browser context.Context, width int64, lang string) (png []byte, wide string, err error) {
 	ctx, cancel := context.WithTimeout(browser, limit)
 	defer cancel()
 	tab, closeTab := chromedp.NewContext(ctx)
@@ -143,7 +151,7 @@ func (sc scene) picture(browser context.Context, width int64, lang string) (png 
 	go func() { ended <- server.Run(serving) }()
 	base, err := address(ctx, server)
 	if err != nil {
-		return nil, 0, err
+		return nil, "", err
 	}
 	scheme := "light"
 	if sc.dark {
@@ -152,30 +160,30 @@ func (sc scene) picture(browser context.Context, width int64, lang string) (png 
 	if _, err := chromedp.Call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 	}); err != nil {
-		return nil, 0, err
+		return nil, "", err
 	}
 	for _, step := range []chromedp.Action[chromedp.Void]{
 		chromedp.EmulateViewport(width, 900), chromedp.Navigate(base + "?lang=" + lang),
 		chromedp.WaitReady("#state h2"), chromedp.Sleep(400 * time.Millisecond),
 	} {
 		if err := chromedp.Do(tab, step); err != nil {
-			return nil, 0, err
+			return nil, "", err
 		}
 	}
 	if sc.lost {
 		stop()
 		if err := <-ended; err != nil {
-			return nil, 0, err
+			return nil, "", err
 		}
 		if err := chromedp.Do(tab, chromedp.Sleep(4*time.Second)); err != nil {
-			return nil, 0, err
+			return nil, "", err
 		}
 	}
-	if needs, err = chromedp.Run(tab, chromedp.Evaluate[int64]("document.documentElement.scrollWidth")); err != nil {
-		return nil, 0, err
+	if wide, err = chromedp.Run(tab, chromedp.Evaluate[string](tooWide)); err != nil {
+		return nil, "", err
 	}
 	png, err = chromedp.Run(tab, chromedp.FullScreenshot(100))
-	return png, needs, err
+	return png, wide, err
 }
 
 // address waits for the server to listen.
