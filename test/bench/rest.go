@@ -10,6 +10,7 @@ import (
 
 const (
 	callingTone = 880.0           // Hz, that a press is answered with
+	ringback    = 425.0           // Hz, that takes its place when the far end rings
 	restSettle  = 8 * time.Second // after the start, and after calls
 )
 
@@ -143,9 +144,14 @@ func (p *parties) pressHeard(ctx context.Context) (timing, error) {
 	if err != nil {
 		return timing{}, err
 	}
-	at, err := p.ear.Heard(ctx, pressed, callingTone, audible)
+	at, err := p.ear.Heard(ctx, pressed, ringback, audible)
 	if err != nil {
 		return timing{}, err
+	}
+	soon, stop := context.WithTimeout(ctx, 100*time.Millisecond) // it has been recorded, if it was played
+	defer stop()
+	if first, err := p.ear.Heard(soon, pressed, callingTone, audible); err == nil && first.Before(at) {
+		at = first
 	}
 	if err := p.door.Hangup(ctx); err != nil {
 		return timing{}, err
