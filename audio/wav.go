@@ -33,7 +33,7 @@ type wavError words.Message
 func (e wavError) Error() string { return "audio: " + words.Message(e).String() }
 
 // Is reports whether the target is errWAV.
-func (e wavError) Is(target error) bool { return target == errWAV } //nolint:errorlint // this is how errors.Is asks
+func (e wavError) Is(target error) bool { return target == errWAV }
 
 // errWAV is what all wavErrors are.
 var errWAV = errors.New("not a WAV file of 16, 24 or 32-bit samples")

@@ -12,7 +12,7 @@ import (
 )
 
 // said are the codes of the faults that the tests of this package have brought about.
-var said sync.Map //nolint:gochecknoglobals // of tests
+var said sync.Map
 
 // wellSaid holds a fault to have a whole sentence and a whole remedy in every language: no
 // parameter that one of them needs is missing.

@@ -57,7 +57,7 @@ func descriptors(dir string) (used, limit int, err error) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
 		return 0, 0, err
 	}
-	limit = int(min(l.Cur, 1<<20)) //nolint:gosec // bounded
+	limit = int(min(l.Cur, 1<<20))
 	open, err := os.ReadDir(dir)
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
 		return limit, limit, nil

@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"testing"
@@ -40,7 +41,7 @@ func (r *reader) next() (Packet, error) {
 
 // waiting is how many packets wait, which are then gone.
 func (r *reader) waiting() (n int) {
-	if r.drain(func(*Packet) { n++ }) == io.EOF {
+	if errors.Is(r.drain(func(*Packet) { n++ }), io.EOF) {
 		return -1
 	}
 	return n
