@@ -215,6 +215,9 @@ func TestEveryLanguageRenders(t *testing.T) {
 			if raw := key.FindString(d.text); raw != "" {
 				t.Errorf("%s, %s: the page says %q", name, state, raw)
 			}
+			if body := d.all("body")[0]; !strings.Contains(attr(body, "data-s"), "{n}") || !strings.Contains(attr(body, "data-min"), "{n}") {
+				t.Errorf("%s: the script has nowhere to put the age of the page", name)
+			}
 			if got := attr(d.all("html")[0], "lang"); got != name {
 				t.Errorf("%s: the page says that it is in %q", name, got)
 			}
