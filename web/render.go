@@ -27,10 +27,11 @@ func sections() []string {
 // renderer makes HTML of snapshots in one language. It is safe for concurrent use.
 type renderer struct {
 	teller
-	tmpl   *template.Template
-	press  bool   // the front panel has live buttons
-	assets string // mark of script, style and language: with others the page must be loaded again
-	last   atomic.Pointer[rendered]
+	tmpl    *template.Template
+	press   bool   // the front panel has live buttons
+	updates bool   // the system updates itself
+	assets  string // mark of script, style and language: with others the page must be loaded again
+	last    atomic.Pointer[rendered]
 }
 
 // rendered is the page of one snapshot at one second, shared by all who watch.
@@ -46,10 +47,11 @@ type rendered struct {
 }
 
 // newRenderers makes a renderer for each language.
-func newRenderers(press bool) map[string]*renderer {
+func newRenderers(press, updates bool) map[string]*renderer {
 	all := map[string]*renderer{}
 	for _, name := range words.Languages() {
 		all[name] = newRenderer(words.In(name), press)
+		all[name].updates = updates
 	}
 	return all
 }
@@ -81,6 +83,7 @@ func (r *renderer) render(snap *station.Snapshot, g *station.Gauges, now time.Ti
 		return last, nil
 	}
 	v := r.newView(snap.With(g), now, r.press)
+	v.Foot.Updates = r.updates
 	out := &rendered{
 		snap: snap, gauges: g, at: second, name: v.Name, title: v.Title,
 		version:  v.Foot.Version + "-" + r.assets,

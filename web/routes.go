@@ -28,6 +28,12 @@ func (s *Server) table() []route {
 		{"POST /call/mute", 0, s.postMute},
 		{"POST /selftest", 0, s.postSelfTest},
 	}
+	if s.cfg.Updates != nil {
+		all = append(all,
+			route{"GET /update", 0, s.getUpdate},
+			route{"POST /update", 0, s.postUpdate},
+			route{"POST /update/bundle", mostUpload, s.postBundle})
+	}
 	if s.panel != nil {
 		all = append(all,
 			route{"POST /panel/press", 0, s.postPress},

@@ -59,6 +59,8 @@ type Config struct {
 	Starved func(error)
 	// Metrics answers collectors of figures at /metrics; nil if there are none.
 	Metrics http.Handler
+	// Updates installs other systems; nil where that is done by other means.
+	Updates Updates
 	// Log receives the log lines of the page. Required.
 	Log *slog.Logger
 }
@@ -99,7 +101,7 @@ func New(cfg Config, st Station, panel Panel) *Server {
 		cfg:     cfg,
 		station: st,
 		panel:   panel,
-		pages:   newRenderers(panel != nil),
+		pages:   newRenderers(panel != nil, cfg.Updates != nil),
 		assets:  loadAssets(),
 		names:   nameSet(cfg.Names),
 		streams: make(chan struct{}, maxStreams),

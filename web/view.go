@@ -70,6 +70,7 @@ type fact struct {
 type footView struct {
 	Version, Uptime, Zone, Cost string
 	Clock                       string // for people
+	Updates                     bool   // there is a page for them
 }
 
 // teller tells things in one language.

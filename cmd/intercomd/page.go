@@ -29,10 +29,14 @@ func showPage(ctx context.Context, listen string, d *door.Door, metrics http.Han
 		}
 		return out
 	}
+	var updates web.Updates
+	if onCard() {
+		updates = updatePage{agentClient(updateSocket)}
+	}
 	st := d.Station()
 	for last := ""; ; {
 		page := web.New(web.Config{
-			Listen: listen, Ladder: messages, Metrics: metrics, Log: log, Starved: func(error) { lookAtDescriptors(st) },
+			Listen: listen, Ladder: messages, Metrics: metrics, Updates: updates, Log: log, Starved: func(error) { lookAtDescriptors(st) },
 		}, st, panel)
 		err := page.Listen(ctx)
 		if err == nil {

@@ -141,6 +141,9 @@ func (c agentClient) call(ctx context.Context, method, path string, in, out any)
 // refusedError is an answer of the agent that has a sentence.
 type refusedError struct{ Problem words.Message }
 
+// Told is what the agent says.
+func (e *refusedError) Told() words.Message { return e.Problem }
+
 func (e *refusedError) Error() string { return fmt.Sprintf("%s; %s", e.Problem, e.Problem.Remedy()) }
 
 // send is one request with a body of size bytes, -1 if that is not known.

@@ -19,6 +19,8 @@ import (
 
 	"intercomd/fleet"
 	"intercomd/update"
+	"intercomd/web"
+	"intercomd/words"
 )
 
 // This file takes bundles that come as a stream, from the page or from a USB stick: RAUC wants a
@@ -277,11 +279,21 @@ func newestBundle(dir string) (string, error) {
 // updatePage is the update agent as the page sees it.
 type updatePage struct{ agent agentClient }
 
+// Status is how the update stands.
+func (u updatePage) Status(ctx context.Context) (out web.UpdateStatus, err error) {
+	var st update.Status
+	if err := u.agent.call(ctx, http.MethodGet, "/status", nil, &st); err != nil {
+		return out, err
+	}
+	return web.UpdateStatus{Running: st.Running, Slot: st.Slot, Stage: string(st.Stage), Version: st.Version, Source: st.Source, Percent: st.Progress.Percent,
+		Waits: st.Waits, Trouble: st.Trouble}, nil
+}
+
 // Install asks for an update from a server.
 func (u updatePage) Install(ctx context.Context, source string) error {
 	s, err := url.Parse(source)
 	if err != nil || s.Scheme != "https" && s.Scheme != "http" || s.Host == "" {
-		return errors.New("update-no-address")
+		return &refusedError{words.New("update-no-address")}
 	}
 	return u.agent.call(ctx, http.MethodPost, "/install", update.Bundle{Source: source}, nil)
 }

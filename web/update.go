@@ -1,0 +1,186 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"intercomd/words"
+)
+
+// Updates is what the page needs of a system that updates itself. All methods may be called
+// from any number of goroutines. Errors that have a method Told are told by it.
+type Updates interface {
+	Status(ctx context.Context) (UpdateStatus, error)
+	// Install asks for the bundle at an address.
+	Install(ctx context.Context, address string) error
+	// Upload takes a bundle of size bytes, -1 if that is not known, and asks for it. It never
+	// holds more than a part of it.
+	Upload(ctx context.Context, bundle io.Reader, size int64) error
+}
+
+// UpdateStatus is how an update stands.
+type UpdateStatus struct {
+	Running string        `json:"running"` // version of the system
+	Slot    string        `json:"slot"`    // it is in
+	Stage   string        `json:"stage"`   // wanted, installing, installed, trial, committed, back, failed; "" is none
+	Version string        `json:"version,omitempty"`
+	Source  string        `json:"source,omitempty"`
+	Percent int           `json:"percent"` // of an installation
+	Waits   words.Message `json:"waits,omitzero"`
+	Trouble words.Message `json:"trouble,omitzero"`
+}
+
+// underWay reports whether there will be news soon.
+func (u UpdateStatus) underWay() bool {
+	switch u.Stage {
+	case "wanted", "installing", "installed", "trial":
+		return true
+	}
+	return false
+}
+
+// Bounds of an upload.
+const (
+	mostUpload   = 512 << 20
+	uploadStall  = 30 * time.Second // without a byte
+	uploadAnswer = 2 * time.Minute  // for the check of who has signed it
+	updateEvery  = 2                // seconds between looks of a page that shows progress
+)
+
+// getUpdate shows how the update stands, and takes others.
+func (s *Server) getUpdate(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
+	defer cancel()
+	st, err := s.cfg.Updates.Status(ctx)
+	if err != nil {
+		s.refuseUpdate(w, r, err)
+		return
+	}
+	w.Header().Set("Vary", "Accept, Accept-Language, Cookie")
+	if wantsJSON(r) {
+		body, err := json.Marshal(st)
+		if err != nil {
+			s.failed(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(append(tame(body), '\n'))
+		return
+	}
+	body, err := s.renderer(r).update(st)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	if st.underWay() {
+		w.Header().Set("Refresh", strconv.Itoa(updateEvery))
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(body)
+}
+
+// update makes the page of the update.
+func (r *renderer) update(st UpdateStatus) ([]byte, error) {
+	v := struct {
+		UpdateStatus
+		State, Waits, Trouble, Remedy string
+		Bar                           bool
+	}{UpdateStatus: st, Bar: st.Stage == "installing"}
+	stage := st.Stage
+	if stage == "" {
+		stage = "none"
+	}
+	version := st.Version
+	if version == "" {
+		version = st.Source
+	}
+	v.State = r.Text("page.update."+stage, "version", version, "percent", strconv.Itoa(st.Percent))
+	if !st.Waits.None() {
+		v.Waits = r.sentence(r.Say("problem", st.Waits))
+	}
+	if !st.Trouble.None() {
+		v.Trouble, v.Remedy = r.sentence(r.Say("problem", st.Trouble)), r.sentence(r.Say("remedy", st.Trouble))
+	}
+	var buf bytes.Buffer
+	err := r.tmpl.ExecuteTemplate(&buf, "update", v)
+	return buf.Bytes(), err
+}
+
+// postUpdate asks for the bundle at an address.
+func (s *Server) postUpdate(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
+	defer cancel()
+	address := strings.TrimSpace(r.PostFormValue("address"))
+	s.cfg.Log.Info("status page: update", "address", address, "from", r.RemoteAddr)
+	s.updated(w, r, s.cfg.Updates.Install(ctx, address))
+}
+
+// postBundle takes a bundle: the file of a form, or the body as it is. It is passed on as it comes.
+func (s *Server) postBundle(w http.ResponseWriter, r *http.Request) {
+	rc := http.NewResponseController(w)
+	body := &patient{r: r.Body, more: func() {
+		_ = rc.SetReadDeadline(time.Now().Add(uploadStall)) // not all have deadlines
+		_ = rc.SetWriteDeadline(time.Now().Add(uploadAnswer))
+	}}
+	from, size := io.Reader(body), r.ContentLength
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && kind == "multipart/form-data" {
+		r.Body = io.NopCloser(body)
+		parts, err := r.MultipartReader()
+		if err != nil {
+			s.refuse(w, r, http.StatusBadRequest, words.New("bad-form"))
+			return
+		}
+		part, err := parts.NextPart()
+		if err != nil || part.FormName() != "bundle" || part.FileName() == "" {
+			s.refuse(w, r, http.StatusBadRequest, words.New("update-no-file"))
+			return
+		}
+		from, size = part, -1
+	}
+	s.cfg.Log.Info("status page: a bundle is uploaded", "from", r.RemoteAddr)
+	s.updated(w, r, s.cfg.Updates.Upload(r.Context(), from, size))
+}
+
+// patient is a reader that asks for more time before each read.
+type patient struct {
+	r    io.Reader
+	more func()
+}
+
+func (p *patient) Read(b []byte) (int, error) {
+	p.more()
+	return p.r.Read(b)
+}
+
+// updated answers a command about updates.
+func (s *Server) updated(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case err != nil:
+		s.refuseUpdate(w, r, err)
+	case wantsJSON(r):
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		http.Redirect(w, r, "/update", http.StatusSeeOther)
+	}
+}
+
+func (s *Server) refuseUpdate(w http.ResponseWriter, r *http.Request, err error) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		s.refuse(w, r, http.StatusRequestEntityTooLarge, words.New("update-refused").Because(words.New("update-too-large")))
+		return
+	}
+	var told interface{ Told() words.Message }
+	if errors.As(err, &told) {
+		s.refuse(w, r, http.StatusConflict, words.New("update-refused").Because(told.Told()))
+		return
+	}
+	s.refuse(w, r, http.StatusServiceUnavailable, words.New("update-fails", "detail", err.Error()))
+}
