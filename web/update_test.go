@@ -110,7 +110,9 @@ func TestUpdateCommands(t *testing.T) {
 	if _, err := m.CreateFormFile("bundle", ""); err != nil {
 		t.Fatal(err)
 	}
-	_ = m.Close()
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if w := ask(s, "POST", "/update/bundle", &empty, "Content-Type", m.FormDataContentType(), "Accept", "application/json"); w.Code != 400 || !strings.Contains(w.Body.String(), "update-no-file") {
 		t.Errorf("no file: %d %s", w.Code, w.Body)
 	}
