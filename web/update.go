@@ -87,6 +87,27 @@ func (s *Server) getUpdate(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
+// stageWords is the sentence of a stage.
+func stageWords(stage string) string {
+	switch stage {
+	case "wanted":
+		return "page.update.wanted"
+	case "installing":
+		return "page.update.installing"
+	case "installed":
+		return "page.update.installed"
+	case "trial":
+		return "page.update.trial"
+	case "committed":
+		return "page.update.committed"
+	case "back":
+		return "page.update.back"
+	case "failed":
+		return "page.update.failed"
+	}
+	return "page.update.none"
+}
+
 // update makes the page of the update.
 func (r *renderer) update(st UpdateStatus) ([]byte, error) {
 	v := struct {
@@ -94,15 +115,11 @@ func (r *renderer) update(st UpdateStatus) ([]byte, error) {
 		State, Waits, Trouble, Remedy string
 		Bar                           bool
 	}{UpdateStatus: st, Bar: st.Stage == "installing"}
-	stage := st.Stage
-	if stage == "" {
-		stage = "none"
-	}
 	version := st.Version
 	if version == "" {
 		version = st.Source
 	}
-	v.State = r.Text("page.update."+stage, "version", version, "percent", strconv.Itoa(st.Percent))
+	v.State = r.Text(stageWords(st.Stage), "version", version, "percent", strconv.Itoa(st.Percent))
 	if !st.Waits.None() {
 		v.Waits = r.sentence(r.Say("problem", st.Waits))
 	}
