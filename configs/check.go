@@ -425,13 +425,21 @@ func (c *checker) page() {
 	if listen == "" {
 		return
 	}
-	host, port, err := net.SplitHostPort(listen)
+	_, port, err := net.SplitHostPort(listen)
 	n, err2 := strconv.Atoi(port)
-	switch {
-	case err != nil || err2 != nil || n < 1 || n > 65535:
+	if err != nil || err2 != nil || n < 1 || n > 65535 {
 		c.bad("web.listen", words.New("config-not-address-port", "value", quotable(listen)))
-	case !isLoopback(host):
-		c.bad("web.listen", words.New("config-page-open", "port", port))
+	}
+	for _, p := range c.cfg.Web.Proxies {
+		if _, err := netip.ParsePrefix(p); err == nil {
+			continue
+		}
+		if _, err := netip.ParseAddr(p); err != nil {
+			c.bad("web.proxies", words.New("config-not-network", "value", quotable(p)))
+		}
+	}
+	if p := c.cfg.Web.Password; p != "" && len([]rune(string(p))) < 8 {
+		c.bad("web.password", words.New("config-short-password"))
 	}
 }
 

@@ -206,7 +206,10 @@ type Relay struct {
 
 // Web is the status page.
 type Web struct {
-	Listen string `toml:"listen"` // host:port; "" is off
+	Listen   string   `toml:"listen"`   // host:port; "" is off
+	Names    []string `toml:"names"`    // of this device besides its own, or addresses
+	Proxies  []string `toml:"proxies"`  // addresses or networks
+	Password Secret   `toml:"password"` // of the account "admin"; "": accounts are made on the page
 }
 
 // Log is the log.

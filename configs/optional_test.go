@@ -33,14 +33,14 @@ func TestWhatAFaultCosts(t *testing.T) {
 		safe  func(Config) any // what is taken back
 		value any
 	}{
-		{"[web]\nlisten = \"0.0.0.0:80\"", true, func(c Config) any { return c.Web }, usual.Web},
-		{"[web]\nlisten = \":8080\"", true, func(c Config) any { return c.Web }, usual.Web},
+		{"[web]\nlisten = \"0.0.0.0\"", true, func(c Config) any { return c.Web }, usual.Web},
+		{"[web]\nlisten = \":\"", true, func(c Config) any { return c.Web }, usual.Web},
 		{"[web]\nlisten = 8080", true, func(c Config) any { return c.Web }, usual.Web},
 		{"[web]\nlisten = 10.0.0.1:80", true, func(c Config) any { return c.Web }, usual.Web},
 		{"[web]\nport = 8081", true, func(c Config) any { return c.Web }, usual.Web},
 		{"[web]\nlisten = \"\"\nport = 8081", true, func(c Config) any { return c.Web }, Web{}},
-		{"[[web]]\nlisten = \"0.0.0.0:80\"", true, func(c Config) any { return c.Web }, usual.Web},
-		{"[web]\n[web]\nlisten = \"0.0.0.0:80\"", true, func(c Config) any { return c.Web }, usual.Web},
+		{"[[web]]\nlisten = \"0.0.0.0\"", true, func(c Config) any { return c.Web }, usual.Web},
+		{"[web]\n[web]\nlisten = \"0.0.0.0\"", true, func(c Config) any { return c.Web }, usual.Web},
 		{"[log]\nlevel = \"loud\"\nformat = \"json\"", true, func(c Config) any { return c.Log }, Log{Level: "info", Format: "json"}},
 		{"[log]\nlevel = info", true, func(c Config) any { return c.Log }, usual.Log},
 		{"[state]\ndir = \"here\"", true, func(c Config) any { return c.State }, usual.State},

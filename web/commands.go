@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -40,13 +39,16 @@ func (s *Server) postSelfTest(w http.ResponseWriter, r *http.Request) {
 		if cmd.Commission, ok = s.flag(w, r, "commission"); !ok {
 			return
 		}
+		if cmd.Commission && !s.may(w, r, admin) {
+			return
+		}
 	}
 	s.command(w, r, cmd)
 }
 
 // command gives the station a command and answers. The station tells everybody of it.
 func (s *Server) command(w http.ResponseWriter, r *http.Request, cmd station.Command) {
-	cmd.By = station.Principal{Via: station.ViaPage, From: remoteHost(r)}
+	cmd.By = principal(r)
 	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
 	defer cancel()
 	switch err := s.station.Do(ctx, cmd); {
@@ -57,14 +59,6 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request, cmd station.Com
 	default:
 		s.refuse(w, r, http.StatusServiceUnavailable, words.New(string(cmd.Kind)+"-failed", "why", station.Code(err), "detail", err.Error()))
 	}
-}
-
-// remoteHost is the address from which a request came.
-func remoteHost(r *http.Request) string {
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return host
-	}
-	return r.RemoteAddr
 }
 
 // postPress presses a button of the simulated board for a given time.
@@ -78,7 +72,7 @@ func (s *Server) postPress(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusBadRequest, words.New("bad-hold"))
 		return
 	}
-	s.cfg.Log.Info("status page: press", "input", name, "hold", hold, "from", r.RemoteAddr)
+	s.cfg.Log.Info("status page: press", "input", name, "hold", hold, "by", principal(r).Name, "from", principal(r).From)
 	if err := s.panel.Press(name, hold); err != nil {
 		s.refuse(w, r, http.StatusServiceUnavailable, words.New("panel-failed", "detail", err.Error()))
 		return
@@ -97,7 +91,7 @@ func (s *Server) postSet(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	s.cfg.Log.Info("status page: contact", "input", name, "active", active, "from", r.RemoteAddr)
+	s.cfg.Log.Info("status page: contact", "input", name, "active", active, "by", principal(r).Name, "from", principal(r).From)
 	if err := s.panel.Set(name, active); err != nil {
 		s.refuse(w, r, http.StatusServiceUnavailable, words.New("contact-failed", "detail", err.Error()))
 		return
@@ -121,7 +115,7 @@ func (s *Server) postHold(w http.ResponseWriter, r *http.Request) {
 	// Until the press is reported the client cannot know that it may let go.
 	rc := http.NewResponseController(w)
 	_ = rc.SetWriteDeadline(time.Now().Add(maxHold + writeTimeout)) // not all writers have deadlines
-	s.cfg.Log.Info("status page: button held", "input", name, "from", r.RemoteAddr)
+	s.cfg.Log.Info("status page: button held", "input", name, "by", principal(r).Name, "from", principal(r).From)
 	if err := s.panel.Set(name, true); err != nil {
 		s.refuse(w, r, http.StatusServiceUnavailable, words.New("panel-failed", "detail", err.Error()))
 		return

@@ -2,8 +2,17 @@ package web
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 )
+
+// writeJSON answers a program.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, _ := json.Marshal(v) // of strings
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+}
 
 // document answers with a page that is not the live one: a template of that name around data.
 func (s *Server) document(w http.ResponseWriter, r *http.Request, status int, name string, data any) {

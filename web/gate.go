@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -33,7 +34,8 @@ const turnedTimeout = 3 * time.Second
 // Who finds all places busy is passed to another server, which says so.
 type gate struct {
 	ln     net.Listener
-	limit  func() int // places, now
+	tls    *tls.Config // nil: none is spoken
+	limit  func() int  // places, now
 	inside chan net.Conn
 	turned chan net.Conn
 	done   chan struct{}
@@ -52,6 +54,10 @@ type guest struct {
 	addr netip.Addr
 	out  bool // being told that the page is full
 	once sync.Once
+
+	// Set by the first Read.
+	in     net.Conn // what is spoken: TLS, or nothing more than Conn
+	secure bool
 
 	// Guarded by gate.mu.
 	busy int  // requests being answered
@@ -258,6 +264,51 @@ func (d door) Accept() (net.Conn, error) {
 // Addr is the address of the port.
 func (d door) Addr() net.Addr { return d.ln.Addr() }
 
+// recordHandshake is the first byte of TLS (RFC 8446, section 5.1); no method of HTTP begins so.
+const recordHandshake = 0x16
+
+// Read finds out what the client speaks by its first byte: both are served by one port, so that
+// somebody who types http:// is led to https:// and not to an error.
+func (n *guest) Read(b []byte) (int, error) {
+	if n.in == nil {
+		n.in = n.Conn
+		if n.gate.tls != nil {
+			first := make([]byte, 1)
+			if _, err := n.Conn.Read(first); err != nil {
+				return 0, err
+			}
+			n.in = &peeked{n.Conn, first}
+			if first[0] == recordHandshake {
+				n.in, n.secure = tls.Server(n.in, n.gate.tls), true
+			}
+		}
+	}
+	return n.in.Read(b)
+}
+
+// Write writes in what the client speaks.
+func (n *guest) Write(b []byte) (int, error) {
+	if n.in == nil {
+		return n.Conn.Write(b)
+	}
+	return n.in.Write(b)
+}
+
+// peeked is a connection whose first bytes were read already.
+type peeked struct {
+	net.Conn
+	first []byte
+}
+
+func (p *peeked) Read(b []byte) (int, error) {
+	if len(p.first) > 0 {
+		n := copy(b, p.first)
+		p.first = p.first[n:]
+		return n, nil
+	}
+	return p.Conn.Read(b)
+}
+
 // Close frees the place.
 func (n *guest) Close() error {
 	var err error
@@ -339,9 +390,6 @@ type guestKey struct{}
 
 // withGuest is [http.Server.ConnContext].
 func withGuest(ctx context.Context, c net.Conn) context.Context {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = t.NetConn()
-	}
 	if n, ok := c.(*guest); ok {
 		return context.WithValue(ctx, guestKey{}, n)
 	}

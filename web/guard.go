@@ -1,7 +1,6 @@
 package web
 
 import (
-	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -9,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"intercomd/web/identity"
 	"intercomd/words"
 )
 
@@ -17,16 +17,11 @@ import (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 
-// guard stands before every route: it sets the headers that keep browsers
-// honest, refuses foreign host names, cross-site commands and who asks too often, and
-// turns a panic into an answer.
+// guard stands before every route: it sets the headers that keep browsers honest, finds out who
+// asks, refuses foreign host names, plain HTTP from the network, cross-site requests and who asks
+// too often, and turns a panic into an answer.
 func (s *Server) guard(next http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
-	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.refuse(w, r, http.StatusForbidden,
-			words.New("cross-site"))
-	}))
-	next = cross.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.recovered(w, r)
 		if n := guestOf(r); n != nil {
@@ -34,18 +29,36 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			defer n.over()
 		}
 		setHeaders(w.Header())
-		if !s.knownHost(r.Host) {
-			s.refuse(w, r, http.StatusMisdirectedRequest,
-				words.New("unknown-host", "names", s.known()))
-			return
-		}
-		if !s.pace.allow(r, addrOf(r), time.Now()) {
+		r, v := s.meet(r)
+		switch {
+		case !s.knownHost(r):
+			s.refuse(w, r, http.StatusMisdirectedRequest, words.New("unknown-host", "names", s.known()))
+		case !s.pace.allow(r, v.addr, time.Now()):
 			w.Header().Set("Retry-After", "1")
 			s.refuse(w, r, http.StatusTooManyRequests, words.New("too-fast"))
-			return
+		case !v.secure && !v.near && !command(r):
+			http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusPermanentRedirect)
+		case !v.secure && !v.near:
+			s.refuse(w, r, http.StatusForbidden, words.New("needs-https"))
+		case cross.Check(r) != nil, foreign(r, v):
+			s.refuse(w, r, http.StatusForbidden, words.New("cross-site"))
+		default:
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
+}
+
+// foreign says whether a browser asks on behalf of another site: a command from another scheme or
+// port, or anything but following a link (Fetch Metadata).
+func foreign(r *http.Request, v *visitor) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+		return command(r) || r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document"
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" || !command(r) {
+		return false
+	}
+	return !strings.EqualFold(origin, v.scheme()+"://"+r.Host)
 }
 
 func setHeaders(h http.Header) {
@@ -75,40 +88,54 @@ func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 
 func nameSet(names []string) map[string]bool {
 	set := map[string]bool{"localhost": true}
+	own, _ := identity.Host(nil)
+	for _, n := range own() {
+		set[canonical(n)] = true
+	}
 	for _, n := range names {
 		set[canonical(n)] = true
 	}
 	return set
 }
 
-// known lists the hosts that [Server.knownHost] accepts, for people.
+// known lists the names that the configuration gives the page, for people.
 func (s *Server) known() string {
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(s.names)), func(n string) bool { return n == "localhost" })
+	var names []string
+	for _, n := range s.cfg.Names {
+		names = append(names, canonical(n))
+	}
+	slices.Sort(names)
 	return strings.Join(append(names, "localhost"), ", ")
 }
 
-// knownHost says whether the Host header is one that only a person or program
-// who means this machine would send. An IP address cannot be rebound.
-func (s *Server) knownHost(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
+// knownHost says whether the Host header is one that only somebody who means this machine
+// would send: its own names, and the address that the connection came to. Another address is
+// how a foreign port is reached through a forwarder.
+func (s *Server) knownHost(r *http.Request) bool {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(r.Host); err == nil {
 		host = h
 	}
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return true
+	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return s.ownAddr(r, ip.Unmap().WithZone("")) || s.names[ip.Unmap().String()]
 	}
 	return s.names[canonical(host)]
 }
 
-func canonical(name string) string {
-	return strings.ToLower(strings.TrimSuffix(name, "."))
+// ownAddr says whether a request came to this address.
+func (s *Server) ownAddr(r *http.Request, ip netip.Addr) bool {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if local == nil {
+		return ip.IsLoopback()
+	}
+	at, err := netip.ParseAddrPort(local.String())
+	if err != nil {
+		return false
+	}
+	own := at.Addr().Unmap().WithZone("")
+	return own == ip || own.IsLoopback() && ip.IsLoopback()
 }
 
-// addrOf is the address that a request came from, as [block] tells clients apart.
-func addrOf(r *http.Request) netip.Addr {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return block(net.TCPAddrFromAddrPort(at))
+func canonical(name string) string {
+	return strings.ToLower(strings.TrimSuffix(name, "."))
 }

@@ -82,7 +82,7 @@ func TestLadderIsLinked(t *testing.T) {
 	snap := with(func(s *station.Snapshot) {
 		s.Calls = []station.Record{{ID: "a/b", Ended: s.Time}, {Ended: s.Time}}
 	})
-	page, err := newRenderer(words.English(), false).page(snap, nil, snap.Time)
+	page, err := newRenderer(words.English(), false).page(snap, nil, snap.Time, whoView{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"strings"
 	"syscall"
 
 	"intercomd/words"
@@ -31,33 +30,33 @@ var (
 	errOpen   = errors.New("this address can be reached from the network")
 )
 
-// listen opens addr after making sure that nobody but this machine can reach it.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
-	if err := checkLoopback(addr); err != nil {
-		return nil, &ListenError{listenProblem(addr, err), err}
+// listen opens addr. Unless it is guarded nobody but this machine may reach it: an address of the
+// network becomes that of loopback, and what the kernel has opened is judged, not its name.
+func listen(ctx context.Context, addr string, guarded bool) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port == "" {
+		return nil, &ListenError{listenProblem(addr, errSyntax), errSyntax}
+	}
+	at := addr
+	if ip, err := netip.ParseAddr(host); !guarded && (host == "" || err == nil && !ip.Unmap().IsLoopback()) {
+		at = net.JoinHostPort("127.0.0.1", port)
 	}
 	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", addr)
+	ln, err := lc.Listen(ctx, "tcp", at)
 	if err != nil {
 		return nil, &ListenError{listenProblem(addr, err), cause(err)}
+	}
+	if !guarded && !loopback(ln) {
+		_ = ln.Close()
+		return nil, &ListenError{listenProblem(addr, errOpen), errOpen}
 	}
 	return ln, nil
 }
 
-// checkLoopback accepts localhost and loopback addresses. The page has no
-// password, so it must not be open to the network.
-func checkLoopback(addr string) error {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil || port == "" {
-		return errSyntax
-	}
-	if strings.EqualFold(host, "localhost") {
-		return nil
-	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().IsLoopback() {
-		return nil
-	}
-	return errOpen
+// loopback says whether only this machine can reach a port.
+func loopback(ln net.Listener) bool {
+	at, err := netip.ParseAddrPort(ln.Addr().String())
+	return err == nil && at.Addr().Unmap().IsLoopback()
 }
 
 // listenProblem is why an address cannot be listened on.

@@ -179,7 +179,7 @@ func poison(s *station.Snapshot) {
 func TestEveryStateRenders(t *testing.T) {
 	for name, snap := range states() {
 		for _, press := range []bool{false, true} {
-			page, err := newRenderer(words.English(), press).page(snap, nil, sample().Time)
+			page, err := newRenderer(words.English(), press).page(snap, nil, sample().Time, whoView{})
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
@@ -206,7 +206,7 @@ func TestEveryLanguageRenders(t *testing.T) {
 	for _, name := range words.Languages() {
 		r := newRenderer(words.In(name), true)
 		for state, snap := range states() {
-			page, err := r.page(snap, nil, sample().Time)
+			page, err := r.page(snap, nil, sample().Time, whoView{})
 			if err != nil {
 				t.Fatalf("%s, %s: %v", name, state, err)
 			}
@@ -266,7 +266,7 @@ func TestTheLanguageIsChosen(t *testing.T) {
 func TestThePageTells(t *testing.T) {
 	snap := full(station.Talking, station.RegRegistered)
 	snap.Registration.Problem = words.Message{}
-	page, err := newRenderer(words.English(), true).page(snap, nil, snap.Time.Add(34*time.Second))
+	page, err := newRenderer(words.English(), true).page(snap, nil, snap.Time.Add(34*time.Second), whoView{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +293,7 @@ func TestThePageTells(t *testing.T) {
 
 func TestTheMicrophoneShowsWhenItIsLive(t *testing.T) {
 	for _, live := range []bool{false, true} {
-		page, err := newRenderer(words.English(), false).page(with(func(s *station.Snapshot) { s.Sound.MicLive = live }), nil, sample().Time)
+		page, err := newRenderer(words.English(), false).page(with(func(s *station.Snapshot) { s.Sound.MicLive = live }), nil, sample().Time, whoView{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -309,7 +309,7 @@ func TestTheMuteButtonSwitchesOver(t *testing.T) {
 	for muted, want := range map[bool]string{false: `name="muted" value="true"`, true: `name="muted" value="false"`} {
 		page, err := newRenderer(words.English(), false).page(with(func(s *station.Snapshot) {
 			s.State, s.Call, s.Sound.Muted = station.Talking, &station.Record{Answered: s.Time}, muted
-		}), nil, sample().Time)
+		}), nil, sample().Time, whoView{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -328,7 +328,7 @@ func TestPanelButtons(t *testing.T) {
 		{true, true, true}, {true, false, false}, {false, true, false}, {false, false, false},
 	} {
 		snap := with(func(s *station.Snapshot) { s.Board.Simulated = tc.simulated })
-		page, err := newRenderer(words.English(), tc.press).page(snap, nil, snap.Time)
+		page, err := newRenderer(words.English(), tc.press).page(snap, nil, snap.Time, whoView{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -378,7 +378,7 @@ func FuzzPage(f *testing.F) {
 		snap.Call.Peer = station.Peer{Name: name, User: user, URI: uri}
 		snap.Calls[0].Peer, snap.Calls[0].Ending.Reason = snap.Call.Peer, reason
 		snap.Faults[0].Message, snap.Buttons[0].Label = told(reason, ""), name
-		page, err := r.page(snap, nil, snap.Time)
+		page, err := r.page(snap, nil, snap.Time, whoView{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"intercomd/station"
+	"intercomd/web/accounts"
 	"intercomd/words"
 )
 
@@ -101,8 +102,28 @@ func (r *renderer) render(snap *station.Snapshot, g *station.Gauges, now time.Ti
 	return out, nil
 }
 
+// whoView is who looks at the page, and what they may do.
+type whoView struct {
+	Role  string // "viewer", "operator", "admin"
+	Name  string // "" for a program, or before there is a password
+	Admin bool
+	Opens bool // doors
+	Open  bool // there is no password yet
+}
+
+// whoOf is who asks for the page.
+func whoOf(v *visitor) whoView {
+	person := v.known && !v.open && !v.person.Token
+	w := whoView{Role: string(v.person.Role), Open: v.open, Admin: person && v.person.Role.Covers(accounts.Admin),
+		Opens: person && v.person.Role.Covers(accounts.Operator)}
+	if person {
+		w.Name = v.person.Name
+	}
+	return w
+}
+
 // page is the whole document around the sections.
-func (r *renderer) page(snap *station.Snapshot, g *station.Gauges, now time.Time) ([]byte, error) {
+func (r *renderer) page(snap *station.Snapshot, g *station.Gauges, now time.Time, who whoView) ([]byte, error) {
 	p, err := r.render(snap, g, now)
 	if err != nil {
 		return nil, err
@@ -114,7 +135,8 @@ func (r *renderer) page(snap *station.Snapshot, g *station.Gauges, now time.Time
 	doc := struct {
 		Name, Title, Version string
 		Parts                []part
-	}{Name: p.name, Title: p.title, Version: p.version}
+		Who                  whoView
+	}{Name: p.name, Title: p.title, Version: p.version, Who: who}
 	for _, id := range sections() {
 		// The sections went through the escaping of html/template already.
 		doc.Parts = append(doc.Parts, part{ID: id, HTML: template.HTML(p.sections[id])}) //nolint:gosec // see above

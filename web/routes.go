@@ -2,46 +2,81 @@ package web
 
 import (
 	"net/http"
+	"time"
 
+	"intercomd/web/accounts"
 	"intercomd/words"
+)
+
+// class says who may ask for something. The zero value is nobody: a new route must be classed.
+type class string
+
+const (
+	public   class = "public"   // everybody who reaches the page
+	viewer   class = "viewer"   // and above
+	operator class = "operator" // and above
+	admin    class = "admin"
+	// opener is an operator or above who is a person and has given the password lately.
+	opener class = "opener"
 )
 
 // route is one thing that can be asked of the page.
 type route struct {
 	pattern string // method and path, as for [http.ServeMux]
-	body    int64  // bytes that its body may have at most; 0 is maxBody
+	class   class
+	body    int64 // bytes that its body may have at most, which its own code reads; 0 is a form of maxBody
 	serve   http.HandlerFunc
 }
 
 // table lists everything that can be asked of the page.
 func (s *Server) table() []route {
 	all := []route{
-		{"GET /{$}", 0, s.getPage},
-		{"GET /status.json", 0, s.getJSON},
-		{"GET /events", 0, s.getEvents},
-		{"GET /live", 0, s.getLive},
-		{"GET /calls/{id}/ladder", 0, s.getLadder},
-		{"GET /healthz", 0, s.getHealth},
-		{"GET /readyz", 0, s.getReady},
-		{"GET /static/{file}", 0, s.getStatic},
-		{"POST /call/hangup", 0, s.postHangup},
-		{"POST /call/mute", 0, s.postMute},
-		{"POST /selftest", 0, s.postSelfTest},
+		{"GET /{$}", viewer, 0, s.getPage},
+		{"GET /status.json", viewer, 0, s.getJSON},
+		{"GET /events", viewer, 0, s.getEvents},
+		{"GET /live", viewer, 0, s.getLive},
+		{"GET /calls/{id}/ladder", viewer, 0, s.getLadder},
+		{"GET /healthz", public, 0, s.getHealth},
+		{"GET /readyz", public, 0, s.getReady},
+		{"GET /static/{file}", public, 0, s.getStatic},
+		{"POST /call/hangup", operator, 0, s.postHangup},
+		{"POST /call/mute", operator, 0, s.postMute},
+		{"POST /selftest", operator, 0, s.postSelfTest},
+
+		{"GET /login", public, 0, s.getLogin},
+		{"POST /login", public, 0, s.postLogin},
+		{"POST /logout", viewer, 0, s.postLogout},
+		{"POST /logout/everywhere", viewer, 0, s.postLogoutEverywhere},
+		{"GET /setup", public, 0, s.getSetup},
+		{"POST /setup", public, 0, s.postSetup},
+		{"GET /ca.crt", public, 0, s.getCA},
+		{"GET /door", operator, 0, s.getDoor},
+		{"POST /confirm", operator, 0, s.postConfirm},
+		{"POST /door/open", opener, 0, s.postOpen},
+		{"GET /account", viewer, 0, s.getAccount},
+		{"POST /account/password", viewer, 0, s.postPassword},
+		{"GET /access", admin, 0, s.getAccess},
+		{"POST /access/accounts", admin, 0, s.postAccount},
+		{"POST /access/accounts/remove", admin, 0, s.postRemove},
+		{"POST /access/tokens", admin, 0, s.postToken},
+		{"POST /access/tokens/revoke", admin, 0, s.postRevoke},
+		{"GET /access/request.csr", admin, 0, s.getRequest},
+		{"POST /access/certificate", admin, maxCertificate, s.postCertificate},
 	}
 	if s.cfg.Updates != nil {
 		all = append(all,
-			route{"GET /update", 0, s.getUpdate},
-			route{"POST /update", 0, s.postUpdate},
-			route{"POST /update/bundle", mostUpload, s.postBundle})
+			route{"GET /update", admin, 0, s.getUpdate},
+			route{"POST /update", admin, 0, s.postUpdate},
+			route{"POST /update/bundle", admin, mostUpload, s.postBundle})
 	}
 	if s.panel != nil {
 		all = append(all,
-			route{"POST /panel/press", 0, s.postPress},
-			route{"POST /panel/hold", 0, s.postHold},
-			route{"POST /panel/set", 0, s.postSet})
+			route{"POST /panel/press", operator, 0, s.postPress},
+			route{"POST /panel/hold", operator, 0, s.postHold},
+			route{"POST /panel/set", operator, 0, s.postSet})
 	}
 	if s.cfg.Metrics != nil {
-		all = append(all, route{"GET /metrics", 0, s.cfg.Metrics.ServeHTTP})
+		all = append(all, route{"GET /metrics", viewer, 0, s.cfg.Metrics.ServeHTTP})
 	}
 	return all
 }
@@ -72,13 +107,49 @@ func (s *Server) routes() http.Handler {
 	})
 }
 
-// checked stands before a route: its body is bounded, and the form of a command is read.
+// may says whether who asks may have what is of a class, and answers if not. It is the only place
+// that decides that.
+func (s *Server) may(w http.ResponseWriter, r *http.Request, c class) bool {
+	v := visitorOf(r)
+	role := accounts.Role(c)
+	switch c {
+	case public:
+		return true
+	case viewer, operator, admin:
+	case opener:
+		role = accounts.Operator
+	default:
+		s.refuse(w, r, http.StatusForbidden, words.New("not-allowed"))
+		return false
+	}
+	switch {
+	case !v.known && !s.guarded():
+		s.refuse(w, r, http.StatusForbidden, words.New("no-password-yet"))
+	case !v.known:
+		s.askWho(w, r)
+	case !v.person.Role.Covers(role):
+		s.refuse(w, r, http.StatusForbidden, words.New("not-allowed"))
+	case c == opener && (v.open || v.person.Token):
+		s.refuse(w, r, http.StatusForbidden, words.New("people-only"))
+	case c == opener && !v.person.Fresh(time.Now()):
+		s.refuse(w, r, http.StatusForbidden, words.New("confirm-first"))
+	default:
+		return true
+	}
+	return false
+}
+
+// checked stands before a route: who asks may do so, its body is bounded, and the form of a
+// command is read.
 func (s *Server) checked(rt route) http.Handler {
 	limit := int64(maxBody)
 	if rt.body > 0 {
 		limit = rt.body
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.may(w, r, rt.class) {
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		if command(r) && rt.body == 0 && !s.form(w, r) {
 			return

@@ -105,7 +105,7 @@ func TestAssetsAreSentOnce(t *testing.T) {
 func TestHosts(t *testing.T) {
 	s := newServer(newStation(sample()), newPanel())
 	for host, want := range map[string]int{
-		"127.0.0.1": 200, "127.0.0.1:8080": 200, "[::1]:8080": 200, "[::1]": 200, "192.168.1.20:8080": 200,
+		"127.0.0.1": 200, "127.0.0.1:8080": 200, "[::1]:8080": 200, "[::1]": 200, "192.168.1.20:8080": 421, "8.8.8.8": 421, "[2001:db8::1]": 421,
 		"localhost": 200, "LocalHost:8080": 200, "localhost.:8080": 200,
 		"door.example.lan": 200, "DOOR.example.lan:80": 200,
 		"": 421, "evil.example": 421, "evil.example:8080": 421, "localhost.evil.example": 421,
@@ -122,8 +122,8 @@ func TestHosts(t *testing.T) {
 // Whoever is turned away is told what the page does answer to, and nothing else.
 func TestUnknownHostIsToldTheKnownOnes(t *testing.T) {
 	for want, names := range map[string][]string{
-		"This page answers to localhost and IP addresses only.":                                  nil,
-		"This page answers to a.example.lan, door.example.lan, localhost and IP addresses only.": {"door.example.lan", "A.example.lan."},
+		"This page answers to localhost and its own addresses only.":                                  nil,
+		"This page answers to a.example.lan, door.example.lan, localhost and its own addresses only.": {"door.example.lan", "A.example.lan."},
 	} {
 		s := New(Config{Listen: "127.0.0.1:0", Names: names, Log: quiet()}, newStation(sample()), newPanel())
 		if w := ask(s, "GET", "/", nil, "Host", "evil.example"); !strings.Contains(w.Body.String(), want) {

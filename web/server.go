@@ -2,16 +2,21 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"intercomd/station"
+	"intercomd/web/accounts"
+	"intercomd/web/identity"
 	"intercomd/words"
 )
 
@@ -43,9 +48,15 @@ type Panel interface {
 
 // Config says where the page is served and to whom.
 type Config struct {
-	// Listen is address:port to listen on. Only loopback addresses are accepted.
-	// Port 0 takes any free one; see [Server.Addr].
+	// Listen is address:port to listen on. Without a password only loopback is listened on,
+	// whatever it says. Port 0 takes any free one; see [Server.Addr].
 	Listen string
+	// Book is who may use the page. With nil, or an empty one, whoever is on this machine may.
+	Book *accounts.Book
+	// Identity is the certificate; nil serves this machine only.
+	Identity *identity.Identity
+	// Proxies are the addresses whose word about whom they ask for is taken.
+	Proxies []netip.Prefix
 	// Names are host names, besides localhost and IP addresses, under which a
 	// browser may ask for the page (as behind a reverse proxy). All others are
 	// refused: they are how a foreign web site reaches a local page (DNS rebinding).
@@ -89,6 +100,9 @@ type Server struct {
 	streams chan struct{} // one taken per stream
 	holds   chan struct{} // one taken per held button
 	pace    *pace
+	opened  opened
+	anew    chan struct{} // closed when the port must be opened anew
+	claimed sync.Once
 	stop    chan struct{} // closed when the server ends, for streams
 	ln      atomic.Pointer[net.Listener]
 	gate    atomic.Pointer[gate] // while it runs
@@ -107,6 +121,7 @@ func New(cfg Config, st Station, panel Panel) *Server {
 		streams: make(chan struct{}, maxStreams),
 		holds:   make(chan struct{}, maxHolds),
 		pace:    newPace(),
+		anew:    make(chan struct{}),
 		stop:    make(chan struct{}),
 	}
 }
@@ -117,7 +132,7 @@ func (s *Server) Listen(ctx context.Context) error {
 	if s.ln.Load() != nil {
 		return nil
 	}
-	ln, err := listen(ctx, s.cfg.Listen)
+	ln, err := listen(ctx, s.cfg.Listen, s.guarded() && s.cfg.Identity != nil)
 	if err != nil {
 		return err
 	}
@@ -142,6 +157,14 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	g := newGate(*s.ln.Load())
+	scheme := "http"
+	if s.cfg.Identity != nil {
+		g.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.cfg.Identity.Certificate, NextProtos: []string{"http/1.1"}}
+		if !loopback(g.ln) {
+			scheme = "https"
+			s.cfg.Log.Info("certificate of the page", "authority", s.cfg.Identity.Fingerprint())
+		}
+	}
 	s.gate.Store(g)
 	in, out := s.newHTTP(s.Handler()), s.newHTTP(http.HandlerFunc(s.turnAway))
 	out.ReadHeaderTimeout, out.ReadTimeout, out.WriteTimeout = turnedTimeout, turnedTimeout, turnedTimeout
@@ -150,13 +173,15 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { served <- g.run(s.starved) }()
 	go func() { served <- in.Serve(door{g, g.inside}) }()
 	go func() { served <- out.Serve(door{g, g.turned}) }()
-	s.cfg.Log.Info("status page is up", "url", "http://"+s.Addr()+"/")
+	s.cfg.Log.Info("status page is up", "url", scheme+"://"+s.Addr()+"/")
 
 	running, err := 3, error(nil)
 	select {
 	case err = <-served:
 		running--
 	case <-ctx.Done():
+	case <-s.anew:
+		err = ErrAnew
 	}
 	_ = g.Close()
 	close(s.stop)
@@ -165,11 +190,18 @@ func (s *Server) Run(ctx context.Context) error {
 	for ; running > 0; running-- {
 		<-served
 	}
+	if errors.Is(err, ErrAnew) {
+		return err
+	}
 	if err == nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return fmt.Errorf("web: serving the status page: %w", err)
 }
+
+// ErrAnew ends [Server.Run] when the first password was set: another server may listen on what
+// Listen says.
+var ErrAnew = errors.New("web: the page is open to the network now")
 
 // newHTTP is a server with the limits of the page.
 func (s *Server) newHTTP(h http.Handler) *http.Server {
@@ -196,6 +228,7 @@ func (s *Server) starved(err error) {
 // turnAway answers those for whom there is no place.
 func (s *Server) turnAway(w http.ResponseWriter, r *http.Request) {
 	setHeaders(w.Header())
+	r, _ = s.meet(r)
 	s.full(w, r, words.New("page-full", "n", strconv.Itoa(maxConns)))
 }
 

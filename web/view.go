@@ -332,7 +332,7 @@ func (t teller) configFault(m words.Message) (text, file string) {
 	if key := clean(p["key"], maxName); key != "" {
 		line += key + ": "
 	}
-	return t.sentence(line + p["detail"]), t.Text("page.config-file", "file", file)
+	return t.sentence(line + t.Say("problem", words.Message{Code: p["why"], Params: m.Params})), t.Text("page.config-file", "file", file)
 }
 
 func (t teller) newRegView(snap *station.Snapshot, now time.Time) regView {

@@ -199,7 +199,7 @@ func TestTextMessages(t *testing.T) {
 	snap := with(func(s *station.Snapshot) {
 		s.Texts = []station.Text{{At: s.Time, From: station.Peer{User: "1001", Name: "Kitchen"}, Body: "<b>back</b> at 5\x1b\r\nbye"}}
 	})
-	page, err := newRenderer(words.English(), false).page(snap, nil, snap.Time)
+	page, err := newRenderer(words.English(), false).page(snap, nil, snap.Time, whoView{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
+	"intercomd/configs"
 	"intercomd/door"
 	"intercomd/station"
 	"intercomd/web"
@@ -18,39 +20,47 @@ const pageEvery = 10 * time.Second
 
 // showPage serves the page until ctx ends. Without it the door works on, and whoever has its
 // address may give it back.
-func showPage(ctx context.Context, listen string, d *door.Door, metrics http.Handler, log *slog.Logger) {
+func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, metrics http.Handler, log *slog.Logger) {
 	var panel web.Panel
 	if p := d.Panel(); p != nil {
 		panel = p // a nil *sim.Board would be a panel
-	}
-	messages := func(call string) (out []web.SIPMessage) {
-		for _, m := range d.SIPMessages(call) {
-			out = append(out, web.SIPMessage{At: m.At, Sent: m.Sent, Skipped: m.Skipped, Text: m.Text})
-		}
-		return out
 	}
 	var updates web.Updates
 	if onCard() {
 		updates = updatePage{agentClient(updateSocket)}
 	}
 	st := d.Station()
-	for last := ""; ; {
-		page := web.New(web.Config{
-			Listen: listen, Ladder: messages, Metrics: metrics, Updates: updates, Log: log, Starved: func(error) { lookAtDescriptors(st) },
-		}, st, panel)
-		err := page.Listen(ctx)
-		if err == nil {
+	conf := web.Config{
+		Listen: cfg.Web.Listen, Names: cfg.Web.Names, Proxies: proxies(cfg.Web.Proxies), Metrics: metrics, Updates: updates, Log: log,
+		Starved: func(error) { lookAtDescriptors(st) },
+		Ladder: func(call string) (out []web.SIPMessage) {
+			for _, m := range d.SIPMessages(call) {
+				out = append(out, web.SIPMessage{At: m.At, Sent: m.Sent, Skipped: m.Skipped, Text: m.Text})
+			}
+			return out
+		},
+	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	err := openAccess(ctx, cfg, &conf, st, &beside, log)
+	for last := ""; err == nil; {
+		page := web.New(conf, st, panel)
+		serr := page.Listen(ctx)
+		if serr == nil {
 			last = ""
 			st.ClearFault("web")
-			err = page.Run(ctx)
+			serr = page.Run(ctx)
 		}
-		if err == nil || ctx.Err() != nil {
+		if serr == nil || ctx.Err() != nil {
 			return
 		}
-		if err.Error() != last {
-			last = err.Error()
-			log.Error("the status page is off", "error", err)
-			st.SetFault(pageFault(err))
+		if errors.Is(serr, web.ErrAnew) {
+			continue
+		}
+		if serr.Error() != last {
+			last = serr.Error()
+			log.Error("the status page is off", "error", serr)
+			st.SetFault(pageFault(serr))
 		}
 		select {
 		case <-time.After(pageEvery):
@@ -58,6 +68,9 @@ func showPage(ctx context.Context, listen string, d *door.Door, metrics http.Han
 			return
 		}
 	}
+	// Accounts that cannot be read are not none: nobody is served rather than everybody.
+	log.Error("the status page is off", "error", err)
+	st.SetFault(station.Fault{Key: "web", Blinks: station.FaultLesser, Message: words.New("page-accounts", "detail", err.Error())})
 }
 
 // pageFault says why there is no status page; it is seen in the log, on the lamp

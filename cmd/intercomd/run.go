@@ -69,7 +69,7 @@ func runDoor(ctx context.Context, d *door.Door, force inForce, hangUp <-chan os.
 	if cfg.Web.Listen != "" {
 		figures := metrics.New(d.Station(), log.With("part", "metrics"))
 		running.Go(func() { figures.Run(beside) })
-		running.Go(func() { showPage(beside, cfg.Web.Listen, d, figures.Handler(), log.With("part", "web")) })
+		running.Go(func() { showPage(beside, cfg, d, figures.Handler(), log.With("part", "web")) })
 	}
 	return d.Run(ctx)
 }

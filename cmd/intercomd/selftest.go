@@ -45,7 +45,7 @@ func selfTestCommand(ctx context.Context, args []string, io streams) int {
 	}
 	ctx, cancel := context.WithTimeout(ctx, selfTestLimit)
 	defer cancel()
-	r, err := askDaemon(ctx, settings.Web.Listen, *commission)
+	r, err := askDaemon(ctx, consoleOf(settings.Config), *commission)
 	if errors.Is(err, errNoDaemon) {
 		r, err = door.TestSound(ctx, settings, *commission, slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	}
@@ -83,12 +83,12 @@ func printTest(w io.Writer, r station.SelfTest) int {
 // errNoDaemon: nothing listens where the page of the daemon would be.
 var errNoDaemon = errors.New("no daemon")
 
-// askDaemon lets the daemon whose page is at listen run the test, and waits for it.
-func askDaemon(ctx context.Context, listen string, commission bool) (station.SelfTest, error) {
-	if listen == "" {
+// askDaemon lets the daemon that has the page run the test, and waits for it.
+func askDaemon(ctx context.Context, page console, commission bool) (station.SelfTest, error) {
+	if page.base == "" {
 		return station.SelfTest{}, errNoDaemon
 	}
-	before, err := daemonTest(ctx, listen)
+	before, err := daemonTest(ctx, page)
 	if err != nil {
 		return before, errors.Join(errNoDaemon, err)
 	}
@@ -96,13 +96,13 @@ func askDaemon(ctx context.Context, listen string, commission bool) (station.Sel
 	if commission {
 		form.Set("commission", "true")
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+listen+"/selftest", strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, page.base+"/selftest", strings.NewReader(form.Encode()))
 	if err != nil {
 		return before, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := page.do(req)
 	if err != nil {
 		return before, err
 	}
@@ -123,7 +123,7 @@ func askDaemon(ctx context.Context, listen string, commission bool) (station.Sel
 			return before, fmt.Errorf("the daemon has not finished: %w", ctx.Err())
 		case <-tick.C:
 		}
-		r, err := daemonTest(ctx, listen)
+		r, err := daemonTest(ctx, page)
 		if err != nil {
 			return r, err
 		}
@@ -134,19 +134,19 @@ func askDaemon(ctx context.Context, listen string, commission bool) (station.Sel
 }
 
 // daemonTest reads from the page how the last test went.
-func daemonTest(ctx context.Context, listen string) (station.SelfTest, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listen+"/status.json", nil)
+func daemonTest(ctx context.Context, page console) (station.SelfTest, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page.base+"/status.json", nil)
 	if err != nil {
 		return station.SelfTest{}, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := page.do(req)
 	if err != nil {
 		return station.SelfTest{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	var snap station.Snapshot
 	if err := json.NewDecoder(resp.Body).Decode(&snap); err != nil {
-		return station.SelfTest{}, fmt.Errorf("what listens at %s is no intercomd: %w", listen, err)
+		return station.SelfTest{}, fmt.Errorf("what listens at %s is no intercomd: %w", page.base, err)
 	}
 	return snap.SelfTest, nil
 }

@@ -101,10 +101,10 @@ func TestSelfTestWithoutADaemon(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	listen := strings.TrimPrefix(srv.URL, "http://")
 	srv.Close() // nobody listens there any more
-	if _, err := askDaemon(t.Context(), listen, false); !errors.Is(err, errNoDaemon) {
+	if _, err := askDaemon(t.Context(), console{base: "http://" + listen}, false); !errors.Is(err, errNoDaemon) {
 		t.Errorf("nobody listens: %v", err)
 	}
-	if _, err := askDaemon(t.Context(), "", false); !errors.Is(err, errNoDaemon) {
+	if _, err := askDaemon(t.Context(), console{}, false); !errors.Is(err, errNoDaemon) {
 		t.Errorf("no page: %v", err)
 	}
 }

@@ -1,0 +1,343 @@
+package web
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"intercomd/station"
+	"intercomd/web/accounts"
+	"intercomd/web/identity"
+	"intercomd/words"
+)
+
+// maxCertificate is the size of a certificate with those that lead to its authority, in bytes.
+const maxCertificate = 64 << 10
+
+// named says whether an address names loopback.
+func named(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	ip, perr := netip.ParseAddr(host)
+	return err == nil && (strings.EqualFold(host, "localhost") || perr == nil && ip.Unmap().IsLoopback())
+}
+
+// Opening the door from the page.
+const (
+	openings    = 6 // at most, in
+	openingsPer = time.Minute
+)
+
+// opened remembers when doors were opened from the page.
+type opened struct {
+	mu sync.Mutex
+	at []time.Time
+}
+
+// once says whether the door may be opened now, and counts that.
+func (o *opened) once(now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.at = slices.DeleteFunc(o.at, func(t time.Time) bool { return now.Sub(t) >= openingsPer })
+	if len(o.at) >= openings {
+		return false
+	}
+	o.at = append(o.at, now)
+	return true
+}
+
+// doorView is the page from which doors are opened.
+type doorView struct {
+	Title, Problem string
+	Relays         []relayView
+	Fresh          bool // no password is asked for
+	Blocked        bool
+}
+
+func (s *Server) getDoor(w http.ResponseWriter, r *http.Request) { s.door(w, r, http.StatusOK, "") }
+
+func (s *Server) door(w http.ResponseWriter, r *http.Request, status int, problem string) {
+	v := visitorOf(r)
+	if v.open || v.person.Token {
+		s.refuse(w, r, http.StatusForbidden, words.New("people-only"))
+		return
+	}
+	snap, t := s.snapshot(), s.renderer(r)
+	page := doorView{Title: t.Text("access.open-door"), Problem: problem, Fresh: v.person.Fresh(time.Now()), Blocked: !snap.Door.BlockedUntil.IsZero()}
+	page.Relays = t.newPanelView(snap, time.Now(), false).Relays
+	s.document(w, r, status, "door", page)
+}
+
+// postConfirm takes the password once more.
+func (s *Server) postConfirm(w http.ResponseWriter, r *http.Request) {
+	v := visitorOf(r)
+	if v.session == "" {
+		s.refuse(w, r, http.StatusForbidden, words.New("people-only"))
+		return
+	}
+	err := s.cfg.Book.Confirm(r.Context(), v.session, r.PostForm.Get("password"), v.addr)
+	s.note("password confirmed", v.person.Name, v, err)
+	if err != nil {
+		s.denied(w, r, err, func(status int, problem string) { s.door(w, r, status, problem) })
+		return
+	}
+	if wantsJSON(r) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	http.Redirect(w, r, "/door", http.StatusSeeOther)
+}
+
+// postOpen opens a door. The station tells who did, and its audit log keeps it.
+func (s *Server) postOpen(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case !s.snapshot().Door.BlockedUntil.IsZero():
+		s.refuse(w, r, http.StatusConflict, words.New("relays-blocked"))
+	case !s.opened.once(time.Now()):
+		w.Header().Set("Retry-After", "60")
+		s.refuse(w, r, http.StatusTooManyRequests, words.New("too-many-openings"))
+	default:
+		s.command(w, r, station.Command{Kind: station.CommandOpen, Relay: r.PostForm.Get("relay")})
+	}
+}
+
+// accountView is somebody's own page.
+type accountView struct {
+	Title, Problem, Name, Role string
+}
+
+func (s *Server) getAccount(w http.ResponseWriter, r *http.Request) {
+	s.account(w, r, http.StatusOK, "")
+}
+
+func (s *Server) account(w http.ResponseWriter, r *http.Request, status int, problem string) {
+	v, t := visitorOf(r), s.renderer(r)
+	s.document(w, r, status, "account", accountView{t.Text("access.account"), problem, v.person.Name, t.role(v.person.Role)})
+}
+
+// postPassword changes somebody's own password. All sessions end with it.
+func (s *Server) postPassword(w http.ResponseWriter, r *http.Request) {
+	v := visitorOf(r)
+	if v.session == "" {
+		s.refuse(w, r, http.StatusForbidden, words.New("people-only"))
+		return
+	}
+	err := s.cfg.Book.Confirm(r.Context(), v.session, r.PostForm.Get("password"), v.addr)
+	if err == nil {
+		err = accounts.ErrWeak
+		if fresh := r.PostForm.Get("new"); fresh != "" {
+			err = s.cfg.Book.Put(r.Context(), v.person.Name, v.person.Role, fresh, false)
+		}
+	}
+	s.note("password changed", v.person.Name, v, err)
+	if err != nil {
+		s.denied(w, r, err, func(status int, problem string) { s.account(w, r, status, problem) })
+		return
+	}
+	s.end2(w, r)
+	done(w, r)
+}
+
+// accessView is the page of an admin for who may do what.
+type accessView struct {
+	Title, Problem string
+	Accounts       []accountRow
+	Tokens         []tokenRow
+	Roles          []roleRow
+	Secret         string // of the token that was just made
+	SecretOf       string
+	Fingerprint    string
+	Ends           string // of a certificate that somebody has issued
+	Open           bool   // no password is set
+}
+
+type (
+	accountRow struct {
+		Name, Role string
+		Self       bool
+	}
+	tokenRow struct{ ID, Name, Role, Made, Used string }
+	roleRow  struct {
+		Role accounts.Role
+		Text string
+	}
+)
+
+func (t teller) role(r accounts.Role) string { return t.Text("role." + string(r)) }
+
+func (s *Server) getAccess(w http.ResponseWriter, r *http.Request) {
+	s.access(w, r, http.StatusOK, accessView{})
+}
+
+func (s *Server) access(w http.ResponseWriter, r *http.Request, status int, v accessView) {
+	if s.cfg.Book == nil || !s.guarded() {
+		http.Redirect(w, r, "/setup", http.StatusSeeOther)
+		return
+	}
+	t := s.renderer(r)
+	v.Title = t.Text("access.access")
+	for _, a := range s.cfg.Book.Accounts() {
+		v.Accounts = append(v.Accounts, accountRow{a.Name, t.role(a.Role), a.Name == visitorOf(r).person.Name})
+	}
+	now := time.Now()
+	for _, k := range s.cfg.Book.Tokens() {
+		used := t.Text("access.never")
+		if !k.Used.IsZero() {
+			used = k.Used.In(now.Location()).Format("2006-01-02 15:04")
+		}
+		v.Tokens = append(v.Tokens, tokenRow{k.ID, k.Name, t.role(k.Role), k.Made.In(now.Location()).Format("2006-01-02"), used})
+	}
+	for _, role := range accounts.Roles() {
+		v.Roles = append(v.Roles, roleRow{role, t.role(role)})
+	}
+	if s.cfg.Identity != nil {
+		v.Fingerprint = s.cfg.Identity.Fingerprint()
+		if end := s.cfg.Identity.Ends(); !end.IsZero() {
+			v.Ends = end.In(now.Location()).Format("2006-01-02")
+		}
+	}
+	s.document(w, r, status, "access", v)
+}
+
+// book answers a change of the book.
+func (s *Server) book(w http.ResponseWriter, r *http.Request, what, name string, err error) {
+	s.note(what, name, visitorOf(r), err)
+	if err != nil {
+		s.denied(w, r, err, func(status int, problem string) { s.access(w, r, status, accessView{Problem: problem}) })
+		return
+	}
+	if wantsJSON(r) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	http.Redirect(w, r, "/access", http.StatusSeeOther)
+}
+
+// ready says whether there is a book to write in, or refuses.
+func (s *Server) writable(w http.ResponseWriter, r *http.Request) bool {
+	if s.cfg.Book == nil || !s.guarded() {
+		s.refuse(w, r, http.StatusForbidden, words.New("no-password-yet"))
+		return false
+	}
+	return true
+}
+
+// postAccount makes an account, or changes one that is there.
+func (s *Server) postAccount(w http.ResponseWriter, r *http.Request) {
+	if !s.writable(w, r) {
+		return
+	}
+	name := strings.TrimSpace(r.PostForm.Get("name"))
+	err := s.cfg.Book.Put(r.Context(), name, accounts.Role(r.PostForm.Get("role")), r.PostForm.Get("password"), r.PostForm.Get("change") == "")
+	s.book(w, r, "account changed", name, err)
+}
+
+func (s *Server) postRemove(w http.ResponseWriter, r *http.Request) {
+	if s.writable(w, r) {
+		name := r.PostForm.Get("name")
+		s.book(w, r, "account removed", name, s.cfg.Book.Remove(name))
+	}
+}
+
+// postToken makes a token and shows its secret, once.
+func (s *Server) postToken(w http.ResponseWriter, r *http.Request) {
+	if !s.writable(w, r) {
+		return
+	}
+	name := strings.TrimSpace(r.PostForm.Get("name"))
+	secret, err := s.cfg.Book.NewToken(name, accounts.Role(r.PostForm.Get("role")), visitorOf(r).person.Name)
+	if err != nil {
+		s.book(w, r, "token made", name, err)
+		return
+	}
+	s.note("token made", name, visitorOf(r), nil)
+	if wantsJSON(r) {
+		writeJSON(w, http.StatusOK, map[string]string{"name": name, "token": secret})
+		return
+	}
+	s.access(w, r, http.StatusOK, accessView{Secret: secret, SecretOf: name})
+}
+
+func (s *Server) postRevoke(w http.ResponseWriter, r *http.Request) {
+	if s.writable(w, r) {
+		id := r.PostForm.Get("id")
+		s.book(w, r, "token revoked", id, s.cfg.Book.Revoke(id))
+	}
+}
+
+// getCA is the certificate of the device's authority, for browsers to trust.
+func (s *Server) getCA(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.Identity == nil {
+		s.refuse(w, r, http.StatusNotFound, words.New("no-such-page"))
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-x509-ca-cert")
+	w.Header().Set("Content-Disposition", `attachment; filename="door-ca.crt"`)
+	_, _ = w.Write(s.cfg.Identity.CA()) //nolint:gosec // PEM
+}
+
+// getRequest is what an authority of the site signs.
+func (s *Server) getRequest(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.Identity == nil {
+		s.refuse(w, r, http.StatusNotFound, words.New("no-such-page"))
+		return
+	}
+	body, err := s.cfg.Identity.Request()
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/pkcs10")
+	w.Header().Set("Content-Disposition", `attachment; filename="door.csr"`)
+	_, _ = w.Write(body) //nolint:gosec // PEM
+}
+
+// postCertificate takes a certificate: as the body, or as the field or file "certificate" of a form.
+func (s *Server) postCertificate(w http.ResponseWriter, r *http.Request) {
+	if !s.writable(w, r) {
+		return
+	}
+	if s.cfg.Identity == nil {
+		s.refuse(w, r, http.StatusNotFound, words.New("no-such-page"))
+		return
+	}
+	data, err := certificateIn(r)
+	if err == nil {
+		err = s.cfg.Identity.Install(data)
+	}
+	s.note("certificate installed", "", visitorOf(r), err)
+	if err == nil {
+		s.book(w, r, "certificate in use", "", nil)
+		return
+	}
+	code := "certificate-" + identity.ErrNoPEM.Error()
+	for _, known := range []error{identity.ErrOtherKey, identity.ErrExpired, identity.ErrNotSaved} {
+		if errors.Is(err, known) {
+			code = "certificate-" + known.Error()
+		}
+	}
+	why := words.New(code)
+	if !wantsHTML(r) {
+		s.refuse(w, r, http.StatusBadRequest, why)
+		return
+	}
+	t := s.renderer(r)
+	s.access(w, r, http.StatusBadRequest, accessView{Problem: t.sentence(t.Say("refusal", why))})
+}
+
+func certificateIn(r *http.Request) ([]byte, error) {
+	kind := r.Header.Get("Content-Type")
+	if !strings.HasPrefix(kind, "multipart/form-data") && !strings.HasPrefix(kind, "application/x-www-form-urlencoded") {
+		return io.ReadAll(r.Body)
+	}
+	if f, _, err := r.FormFile("certificate"); err == nil {
+		defer f.Close()
+		return io.ReadAll(f)
+	}
+	return []byte(r.PostFormValue("certificate")), nil
+}
