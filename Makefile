@@ -108,6 +108,11 @@ bench: build-native ## set-up times against SIP.js, cost of a call against bares
 	@$(GO) build -o bin/bench ./test/bench
 	@exec bin/bench -intercomd bin/intercomd $(BENCHFLAGS)
 
+bench-page: build-native ## what greedy clients of the page do to a press, in turn with a quiet page
+	@$(SETUP) build demo system
+	@$(GO) build -o bin/bench ./test/bench
+	@exec bin/bench -greed -intercomd bin/intercomd $(BENCHFLAGS)
+
 bench-delay: build-native ## how late the far end hears, mouth to ear, against SIP.js page to page
 	@$(SETUP) build demo system
 	@$(GO) build -o bin/bench ./test/bench

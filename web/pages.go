@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -31,7 +32,7 @@ func (s *Server) snapshot() *station.Snapshot {
 }
 
 func (s *Server) getPage(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Vary", "Accept, Accept-Language, Cookie")
+	w.Header().Set("Vary", "Accept, Accept-Encoding, Accept-Language, Cookie")
 	if wantsJSON(r) {
 		s.getJSON(w, r)
 		return
@@ -43,7 +44,35 @@ func (s *Server) getPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if gzipped(r) {
+		w.Header().Set("Content-Encoding", "gzip")
+		body = pack(body, gzip.BestSpeed)
+	}
 	_, _ = w.Write(body) // a client that went away needs no answer
+}
+
+// gzipped says whether a client takes gzip. The page has nothing in it that must be hidden from
+// who can make somebody ask for it and see how long the answer is: its secrets are in headers.
+func gzipped(r *http.Request) bool {
+	for enc := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, q, _ := strings.Cut(strings.TrimSpace(enc), ";")
+		if strings.EqualFold(name, "gzip") && strings.TrimSpace(q) != "q=0" {
+			return true
+		}
+	}
+	return false
+}
+
+// pack makes body smaller.
+func pack(body []byte, level int) []byte {
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, level)
+	if err != nil {
+		return body
+	}
+	_, _ = z.Write(body) // into memory
+	_ = z.Close()
+	return out.Bytes()
 }
 
 func (s *Server) getJSON(w http.ResponseWriter, r *http.Request) {
@@ -168,6 +197,7 @@ func plain(w http.ResponseWriter, word string) {
 // asset is an embedded file, ready to send.
 type asset struct {
 	body []byte
+	gzip []byte // the same, smaller
 	kind string // media type
 	etag string
 }
@@ -188,6 +218,7 @@ func loadAssets() map[string]asset {
 		sum := sha256.Sum256(body)
 		assets[e.Name()] = asset{
 			body: body,
+			gzip: pack(body, gzip.BestCompression),
 			kind: mediaType(e.Name()),
 			etag: `"` + hex.EncodeToString(sum[:8]) + `"`,
 		}
@@ -218,7 +249,14 @@ func (s *Server) getStatic(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", a.kind)
 	h.Set("ETag", a.etag)
 	h.Set("Cache-Control", "no-cache") // ask each time, send only what changed
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))
+	h.Set("Vary", "Accept-Encoding")
+	body := a.body
+	if gzipped(r) && r.Header.Get("Range") == "" {
+		h.Set("Content-Encoding", "gzip")
+		h.Set("ETag", strings.TrimSuffix(a.etag, `"`)+`-z"`)
+		body = a.gzip
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
 func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {

@@ -429,3 +429,22 @@ func FuzzAccept(f *testing.F) {
 		}
 	})
 }
+
+// A first visit costs a telephone little.
+func TestFirstLoadIsSmall(t *testing.T) {
+	s, total := newServer(newStation(sample()), newPanel()), 0
+	for _, path := range []string{"/", "/static/page.css", "/static/page.js", "/static/icon.svg"} {
+		w := ask(s, "GET", path, nil, "Accept", asHTML, "Accept-Encoding", "br, gzip;q=0.8")
+		if w.Code != http.StatusOK || w.Header().Get("Content-Encoding") != "gzip" {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
+		total += w.Body.Len()
+		if plain := ask(s, "GET", path, nil, "Accept", asHTML, "Accept-Encoding", "gzip;q=0"); plain.Header().Get("Content-Encoding") != "" {
+			t.Errorf("%s: packed for who does not want that", path)
+		}
+	}
+	if total > 20_000 {
+		t.Errorf("%d bytes", total)
+	}
+	t.Logf("%d bytes", total)
+}

@@ -30,6 +30,7 @@ func main() {
 	bad := flag.Int("net", 0, "play so many calls over a bad line, and cut it, instead")
 	cost := flag.Bool("cost", false, "measure what a call costs, by thread, and nothing else")
 	rest := flag.Bool("rest", false, "measure what a door costs at rest, and how soon a press is heard, instead")
+	page := flag.Bool("greed", false, "measure what greedy clients of the page do to a press instead")
 	flag.Parse()
 	os.Exit(lab.InNamespace(func() int {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -42,6 +43,8 @@ func main() {
 			err = callCost(ctx, *binary, time.Duration(*seconds)*time.Second)
 		case *rest:
 			err = atRest(ctx, *binary, *runs, time.Duration(*seconds)*time.Second)
+		case *page:
+			err = greed(ctx, *binary, *runs)
 		case *delay:
 			err = mouthToEar(ctx, *binary, time.Duration(*seconds)*time.Second)
 		case *bad > 0:
