@@ -127,7 +127,6 @@ type session struct {
 type Book struct {
 	store   Store
 	hashing chan struct{} // one at a time: each takes 19 MiB
-	decoy   string        // compared with for names that are not there
 
 	mu       sync.Mutex
 	kept     kept
@@ -146,10 +145,6 @@ func Open(store Store, given string) (*Book, error) {
 	b := &Book{store: store, hashing: make(chan struct{}, 1), sessions: make(map[[32]byte]*session), slow: newThrottle()}
 	if err := store.Load(&b.kept); err != nil {
 		return nil, fmt.Errorf("accounts of the page: %w", err)
-	}
-	var err error
-	if b.decoy, err = hash(secret()); err != nil {
-		return nil, err
 	}
 	if given != "" {
 		h, err := hash(given)
@@ -279,7 +274,7 @@ func (b *Book) check(ctx context.Context, name, password string, from netip.Addr
 	}
 	b.mu.Lock()
 	wait := b.slow.wait(name, from, now)
-	want := b.decoy
+	want := decoy
 	a := b.find(name)
 	if a != nil {
 		want = a.Hash

@@ -218,6 +218,16 @@ func TestGivenPassword(t *testing.T) {
 	}
 }
 
+// A name that is not there takes as long as a wrong password: what it is compared with is sound.
+func TestUnknownName(t *testing.T) {
+	if ok, err := same(decoy, good); ok || err != nil {
+		t.Errorf("the decoy: %v, %v", ok, err)
+	}
+	if _, err := book(t, &shelf{}).SignIn(t.Context(), "nobody", good, lan); !errors.Is(err, ErrWrong) {
+		t.Errorf("%v", err)
+	}
+}
+
 // Only one password is looked at at a time, and who waits too long is told so.
 func TestOneAtATime(t *testing.T) {
 	b := book(t, &shelf{})
