@@ -296,7 +296,7 @@ func TestOpeningAsksAgain(t *testing.T) {
 		t.Error("a password of 5 minutes ago is fresh")
 	}
 	p := withPeople(t)
-	r := httptest.NewRequest("POST", "/door/open", nil)
+	r := httptest.NewRequest(http.MethodPost, "/door/open", nil)
 	old := &visitor{known: true, person: accounts.Person{Name: "a", Role: accounts.Admin, Confirmed: time.Now().Add(-6 * time.Minute)}}
 	w := httptest.NewRecorder()
 	r.Header.Set("Accept", "application/json")
@@ -397,7 +397,7 @@ func TestOtherSites(t *testing.T) {
 func TestProxies(t *testing.T) {
 	s := New(Config{Proxies: nil, Log: quiet()}, newStation(sample()), nil)
 	meet := func(from, forwarded, proto string) *visitor {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = from
 		r.Header.Set("X-Forwarded-For", forwarded)
 		r.Header.Set("X-Forwarded-Proto", proto)

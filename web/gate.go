@@ -78,7 +78,7 @@ func places() int {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil || l.Cur >= maxConns+maxTurned+reserved {
 		return maxConns
 	}
-	return min(maxConns, max(minConns, int(l.Cur)-maxTurned-reserved)) //nolint:gosec // smaller than maxConns+…
+	return min(maxConns, max(minConns, int(l.Cur)-maxTurned-reserved))
 }
 
 // run takes connections until the gate is closed. Errors of the kind that pass, such as no
@@ -358,7 +358,7 @@ func (n *guest) edge() (at uint64, ok bool) {
 		return 0, false
 	}
 	err = raw.Control(func(fd uintptr) {
-		info, e := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) //nolint:gosec // a descriptor is small
+		info, e := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 		if e == nil && info.Snd_wnd > 0 {
 			at, ok = info.Bytes_acked+uint64(info.Snd_wnd), true
 		}

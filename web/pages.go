@@ -112,15 +112,24 @@ func tame(body []byte) []byte {
 		return r
 	}, body)
 	return escaped.ReplaceAllFunc(body, func(m []byte) []byte {
-		if m[1] == '\\' || bytes.Contains([]byte(`\u0026\u003c\u003e`), m) { // backslashes, and HTML, which the encoder escapes
+		if m[1] == '\\' || htmlEscaped(m) { // backslashes, and HTML, which the encoder escapes
 			return m
 		}
 		return []byte(`\ufffd`)
 	})
 }
 
+// htmlEscaped says whether m is what the encoder makes of <, > and &.
+func htmlEscaped(m []byte) bool {
+	switch string(m) {
+	case `\u0026`, `\u003c`, `\u003e`:
+		return true
+	}
+	return false
+}
+
 // escaped is an escaped control character, or backslashes of a text, which are escaped themselves.
-var escaped = regexp.MustCompile(`(?:\\\\)+|\\u00[0-9a-f]{2}`) //nolint:gochecknoglobals // a constant
+var escaped = regexp.MustCompile(`(?:\\\\)+|\\u00[0-9a-f]{2}`)
 
 // steers says whether a character is of those that no text needs (Unicode TR36, section 2.3).
 func steers(r rune) bool {

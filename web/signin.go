@@ -90,13 +90,17 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) {
 // begin gives the browser the cookie of a session.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, secret string) {
 	v := visitorOf(r)
-	http.SetCookie(w, &http.Cookie{Name: v.cookie(), Value: secret, Path: "/", MaxAge: int(accounts.SessionLasts / time.Second),
-		Secure: v.secure, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	setCookie(w, v, secret, int(accounts.SessionLasts/time.Second))
 }
 
-func (s *Server) end2(w http.ResponseWriter, r *http.Request) {
-	v := visitorOf(r)
-	http.SetCookie(w, &http.Cookie{Name: v.cookie(), Path: "/", MaxAge: -1, Secure: v.secure, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+// forget takes the cookie of a session away again.
+func (s *Server) forget(w http.ResponseWriter, r *http.Request) { setCookie(w, visitorOf(r), "", -1) }
+
+// setCookie gives the cookie of a session for so many seconds. It is Secure wherever it was asked
+// for over TLS; plain HTTP is spoken on loopback only.
+func setCookie(w http.ResponseWriter, v *visitor, secret string, seconds int) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // see above
+		Name: v.cookie(), Value: secret, Path: "/", MaxAge: seconds, Secure: v.secure, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
 
 // note writes into the log who did what to the accounts, or tried.
@@ -147,7 +151,7 @@ func (s *Server) postLogout(w http.ResponseWriter, r *http.Request) {
 		s.cfg.Book.SignOut(v.session)
 	}
 	s.note("signed out", v.person.Name, v, nil)
-	s.end2(w, r)
+	s.forget(w, r)
 	done(w, r)
 }
 
@@ -157,7 +161,7 @@ func (s *Server) postLogoutEverywhere(w http.ResponseWriter, r *http.Request) {
 		s.cfg.Book.SignOutEverywhere(v.person.Name)
 	}
 	s.note("signed out everywhere", v.person.Name, v, nil)
-	s.end2(w, r)
+	s.forget(w, r)
 	done(w, r)
 }
 

@@ -208,7 +208,7 @@ func pageCommand(_ context.Context, args []string, io streams) int {
 	return exitOK
 }
 
-var errVerb = errors.New("there is no such verb") //nolint:gochecknoglobals // a sentinel
+var errVerb = errors.New("there is no such verb")
 
 // pageVerb reads the files beside a daemon that may write them: it opens no store.
 func pageVerb(verb string, cfg *configs.Config, io streams) error {

@@ -57,7 +57,7 @@ func freeBytes(dir string) (int64, error) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, fmt.Errorf("room of the data partition: %w", err)
 	}
-	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert,gosec // the types differ by architecture
+	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert // the types differ by architecture
 }
 
 // path is where the bundle lies.

@@ -230,7 +230,7 @@ func (b *Book) claimable(code string) error {
 	return nil
 }
 
-var names = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`) //nolint:gochecknoglobals // a constant
+var names = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 
 func fits(name, password string) error {
 	if !names.MatchString(name) {
