@@ -188,7 +188,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.end(ctx, in)
 	s.end(ctx, out)
 	for ; running > 0; running-- {
-		_ = <-served //nolint:errcheck // of a server that was told to end
+		<-served //nolint:errcheck // of a server that was told to end
 	}
 	if errors.Is(err, ErrAnew) {
 		return err
