@@ -193,7 +193,7 @@ func TestMovedUnable(t *testing.T) {
 		c, leg := s.talk()
 		s.media.last().states <- "moved"
 		s.agree(leg, s.offered(leg, "v=0 offer 2"))
-		if !strings.Contains(s.log.String(), "has gone") {
+		if !strings.Contains(s.log.String(), "is gone") {
 			t.Error("not in the log")
 		}
 		s.hangUp(c)

@@ -44,7 +44,7 @@ func TestRegistrationVanishes(t *testing.T) {
 						if n := len(s.srv.Registers()) + s.srv.Fetches() - before; n < 8 || n > 16 {
 							t.Errorf("%d requests in ten minutes", n)
 						}
-						if log := s.log.String(); lists && what == "flushed" && !strings.Contains(log, "without a word") {
+						if log := s.log.String(); lists && what == "flushed" && !strings.Contains(log, "without notice") {
 							t.Error("not in the log")
 						}
 					}, tenMinutes)
@@ -149,7 +149,7 @@ func TestAskedAndNobodyNamed(t *testing.T) {
 		return true
 	}, Expires: 600}, func(s *stage) {
 		time.Sleep(30 * time.Minute)
-		if n := strings.Count(s.log.String(), "without a word"); fetches > 3 || n > 2 {
+		if n := strings.Count(s.log.String(), "without notice"); fetches > 3 || n > 2 {
 			t.Errorf("asked %d times, warned %d times", fetches, n)
 		}
 		if n := len(s.srv.Registers()); n < 20 {

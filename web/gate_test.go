@@ -70,7 +70,9 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 func TestFullPageSaysSo(t *testing.T) {
 	s := newServer(newStation(sample()), nil)
 	g := gateOf(t, s)
+	g.mu.Lock()
 	g.limit = func() int { return 3 }
+	g.mu.Unlock()
 	for _, c := range dialed(t, s.Addr(), 3) {
 		fmt.Fprintf(c, "GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
