@@ -98,6 +98,12 @@ func (b *board) write(name, text string) {
 	b.run("mcopy", "-o", "-i", fmt.Sprintf("%s@@%dM", b.card, settingsAt), path, "::"+name)
 }
 
+// read returns a file of it.
+func (b *board) read(name string) string {
+	b.t.Helper()
+	return b.run("mtype", "-i", fmt.Sprintf("%s@@%dM", b.card, settingsAt), "::"+name)
+}
+
 // delete removes a file from it.
 func (b *board) delete(name string) {
 	b.t.Helper()

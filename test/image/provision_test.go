@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -180,7 +181,8 @@ func answerBusy(ctx context.Context, srv *siptest.Server, rang chan<- string) {
 	}
 }
 
-// settings is what is on the partition that people write to, to the byte.
+// settings is what is on the partition that people write to, to the byte, but for what code.txt
+// says: the one-time code of the page belongs there.
 func (b *board) settings() [sha256.Size]byte {
 	b.t.Helper()
 	f, err := os.Open(b.card)
@@ -188,16 +190,20 @@ func (b *board) settings() [sha256.Size]byte {
 		b.t.Fatal(err)
 	}
 	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(f, settingsAt<<20, 64<<20)); err != nil {
+	all, err := io.ReadAll(io.NewSectionReader(f, settingsAt<<20, 64<<20))
+	if err != nil {
 		b.t.Fatal(err)
 	}
-	return [sha256.Size]byte(h.Sum(nil))
+	code := []byte(b.read("code.txt"))
+	if len(code) != 512 || bytes.Count(all, code) != 1 {
+		b.t.Fatalf("code.txt has %d bytes and is on the card %d times", len(code), bytes.Count(all, code))
+	}
+	return sha256.Sum256(bytes.Replace(all, code, make([]byte, len(code)), 1))
 }
 
 // Flash, edit one file, it rings: name, address, clock, a registration with an authority and
 // a password beside the file, a call at a press. Then the file is broken, and then gone: the
-// last good one is in force, the page says why. Nothing was ever written to that partition.
+// last good one is in force, the page says why. Nothing is written to that partition but the code of the page.
 func TestOneFile(t *testing.T) {
 	t.Parallel()
 	b := newBoard(t)
@@ -250,6 +256,9 @@ journalctl -b -o short-monotonic | grep 'eth0: Gained carrier\|msg=registration 
 	}
 	if b.settings() != before {
 		t.Error("the partition was written to")
+	}
+	if code := b.read("code.txt"); !strings.HasPrefix(code, "Code for the page, once: ") {
+		t.Errorf("code.txt shows no code: %.40q", code)
 	}
 
 	// Broken: the last good one, and the page says where and why.
