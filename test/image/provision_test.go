@@ -330,7 +330,7 @@ echo "YEAR $(date +%Y)"
 		wanted = append(wanted, name+" active .*"+regexp.QuoteMeta(until)+".*")
 	}
 	file("intercom.toml", "PK\x03\x04\x14\x00\x06\x00\b\x00\x00\x00!\x00word/document.xml")
-	look("DOCUMENT", "there is a NUL character in it")
+	look("DOCUMENT", "this is a document of a word processor")
 	file("intercom.toml", "")
 	look("EMPTY", "sip.server: is missing")
 	file("intercom.toml", strings.Replace(good, `password_file = "Passwort.txt"`, `password = hunter22`, 1))
