@@ -54,7 +54,11 @@ func statusLine(s *station.Snapshot) string {
 		line += " " + s.Call.Peer.User
 	}
 	line += ", " + string(s.Registration.State)
-	if n := len(s.Faults); n > 0 {
+	switch n := len(s.Faults); n {
+	case 0:
+	case 1:
+		line += fmt.Sprintf(", 1 fault: %s", s.Faults[0].Message)
+	default:
 		line += fmt.Sprintf(", %d faults: %s", n, s.Faults[0].Message)
 	}
 	return line
