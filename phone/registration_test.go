@@ -57,7 +57,7 @@ func TestRefreshAfterSleep(t *testing.T) {
 			}
 		}
 		slept.Add(int64(10 * time.Minute))
-		time.Sleep(2 * time.Second)
+		time.Sleep(3 * time.Second)
 		if n := len(s.srv.Registers()); n != before+1 {
 			t.Errorf("%d REGISTERs after a sleep, want one", n-before)
 		}
