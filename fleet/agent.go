@@ -479,7 +479,7 @@ func (a *Agent) poll(ctx context.Context, st State) (p polled) {
 // settings fetches the configuration. p.fresh stays empty if it is the one that was seen last.
 func (a *Agent) settings(ctx context.Context, st State, p *polled) {
 	seen := filepath.Join(a.cfg.Dir, prefix+st.Seen)
-	if got, err := hashOf(seen); st.Seen == "" || err != nil || got != st.Seen {
+	if got, err := store.HashTree(seen); st.Seen == "" || err != nil || got != st.Seen {
 		seen, st.ETags = "", nil
 	}
 	p.etags = map[string]string{}

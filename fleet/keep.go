@@ -1,8 +1,6 @@
 package fleet
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -132,7 +130,7 @@ func (s *State) choices(dir string) (out []Choice) {
 		if hash == "" || slices.ContainsFunc(out, func(c Choice) bool { return c.Hash == hash }) {
 			continue
 		}
-		if got, err := hashOf(path); err != nil || got != hash {
+		if got, err := store.HashTree(path); err != nil || got != hash {
 			continue // the card has lost some of it
 		}
 		out = append(out, Choice{Hash: hash, Dir: path, Trial: hash == s.Next})
@@ -193,16 +191,16 @@ func save(dir string, s State) error {
 
 // settle gives a fetched folder its name.
 func settle(dir, fresh string) (hash string, err error) {
-	if hash, err = hashOf(fresh); err != nil {
+	if hash, err = store.HashTree(fresh); err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, prefix+hash)
-	if got, err := hashOf(path); err == nil && got == hash {
+	if got, err := store.HashTree(path); err == nil && got == hash {
 		return hash, os.RemoveAll(fresh)
 	}
 	err = fs.WalkDir(os.DirFS(fresh), ".", func(p string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
-			err = syncDir(filepath.Join(fresh, p))
+			err = store.Sync(filepath.Join(fresh, p))
 		}
 		return err
 	})
@@ -213,36 +211,10 @@ func settle(dir, fresh string) (hash string, err error) {
 		err = os.Rename(fresh, path)
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = store.Sync(dir)
 	}
 	if err != nil {
 		return "", fmt.Errorf("keeping the configuration: %w", err)
 	}
 	return hash, nil
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path) //nolint:gosec // a folder of ours
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// hashOf is a name for all that is in a folder.
-func hashOf(dir string) (string, error) {
-	h := sha256.New()
-	files := os.DirFS(dir)
-	err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := fs.ReadFile(files, path)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(h, "file %q %d\n%s", path, len(data), data)
-		return err
-	})
-	return hex.EncodeToString(h.Sum(nil)[:16]), err
 }

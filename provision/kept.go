@@ -1,15 +1,14 @@
 package provision
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"intercomd/store"
 )
 
 // The last good settings are a folder on the data partition, named after what is in it, and
@@ -35,7 +34,7 @@ func (s *settler) tryToKeep(t *trial) error {
 	dir := filepath.Join(s.Kept, name)
 	link := filepath.Join(s.Kept, goodLink)
 	if old, err := os.Readlink(link); err == nil && old == name {
-		if h, err := hashOf(dir); err == nil && h == t.hash {
+		if h, err := store.HashTree(dir); err == nil && h == t.hash {
 			return nil // as it was: a card is not written to at every start
 		}
 	}
@@ -55,7 +54,7 @@ func (s *settler) tryToKeep(t *trial) error {
 	if err := os.Rename(fresh, dir); err != nil {
 		return err
 	}
-	if err := syncPath(s.Kept); err != nil {
+	if err := store.Sync(s.Kept); err != nil {
 		return err
 	}
 	names := []string{name}
@@ -70,7 +69,7 @@ func (s *settler) tryToKeep(t *trial) error {
 	if err := point(link, name); err != nil {
 		return err
 	}
-	if err := syncPath(s.Kept); err != nil {
+	if err := store.Sync(s.Kept); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(s.Kept)
@@ -131,7 +130,7 @@ func (s *settler) kept(link string) (*trial, error) {
 		return nil, fs.ErrNotExist
 	}
 	dir := filepath.Join(s.Kept, filepath.Base(name))
-	hash, err := hashOf(dir)
+	hash, err := store.HashTree(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -163,8 +162,8 @@ func (s *settler) copyTree(from, to string) error {
 		if err := s.write(target, data); err != nil {
 			return err
 		}
-		return syncPath(target)
-	}, func(path string) error { return syncPath(filepath.Join(to, path)) })
+		return store.Sync(target)
+	}, func(path string) error { return store.Sync(filepath.Join(to, path)) })
 }
 
 // walk calls each for every folder and file below dir, with their paths in it, in order;
@@ -184,32 +183,4 @@ func walk(dir string, each func(path string, d fs.DirEntry) error, after func(pa
 		err = after(folders[i])
 	}
 	return err
-}
-
-func syncPath(path string) error {
-	f, err := os.Open(path) //nolint:gosec // a path of our own
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
-// hashOf is a name for all that is in a folder.
-func hashOf(dir string) (string, error) {
-	h := sha256.New()
-	err := walk(dir, func(path string, d fs.DirEntry) error {
-		if d.IsDir() {
-			_, err := fmt.Fprintf(h, "dir %q\n", path)
-			return err
-		}
-		data, err := fs.ReadFile(os.DirFS(dir), path)
-		if err == nil {
-			_, err = fmt.Fprintf(h, "file %q %d\n", path, len(data))
-		}
-		if err == nil {
-			_, err = h.Write(data)
-		}
-		return err
-	}, func(string) error { return nil })
-	return hex.EncodeToString(h.Sum(nil)[:16]), err
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"intercomd/configs"
+	"intercomd/store"
 	"intercomd/words"
 )
 
@@ -227,7 +228,7 @@ func (s *settler) try(dir, name string, n int) (*trial, error) {
 		return nil, err
 	}
 	var err error
-	if t.hash, err = hashOf(t.dir); err != nil {
+	if t.hash, err = store.HashTree(t.dir); err != nil {
 		_ = os.RemoveAll(t.dir)
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"intercomd/configs"
 
+	"intercomd/store"
 	"intercomd/words"
 )
 
@@ -407,13 +408,13 @@ func TestTheCardIsOnlyRead(t *testing.T) {
 	c := newCard(t)
 	c.put("intercom.toml", config("1000"))
 	c.put("user-data", "#cloud-config\nhostname: x\n")
-	before, err := hashOf(c.places.Card)
+	before, err := store.HashTree(c.places.Card)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := c.start()
 	SetUp(s, c.places.Card, t.TempDir(), func(string) error { return nil }, slog.New(slog.DiscardHandler))
-	if after, err := hashOf(c.places.Card); err != nil || after != before {
+	if after, err := store.HashTree(c.places.Card); err != nil || after != before {
 		t.Errorf("the card was changed: %v", err)
 	}
 }

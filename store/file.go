@@ -112,7 +112,7 @@ func write(path string, data []byte, mode fs.FileMode, step func(string) error) 
 	if err := step("renamed"); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return Sync(filepath.Dir(path))
 }
 
 // unfinishedEnd is how the names of files end that are being written.
@@ -121,16 +121,4 @@ const unfinishedEnd = ".unfinished"
 // unfinished reports whether a file was being written when the power went.
 func unfinished(name string) bool {
 	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, unfinishedEnd)
-}
-
-// syncDir brings the names in a folder to the card.
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // of a file that was just written
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems cannot
-		return err
-	}
-	return nil
 }
