@@ -11,6 +11,19 @@ import (
 	"intercomd/words"
 )
 
+// CertPool is what [ReadCertificates] reads, to be trusted: all of them or none.
+func CertPool(file string) (*x509.CertPool, error) {
+	list, err := ReadCertificates(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	for _, c := range list {
+		pool.AddCert(c)
+	}
+	return pool, nil
+}
+
 // ReadCertificates reads the authorities that a setting such as sip.ca_file names: PEM
 // (RFC 7468) with any number of certificates and whatever text between them, or one
 // certificate as DER. There is at least one, and none that the file holds is left out: one

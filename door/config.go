@@ -175,7 +175,7 @@ func phoneConfig(c *configs.Config, owner phone.Owner, instance string, floor ti
 		out.MediaTimeout = -1 // the phone takes 0 for its default
 	}
 	if c.SIP.CAFile != "" {
-		pool, err := certPool(c.SIP.CAFile)
+		pool, err := configs.CertPool(c.SIP.CAFile)
 		if err != nil {
 			return out, fmt.Errorf("sip.ca_file: %w", err)
 		}
@@ -199,26 +199,13 @@ func pins(texts []string) (out [][sha256.Size]byte, err error) {
 	return out, nil
 }
 
-// certPool reads the authorities that a ca_file names, all of them or none.
-func certPool(file string) (*x509.CertPool, error) {
-	list, err := configs.ReadCertificates(file)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	for _, c := range list {
-		pool.AddCert(c)
-	}
-	return pool, nil
-}
-
 // noticesConfig is whom to tell what happens.
 func noticesConfig(c *configs.Config) notify.Config {
 	out := notify.Config{Door: c.SIP.DisplayName}
 	for _, n := range c.Notify {
 		w := notify.Way{Kinds: n.Kinds, Webhook: string(n.Webhook), Users: n.Message}
 		if n.CAFile != "" {
-			w.RootCAs = func() (*x509.CertPool, error) { return certPool(n.CAFile) }
+			w.RootCAs = func() (*x509.CertPool, error) { return configs.CertPool(n.CAFile) }
 		}
 		out.Ways = append(out.Ways, w)
 	}

@@ -45,13 +45,8 @@ func NewClient(f configs.Fleet, now func() time.Time) (*Client, error) {
 	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, Time: now}
 	if f.CAFile != "" {
-		list, err := configs.ReadCertificates(f.CAFile)
-		if err != nil {
+		if conf.RootCAs, err = configs.CertPool(f.CAFile); err != nil {
 			return nil, fmt.Errorf("the server of the fleet: %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		for _, c := range list {
-			conf.RootCAs.AddCert(c)
 		}
 	}
 	if len(f.Pins) > 0 {
