@@ -73,14 +73,23 @@ func (s *Server) door(w http.ResponseWriter, r *http.Request, status int, proble
 	s.document(w, r, status, "door", page)
 }
 
-// postConfirm takes the password once more.
-func (s *Server) postConfirm(w http.ResponseWriter, r *http.Request) {
+// confirmed takes the password of a session once more. nil is a visitor without a session, who has
+// been refused.
+func (s *Server) confirmed(w http.ResponseWriter, r *http.Request) (*visitor, error) {
 	v := visitorOf(r)
 	if v.session == "" {
 		s.refuse(w, r, http.StatusForbidden, words.New("people-only"))
+		return nil, nil //nolint:nilnil // see above
+	}
+	return v, s.cfg.Book.Confirm(r.Context(), v.session, r.PostForm.Get("password"), v.addr)
+}
+
+// postConfirm shows that somebody is still who has signed in.
+func (s *Server) postConfirm(w http.ResponseWriter, r *http.Request) {
+	v, err := s.confirmed(w, r)
+	if v == nil {
 		return
 	}
-	err := s.cfg.Book.Confirm(r.Context(), v.session, r.PostForm.Get("password"), v.addr)
 	s.note("password confirmed", v.person.Name, v, err)
 	if err != nil {
 		s.denied(w, r, err, func(status int, problem string) { s.door(w, r, status, problem) })
@@ -122,12 +131,10 @@ func (s *Server) account(w http.ResponseWriter, r *http.Request, status int, pro
 
 // postPassword changes somebody's own password. All sessions end with it.
 func (s *Server) postPassword(w http.ResponseWriter, r *http.Request) {
-	v := visitorOf(r)
-	if v.session == "" {
-		s.refuse(w, r, http.StatusForbidden, words.New("people-only"))
+	v, err := s.confirmed(w, r)
+	if v == nil {
 		return
 	}
-	err := s.cfg.Book.Confirm(r.Context(), v.session, r.PostForm.Get("password"), v.addr)
 	if err == nil {
 		err = accounts.ErrWeak
 		if fresh := r.PostForm.Get("new"); fresh != "" {

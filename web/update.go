@@ -143,7 +143,7 @@ func (s *Server) postUpdate(w http.ResponseWriter, r *http.Request) {
 // postBundle takes a bundle: the file of a form, or the body as it is. It is passed on as it comes.
 func (s *Server) postBundle(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
-	body := &patient{r: r.Body, more: func() {
+	body := &PatientReader{Reader: r.Body, More: func() {
 		_ = rc.SetReadDeadline(time.Now().Add(uploadStall)) // not all have deadlines
 		_ = rc.SetWriteDeadline(time.Now().Add(uploadAnswer))
 	}}
@@ -166,15 +166,16 @@ func (s *Server) postBundle(w http.ResponseWriter, r *http.Request) {
 	s.updated(w, r, s.cfg.Updates.Upload(r.Context(), from, size))
 }
 
-// patient is a reader that asks for more time before each read.
-type patient struct {
-	r    io.Reader
-	more func()
+// PatientReader is a reader that asks for more time before each read, for bodies that may take
+// as long as they like as long as they come.
+type PatientReader struct {
+	io.Reader
+	More func()
 }
 
-func (p *patient) Read(b []byte) (int, error) {
-	p.more()
-	return p.r.Read(b)
+func (p *PatientReader) Read(b []byte) (int, error) {
+	p.More()
+	return p.Reader.Read(b)
 }
 
 // updated answers a command about updates.

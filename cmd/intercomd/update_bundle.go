@@ -156,7 +156,7 @@ func takeBundle(agent *update.Agent, s *spool, w http.ResponseWriter, r *http.Re
 		return info, update.ErrBusy
 	}
 	rc := http.NewResponseController(w)
-	if err := s.take(&steady{r: r.Body, more: func() { _ = rc.SetReadDeadline(time.Now().Add(bundleStall)) }}, r.ContentLength); err != nil {
+	if err := s.take(&web.PatientReader{Reader: r.Body, More: func() { _ = rc.SetReadDeadline(time.Now().Add(bundleStall)) }}, r.ContentLength); err != nil {
 		return info, err
 	}
 	_ = rc.SetWriteDeadline(time.Now().Add(2 * inspectLimit))
@@ -173,17 +173,6 @@ func takeBundle(agent *update.Agent, s *spool, w http.ResponseWriter, r *http.Re
 		s.sweep()
 	}
 	return info, err
-}
-
-// steady is a reader that asks for more time before each read.
-type steady struct {
-	r    io.Reader
-	more func()
-}
-
-func (s *steady) Read(p []byte) (int, error) {
-	s.more()
-	return s.r.Read(p)
 }
 
 // sweepSpool removes a bundle when it is not needed any more, until ctx ends.
