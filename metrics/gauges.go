@@ -22,13 +22,13 @@ func total(name, help string, labels ...string) figure {
 
 // figures are all that is read.
 type figures struct {
-	build, started, state, registration, expires       figure
-	fault, deviceUp, micLive, waiting                  figure
-	received, lost, concealed, sent                    figure
-	depth, xruns, clipped, erle, echoDelay, noise      figure
-	mic, speaker, presses, glitches, bounces           figure
-	inputActive, relayOn, lampProblem, contact, alarms figure
-	locked, dnd, selfTest, ready                       figure
+	build, started, state, registration, expires  figure
+	fault, deviceUp, micLive, waiting             figure
+	received, lost, concealed, sent               figure
+	depth, xruns, clipped, erle, echoDelay, noise figure
+	mic, speaker, presses, glitches, bounces      figure
+	inputActive, relayOn, lampUp, contact, alarms figure
+	locked, dnd, selfTest, ready                  figure
 }
 
 func newFigures() figures {
@@ -60,7 +60,7 @@ func newFigures() figures {
 		bounces:      total("intercomd_input_bounces_total", "Changes too short to count beside one that counted.", "input"),
 		inputActive:  gauge("intercomd_input_active", "Whether a line is active.", "input"),
 		relayOn:      gauge("intercomd_relay_on", "Whether a relay is on.", "relay"),
-		lampProblem:  gauge("intercomd_lamp_up", "Whether a lamp can be driven.", "lamp"),
+		lampUp:       gauge("intercomd_lamp_up", "Whether a lamp can be driven.", "lamp"),
 		contact:      gauge("intercomd_contact_active", "Whether what a contact watches is open, tampered with, or in alarm.", "input", "watches"),
 		alarms:       gauge("intercomd_contact_alarm", "Whether a contact is in alarm.", "input"),
 		locked:       gauge("intercomd_keypad_locked", "Whether too many codes were wrong."),
@@ -74,7 +74,7 @@ func (m *Metrics) Describe(chan<- *prometheus.Desc) {}
 
 // Collect reads the door.
 func (m *Metrics) Collect(out chan<- prometheus.Metric) {
-	f := newFigures()
+	f := m.read
 	send := func(f figure, v float64, labels ...string) {
 		if one, err := prometheus.NewConstMetric(f.desc, f.kind, v, labels...); err == nil {
 			out <- one
@@ -146,7 +146,7 @@ func (m *Metrics) board(s *station.Snapshot, g *station.Gauges, f figures, send 
 		send(f.relayOn, flag(r.On), r.Name)
 	}
 	for _, l := range s.Board.Lamps {
-		send(f.lampProblem, flag(l.Problem.None()), l.Name)
+		send(f.lampUp, flag(l.Problem.None()), l.Name)
 	}
 	for _, c := range s.Contacts {
 		send(f.contact, flag(c.Active), c.Input, string(c.Watches))

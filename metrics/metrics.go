@@ -33,6 +33,7 @@ type Door interface {
 // goroutines, beside Run.
 type Metrics struct {
 	door     Door
+	read     figures // what Collect reads
 	registry *prometheus.Registry
 	log      *slog.Logger
 
@@ -64,7 +65,7 @@ func talkBuckets() []float64 { return []float64{1, 5, 10, 20, 30, 60, 120, 300, 
 
 // New makes the metrics of a door. They count from then on that Run runs.
 func New(door Door, log *slog.Logger) *Metrics {
-	m := &Metrics{door: door, registry: prometheus.NewRegistry(), log: log}
+	m := &Metrics{door: door, read: newFigures(), registry: prometheus.NewRegistry(), log: log}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		m.registry.MustRegister(v)
