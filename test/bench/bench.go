@@ -77,8 +77,8 @@ func callCost(ctx context.Context, binary string, length time.Duration) error {
 	return err
 }
 
-// talkers starts a door, its callee, which answers like this, and baresip.
-func talkers(ctx context.Context, site *lab.Site, answer string) (*parties, error) {
+// stationsOnly starts a door and its callee, which answers like this.
+func stationsOnly(ctx context.Context, site *lab.Site, answer string) (*parties, error) {
 	p := &parties{site: site}
 	var err error
 	if p.callee, err = site.Station(ctx, callee, "callee", 8081, map[string]string{
@@ -86,7 +86,13 @@ func talkers(ctx context.Context, site *lab.Site, answer string) (*parties, erro
 	}, ""); err != nil {
 		return nil, err
 	}
-	if err := p.startDoor(ctx, nil); err != nil {
+	return p, p.startDoor(ctx, nil)
+}
+
+// talkers is the same with a baresip beside them.
+func talkers(ctx context.Context, site *lab.Site, answer string) (*parties, error) {
+	p, err := stationsOnly(ctx, site, answer)
+	if err != nil {
 		return nil, err
 	}
 	p.baresip, err = site.StartBaresip(ctx, bare, "bare")
@@ -102,14 +108,8 @@ type parties struct {
 }
 
 func stations(ctx context.Context, site *lab.Site) (*parties, error) {
-	p := &parties{site: site}
-	var err error
-	if p.callee, err = site.Station(ctx, callee, "callee", 8081, map[string]string{
-		"call.target": `"` + door + `"`, "incoming.answer": `"auto"`, "log.level": `"info"`,
-	}, ""); err != nil {
-		return nil, err
-	}
-	if err := p.startDoor(ctx, nil); err != nil {
+	p, err := stationsOnly(ctx, site, "auto")
+	if err != nil {
 		return nil, err
 	}
 	voice, err := p.callee.Config.Card.Play(tone, loud)
@@ -172,14 +172,18 @@ func (p *parties) setup(ctx context.Context, runs int) ([]result, error) {
 
 type timing struct{ invite, heard, speaker float64 } // ms
 
+// press presses the bell of the door, and waits for its INVITE.
+func (p *parties) press(ctx context.Context) (pressed time.Time, invite lab.Message, err error) {
+	if pressed, err = p.door.Press(ctx, "bell"); err == nil {
+		invite, err = p.site.Kamailio.Wait(ctx, pressed, func(m lab.Message) bool { return m.Method == "INVITE" && m.Status == 0 && m.From == door })
+	}
+	return pressed, invite, err
+}
+
 func (p *parties) doorCall(ctx context.Context) (timing, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	pressed, err := p.door.Press(ctx, "bell")
-	if err != nil {
-		return timing{}, err
-	}
-	m, err := p.site.Kamailio.Wait(ctx, pressed, func(m lab.Message) bool { return m.Method == "INVITE" && m.Status == 0 && m.From == door })
+	pressed, invite, err := p.press(ctx)
 	if err != nil {
 		return timing{}, err
 	}
@@ -201,7 +205,7 @@ func (p *parties) doorCall(ctx context.Context) (timing, error) {
 	if _, err := p.callee.InState(ctx, "idle"); err != nil {
 		return timing{}, err
 	}
-	return timing{invite: ms(m.At.Sub(pressed)), heard: ms(r.Heard.Sub(ok.At)), speaker: ms(at.Sub(ok.At))}, nil
+	return timing{invite: ms(invite.At.Sub(pressed)), heard: ms(r.Heard.Sub(ok.At)), speaker: ms(at.Sub(ok.At))}, nil
 }
 
 func (p *parties) webCall(ctx context.Context) (timing, error) {
@@ -296,7 +300,7 @@ func (p *parties) doorCost(ctx context.Context, what string, length time.Duratio
 	if _, err := p.door.Press(ctx, "bell"); err != nil {
 		return load{}, err
 	}
-	if err := pause(ctx, knows); err != nil {
+	if err := wait(ctx, knows); err != nil {
 		return load{}, err
 	}
 	if err := p.door.Hangup(ctx); err != nil {
@@ -344,7 +348,7 @@ func (p *parties) measure(ctx context.Context, what string, pid int, length time
 	if err != nil {
 		return load{}, err
 	}
-	if err := pause(ctx, length); err != nil {
+	if err := wait(ctx, length); err != nil {
 		return load{}, err
 	}
 	to, err := lab.ThreadsOf(pid)

@@ -61,7 +61,7 @@ func atRest(ctx context.Context, binary string, runs int, length time.Duration) 
 
 // rest watches door and baresip while nothing happens.
 func (p *parties) rest(ctx context.Context, when string, length time.Duration) ([]result, error) {
-	if err := pause(ctx, restSettle); err != nil {
+	if err := wait(ctx, restSettle); err != nil {
 		return nil, err
 	}
 	pids := [2]int{p.door.Pid, p.baresip.Pid}
@@ -74,7 +74,7 @@ func (p *parties) rest(ctx context.Context, when string, length time.Duration) (
 			return nil, err
 		}
 	}
-	if err := pause(ctx, length); err != nil {
+	if err := wait(ctx, length); err != nil {
 		return nil, err
 	}
 	took := time.Since(begin)
@@ -105,15 +105,6 @@ func (p *parties) rest(ctx context.Context, when string, length time.Duration) (
 	}, nil
 }
 
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // printAccount prints who took what.
 func printAccount(when string, list []lab.Share) {
 	fmt.Printf("\n%s:\n", when)
@@ -131,16 +122,12 @@ func sum(list []lab.Share) (cpu, wakes float64) {
 
 // pressHeard presses the bell of a door at rest, and waits for the tone at its loudspeaker.
 func (p *parties) pressHeard(ctx context.Context) (timing, error) {
-	if err := pause(ctx, 2500*time.Millisecond); err != nil { // until the devices rest again
+	if err := wait(ctx, 2500*time.Millisecond); err != nil { // until the devices rest again
 		return timing{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	pressed, err := p.door.Press(ctx, "bell")
-	if err != nil {
-		return timing{}, err
-	}
-	m, err := p.site.Kamailio.Wait(ctx, pressed, func(m lab.Message) bool { return m.Method == "INVITE" && m.Status == 0 && m.From == door })
+	pressed, invite, err := p.press(ctx)
 	if err != nil {
 		return timing{}, err
 	}
@@ -160,5 +147,5 @@ func (p *parties) pressHeard(ctx context.Context) (timing, error) {
 		return timing{}, err
 	}
 	_, err = p.callee.InState(ctx, "idle")
-	return timing{invite: ms(m.At.Sub(pressed)), speaker: ms(at.Sub(pressed))}, err
+	return timing{invite: ms(invite.At.Sub(pressed)), speaker: ms(at.Sub(pressed))}, err
 }
