@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"intercomd/configs/textfile"
 	"intercomd/words"
 )
 
@@ -327,20 +328,20 @@ func (c *checker) eapFiles(dir string) {
 		return
 	}
 	e.KeyFile = under(dir, e.KeyFile)
-	data, err := read(e.KeyFile)
+	data, err := textfile.Read(e.KeyFile)
 	if err != nil {
-		f := unreadable(err)
-		c.bad("eap.key_file", f.at(e.KeyFile))
+		f := textfile.Unreadable(err)
+		c.bad("eap.key_file", f.At(e.KeyFile))
 		return
 	}
-	text, _, fault := cleanText(data)
+	text, _, fault := textfile.Clean(data)
 	if fault != nil {
-		c.bad("eap.key_file", fault.at(e.KeyFile))
+		c.bad("eap.key_file", fault.At(e.KeyFile))
 		return
 	}
-	cert, err := read(e.CertFile)
+	cert, err := textfile.Read(e.CertFile)
 	if err == nil {
-		cert, _, _ = cleanText(cert)
+		cert, _, _ = textfile.Clean(cert)
 		_, err = tls.X509KeyPair(cert, text)
 	}
 	if err != nil {

@@ -17,6 +17,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"intercomd/configs/boards"
+	"intercomd/configs/toml"
 )
 
 func TestMain(m *testing.M) {
@@ -69,7 +72,7 @@ func TestDefaultFile(t *testing.T) {
 			if f.Tag.Get("toml") == "" {
 				continue // not of the file
 			}
-			key := join(path, f.Tag.Get("toml"))
+			key := toml.Join(path, f.Tag.Get("toml"))
 			elem := f.Type
 			if elem.Kind() == reflect.Slice {
 				elem = elem.Elem()
@@ -484,49 +487,19 @@ func TestFaultyConfigIsComplete(t *testing.T) {
 
 func TestManySyntaxFaults(t *testing.T) {
 	_, faults := Parse("x", []byte(strings.Repeat("a b c\n\n", 500)))
-	if len(faults) != maxSyntaxFaults {
+	if len(faults) != toml.MaxFaults {
 		t.Errorf("%d faults", len(faults))
 	}
 }
 
 func TestProfiles(t *testing.T) {
-	known := append([]string{"auto"}, Profiles()...)
+	known := append([]string{"auto"}, boards.Names()...)
 	field, _ := fieldOf(reflect.TypeFor[Board](), "profile")
 	allowed := strings.Fields(field.Tag.Get("oneof"))
 	slices.Sort(known)
 	slices.Sort(allowed)
 	if !slices.Equal(known, allowed) {
 		t.Errorf("profiles %v, allowed %v", known, allowed)
-	}
-	for _, name := range known {
-		p, err := LoadProfile(name)
-		if err != nil {
-			t.Error(err)
-		}
-		if name == "generic" {
-			continue
-		}
-		if len(p.Header) != 40 || len(p.Chips) == 0 || p.Name == "" {
-			t.Errorf("%s: %d pins, chips %v, name %q", name, len(p.Header), p.Chips, p.Name)
-		}
-		lines := make(map[int]bool)
-		for i, pin := range p.Header {
-			if pin.Pin != i+1 || pin.Name == "" {
-				t.Errorf("%s: pin %d is %+v", name, i+1, pin)
-			}
-			if pin.Line != nil {
-				if lines[*pin.Line] || pin.Name != fmt.Sprint("GPIO", *pin.Line) {
-					t.Errorf("%s: pin %d is %+v", name, i+1, pin)
-				}
-				lines[*pin.Line] = true
-			}
-		}
-	}
-	all, _ := LoadProfile("auto")
-	for _, name := range Profiles() { // what makes auto possible
-		if p, _ := LoadProfile(name); name != "generic" && !reflect.DeepEqual(p.Header, all.Header) {
-			t.Errorf("the header of %s differs from the others", name)
-		}
 	}
 }
 

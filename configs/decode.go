@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"intercomd/configs/textfile"
+	"intercomd/configs/toml"
 	"intercomd/words"
 )
 
@@ -46,16 +48,16 @@ func plain(key string) string {
 }
 
 // table fills a struct.
-func (d *decoder) table(dst reflect.Value, t *value, path string) {
-	for _, e := range t.keys {
-		key := join(path, e.name)
-		field, ok := fieldOf(dst.Type(), e.name)
+func (d *decoder) table(dst reflect.Value, t *toml.Value, path string) {
+	for _, e := range t.Entries {
+		key := toml.Join(path, e.Name)
+		field, ok := fieldOf(dst.Type(), e.Name)
 		if !ok {
 			d.unknown(dst.Type(), e, path)
 			continue
 		}
-		d.lines[key] = e.val.line
-		d.set(dst.FieldByIndex(field.Index), field, e.val, key)
+		d.lines[key] = e.Value.Line
+		d.set(dst.FieldByIndex(field.Index), field, e.Value, key)
 	}
 }
 
@@ -79,32 +81,32 @@ func keysOf(t reflect.Type) []string {
 }
 
 // unknown reports a key that does not exist and guesses which one was meant.
-func (d *decoder) unknown(t reflect.Type, e entry, path string) {
+func (d *decoder) unknown(t reflect.Type, e toml.Entry, path string) {
 	m := words.New("config-unknown-setting")
 	if path == "" {
 		m = words.New("config-unknown-section")
-		if e.val.kind != tableKind && !e.val.each {
+		if e.Value.Kind != toml.Table && !e.Value.Sections {
 			m = words.New("config-no-section")
 		}
 	}
 	known := m.With("known", strings.Join(keysOf(t), ", "))
 	if d.unknowns++; d.unknowns > 2*maxFaults { // nobody reads on, and guessing takes long
-		d.fault(e.val.line, join(path, e.name), known)
+		d.fault(e.Value.Line, toml.Join(path, e.Name), known)
 		return
 	}
-	if e.name == "port" && path == "sip" {
-		d.fault(e.val.line, "sip.port", words.New("config-server-port-apart"))
+	if e.Name == "port" && path == "sip" {
+		d.fault(e.Value.Line, "sip.port", words.New("config-server-port-apart"))
 		return
 	}
-	if n := nearest(e.name, keysOf(t)); n != "" {
-		d.broken[plain(join(path, n))] = true // it is not missing, but written in another way
+	if n := nearest(e.Name, keysOf(t)); n != "" {
+		d.broken[plain(toml.Join(path, n))] = true // it is not missing, but written in another way
 		m = m.With("near", n)
-	} else if homes := sectionsWith(e.name, path); len(homes) > 0 {
+	} else if homes := sectionsWith(e.Name, path); len(homes) > 0 {
 		m = m.With("home", strings.Join(homes, ", "))
 	} else {
 		m = known
 	}
-	d.fault(e.val.line, join(path, e.name), m)
+	d.fault(e.Value.Line, toml.Join(path, e.Name), m)
 }
 
 // sectionsWith finds the other sections that have a key.
@@ -122,7 +124,7 @@ func sectionsWith(name, not string) (found []string) {
 }
 
 // set fills one field.
-func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, key string) {
+func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *toml.Value, key string) {
 	switch p := dst.Addr().Interface().(type) {
 	case *[]Button:
 		sections(d, p, v, key, newButton())
@@ -173,18 +175,18 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 	case *[]Day:
 		parsed(d, p, v, key, "config-not-day", parseDay)
 	case *bool:
-		if v.kind != boolKind {
-			d.fault(v.line, key, wrongType("config-type-bool", v))
+		if v.Kind != toml.Bool {
+			d.fault(v.Line, key, wrongType("config-type-bool", v))
 			return
 		}
-		*p = v.text == "true"
+		*p = v.Text == "true"
 	case *[]string:
 		d.texts(p, field, v, key)
 	default:
 		switch dst.Kind() {
 		case reflect.Struct:
-			if v.kind != tableKind {
-				d.fault(v.line, key, wrongType("config-type-section", v).With("section", plain(key)))
+			if v.Kind != toml.Table {
+				d.fault(v.Line, key, wrongType("config-type-section", v).With("section", plain(key)))
 				d.broken[plain(key)] = true
 				return
 			}
@@ -198,58 +200,58 @@ func (d *decoder) set(dst reflect.Value, field reflect.StructField, v *value, ke
 }
 
 // sections fills a list of sections; start is what each of them begins with.
-func sections[T any](d *decoder, dst *[]T, v *value, key string, start T) {
-	if v.kind == tableKind {
-		d.fault(v.line, key, words.New("config-section-one", "section", plain(key)))
-		v = &value{kind: listKind, items: []*value{v}, each: true}
+func sections[T any](d *decoder, dst *[]T, v *toml.Value, key string, start T) {
+	if v.Kind == toml.Table {
+		d.fault(v.Line, key, words.New("config-section-one", "section", plain(key)))
+		v = &toml.Value{Kind: toml.List, Items: []*toml.Value{v}, Sections: true}
 	}
-	notTable := func(item *value) bool { return item.kind != tableKind }
-	if v.kind != listKind || slices.ContainsFunc(v.items, notTable) {
-		d.fault(v.line, key, wrongType("config-type-sections", v).With("section", plain(key)))
+	notTable := func(item *toml.Value) bool { return item.Kind != toml.Table }
+	if v.Kind != toml.List || slices.ContainsFunc(v.Items, notTable) {
+		d.fault(v.Line, key, wrongType("config-type-sections", v).With("section", plain(key)))
 		*dst = nil // the defaults would be a guess
 		return
 	}
 	*dst = nil // also for "relay = []": none at all
-	for i, item := range v.items {
+	for i, item := range v.Items {
 		one := start
 		path := fmt.Sprintf("%s[%d]", key, i)
-		d.lines[path] = item.line
+		d.lines[path] = item.Line
 		d.table(reflect.ValueOf(&one).Elem(), item, path)
 		*dst = append(*dst, one)
 	}
 }
 
 // text takes a text, one of the allowed words if there are such.
-func (d *decoder) text(v *value, key string, field reflect.StructField) (string, bool) {
-	if v.kind != textKind {
+func (d *decoder) text(v *toml.Value, key string, field reflect.StructField) (string, bool) {
+	if v.Kind != toml.Text {
 		m := wrongType("config-type-text", v)
-		if v.kind == numberKind || v.kind == boolKind {
+		if v.Kind == toml.Integer || v.Kind == toml.Bool {
 			m = wrongType("config-type-text-unquoted", v)
 			if field.Type != reflect.TypeFor[Secret]() {
-				m = wrongType("config-type-text-bare", v).With("value", v.text)
+				m = wrongType("config-type-text-bare", v).With("value", v.Text)
 			}
 		}
-		d.fault(v.line, key, m)
+		d.fault(v.Line, key, m)
 		return "", false
 	}
-	if strings.ContainsFunc(v.text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		d.fault(v.line, key, words.New("config-control-character"))
+	if strings.ContainsFunc(v.Text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		d.fault(v.Line, key, words.New("config-control-character"))
 		return "", false
 	}
-	if field.Type == reflect.TypeFor[Secret]() && v.text == sealed {
-		d.fault(v.line, key, words.New("config-sealed"))
+	if field.Type == reflect.TypeFor[Secret]() && v.Text == sealed {
+		d.fault(v.Line, key, words.New("config-sealed"))
 		return "", false
 	}
-	if field.Type == reflect.TypeFor[Secret]() && strings.ContainsFunc(v.text, invisible) {
-		d.fault(v.line, key, words.New("config-invisible-character"))
+	if field.Type == reflect.TypeFor[Secret]() && strings.ContainsFunc(v.Text, textfile.Invisible) {
+		d.fault(v.Line, key, words.New("config-invisible-character"))
 		return "", false
 	}
 	allowed := strings.Fields(field.Tag.Get("oneof"))
-	if len(allowed) > 0 && !slices.Contains(allowed, v.text) {
-		d.fault(v.line, key, choices("config-unknown-value", v.text, allowed))
+	if len(allowed) > 0 && !slices.Contains(allowed, v.Text) {
+		d.fault(v.Line, key, choices("config-unknown-value", v.Text, allowed))
 		return "", false
 	}
-	return v.text, true
+	return v.Text, true
 }
 
 // choices is a message about a word that is none of the allowed ones: with "-near" behind its
@@ -272,8 +274,8 @@ func choices(code, word string, allowed []string) words.Message {
 
 // wrongType is the message about a value of another type than the one that is wanted, which the
 // code tells.
-func wrongType(code string, v *value) words.Message {
-	return words.New(code, "is", v.kind.String())
+func wrongType(code string, v *toml.Value) words.Message {
+	return words.New(code, "is", v.Kind.String())
 }
 
 // quotable is text as it stands between quotes in a file, for sentences that have the quotes.
@@ -283,11 +285,11 @@ func quotable(s string) string {
 }
 
 // texts takes a list of texts, or one text.
-func (d *decoder) texts(dst *[]string, field reflect.StructField, v *value, key string) {
-	items := []*value{v}
-	if v.kind == listKind && !v.each {
-		items = v.items
-	} else if v.kind == textKind && v.text == "" {
+func (d *decoder) texts(dst *[]string, field reflect.StructField, v *toml.Value, key string) {
+	items := []*toml.Value{v}
+	if v.Kind == toml.List && !v.Sections {
+		items = v.Items
+	} else if v.Kind == toml.Text && v.Text == "" {
 		items = nil
 	}
 	var list []string
@@ -297,10 +299,10 @@ func (d *decoder) texts(dst *[]string, field reflect.StructField, v *value, key 
 		case !ok:
 			return
 		case s == "":
-			d.fault(item.line, key, words.New("config-empty-item"))
+			d.fault(item.Line, key, words.New("config-empty-item"))
 			return
 		case slices.Contains(list, s):
-			d.fault(item.line, key, words.New("config-item-twice", "value", quotable(s)))
+			d.fault(item.Line, key, words.New("config-item-twice", "value", quotable(s)))
 			return
 		}
 		list = append(list, s)
@@ -308,69 +310,69 @@ func (d *decoder) texts(dst *[]string, field reflect.StructField, v *value, key 
 	*dst = list
 }
 
-func (d *decoder) duration(dst *time.Duration, field reflect.StructField, v *value, key string) {
+func (d *decoder) duration(dst *time.Duration, field reflect.StructField, v *toml.Value, key string) {
 	low, high, _ := strings.Cut(field.Tag.Get("range"), "..")
-	if v.kind != textKind {
+	if v.Kind != toml.Text {
 		m := wrongType("config-type-time", v).With("example", high)
-		if v.kind == numberKind {
-			m = wrongType("config-type-time-bare", v).With("example", v.text+"s")
+		if v.Kind == toml.Integer {
+			m = wrongType("config-type-time-bare", v).With("example", v.Text+"s")
 		}
-		d.fault(v.line, key, m)
+		d.fault(v.Line, key, m)
 		return
 	}
-	t, err := time.ParseDuration(v.text)
+	t, err := time.ParseDuration(v.Text)
 	if err != nil {
-		d.fault(v.line, key, words.New("config-not-time", "value", quotable(v.text)))
+		d.fault(v.Line, key, words.New("config-not-time", "value", quotable(v.Text)))
 		return
 	}
 	from, err1 := time.ParseDuration(low)
 	to, err2 := time.ParseDuration(high)
 	if err1 == nil && err2 == nil && (t < from || t > to) {
-		d.fault(v.line, key, words.New("config-out-of-range", "value", strconv.Quote(v.text), "low", low, "high", high))
+		d.fault(v.Line, key, words.New("config-out-of-range", "value", strconv.Quote(v.Text), "low", low, "high", high))
 		return
 	}
 	*dst = t
 }
 
-func (d *decoder) number(dst *float64, field reflect.StructField, v *value, key string) {
-	if v.kind != numberKind && v.kind != realKind {
-		d.fault(v.line, key, wrongType("config-type-number", v))
+func (d *decoder) number(dst *float64, field reflect.StructField, v *toml.Value, key string) {
+	if v.Kind != toml.Integer && v.Kind != toml.Real {
+		d.fault(v.Line, key, wrongType("config-type-number", v))
 		return
 	}
-	f, err := strconv.ParseFloat(strings.ReplaceAll(v.text, "_", ""), 64)
+	f, err := strconv.ParseFloat(strings.ReplaceAll(v.Text, "_", ""), 64)
 	if err != nil {
-		d.fault(v.line, key, words.New("config-not-decimal", "value", v.text))
+		d.fault(v.Line, key, words.New("config-not-decimal", "value", v.Text))
 		return
 	}
 	low, high, _ := strings.Cut(field.Tag.Get("range"), "..")
 	from, err1 := strconv.ParseFloat(low, 64)
 	to, err2 := strconv.ParseFloat(high, 64)
 	if err1 == nil && err2 == nil && !(f >= from && f <= to) { // also refuses NaN
-		d.fault(v.line, key, words.New("config-out-of-range", "value", v.text, "low", low, "high", high))
+		d.fault(v.Line, key, words.New("config-out-of-range", "value", v.Text, "low", low, "high", high))
 		return
 	}
 	*dst = f
 }
 
 // whole takes a whole number.
-func (d *decoder) whole(dst *int, field reflect.StructField, v *value, key string) {
-	if v.kind != numberKind {
-		d.fault(v.line, key, wrongType("config-type-whole", v))
+func (d *decoder) whole(dst *int, field reflect.StructField, v *toml.Value, key string) {
+	if v.Kind != toml.Integer {
+		d.fault(v.Line, key, wrongType("config-type-whole", v))
 		return
 	}
 	low, high, _ := strings.Cut(field.Tag.Get("range"), "..")
 	from, err1 := strconv.Atoi(low)
 	to, err2 := strconv.Atoi(high)
-	n, err := strconv.ParseInt(strings.ReplaceAll(v.text, "_", ""), 0, 32)
+	n, err := strconv.ParseInt(strings.ReplaceAll(v.Text, "_", ""), 0, 32)
 	if err != nil || err1 == nil && err2 == nil && (int(n) < from || int(n) > to) {
-		d.fault(v.line, key, words.New("config-out-of-range", "value", v.text, "low", low, "high", high))
+		d.fault(v.Line, key, words.New("config-out-of-range", "value", v.Text, "low", low, "high", high))
 		return
 	}
 	*dst = int(n)
 }
 
 // hours takes a part of the day, "22:00-06:00", or nothing.
-func (d *decoder) hours(dst *Hours, v *value, key string) {
+func (d *decoder) hours(dst *Hours, v *toml.Value, key string) {
 	text, ok := d.text(v, key, reflect.StructField{})
 	if !ok {
 		return
@@ -383,13 +385,13 @@ func (d *decoder) hours(dst *Hours, v *value, key string) {
 	a, err1 := time.Parse("15:04", strings.TrimSpace(from))
 	b, err2 := time.Parse("15:04", strings.TrimSpace(to))
 	if err1 != nil || err2 != nil || a.Equal(b) {
-		d.fault(v.line, key, words.New("config-not-hours", "value", quotable(text)))
+		d.fault(v.Line, key, words.New("config-not-hours", "value", quotable(text)))
 		return
 	}
 	*dst = Hours{From: a.Hour()*60 + a.Minute(), To: b.Hour()*60 + b.Minute()}
 }
 
-func (d *decoder) clock(dst *Clock, v *value, key string) {
+func (d *decoder) clock(dst *Clock, v *toml.Value, key string) {
 	text, ok := d.text(v, key, reflect.StructField{})
 	if !ok {
 		return
@@ -400,7 +402,7 @@ func (d *decoder) clock(dst *Clock, v *value, key string) {
 	}
 	minute, ok := parseClock(text)
 	if !ok || minute == 24*60 {
-		d.fault(v.line, key, words.New("config-not-clock", "value", quotable(text)))
+		d.fault(v.Line, key, words.New("config-not-clock", "value", quotable(text)))
 		return
 	}
 	*dst = Clock{Given: true, Minute: minute}
@@ -410,14 +412,14 @@ func (d *decoder) clock(dst *Clock, v *value, key string) {
 const maxOffset = 1023
 
 // addresses takes a list of lines.
-func (d *decoder) addresses(dst *[]Line, v *value, key string) {
-	if v.kind != listKind || v.each {
-		d.fault(v.line, key, wrongType("config-type-lines", v))
+func (d *decoder) addresses(dst *[]Line, v *toml.Value, key string) {
+	if v.Kind != toml.List || v.Sections {
+		d.fault(v.Line, key, wrongType("config-type-lines", v))
 		return
 	}
 	var list []Line
 	before := len(d.faults)
-	for _, item := range v.items {
+	for _, item := range v.Items {
 		var l Line
 		d.address(&l, item, key)
 		list = append(list, l)
@@ -427,24 +429,24 @@ func (d *decoder) addresses(dst *[]Line, v *value, key string) {
 	}
 }
 
-func (d *decoder) address(dst *Line, v *value, key string) {
-	switch v.kind {
-	case textKind:
+func (d *decoder) address(dst *Line, v *toml.Value, key string) {
+	switch v.Kind {
+	case toml.Text:
 		if s, ok := d.text(v, key, reflect.StructField{}); ok {
 			if s == "" {
-				d.fault(v.line, key, words.New("config-empty-line"))
+				d.fault(v.Line, key, words.New("config-empty-line"))
 				return
 			}
 			*dst = Line{Name: s}
 		}
-	case numberKind:
-		n, err := strconv.ParseInt(strings.ReplaceAll(v.text, "_", ""), 0, 64)
+	case toml.Integer:
+		n, err := strconv.ParseInt(strings.ReplaceAll(v.Text, "_", ""), 0, 64)
 		if err != nil || n < 0 || n > maxOffset {
-			d.fault(v.line, key, words.New("config-out-of-range", "value", v.text, "low", "0", "high", strconv.Itoa(maxOffset)))
+			d.fault(v.Line, key, words.New("config-out-of-range", "value", v.Text, "low", "0", "high", strconv.Itoa(maxOffset)))
 			return
 		}
 		*dst = Line{Offset: int(n)}
 	default:
-		d.fault(v.line, key, wrongType("config-type-line", v))
+		d.fault(v.Line, key, wrongType("config-type-line", v))
 	}
 }

@@ -2,10 +2,8 @@ package configs
 
 import (
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -14,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"intercomd/configs/textfile"
+	"intercomd/configs/toml"
 	"intercomd/words"
 )
 
@@ -133,27 +133,6 @@ func (c *checker) fleetFiles(dir string) {
 	}
 }
 
-// KeyPair reads a certificate and its key, each in PEM, however an editor has saved them. The
-// error has nothing of the key in it.
-func KeyPair(certFile, keyFile string) (pair tls.Certificate, err error) {
-	var text [2][]byte
-	for i, file := range []string{certFile, keyFile} {
-		data, err := read(file)
-		if err != nil {
-			return pair, fmt.Errorf("%s: %s", file, unreadable(err).Message)
-		}
-		var fault *textError
-		if text[i], _, fault = cleanText(data); fault != nil {
-			return pair, fmt.Errorf("%s: %s", file, fault.Message)
-		}
-	}
-	pair, err = tls.X509KeyPair(text[0], text[1])
-	if err != nil {
-		return pair, fmt.Errorf("%s and %s: %s", certFile, keyFile, strings.TrimPrefix(err.Error(), "tls: "))
-	}
-	return pair, nil
-}
-
 // A Layer is one of several files that together are a configuration.
 type Layer struct {
 	File string
@@ -179,49 +158,45 @@ func LoadLayers(layers []Layer, judges ...Judge) (*Config, error) {
 	}
 	c := newChecker(name)
 	c.layers = layers
-	root := &value{kind: tableKind}
+	root := &toml.Value{Kind: toml.Table}
 	intact := true
 	for i, l := range layers {
 		base := i << layerBits
-		data, err := read(l.File)
+		data, err := textfile.Read(l.File)
 		if err != nil {
-			f := unreadable(err)
+			f := textfile.Unreadable(err)
 			c.faults = append(c.faults, Fault{File: l.Name, Line: base, Message: f.Message})
 			intact = false
 			continue
 		}
-		text, f := clean(l.Name, data)
+		tree, f := parseTree(l.Name, data)
 		if f != nil {
 			f.Line += base
 			c.faults = append(c.faults, *f)
 			intact = false
 			continue
 		}
-		tree, whole := parseTree(l.Name, text)
-		intact = intact && whole
-		for _, f := range tree.faults {
-			if section, _, _ := strings.Cut(f.Key+f.section, "."); whole && l.Own && section != "" && !Own(section) {
+		intact = intact && tree.Whole
+		for _, f := range syntaxFaults(l.Name, tree) {
+			if section, _, _ := strings.Cut(f.Key+f.section, "."); tree.Whole && l.Own && section != "" && !Own(section) {
 				continue
 			}
 			f.Line += base
-			if !whole {
-				f.section = ""
-			}
 			c.faults = append(c.faults, f)
 			c.marks[mark{f.Key, f.Line}] = true
 		}
-		for key := range tree.broken {
+		for key := range tree.Broken {
 			if section, _, _ := strings.Cut(key, "."); !l.Own || Own(section) {
 				c.broken[key] = true
 			}
 		}
-		tree.root.shift(base)
-		for _, e := range tree.root.keys {
+		tree.Root.Shift(base)
+		for _, e := range tree.Root.Entries {
 			switch {
-			case l.Own == Own(e.name):
-				root.overlay(e)
+			case l.Own == Own(e.Name):
+				root.Overlay(e)
 			case !l.Own:
-				c.fault(e.val.line, e.name, words.New("config-own-file-only"))
+				c.fault(e.Value.Line, e.Name, words.New("config-own-file-only"))
 			}
 		}
 	}
@@ -245,38 +220,11 @@ func LoadLayers(layers []Layer, judges ...Judge) (*Config, error) {
 	return cfg, err
 }
 
-// shift adds to the numbers of all lines.
-func (v *value) shift(by int) {
-	v.line += by
-	for _, item := range v.items {
-		item.shift(by)
-	}
-	for _, e := range v.keys {
-		e.val.shift(by)
-	}
-}
-
-// overlay puts an entry in place of what there is of that name; sections are laid over each other.
-func (v *value) overlay(e entry) {
-	old := v.get(e.name)
-	switch {
-	case old == nil:
-		v.add(e.name, e.val)
-	case old.kind == tableKind && e.val.kind == tableKind:
-		old.line = e.val.line
-		for _, inner := range e.val.keys {
-			old.overlay(inner)
-		}
-	default:
-		*old = *e.val
-	}
-}
-
 // Fetched names the files beside a configuration that came from a [Fleet]'s server: those
 // that its own sections name by relative paths, as [LoadLayers] has not yet found them.
 func Fetched(layers []Layer) (files []string) {
 	for _, l := range layers {
-		data, err := read(l.File)
+		data, err := textfile.Read(l.File)
 		if l.Own || err != nil {
 			continue
 		}

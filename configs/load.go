@@ -9,12 +9,9 @@ import (
 	"slices"
 	"syscall"
 
-	"intercomd/store"
+	"intercomd/configs/textfile"
 	"intercomd/words"
 )
-
-// maxFile is far above the size of any configuration.
-const maxFile = 1 << 20
 
 // A Judge looks at what a configuration names and this package does not know, such as
 // recordings. The paths in the Config can be opened. Of its faults Load fills in File,
@@ -26,7 +23,7 @@ type Judge func(*Config) []Fault
 // error is of type [Faults]; the Config is complete in any case, see [Parse]. What cannot
 // be used and can be done without is left out of it: see [Fault.Optional].
 func Load(file string, judges ...Judge) (*Config, error) {
-	data, err := read(file)
+	data, err := textfile.Read(file)
 	if err != nil {
 		cfg := Default()
 		lamps := cfg.Lamps
@@ -34,7 +31,7 @@ func Load(file string, judges ...Judge) (*Config, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			cfg.Lamps = lamps // nobody has said anything else, and it shows what is missing
 		}
-		f := unreadable(err)
+		f := textfile.Unreadable(err)
 		return &cfg, Faults{{File: file, Message: f.Message}}
 	}
 	c := parse(file, data)
@@ -79,9 +76,9 @@ func (c *checker) passwordFile(dir, key string, file *string, password *Secret) 
 		return
 	}
 	*file = under(dir, *file)
-	secret, fault := readSecret(*file)
+	secret, fault := textfile.Secret(*file)
 	if fault != nil {
-		c.bad(key, fault.at(*file))
+		c.bad(key, fault.At(*file))
 		return
 	}
 	*password = Secret(secret)
@@ -105,13 +102,11 @@ func (c *checker) certificates(dir, key string, file *string) *Fault {
 		return nil
 	}
 	*file = under(dir, *file)
-	_, err := ReadCertificates(*file)
-	faults, bad := errors.AsType[Faults](err)
-	if !bad {
+	_, fault := textfile.Certificates(*file)
+	if fault == nil {
 		return nil
 	}
-	f := faults[0]
-	return c.named(key, (&textError{line: f.Line, Message: f.Message}).at(*file))
+	return c.named(key, fault.At(*file))
 }
 
 // folder makes the path of a folder one that can be opened.
@@ -127,8 +122,8 @@ func (c *checker) folder(dir, key string, path *string) *Fault {
 	case errors.Is(err, syscall.ENOTDIR):
 		return c.named(key, words.New("folder-is-file", "in", *path))
 	}
-	f := unreadable(err)
-	return c.named(key, f.at(*path))
+	f := textfile.Unreadable(err)
+	return c.named(key, f.At(*path))
 }
 
 // named is a fault of what a setting names.
@@ -141,47 +136,4 @@ func under(dir, file string) string {
 		return file
 	}
 	return filepath.Join(dir, file)
-}
-
-var (
-	errTooBig  = errors.New("the file is larger than 1 MB")
-	errNoFile  = errors.New("the file is a device")
-	errNothing = errors.New("the file is a pipe that nothing came out of")
-)
-
-// read reads a file of bounded size, which may be a pipe. It does not wait for long,
-// whatever the file turns out to be.
-func read(file string) ([]byte, error) {
-	data, err := store.ReadNamed(file, maxFile)
-	switch {
-	case errors.Is(err, store.ErrTooLarge):
-		return nil, errTooBig
-	case errors.Is(err, store.ErrNoFile):
-		return nil, errNoFile
-	case errors.Is(err, store.ErrNothing):
-		return nil, errNothing
-	}
-	return data, err
-}
-
-// unreadable says why a file cannot be read.
-func unreadable(err error) *textError {
-	var pe *fs.PathError
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return &textError{Message: words.New("file-missing")}
-	case errors.Is(err, fs.ErrPermission):
-		return &textError{Message: words.New("file-forbidden")}
-	case errors.Is(err, errTooBig):
-		return &textError{Message: words.New("file-too-large")}
-	case errors.Is(err, errNoFile):
-		return &textError{Message: words.New("file-is-device")}
-	case errors.Is(err, errNothing):
-		return &textError{Message: words.New("file-is-silent-pipe")}
-	case errors.Is(err, syscall.EISDIR):
-		return &textError{Message: words.New("file-is-folder")}
-	case errors.As(err, &pe):
-		return &textError{Message: words.New("file-fails", "detail", pe.Err.Error())}
-	}
-	return &textError{Message: words.New("file-fails", "detail", err.Error())}
 }

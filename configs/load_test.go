@@ -129,7 +129,7 @@ func TestLoadFaults(t *testing.T) {
 	write(t, filepath.Join(dir, "text"), "secret")
 	write(t, filepath.Join(dir, "key"), "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")
 	write(t, filepath.Join(dir, "bad"), "-----BEGIN CERTIFICATE-----\nc2VjcmV0\n-----END CERTIFICATE-----\n")
-	write(t, filepath.Join(dir, "big"), strings.Repeat("#", maxFile+1))
+	write(t, filepath.Join(dir, "big"), strings.Repeat("#", 1<<20+1))
 	tests := []struct{ setting, want string }{
 		{`password_file = "none"`, "sip.password_file: there is no such file in " + dir + "; check the path; a password itself is given as password"},
 		{`password_file = "empty"`, "/empty:1: its first line is empty"},

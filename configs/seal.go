@@ -9,9 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"intercomd/configs/textfile"
 )
 
 // This file takes passwords out of the text of a configuration and puts them back, for cards:
@@ -37,7 +38,7 @@ type found struct {
 // Secrets that another place of the text has too, such as a comment, cannot be taken out: that
 // is an error, and so is a way of writing them that this function does not know.
 func Seal(data []byte) (text []byte, secrets map[string]string, placeholders []string, err error) {
-	plain, at, ok := offsets(data)
+	plain, at, ok := textfile.Offsets(data)
 	if !ok {
 		return nil, nil, nil, errSealed
 	}
@@ -70,7 +71,7 @@ func Seal(data []byte) (text []byte, secrets map[string]string, placeholders []s
 		return nil, nil, nil, err
 	}
 	is, _ := Parse("", back)
-	left, _, _ := cleanText(text)
+	left, _, _ := textfile.Clean(text)
 	for id, s := range secrets {
 		if len(s) > 3 && bytes.Contains(left, []byte(s)) {
 			return nil, nil, nil, fmt.Errorf("%w: that of %s is in another place of it, too", errSealed, id)
@@ -145,58 +146,6 @@ func quoted(s string) string {
 	}
 	b.WriteByte('"')
 	return b.String()
-}
-
-// offsets is [cleanText] with, for each byte of the text and for its end, where it was in data.
-// ok is false if that cannot be told.
-func offsets(data []byte) (text []byte, at []int, ok bool) {
-	type letter struct {
-		r    rune
-		raw  int
-		size int
-	}
-	var letters []letter
-	switch {
-	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
-		order := binary.ByteOrder(binary.LittleEndian)
-		if data[0] == 0xfe {
-			order = binary.BigEndian
-		}
-		for i := 0; i+1 < len(data); {
-			r, n := rune(order.Uint16(data[i:])), 2
-			if r >= 0xd800 && r < 0xdc00 && i+3 < len(data) {
-				r, n = (r-0xd800)<<10+(rune(order.Uint16(data[i+2:]))-0xdc00)+0x10000, 4
-			}
-			letters = append(letters, letter{r, i, n})
-			i += n
-		}
-	default:
-		for i := 0; i < len(data); {
-			r, n := utf8.DecodeRune(data[i:])
-			letters = append(letters, letter{r, i, n})
-			i += n
-		}
-	}
-	add := func(r rune, raw int) {
-		for range len(utf8.AppendRune(nil, r)) {
-			at = append(at, raw)
-		}
-		text = utf8.AppendRune(text, r)
-	}
-	for i, l := range letters {
-		switch {
-		case l.r == '\r' && i+1 < len(letters) && letters[i+1].r == '\n':
-		case l.r == '\r':
-			add('\n', l.raw)
-		case l.r == 0xfeff && (len(text) == 0 || text[len(text)-1] == '\n'):
-		default:
-			add(l.r, l.raw)
-		}
-	}
-	text = bytes.TrimRight(text, "\x1a")
-	at = append(at[:len(text)], len(data))
-	clean, _, fault := cleanText(data)
-	return text, at, fault == nil && bytes.Equal(clean, text)
 }
 
 // secretKeys are the settings that are secrets, such as "password" of "sip".

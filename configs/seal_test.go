@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+
+	"intercomd/configs/textfile"
 )
 
 const openText = `# The door
@@ -56,7 +58,7 @@ func TestSeal(t *testing.T) {
 			t.Errorf("%s: %v, %q, %q", what, err, secrets, before)
 			continue
 		}
-		clean, _, _ := cleanText(text)
+		clean, _, _ := textfile.Clean(text)
 		for _, s := range []string{"hunter22", "471100", "token", `c d!`} {
 			if bytes.Contains(clean, []byte(s)) {
 				t.Errorf("%s: %q is still there:\n%s", what, s, clean)

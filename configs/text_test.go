@@ -193,31 +193,3 @@ func TestFilesFromTheField(t *testing.T) {
 		t.Errorf("%d certificates, %v", len(list), err)
 	}
 }
-
-func FuzzCertificates(f *testing.F) {
-	data, err := os.ReadFile("testdata/pem-bom-two.pem")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(data)
-	f.Add([]byte(utf16Of(string(data), true)))
-	f.Add([]byte("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE----------BEGIN CERTIFICATE-----"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		list, fault := certificates(data)
-		if (fault == nil) != (len(list) > 0) {
-			t.Errorf("%d certificates, %+v", len(list), fault)
-		}
-		// What a plain reader finds must not be lost here.
-		text, _, f := cleanText(data)
-		if f != nil || fault != nil {
-			return
-		}
-		n := 0
-		for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-			n++
-		}
-		if n > len(list) {
-			t.Errorf("%d blocks, %d certificates", n, len(list))
-		}
-	})
-}

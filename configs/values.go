@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"intercomd/configs/toml"
 	"intercomd/words"
 )
 
@@ -47,7 +48,7 @@ func (a Action) String() string {
 	return a.Do
 }
 
-func (d *decoder) action(dst *Action, v *value, key string) {
+func (d *decoder) action(dst *Action, v *toml.Value, key string) {
 	text, ok := d.text(v, key, reflect.StructField{})
 	if !ok {
 		return
@@ -58,7 +59,7 @@ func (d *decoder) action(dst *Action, v *value, key string) {
 	switch word {
 	case DoNothing, DoAnswer, DoHangup, DoExtend, DoDisturb, DoTalk, DoMute:
 		if has {
-			d.fault(v.line, key, words.New("config-action-argument", "word", word))
+			d.fault(v.Line, key, words.New("config-action-argument", "word", word))
 			return
 		}
 	case DoCall:
@@ -73,16 +74,16 @@ func (d *decoder) action(dst *Action, v *value, key string) {
 		if a.Digits = arg; arg == "" {
 			missing = "config-action-incomplete-digits"
 		} else if !isDigits(arg) {
-			d.fault(v.line, key, words.New("config-action-digits", "value", quotable(arg)))
+			d.fault(v.Line, key, words.New("config-action-digits", "value", quotable(arg)))
 			return
 		}
 	default:
-		d.fault(v.line, key, choices("config-unknown-value", text, []string{DoCall, "call:1001", DoAnswer, DoHangup,
+		d.fault(v.Line, key, choices("config-unknown-value", text, []string{DoCall, "call:1001", DoAnswer, DoHangup,
 			DoExtend, DoTalk, DoMute, "dtmf:5", "open:door", "toggle:light", "flash:light", "on:light", "off:light", DoDisturb, DoNothing}))
 		return
 	}
 	if missing != "" {
-		d.fault(v.line, key, words.New(missing, "value", text, "word", word))
+		d.fault(v.Line, key, words.New(missing, "value", text, "word", word))
 		return
 	}
 	*dst = a
@@ -90,7 +91,7 @@ func (d *decoder) action(dst *Action, v *value, key string) {
 
 // parsed takes a list of texts, or one, each of which is read by parse.
 // code is the message about one that is none.
-func parsed[T comparable](d *decoder, dst *[]T, v *value, key, code string, parse func(string) (T, bool)) {
+func parsed[T comparable](d *decoder, dst *[]T, v *toml.Value, key, code string, parse func(string) (T, bool)) {
 	var texts []string
 	before := len(d.faults)
 	d.texts(&texts, reflect.StructField{}, v, key)
@@ -101,7 +102,7 @@ func parsed[T comparable](d *decoder, dst *[]T, v *value, key, code string, pars
 	for _, w := range texts {
 		one, ok := parse(w)
 		if !ok {
-			d.fault(v.line, key, words.New(code, "value", quotable(w)))
+			d.fault(v.Line, key, words.New(code, "value", quotable(w)))
 			return
 		}
 		list = append(list, one)
@@ -110,7 +111,7 @@ func parsed[T comparable](d *decoder, dst *[]T, v *value, key, code string, pars
 }
 
 // level reads "80%", "-6dB" or "off".
-func (d *decoder) level(dst *Level, v *value, key string) {
+func (d *decoder) level(dst *Level, v *toml.Value, key string) {
 	text, ok := d.text(v, key, reflect.StructField{})
 	if !ok {
 		return
@@ -119,7 +120,7 @@ func (d *decoder) level(dst *Level, v *value, key string) {
 		*dst = l
 		return
 	}
-	d.fault(v.line, key, words.New("config-not-level", "value", quotable(text)))
+	d.fault(v.Line, key, words.New("config-not-level", "value", quotable(text)))
 }
 
 func parseLevel(text string) (Level, bool) {
@@ -208,7 +209,7 @@ func parseDay(text string) (Day, bool) {
 	return Day{0, t.Month(), t.Day()}, err == nil
 }
 
-func (d *decoder) moment(dst *Moment, field reflect.StructField, v *value, key string) {
+func (d *decoder) moment(dst *Moment, field reflect.StructField, v *toml.Value, key string) {
 	text, ok := d.text(v, key, reflect.StructField{})
 	if !ok {
 		return
@@ -230,7 +231,7 @@ func (d *decoder) moment(dst *Moment, field reflect.StructField, v *value, key s
 		m.Minute = 24 * 60
 	}
 	if !ok {
-		d.fault(v.line, key, words.New("config-not-date", "value", quotable(text)))
+		d.fault(v.Line, key, words.New("config-not-date", "value", quotable(text)))
 		return
 	}
 	*dst = m

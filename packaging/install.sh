@@ -53,7 +53,7 @@ for name in installing wiring configuration operating status-page interface; do
 done
 # Every setting with its default, and whole doors; the boards are in the program as well.
 put 644 configs/intercom.toml    $doc/examples/every-setting.toml
-(cd configs && find examples boards -type f) | sort | while read -r file; do
+(cd configs && find examples boards -type f ! -name "*.go") | sort | while read -r file; do
 	case $file in
 	examples/*) put 644 "configs/$file" "$doc/$file" ;;
 	*) put 644 "configs/$file" "$doc/examples/$file" ;;
