@@ -1,6 +1,7 @@
 package door
 
 import (
+	"cmp"
 	"time"
 
 	"intercomd/station"
@@ -12,7 +13,8 @@ const (
 	maxAudit  = 1 << 20 // bytes: at some 150 a line, thousands of openings
 )
 
-// audit is a line of the audit log: an attempt to open something. It never holds the digits.
+// audit is a line of the audit log: an attempt to open something, a command, or what somebody did
+// to the door beside its calls. It never holds the digits.
 // The names are those of the first version, so that one reader can read the whole file;
 // why was a sentence until version 0.9 and is a code since.
 type audit struct {
@@ -23,6 +25,8 @@ type audit struct {
 	How   how             `json:"how"`
 	Name  string          `json:"name,omitempty"` // of the code
 	Relay string          `json:"relay,omitempty"`
+	Did   string          `json:"did,omitempty"` // a command or a deed; "" is an opening
+	Of    string          `json:"of,omitempty"`  // what it was done to
 	OK    bool            `json:"ok"`
 	Why   station.Refusal `json:"why,omitempty"` // not
 }
@@ -31,18 +35,36 @@ type audit struct {
 type how string
 
 func auditOf(e station.Event) (a audit, ok bool) {
-	n, ok := e.News.(station.Released)
-	if !ok {
-		return audit{}, false
+	switch n := e.News.(type) {
+	case station.Released:
+		return released(e, n), true
+	case station.Commanded:
+		if n.Command == station.CommandOpen && n.Error == "" {
+			return audit{}, false // Released tells of it
+		}
+		return audit{At: e.At, Call: e.Call, User: n.By.Name, From: n.By.From, How: how(n.By.Via), Did: string(n.Command), Of: cmp.Or(n.Button, n.Relay),
+			OK: n.Error == "", Why: station.Refusal(n.Error)}, true
+	case station.SelfTestStarted:
+		// The command says that somebody wanted it; this, that what later tests are compared with is another one.
+		if !n.Commission {
+			return audit{}, false
+		}
+		return audit{At: e.At, User: n.By.Name, From: n.By.From, How: how(n.By.Via), Did: "commission", OK: true}, true
+	case station.Administered:
+		return audit{At: e.At, User: n.By.Name, From: n.By.From, How: how(n.By.Via), Did: string(n.Deed), Of: n.Of, OK: n.Why == "", Why: station.Refusal(n.Why)}, true
 	}
+	return audit{}, false
+}
+
+func released(e station.Event, n station.Released) (a audit) {
 	a = audit{At: e.At, Call: e.Call, User: n.By.Name, From: n.By.From, How: how(n.By.Via), Name: n.Name, Relay: n.Relay, OK: n.OK, Why: n.Why}
 	if n.By.Via == station.ViaCall {
 		a.How = "code"
 	}
-	return a, true
+	return a
 }
 
-// auditor appends every attempt to open something to the audit log, and tells kept whether it
+// auditor appends all that [auditOf] knows to the audit log, and tells kept whether it
 // could.
 func auditor(keep *store.Dir, kept func(error)) func(station.Event) {
 	log := keep.Log(auditFile, maxAudit)

@@ -54,6 +54,10 @@ func levelOf(n station.News) slog.Level {
 		if n.Detail != "" {
 			return slog.LevelError
 		}
+	case station.Administered:
+		if n.Why != "" {
+			return slog.LevelWarn
+		}
 	case station.CallDigit, station.ContactChanged, station.RegistrationChanged: // the phone logs its registrations
 		return slog.LevelDebug
 	case station.CallStep:

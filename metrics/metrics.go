@@ -89,7 +89,7 @@ func New(door Door, log *slog.Logger) *Metrics {
 	// Counters that start with the first event would hide it from rate().
 	for _, c := range station.Causes() {
 		for _, d := range []string{station.Outgoing, station.Incoming} {
-			for _, by := range []station.Party{station.ByDoor, station.ByPeer, station.ByNet} {
+			for _, by := range []station.Party{station.ByDoor, station.ByPeer, station.ByNet, station.ByCommand} {
 				m.calls.WithLabelValues(d, string(c), string(by))
 			}
 		}

@@ -90,6 +90,14 @@ func (p press) by() Principal {
 	return Principal{Via: ViaButton, Name: p.button.Input}
 }
 
+// ending is that of a call which this press ended.
+func (p press) ending(why Cause) Ending {
+	if p.who == (Principal{}) {
+		return Ending{Cause: why, By: ByDoor}
+	}
+	return Ending{Cause: why, By: ByCommand, Who: p.who}
+}
+
 // title is what people call the button.
 func (c *ButtonConfig) title() string {
 	if c.Label != "" {

@@ -118,7 +118,7 @@ func (s *Station) translate(cmd Command) (none occurrence, err error) {
 		if s.call() == nil {
 			return none, fmt.Errorf("hang up: %w", ErrNoCall)
 		}
-		return occurrence{kind: pressed, press: press{at: time.Now(), action: Action{Do: HangUp}}}, nil
+		return occurrence{kind: pressed, press: press{at: time.Now(), action: Action{Do: HangUp}, who: cmd.By}}, nil
 	default:
 		return none, fmt.Errorf("%q: %w", cmd.Kind, ErrNotKnown)
 	}

@@ -112,7 +112,7 @@ func (d *starting) run(ctx context.Context, s *Station) state {
 		case o.kind == elapsed:
 			return s.nobody(d.plan, s.offline())
 		case o.kind == pressed && o.press.action.Do == HangUp:
-			return s.nobody(d.plan, Ending{Cause: CauseCancelled, By: ByDoor})
+			return s.nobody(d.plan, o.press.ending(CauseCancelled))
 		case o.kind == offered:
 			s.callWaiting(o.call)
 		}
@@ -169,7 +169,7 @@ func (c *calling) run(ctx context.Context, s *Station) state {
 			return c.abandon(s, CauseNoAnswer)
 		case pressed:
 			if o.press.action.Do == HangUp {
-				return c.abandon(s, CauseCancelled)
+				return c.abandonAs(s, o.press.ending(CauseCancelled))
 			}
 		case offered:
 			s.callWaiting(o.call)
@@ -202,10 +202,15 @@ func (c *calling) run(ctx context.Context, s *Station) state {
 
 // abandon is how the door gives a call up that was not answered.
 func (c *calling) abandon(s *Station, why Cause) state {
+	return c.abandonAs(s, Ending{Cause: why, By: ByDoor})
+}
+
+// abandonAs is abandon by whoever e names.
+func (c *calling) abandonAs(s *Station, e Ending) state {
 	s.voice.Close()
-	c.dropTransfer(why)
-	c.line.End(why)
-	return c.failed(s, Ending{Cause: why, By: ByDoor})
+	c.dropTransfer(e.Cause)
+	c.line.End(e.Cause)
+	return c.failed(s, e)
 }
 
 // failed goes on to the next call of a plan if there is one and the ending is

@@ -52,3 +52,6 @@ const (
 	ViaPage   Via = "page"   // the status page and its interface
 	ViaDoor   Via = "door"   // by itself
 )
+
+// Ways lists the ways.
+func Ways() []Via { return []Via{ViaButton, ViaCall, ViaPage, ViaDoor} }

@@ -293,3 +293,52 @@ func TestALockIsOneState(t *testing.T) {
 		c.Memory.LockedUntil = time.Now().Add(30 * time.Minute)
 	})
 }
+
+// Who ended a call from elsewhere is told apart from the visitor's button.
+func TestEndingsSayWhoWantedThem(t *testing.T) {
+	admin := Principal{Via: ViaPage, Name: "anna", From: "192.0.2.1"}
+	for name, tt := range map[string]struct {
+		before []CallEventKind
+		button bool
+		want   Ending
+	}{
+		"from the page":            {[]CallEventKind{Answered}, false, Ending{Cause: CauseHangup, By: ByCommand, Who: admin}},
+		"by the button":            {[]CallEventKind{Answered}, true, Ending{Cause: CauseHangup, By: ByDoor}},
+		"from the page, ringing":   {[]CallEventKind{FarRinging}, false, Ending{Cause: CauseCancelled, By: ByCommand, Who: admin}},
+		"by the button, ringing":   {[]CallEventKind{FarRinging}, true, Ending{Cause: CauseCancelled, By: ByDoor}},
+		"from the page, not there": {nil, false, Ending{Cause: CauseCancelled, By: ByCommand, Who: admin}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			story(t, func(h *house) {
+				h.press("bell")
+				for _, k := range tt.before {
+					h.last().happens(k)
+				}
+				if tt.button {
+					h.press("bell")
+				} else if err := h.st.Do(h.t.Context(), Command{Kind: CommandHangup, By: admin}); err != nil {
+					t.Error(err)
+				}
+				synctest.Wait()
+				ended := news[CallEnded](h)
+				if len(ended) != 1 || ended[0].Record.Ending != tt.want {
+					t.Errorf("%+v, want %+v", ended, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// What is done beside the calls is among the events, in its order, and is of no call.
+func TestAdministered(t *testing.T) {
+	story(t, func(h *house) {
+		h.press("bell")
+		from := h.snap().Events
+		did := Administered{Deed: TokenMade, Of: "panel", By: Principal{Via: ViaPage, Name: "anna"}}
+		h.st.Administer(did)
+		events, _ := h.st.Since(from)
+		if len(events) == 0 || events[len(events)-1].News != did || events[len(events)-1].Call != "" || did.Kind() != "admin.token-made" {
+			t.Errorf("%+v", events)
+		}
+	})
+}

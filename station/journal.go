@@ -117,6 +117,12 @@ func (s *Station) Subscribe(ctx context.Context, from uint64) iter.Seq[Event] {
 	}
 }
 
+// Administer puts what somebody did to the door beside its calls among the events. It may be called
+// from any number of goroutines, and neither waits nor changes anything.
+func (s *Station) Administer(a Administered) {
+	s.journal.add(Event{At: time.Now(), News: a})
+}
+
 // tell puts something that happened now into the journal.
 func (s *Station) tell(n News) { s.tellAt(time.Now(), n) }
 

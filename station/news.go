@@ -237,7 +237,44 @@ type Commanded struct {
 	Error   string      `json:"error,omitempty"`
 }
 
-// The kinds, one for each type; those of [CallStep] are "call." and the step.
+// Administered tells that somebody changed who may do what, how the door is set up or what it
+// remembers, or tried to. No secret is ever in it.
+type Administered struct {
+	Deed Deed      `json:"deed"`
+	Of   string    `json:"of,omitempty"` // what it was done to, such as an account
+	By   Principal `json:"by"`
+	Why  string    `json:"why,omitempty"` // a code: it was not done; "" for done
+}
+
+// Deed is what somebody does to the door beside its calls: a stable code.
+type Deed string
+
+// The deeds.
+const (
+	SignedIn             Deed = "signed-in" // Of is the name that was given
+	SignedOut            Deed = "signed-out"
+	SignedOutEverywhere  Deed = "signed-out-everywhere"
+	PasswordConfirmed    Deed = "password-confirmed"
+	PasswordChanged      Deed = "password-changed"
+	FirstAccountMade     Deed = "first-account-made"
+	AccountChanged       Deed = "account-changed"
+	AccountRemoved       Deed = "account-removed"
+	TokenMade            Deed = "token-made"
+	TokenRevoked         Deed = "token-revoked"
+	CertificateInstalled Deed = "certificate-installed"
+	UpdateAsked          Deed = "update-asked"
+	HistoryErased        Deed = "history-erased"
+	BundleTaken          Deed = "bundle-taken" // for support
+)
+
+// Deeds lists the deeds.
+func Deeds() []Deed {
+	return []Deed{SignedIn, SignedOut, SignedOutEverywhere, PasswordConfirmed, PasswordChanged, FirstAccountMade, AccountChanged, AccountRemoved,
+		TokenMade, TokenRevoked, CertificateInstalled, UpdateAsked, HistoryErased, BundleTaken}
+}
+
+// The kinds, one for each type; those of [CallStep] are "call." and the step, those of
+// [Administered] "admin." and the deed.
 
 // Kind names it for programs.
 func (Started) Kind() Kind { return "door.started" }
@@ -337,3 +374,6 @@ func (Commanded) Kind() Kind { return "command.given" }
 
 // Kind is that of the step, such as "call.answered".
 func (c CallStep) Kind() Kind { return Kind("call." + c.Step) }
+
+// Kind is that of the deed, such as "admin.signed-in".
+func (a Administered) Kind() Kind { return Kind("admin." + a.Deed) }

@@ -333,6 +333,7 @@ type Ending struct {
 	By     Party         `json:"by"`
 	Status int           `json:"status,omitempty"` // SIP status of a failed call
 	Reason string        `json:"reason,omitempty"` // what the far end or the server said; of the door itself one of the codes below
+	Who    Principal     `json:"who,omitzero"`     // of ByCommand
 	Remedy words.Message `json:"remedy,omitzero"`  // what a person can do about it, if anything: a code of calls
 }
 
@@ -344,6 +345,8 @@ const (
 	ByDoor Party = "door"
 	ByPeer Party = "far-end"
 	ByNet  Party = "network"
+	// ByCommand: somebody ended it from elsewhere, such as the page; see Who of the [Ending].
+	ByCommand Party = "command"
 )
 
 // Cause names why a call ended: a stable code.

@@ -110,7 +110,7 @@ func (r *ringing) run(ctx context.Context, s *Station) state {
 			case Dial, Answer:
 				r.line.Answer()
 			case HangUp:
-				return r.end(s, CauseRefused)
+				return r.endAs(s, o.press.ending(CauseRefused))
 			}
 		case offered:
 			s.callWaiting(o.call)
@@ -173,7 +173,7 @@ func (t *talking) run(ctx context.Context, s *Station) state {
 		case pressed:
 			switch o.press.action.Do {
 			case HangUp:
-				return t.end(s, CauseHangup)
+				return t.endAs(s, o.press.ending(CauseHangup))
 			case Extend:
 				t.extend(s)
 			case PushTalk:
@@ -251,10 +251,15 @@ func (s *Station) turnAway(call Call, why Cause, reason string) {
 
 // end is how the door ends a call: the microphone first, then the far end.
 func (r *running) end(s *Station, why Cause) state {
+	return r.endAs(s, Ending{Cause: why, By: ByDoor})
+}
+
+// endAs is end by whoever e names.
+func (r *running) endAs(s *Station, e Ending) state {
 	s.voice.Close()
-	r.line.End(why)
-	r.dropTransfer(why)
-	return s.finish(Ending{Cause: why, By: ByDoor})
+	r.line.End(e.Cause)
+	r.dropTransfer(e.Cause)
+	return s.finish(e)
 }
 
 // over is how a call that ended by itself ends at the door.

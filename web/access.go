@@ -90,7 +90,7 @@ func (s *Server) postConfirm(w http.ResponseWriter, r *http.Request) {
 	if v == nil {
 		return
 	}
-	s.note("password confirmed", v.person.Name, v, err)
+	s.note(station.PasswordConfirmed, v.person.Name, v, err)
 	if err != nil {
 		s.denied(w, r, err, func(status int, problem string) { s.door(w, r, status, problem) })
 		return
@@ -141,7 +141,7 @@ func (s *Server) postPassword(w http.ResponseWriter, r *http.Request) {
 			err = s.cfg.Book.Put(r.Context(), v.person.Name, v.person.Role, fresh, false)
 		}
 	}
-	s.note("password changed", v.person.Name, v, err)
+	s.note(station.PasswordChanged, v.person.Name, v, err)
 	if err != nil {
 		s.denied(w, r, err, func(status int, problem string) { s.account(w, r, status, problem) })
 		return
@@ -212,7 +212,7 @@ func (s *Server) access(w http.ResponseWriter, r *http.Request, status int, v ac
 }
 
 // book answers a change of the book.
-func (s *Server) book(w http.ResponseWriter, r *http.Request, what, name string, err error) {
+func (s *Server) book(w http.ResponseWriter, r *http.Request, what station.Deed, name string, err error) {
 	s.note(what, name, visitorOf(r), err)
 	if err != nil {
 		s.denied(w, r, err, func(status int, problem string) { s.access(w, r, status, accessView{Problem: problem}) })
@@ -241,13 +241,13 @@ func (s *Server) postAccount(w http.ResponseWriter, r *http.Request) {
 	}
 	name := strings.TrimSpace(r.PostForm.Get("name"))
 	err := s.cfg.Book.Put(r.Context(), name, accounts.Role(r.PostForm.Get("role")), r.PostForm.Get("password"), r.PostForm.Get("change") == "")
-	s.book(w, r, "account changed", name, err)
+	s.book(w, r, station.AccountChanged, name, err)
 }
 
 func (s *Server) postRemove(w http.ResponseWriter, r *http.Request) {
 	if s.writable(w, r) {
 		name := r.PostForm.Get("name")
-		s.book(w, r, "account removed", name, s.cfg.Book.Remove(name))
+		s.book(w, r, station.AccountRemoved, name, s.cfg.Book.Remove(name))
 	}
 }
 
@@ -259,10 +259,10 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimSpace(r.PostForm.Get("name"))
 	secret, err := s.cfg.Book.NewToken(name, accounts.Role(r.PostForm.Get("role")), visitorOf(r).person.Name)
 	if err != nil {
-		s.book(w, r, "token made", name, err)
+		s.book(w, r, station.TokenMade, name, err)
 		return
 	}
-	s.note("token made", name, visitorOf(r), nil)
+	s.note(station.TokenMade, name, visitorOf(r), nil)
 	if wantsJSON(r) {
 		writeJSON(w, http.StatusOK, map[string]string{"name": name, "token": secret})
 		return
@@ -273,7 +273,7 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request) {
 func (s *Server) postRevoke(w http.ResponseWriter, r *http.Request) {
 	if s.writable(w, r) {
 		id := r.PostForm.Get("id")
-		s.book(w, r, "token revoked", id, s.cfg.Book.Revoke(id))
+		s.book(w, r, station.TokenRevoked, id, s.cfg.Book.Revoke(id))
 	}
 }
 
@@ -317,9 +317,8 @@ func (s *Server) postCertificate(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = s.cfg.Identity.Install(data)
 	}
-	s.note("certificate installed", "", visitorOf(r), err)
 	if err == nil {
-		s.book(w, r, "certificate in use", "", nil)
+		s.book(w, r, station.CertificateInstalled, "", nil)
 		return
 	}
 	code := "certificate-" + identity.ErrNoPEM.Error()
@@ -329,6 +328,7 @@ func (s *Server) postCertificate(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	why := words.New(code)
+	s.audit(station.CertificateInstalled, "", visitorOf(r), code)
 	if !wantsHTML(r) {
 		s.refuse(w, r, http.StatusBadRequest, why)
 		return

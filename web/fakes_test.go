@@ -89,6 +89,8 @@ func (f *fakeStation) Do(_ context.Context, cmd station.Command) error {
 	return f.err
 }
 
+func (f *fakeStation) Administer(a station.Administered) { f.happens(a) }
+
 // refuse makes the next commands fail.
 func (f *fakeStation) refuse(err error) {
 	f.mu.Lock()

@@ -38,7 +38,7 @@ func (s *Server) getPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	keepLanguage(w, r)
-	body, err := s.renderer(r).page(s.snapshot(), s.station.Gauges(), time.Now(), whoOf(visitorOf(r)))
+	body, err := s.renderer(r).page(s.snapshot(), s.station.Gauges(), time.Now(), s.whoOf(r))
 	if err != nil {
 		s.failed(w, r, err)
 		return

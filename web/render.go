@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"intercomd/station"
-	"intercomd/web/accounts"
 	"intercomd/words"
 )
 
@@ -102,24 +101,17 @@ func (r *renderer) render(snap *station.Snapshot, g *station.Gauges, now time.Ti
 	return out, nil
 }
 
-// whoView is who looks at the page, and what they may do.
+// whoView is who looks at the page.
 type whoView struct {
-	Role  string // "viewer", "operator", "admin"
-	Name  string // "" for a program, or before there is a password
-	Admin bool
-	Opens bool // doors
-	Open  bool // there is no password yet
+	Role string // "viewer", "operator", "admin"
+	Open bool   // there is no password yet
+	Nav  []link
 }
 
 // whoOf is who asks for the page.
-func whoOf(v *visitor) whoView {
-	person := v.known && !v.open && !v.person.Token
-	w := whoView{Role: string(v.person.Role), Open: v.open, Admin: person && v.person.Role.Covers(accounts.Admin),
-		Opens: person && v.person.Role.Covers(accounts.Operator)}
-	if person {
-		w.Name = v.person.Name
-	}
-	return w
+func (s *Server) whoOf(r *http.Request) whoView {
+	v := visitorOf(r)
+	return whoView{Role: string(v.person.Role), Open: v.open, Nav: s.nav(r)}
 }
 
 // page is the whole document around the sections.

@@ -35,6 +35,8 @@ type Station interface {
 	Since(from uint64) ([]station.Event, <-chan struct{})
 	// Do gives the station a command and returns when it was taken or refused.
 	Do(ctx context.Context, cmd station.Command) error
+	// Administer puts what somebody did beside the calls among the events. It does not wait.
+	Administer(a station.Administered)
 }
 
 // Panel is the front panel of a simulated board. Neither method waits for the
@@ -101,6 +103,7 @@ type Server struct {
 	holds   chan struct{} // one taken per held button
 	pace    *pace
 	opened  opened
+	told    failed
 	anew    chan struct{} // closed when the port must be opened anew
 	claimed sync.Once
 	stop    chan struct{} // closed when the server ends, for streams

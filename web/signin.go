@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"intercomd/station"
 	"intercomd/web/accounts"
 	"intercomd/words"
 )
@@ -72,7 +73,7 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) {
 	v := visitorOf(r)
 	name := strings.TrimSpace(r.PostForm.Get("name"))
 	secret, err := s.cfg.Book.SignIn(r.Context(), name, r.PostForm.Get("password"), v.addr)
-	s.note("signed in", name, v, err)
+	s.note(station.SignedIn, s.knownAccount(name), v, err)
 	if err != nil {
 		s.denied(w, r, err, func(status int, problem string) {
 			s.login(w, r, status, formView{Problem: problem, Name: clean(name, maxName), Next: r.PostForm.Get("next")})
@@ -85,6 +86,17 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, local(r.PostForm.Get("next")), http.StatusSeeOther)
+}
+
+// knownAccount is a name that somebody gave if it is that of an account: people type their password into
+// the wrong field, and what they typed is told to others.
+func (s *Server) knownAccount(name string) string {
+	for _, a := range s.cfg.Book.Accounts() {
+		if a.Name == name {
+			return name
+		}
+	}
+	return ""
 }
 
 // begin gives the browser the cookie of a session.
@@ -101,16 +113,6 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) { setCookie(w, v
 func setCookie(w http.ResponseWriter, v *visitor, secret string, seconds int) {
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // see above
 		Name: v.cookie(), Value: secret, Path: "/", MaxAge: seconds, Secure: v.secure, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-}
-
-// note writes into the log who did what to the accounts, or tried.
-func (s *Server) note(what, name string, v *visitor, err error) {
-	log := s.cfg.Log.With("account", clean(name, maxName), "by", v.person.Name, "from", v.from)
-	if err != nil {
-		log.Warn("status page: not "+what, "why", err)
-		return
-	}
-	log.Info("status page: " + what)
 }
 
 // denied answers an error of the book: programs with a code, people by page.
@@ -150,7 +152,7 @@ func (s *Server) postLogout(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.Book != nil {
 		s.cfg.Book.SignOut(v.session)
 	}
-	s.note("signed out", v.person.Name, v, nil)
+	s.note(station.SignedOut, v.person.Name, v, nil)
 	s.forget(w, r)
 	done(w, r)
 }
@@ -160,7 +162,7 @@ func (s *Server) postLogoutEverywhere(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.Book != nil && !v.person.Token {
 		s.cfg.Book.SignOutEverywhere(v.person.Name)
 	}
-	s.note("signed out everywhere", v.person.Name, v, nil)
+	s.note(station.SignedOutEverywhere, v.person.Name, v, nil)
 	s.forget(w, r)
 	done(w, r)
 }
@@ -193,7 +195,7 @@ func (s *Server) postSetup(w http.ResponseWriter, r *http.Request) {
 	}
 	name, password := strings.TrimSpace(r.PostForm.Get("name")), r.PostForm.Get("password")
 	err := s.cfg.Book.Claim(r.Context(), r.PostForm.Get("code"), name, password)
-	s.note("first account made", name, v, err)
+	s.note(station.FirstAccountMade, name, v, err)
 	if err != nil {
 		s.denied(w, r, err, func(status int, problem string) {
 			s.setup(w, r, status, formView{Problem: problem, Name: clean(name, maxName)})

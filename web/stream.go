@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"intercomd/station"
+	"intercomd/web/accounts"
 	"intercomd/words"
 )
 
@@ -32,6 +33,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	run := strconv.FormatInt(first.Started.UnixMilli(), 36)
 	from := follows(cmp.Or(r.Header.Get("Last-Event-ID"), r.URL.Query().Get("after")), run, first.Events)
 	gauges := r.URL.Query().Has("gauges")
+	all := visitorOf(r).person.Role.Covers(accounts.Admin)
 	var seq uint64
 	var measured *station.Gauges
 	tick := heartbeat
@@ -50,12 +52,15 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 			writeEvent(out, "snapshot", "", body)
 		}
 		for _, e := range events {
+			from = e.Seq + 1
+			if _, private := e.News.(station.Administered); private && !all {
+				continue
+			}
 			body, err := json.Marshal(e)
 			if err != nil {
 				return nil, err
 			}
 			body = tame(body)
-			from = e.Seq + 1
 			writeEvent(out, "event", run+"-"+strconv.FormatUint(e.Seq, 10), body)
 		}
 		if !gauges {

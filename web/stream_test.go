@@ -15,11 +15,14 @@ import (
 )
 
 // watch opens a stream within a synctest bubble and returns its client.
-func watch(t *testing.T, s *Server, path string) (w *streamWriter, leave func()) {
+func watch(t *testing.T, s *Server, path string, header ...string) (w *streamWriter, leave func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := httptest.NewRequest(http.MethodGet, path, nil).WithContext(ctx)
 	r.Host = "localhost"
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
 	w = newStreamWriter()
 	h := s.Handler()
 	ended := make(chan struct{})

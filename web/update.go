@@ -8,10 +8,12 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"intercomd/station"
 	"intercomd/words"
 )
 
@@ -136,8 +138,9 @@ func (s *Server) postUpdate(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
 	defer cancel()
 	address := strings.TrimSpace(r.PostFormValue("address"))
-	s.cfg.Log.Info("status page: update", "address", address, "from", r.RemoteAddr)
-	s.updated(w, r, s.cfg.Updates.Install(ctx, address))
+	err := s.cfg.Updates.Install(ctx, address)
+	s.audit(station.UpdateAsked, hostOf(address), visitorOf(r), failure(err))
+	s.updated(w, r, err)
 }
 
 // postBundle takes a bundle: the file of a form, or the body as it is. It is passed on as it comes.
@@ -162,8 +165,25 @@ func (s *Server) postBundle(w http.ResponseWriter, r *http.Request) {
 		}
 		from, size = part, -1
 	}
-	s.cfg.Log.Info("status page: a bundle is uploaded", "from", r.RemoteAddr)
-	s.updated(w, r, s.cfg.Updates.Upload(r.Context(), from, size))
+	err := s.cfg.Updates.Upload(r.Context(), from, size)
+	s.audit(station.UpdateAsked, "", visitorOf(r), failure(err))
+	s.updated(w, r, err)
+}
+
+// failure is the code of an error that has none of its own.
+func failure(err error) string {
+	if err != nil {
+		return "failed"
+	}
+	return ""
+}
+
+// hostOf is the machine of an address, without what may be secret in it.
+func hostOf(address string) string {
+	if u, err := url.Parse(address); err == nil {
+		return u.Host
+	}
+	return ""
 }
 
 // PatientReader is a reader that asks for more time before each read, for bodies that may take

@@ -102,7 +102,10 @@ func (t teller) endingWords(e station.Ending) string {
 	text := clean(t.Say("cause", words.Message{Code: string(e.Cause)}), maxName)
 	switch e.Cause {
 	case station.CauseHangup, station.CauseCancelled, station.CauseRefused:
-		if e.By != "" {
+		switch {
+		case e.By == station.ByCommand:
+			text = t.Text("page.ended-from", "ended", text, "via", clean(t.Say("via", words.Message{Code: string(e.Who.Via)}), maxName), "who", clean(e.Who.Name, maxName))
+		case e.By != "":
 			text = t.Text("page.ended-by", "ended", text, "by", clean(t.Say("by", words.Message{Code: string(e.By)}), maxName))
 		}
 	}

@@ -41,8 +41,9 @@ func visitorOf(r *http.Request) *visitor {
 }
 
 // principal is who gives a command, for the station and the log.
-func principal(r *http.Request) station.Principal {
-	v := visitorOf(r)
+func principal(r *http.Request) station.Principal { return visitorOf(r).principal() }
+
+func (v *visitor) principal() station.Principal {
 	name := v.person.Name
 	if v.person.Token {
 		name = "token " + name

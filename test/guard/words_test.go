@@ -27,6 +27,7 @@ func composed() map[string][]string {
 		"tone":          texts(station.Tones()),
 		"by":            texts([]station.Party{station.ByDoor, station.ByPeer, station.ByNet}),
 		"does":          deeds,
+		"via":           texts(station.Ways()),
 		"duplex-reason": {"echo", "howling", "clipping"},
 		"unit":          {"s", "min", "h", "d"},
 	}
@@ -195,6 +196,9 @@ func TestEveryEventHasAName(t *testing.T) {
 		if m[1] != "transferred" {
 			all = append(all, "call."+m[1])
 		}
+	}
+	for _, d := range station.Deeds() {
+		all = append(all, "admin."+string(d))
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)

@@ -217,6 +217,7 @@ type door struct {
 func (d door) Snapshot() *station.Snapshot               { return d.snap }
 func (d door) Changed() <-chan struct{}                  { return d.changed }
 func (d door) Gauges() *station.Gauges                   { return nil }
+func (d door) Administer(station.Administered)           {}
 func (d door) Do(context.Context, station.Command) error { return nil }
 
 // Since has nothing to tell: a picture stands still.

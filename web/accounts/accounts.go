@@ -72,6 +72,16 @@ var (
 	ErrNotSaved = errors.New("not-saved")
 )
 
+// Code is the code of an error of this package, "failed" of any other.
+func Code(err error) string {
+	for _, known := range []error{ErrWrong, ErrSlow, ErrBusy, ErrCode, ErrNoCode, ErrName, ErrTaken, ErrWeak, ErrUnknown, ErrLast, ErrTooMany, ErrRole, ErrNotSaved} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "failed"
+}
+
 // Store keeps the book. Its methods are called one at a time.
 type Store interface {
 	// Load fills v with what was kept; v is left alone if nothing was.
