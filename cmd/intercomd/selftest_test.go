@@ -27,6 +27,8 @@ type pageOfTests struct {
 	tell func(*station.SelfTest) // what comes of the next test
 }
 
+func (p *pageOfTests) Administer(station.Administered) {}
+
 func (p *pageOfTests) Snapshot() *station.Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
