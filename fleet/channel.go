@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/url"
 	"strings"
+
+	"intercomd/update"
 )
 
 // Index says which version the doors of a channel should have.
@@ -47,7 +49,7 @@ func ParseIndex(data []byte) (x Index, err error) {
 		return Index{}, errors.New(`"percent" of the index is not between 0 and 100`)
 	case x.Hash != "" && (len(x.Hash) != 2*sha256.Size || strings.Trim(x.Hash, "0123456789abcdef") != ""):
 		return Index{}, errors.New(`"sha256" of the index is not 64 hexadecimal digits in lower case`)
-	case x.Minimum != "" && Compare(x.Minimum, x.Version) > 0:
+	case x.Minimum != "" && update.Compare(x.Minimum, x.Version) > 0:
 		return Index{}, errors.New(`"minimum" of the index is newer than its "version"`)
 	}
 	return x, nil
@@ -68,10 +70,10 @@ func (x Index) source(base *url.URL) (string, error) {
 // Wants reports whether a door with that serial number and version should take what the index
 // names. Nothing older ever is.
 func (x Index) Wants(serial, version string) bool {
-	if version == "" || Compare(x.Version, version) <= 0 {
+	if version == "" || update.Compare(x.Version, version) <= 0 {
 		return false
 	}
-	if x.Minimum != "" && Compare(version, x.Minimum) < 0 {
+	if x.Minimum != "" && update.Compare(version, x.Minimum) < 0 {
 		return true
 	}
 	return x.Percent == nil || Place(serial, x.Version) < *x.Percent

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"intercomd/configs"
+	"intercomd/update"
 )
 
 // pki makes certificates for a server, and for doors, of one authority.
@@ -262,21 +263,6 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// deb-version(7), and what dpkg's own tests have.
-func TestCompare(t *testing.T) {
-	order := []string{"0.0~git20250101000000.abc", "0.0~git20260101000000.abc", "0.0", "0.9", "1.0~rc1", "1.0~rc2", "1.0", "1.0+changed", "1.0.1", "1.2", "1.10", "2a", "10"}
-	for i, a := range order {
-		for j, b := range order {
-			if got := Compare(a, b); got < 0 != (i < j) || got > 0 != (i > j) {
-				t.Errorf("%s and %s: %d", a, b, got)
-			}
-		}
-	}
-	if Compare("1.00", "1.0") != 0 || Compare("", "") != 0 || Compare("~", "") >= 0 {
-		t.Error("equal ones, or the end")
-	}
-}
-
 func TestIndex(t *testing.T) {
 	half := 50.0
 	hash := strings.Repeat("a", 64)
@@ -337,10 +323,10 @@ func FuzzIndex(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if x.Wants("1", version) && Compare(x.Version, version) <= 0 {
+		if x.Wants("1", version) && update.Compare(x.Version, version) <= 0 {
 			t.Error("an older one is taken")
 		}
-		if Compare(x.Version, version) != 0 && (Compare(x.Version, version) < 0) == (Compare(version, x.Version) < 0) {
+		if update.Compare(x.Version, version) != 0 && (update.Compare(x.Version, version) < 0) == (update.Compare(version, x.Version) < 0) {
 			t.Error("not an order")
 		}
 	})

@@ -68,7 +68,7 @@ func (a *Agent) install(ctx context.Context, st State, x Index, source string, p
 	last := st.Asked
 	same := last.Version == want.Version && last.Source == want.Source && last.Hash == want.Hash
 	switch {
-	case Compare(x.Version, now.Running) == 0:
+	case update.Compare(x.Version, now.Running) == 0:
 		return "the door has it", nil
 	case !x.Wants(a.cfg.Serial, now.Running):
 		return "not for this door, or not yet", nil

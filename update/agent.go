@@ -86,6 +86,9 @@ var (
 	ErrStopped = errors.New("update-stopped")
 )
 
+// ErrNoAgent is what somebody is told who wants an update where there are none.
+var ErrNoAgent = errors.New("no update agent is running here: only a card image of intercomd updates itself (elsewhere: apt)")
+
 const (
 	reportsLast = 15 * time.Second // after that a door that does not report is silent
 	restFor     = 5 * time.Second  // how long a door is at rest before it is disturbed

@@ -19,6 +19,7 @@ import (
 	"intercomd/fleet"
 	"intercomd/station"
 	"intercomd/update"
+	"intercomd/update/slot"
 	"intercomd/words"
 )
 
@@ -177,7 +178,7 @@ type fleetUpdates struct{ agent agentClient }
 
 func (u fleetUpdates) Status(ctx context.Context) (st update.Status, err error) {
 	err = u.agent.call(ctx, http.MethodGet, "/status", nil, &st)
-	if errors.Is(err, errNoAgent) {
+	if errors.Is(err, update.ErrNoAgent) {
 		err = fleet.ErrNoUpdates
 	}
 	return st, err
@@ -239,7 +240,7 @@ func fleetCommand(ctx context.Context, args []string, io streams) int {
 		fmt.Fprintln(io.err, "usage: intercomd fleet [status|now] [FILE]")
 		return exitUsage
 	}
-	if len(rest) == 0 && onCard() {
+	if len(rest) == 0 && slot.OnCard() {
 		path = cardConfig
 	}
 	if err := askFleet(ctx, verb, path, io); err != nil {
@@ -259,7 +260,7 @@ func askFleet(ctx context.Context, verb, path string, io streams) error {
 	}
 	daemon := agentClient(filepath.Join(fleetDir(cfg), fleetSocket))
 	var before, st fleet.Status
-	if err := daemon.call(ctx, http.MethodGet, "/status", nil, &before); errors.Is(err, errNoAgent) {
+	if err := daemon.call(ctx, http.MethodGet, "/status", nil, &before); errors.Is(err, update.ErrNoAgent) {
 		return errors.New("intercomd does not run, or this is not its configuration")
 	} else if err != nil {
 		return err

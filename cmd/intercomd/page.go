@@ -11,6 +11,7 @@ import (
 	"intercomd/configs"
 	"intercomd/door"
 	"intercomd/station"
+	"intercomd/update/slot"
 	"intercomd/web"
 	"intercomd/words"
 )
@@ -26,7 +27,7 @@ func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, metrics ht
 		panel = p // a nil *sim.Board would be a panel
 	}
 	var updates web.Updates
-	if onCard() {
+	if slot.OnCard() {
 		updates = updatePage{agentClient(updateSocket)}
 	}
 	st := d.Station()

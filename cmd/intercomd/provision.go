@@ -18,6 +18,7 @@ import (
 	"intercomd/configs"
 	"intercomd/door"
 	"intercomd/provision"
+	"intercomd/update/slot"
 	"intercomd/words"
 )
 
@@ -45,14 +46,14 @@ const settingsDevice = "/dev/intercom/settings"
 // start. Whatever is wrong with the card, it is told, and the door starts.
 func provisionCommand(ctx context.Context, args []string, io streams) int {
 	if len(args) == 1 && args[0] == "seal" {
-		return thisMachine().seal(ctx, provisionRun, provisionKept, io)
+		return sealCard(ctx, slot.ThisMachine(), provisionRun, provisionKept, io)
 	}
 	if len(args) > 0 {
 		fmt.Fprintln(io.err, "usage: intercomd provision [seal]")
 		return exitUsage
 	}
 	h := provisionHost{
-		onCard: onCard(),
+		onCard: slot.OnCard(),
 		mount:  func() (string, func(), error) { return mountReadOnly(settingsDevice, "/run/intercom/mnt") },
 		places: provision.Places{Kept: provisionKept, Run: provisionRun, Default: "/usr/share/intercomd/intercom.toml", Group: groupOf("intercomd")},
 		notes:  notesDir, root: "/",

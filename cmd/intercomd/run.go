@@ -15,6 +15,8 @@ import (
 	"intercomd/configs"
 	"intercomd/door"
 	"intercomd/metrics"
+	"intercomd/update/report"
+	"intercomd/update/slot"
 )
 
 // runCommand is the daemon. A configuration that cannot be used does not keep it
@@ -37,7 +39,7 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 		log.Warn("this build has no build time: a board without a battery clock may accept a date in the past",
 			"remedy", "build it from a clone, or with SOURCE_DATE_EPOCH set")
 	}
-	if keys := cfg.ForCard(); len(keys) > 0 && !onCard() {
+	if keys := cfg.ForCard(); len(keys) > 0 && !slot.OnCard() {
 		log.Warn("machine settings are ignored: only the card image configures its machine", "settings", strings.Join(keys, ", "),
 			"remedy", "set up name, network and time zone of this system by its own means, and remove them")
 	}
@@ -65,7 +67,13 @@ func runDoor(ctx context.Context, d *door.Door, force inForce, hangUp <-chan os.
 	running.Go(func() { watchDescriptors(beside, d.Station()) })
 	cfg := force.Config
 	running.Go(func() { feed(beside, d, force, log.With("part", "fleet")) })
-	running.Go(func() { newReporter(d, cfg, log).run(beside, updateSocket) })
+	account := ""
+	if d.HasPhone() {
+		account = cfg.SIP.User
+	}
+	running.Go(func() {
+		report.Reporter{Station: d.Station(), Started: d.Started(), Account: account, Log: log}.Run(beside, agentClient(updateSocket))
+	})
 	if cfg.Web.Listen != "" {
 		figures := metrics.New(d.Station(), log.With("part", "metrics"))
 		running.Go(func() { figures.Run(beside) })

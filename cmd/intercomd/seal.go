@@ -25,12 +25,12 @@ func (c cardFiles) Scrub(ctx context.Context) (int, error) { return slot.Scrub(c
 var _ provision.Card = cardFiles{}
 
 // onFiles does something with the files of the card, which is ours alone in the meantime.
-func (h slotHost) onFiles(do func(provision.Card) error) error {
-	boot, err := h.started()
+func onFiles(h slot.Host, do func(provision.Card) error) error {
+	boot, err := h.Started()
 	if err != nil {
 		return err
 	}
-	m, done, err := h.manager(boot)
+	m, done, err := h.Manager(boot)
 	if err != nil {
 		return err
 	}
@@ -38,11 +38,11 @@ func (h slotHost) onFiles(do func(provision.Card) error) error {
 	return do(cardFiles{m.Card})
 }
 
-// seal takes the secrets out of the card's file if the start of the machine has found that the
+// sealCard takes the secrets out of the card's file if the start of the machine has found that the
 // installer wants that. It is a unit of its own, after the door has started.
-func (h slotHost) seal(ctx context.Context, run, kept string, io streams) int {
+func sealCard(ctx context.Context, h slot.Host, run, kept string, io streams) int {
 	log := slog.New(slog.NewTextHandler(io.out, nil))
-	err := h.onFiles(func(c provision.Card) error { return provision.Seal(ctx, c, run, kept, log) })
+	err := onFiles(h, func(c provision.Card) error { return provision.Seal(ctx, c, run, kept, log) })
 	if err != nil {
 		fmt.Fprintln(io.err, "intercomd provision seal:", err)
 		return exitFailed
@@ -57,12 +57,12 @@ type pageCode struct {
 
 // codeAPI puts the one-time code of the page onto the card (PUT /code of the update agent, which may
 // write to the card as the daemon may not).
-func codeAPI(h slotHost) http.Handler {
+func codeAPI(h slot.Host) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var p pageCode
 		err := decode(w, r, &p)
 		if err == nil {
-			err = h.onFiles(func(c provision.Card) error { return provision.ShowCode(c, p.Code) })
+			err = onFiles(h, func(c provision.Card) error { return provision.ShowCode(c, p.Code) })
 		}
 		answer(w, struct{}{}, err)
 	})

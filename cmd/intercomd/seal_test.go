@@ -244,10 +244,10 @@ func TestNothingIsSealedUnasked(t *testing.T) {
 // The code of the page goes into a file that is there for it, and out again.
 func TestCodeOnTheCard(t *testing.T) {
 	card := fattest.New()
-	h := slotHost{boot: filepath.Join(t.TempDir(), "boot"), lock: filepath.Join(t.TempDir(), "lock"), open: func(string) (slot.Device, io.Closer, error) { return card, io.NopCloser(nil), nil }}
-	putText(t, h.boot, "slot=A\ntrial=0\ndisk=/dev/x\nnote=\n")
+	h := slot.Host{Boot: filepath.Join(t.TempDir(), "boot"), Lock: filepath.Join(t.TempDir(), "lock"), Open: func(string) (slot.Device, io.Closer, error) { return card, io.NopCloser(nil), nil }}
+	putText(t, h.Boot, "slot=A\ntrial=0\ndisk=/dev/x\nnote=\n")
 	show := func(code string) error {
-		return h.onFiles(func(c provision.Card) error { return provision.ShowCode(c, code) })
+		return onFiles(h, func(c provision.Card) error { return provision.ShowCode(c, code) })
 	}
 	if err := show("ABCD-1234"); err == nil || card.Writes != 0 {
 		t.Errorf("without the file: %v, %d writes", err, card.Writes)

@@ -16,15 +16,15 @@ type closed struct{}
 func (closed) Close() error { return nil }
 
 // host is a machine with a card that nothing can be read from.
-func deadCard(t *testing.T, boot string) slotHost {
+func deadCard(t *testing.T, boot string) slot.Host {
 	t.Helper()
 	dir := t.TempDir()
-	h := slotHost{
-		boot: filepath.Join(dir, "boot"), reboot: filepath.Join(dir, "systemd", "reboot-param"), lock: filepath.Join(dir, "lock"),
-		open: func(string) (slot.Device, io.Closer, error) { return nil, closed{}, errors.New("no such card") },
+	h := slot.Host{
+		Boot: filepath.Join(dir, "boot"), Reboot: filepath.Join(dir, "systemd", "reboot-param"), Lock: filepath.Join(dir, "lock"),
+		Open: func(string) (slot.Device, io.Closer, error) { return nil, closed{}, errors.New("no such card") },
 	}
 	if boot != "" {
-		if err := os.WriteFile(h.boot, []byte(boot), 0o600); err != nil {
+		if err := os.WriteFile(h.Boot, []byte(boot), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -50,29 +50,10 @@ func TestSlotCommand(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out strings.Builder
-			code := deadCard(t, c.boot).command(strings.Fields(c.args), streams{out: &out, err: &out})
+			code := slotVerbs{deadCard(t, c.boot)}.command(strings.Fields(c.args), streams{out: &out, err: &out})
 			if code != c.code || !strings.Contains(out.String(), c.says) {
 				t.Errorf("exit code %d, want %d: %s", code, c.code, out.String())
 			}
 		})
-	}
-}
-
-func TestTrialIsAskedOfSystemd(t *testing.T) {
-	h := deadCard(t, "")
-	if err := h.arm(false); err != nil {
-		t.Errorf("taking back what was not asked for: %v", err)
-	}
-	if err := h.arm(true); err != nil {
-		t.Fatal(err)
-	}
-	if text, err := os.ReadFile(h.reboot); err != nil || string(text) != "0 tryboot\n" {
-		t.Errorf("systemd reads %q, %v", text, err)
-	}
-	if err := h.arm(false); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(h.reboot); err == nil {
-		t.Error("it is still asked for")
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"intercomd/update"
+	"intercomd/update/slot"
 	"intercomd/words"
 )
 
@@ -59,7 +60,7 @@ func update1(ctx context.Context, args []string, io streams) error {
 		if len(args) != 1 {
 			return errUpdateUsage
 		}
-		return thisMachine().stickCommand(ctx, args[0], io)
+		return stickCommand(ctx, slot.ThisMachine(), args[0], io)
 	case "status", "forget":
 		if len(args) > 0 {
 			return errUpdateUsage
@@ -123,8 +124,10 @@ func source(arg string) (string, error) {
 // agentClient is the socket of the agent.
 type agentClient string
 
-// errNoAgent is what somebody is told who wants an update where there are none.
-var errNoAgent = errors.New("no update agent is running here: only a card image of intercomd updates itself (elsewhere: apt)")
+// Report hands over what the door reports.
+func (c agentClient) Report(ctx context.Context, f update.Facts) (reply update.Reply, err error) {
+	return reply, c.call(ctx, http.MethodPut, "/door", f, &reply)
+}
 
 // call is one request. out may be nil.
 func (c agentClient) call(ctx context.Context, method, path string, in, out any) error {
@@ -160,7 +163,7 @@ func (c agentClient) send(ctx context.Context, method, path string, body io.Read
 	}
 	resp, err := transport.RoundTrip(req)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errNoAgent
+		return update.ErrNoAgent
 	}
 	if err != nil {
 		return fmt.Errorf("asking the update agent: %w", err)

@@ -16,8 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/godbus/dbus/v5"
-
 	"intercomd/configs"
 	"intercomd/update"
 	"intercomd/update/rauc"
@@ -46,8 +44,8 @@ func updateAgent(ctx context.Context, args []string, io streams) error {
 	if kept.Err != nil {
 		log.Warn("update: the configuration has faults; what is right in it is used", "config", path)
 	}
-	host := thisMachine()
-	boot, err := host.started()
+	host := slot.ThisMachine()
+	boot, err := host.Started()
 	if err != nil {
 		return err
 	}
@@ -60,7 +58,7 @@ func updateAgent(ctx context.Context, args []string, io streams) error {
 		return fmt.Errorf("which start this is: %w", err)
 	}
 	agent := update.NewAgent(update.Config{
-		Store: update.Dir(updateDir), Installer: rauc.Client{CA: bundleCA(cfg, log)}, Machine: cardMachine{host, boot}, Version: strings.TrimSpace(string(version)),
+		Store: update.Dir(updateDir), Installer: rauc.Client{CA: bundleCA(cfg, log)}, Machine: slot.Machine{Host: host, Boot: boot}, Version: strings.TrimSpace(string(version)),
 		Boot: strings.TrimSpace(string(id)), Limits: update.LimitsOf(cfg.Update.Trial), Hours: welcome(path), Log: log,
 	})
 	listener, err := listenUpdates(ctx, updateSocket)
@@ -70,14 +68,14 @@ func updateAgent(ctx context.Context, args []string, io streams) error {
 	api := http.NewServeMux()
 	api.Handle("/", updateAPI(agent, update.Dir(updateDir)))
 	api.Handle("PUT /code", codeAPI(host))
-	bundles := newSpool(updateDir + "/spool")
-	api.Handle("PUT /bundle", bundleAPI(agent, bundles))
+	bundles := update.NewSpool(agent, updateDir+"/spool")
+	api.Handle("PUT /bundle", bundleAPI(bundles))
 	server := &http.Server{Handler: api, ReadTimeout: apiLimit, WriteTimeout: inspectLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 4096,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	swept := make(chan struct{})
-	go func() { sweepSpool(ctx, agent, bundles); close(swept) }()
+	go func() { bundles.Run(ctx); close(swept) }()
 	agent.Run(ctx)
 	<-swept
 	err = server.Close()
@@ -218,91 +216,4 @@ func answer(w http.ResponseWriter, what any, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(what) // to whoever is still there
-}
-
-// cardMachine is the card and the board for the agent.
-type cardMachine struct {
-	host slotHost
-	boot slot.Boot
-}
-
-func (c cardMachine) with(do func(*slot.Manager) error) error {
-	m, done, err := c.host.manager(c.boot)
-	if err != nil {
-		return err
-	}
-	defer done()
-	return do(m)
-}
-
-// Running is the slot that was started, and whether on trial. A trial that was committed
-// since then is none.
-func (c cardMachine) Running() (string, bool) {
-	trial := c.boot.Trial
-	if trial {
-		_ = c.with(func(m *slot.Manager) error {
-			if choice, err := slot.ReadChoice(m.Card); err == nil && choice.Slot() == c.boot.Slot {
-				trial = false
-			}
-			return nil
-		})
-	}
-	return c.boot.Slot.String(), trial
-}
-
-// Pending is the slot that the next restart tries.
-func (c cardMachine) Pending() (name string, err error) {
-	err = c.with(func(m *slot.Manager) error {
-		st, err := m.Status()
-		if p := st.Record.Pending; p != 0 && !st.Record.Tried && p != c.boot.Slot {
-			name = p.String()
-		}
-		return err
-	})
-	return name, err
-}
-
-// Try makes the next restart a trial of a slot.
-func (c cardMachine) Try(name string) error {
-	s, err := slot.ParseSlot(name)
-	if err != nil {
-		return err
-	}
-	return c.with(func(m *slot.Manager) error { return m.SetPrimary(s) })
-}
-
-// Commit makes the running slot the one that starts.
-func (c cardMachine) Commit() error {
-	return c.with(func(m *slot.Manager) error { return m.MarkGood(c.boot.Slot) })
-}
-
-// GiveUp notes why the running slot is not to be started any more.
-func (c cardMachine) GiveUp(why string) error {
-	return c.with(func(m *slot.Manager) error { return m.MarkBad(c.boot.Slot, why) })
-}
-
-// Why is why the last change came to nothing.
-func (c cardMachine) Why() (why string, err error) {
-	err = c.with(func(m *slot.Manager) error {
-		st, err := m.Status()
-		why = st.Record.Why
-		return err
-	})
-	return why, err
-}
-
-// Restart asks systemd for a restart in good order.
-func (c cardMachine) Restart() error {
-	ctx, cancel := context.WithTimeout(context.Background(), apiLimit)
-	defer cancel()
-	conn, err := dbus.ConnectSystemBus(dbus.WithContext(ctx))
-	if err != nil {
-		return fmt.Errorf("asking systemd for a restart: %w", err)
-	}
-	defer func() { _ = conn.Close() }()
-	systemd := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
-	if err := systemd.CallWithContext(ctx, "org.freedesktop.systemd1.Manager.StartUnit", 0, "reboot.target", "replace-irreversibly").Err; err != nil {
-		return fmt.Errorf("asking systemd for a restart: %w", err)
-	}
-	return nil
 }

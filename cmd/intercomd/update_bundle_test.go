@@ -50,17 +50,15 @@ func (noMachine) Why() (string, error)     { return "", nil }
 func (noMachine) Restart() error           { return nil }
 
 // bundleAgent is an agent with a spool behind a socket.
-func bundleAgent(t *testing.T, free int64) (agentClient, *spool, *update.Agent) {
+func bundleAgent(t *testing.T) (agentClient, string, *update.Agent) {
 	t.Helper()
 	dir := t.TempDir()
 	agent := update.NewAgent(update.Config{Store: update.Dir(dir), Installer: reader{make(chan update.Bundle, 1)}, Machine: noMachine{}, Version: "1.0", Boot: "b",
 		Limits: update.LimitsOf(time.Minute), Log: slog.New(slog.DiscardHandler)})
-	s := newSpool(filepath.Join(dir, "spool"))
-	s.free = func(string) (int64, error) { return free, nil }
 	ctx, end := context.WithCancel(t.Context())
 	api := http.NewServeMux()
 	api.Handle("/", updateAPI(agent, update.Dir(dir)))
-	api.Handle("PUT /bundle", bundleAPI(agent, s))
+	api.Handle("PUT /bundle", bundleAPI(update.NewSpool(agent, filepath.Join(dir, "spool"))))
 	server := &http.Server{Handler: api, ReadHeaderTimeout: time.Minute, ReadTimeout: apiLimit, WriteTimeout: inspectLimit}
 	socket := filepath.Join(dir, "s")
 	l, err := net.Listen("unix", socket)
@@ -71,7 +69,7 @@ func bundleAgent(t *testing.T, free int64) (agentClient, *spool, *update.Agent) 
 	go func() { agent.Run(ctx); close(ran) }()
 	go func() { served <- server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close(); <-served; end(); <-ran })
-	return agentClient(socket), s, agent
+	return agentClient(socket), filepath.Join(dir, "spool", "upload.raucb"), agent
 }
 
 func bundle(version string, size int) []byte {
@@ -82,21 +80,19 @@ func TestUploadedBundle(t *testing.T) {
 	for what, tt := range map[string]struct {
 		data  []byte
 		size  int64
-		free  int64
 		newer bool
 		want  string // part of the error
 	}{
-		"newer":          {bundle("1.1", 5<<20), 5 << 20, 1 << 30, true, ""},
-		"size unknown":   {bundle("1.1", 5<<20), -1, 1 << 30, true, ""},
-		"older, by hand": {bundle("0.9", 100), -1, 1 << 30, false, ""},
-		"older":          {bundle("0.9", 100), -1, 1 << 30, true, "is not newer"},
-		"the same":       {bundle("1.0", 100), -1, 1 << 30, true, "is not newer"},
-		"not signed":     {[]byte("anything"), -1, 1 << 30, false, "no signature"},
-		"empty":          {nil, 0, 1 << 30, false, "no signature"},
-		"no room":        {bundle("1.1", 5<<20), -1, spareData + 1<<20 - 1<<21, true, "has no room"},
+		"newer":          {bundle("1.1", 5<<20), 5 << 20, true, ""},
+		"size unknown":   {bundle("1.1", 5<<20), -1, true, ""},
+		"older, by hand": {bundle("0.9", 100), -1, false, ""},
+		"older":          {bundle("0.9", 100), -1, true, "is not newer"},
+		"the same":       {bundle("1.0", 100), -1, true, "is not newer"},
+		"not signed":     {[]byte("anything"), -1, false, "no signature"},
+		"empty":          {nil, 0, false, "no signature"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			c, s, agent := bundleAgent(t, tt.free)
+			c, path, agent := bundleAgent(t)
 			size := tt.size
 			if size > 0 {
 				size = int64(len(tt.data))
@@ -106,50 +102,28 @@ func TestUploadedBundle(t *testing.T) {
 			if serr != nil {
 				t.Fatal(serr)
 			}
-			_, there := os.Stat(s.path())
+			_, there := os.Stat(path)
 			if tt.want != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.want) || st.Stage != update.Nothing || there == nil {
 					t.Errorf("%v, stage %q, file %v", err, st.Stage, there)
 				}
 				return
 			}
-			if err != nil || st.Source != s.path() || st.Hash != info.Hash || there != nil {
+			if err != nil || st.Source != path || st.Hash != info.Hash || there != nil {
 				t.Errorf("%v, %+v, file %v", err, st, there)
 			}
 			if _, err := c.upload(t.Context(), bytes.NewReader(bundle("2.0", 1)), -1, false); err == nil {
 				t.Error("a second one is taken while the first one waits")
 			}
-			if data, err := os.ReadFile(s.path()); err != nil || !bytes.Equal(data, tt.data) {
+			if data, err := os.ReadFile(path); err != nil || !bytes.Equal(data, tt.data) {
 				t.Errorf("%d bytes, %v", len(data), err)
 			}
 		})
 	}
 }
 
-// A bundle without end is cut off, and leaves nothing.
-func TestEndlessBundle(t *testing.T) {
-	s := newSpool(t.TempDir())
-	left := int64(100 << 20)
-	s.free = func(string) (int64, error) { left -= 10 << 20; return left, nil }
-	err := s.take(endless{}, -1)
-	entries, _ := os.ReadDir(s.dir)
-	if !errors.Is(err, errBundleRoom) || len(entries) != 0 {
-		t.Errorf("%v, %d files", err, len(entries))
-	}
-	for size, want := range map[int64]error{mostBundle + 1: errBundleLarge, 60 << 20: errBundleRoom} {
-		left = 100 << 20
-		if err := s.take(endless{}, size); !errors.Is(err, want) {
-			t.Errorf("%d bytes: %v", size, err)
-		}
-	}
-}
-
-type endless struct{}
-
-func (endless) Read(p []byte) (int, error) { return len(p), nil }
-
 func TestBundlesOnAStick(t *testing.T) {
-	c, _, agent := bundleAgent(t, 1<<30)
+	c, _, agent := bundleAgent(t)
 	dir := t.TempDir()
 	var out bytes.Buffer
 	if err := c.fromStick(t.Context(), dir, streams{out: &out, err: &out}); err != nil || !strings.Contains(out.String(), "no bundle") {
@@ -172,7 +146,7 @@ func TestBundlesOnAStick(t *testing.T) {
 }
 
 func TestUpdateAddressOfThePage(t *testing.T) {
-	c, _, _ := bundleAgent(t, 1<<30)
+	c, _, _ := bundleAgent(t)
 	for _, bad := range []string{"", "/etc/passwd", "file:///etc/passwd", "ftp://a/b", "https://"} {
 		if err := (updatePage{c}).Install(t.Context(), bad); err == nil {
 			t.Errorf("%q is taken", bad)

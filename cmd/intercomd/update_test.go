@@ -14,62 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"intercomd/station"
 	"intercomd/update"
-	"intercomd/update/slot"
-	"intercomd/words"
 )
-
-// What a failed registration proves of the system that runs.
-func TestStanding(t *testing.T) {
-	for _, c := range []struct {
-		code  string
-		state station.RegState
-		want  update.Reach
-	}{
-		{"dial-refused", station.RegFailed, update.ReachHost},
-		{"dial-timeout", station.RegFailed, update.ReachSilent},
-		{"dial-unreachable", station.RegFailed, update.ReachSilent},
-		{"dial-name", station.RegFailed, update.ReachSilent},
-		{"dial-not-websocket", station.RegFailed, update.ReachSilent},
-		{"dial-unknown-ca", station.RegFailed, update.ReachServer},
-		{"dial-wrong-pin", station.RegFailed, update.ReachServer},
-		{"dial-other", station.RegFailed, update.ReachUnknown},
-		{"dial-bad-url", station.RegFailed, update.ReachUnknown},
-		{"registration-trouble", station.RegFailed, update.ReachSilent},
-		{"registration-trouble", station.RegRefused, update.ReachServer},
-	} {
-		a := standing("door", station.Registration{State: c.state, Problem: words.New(c.code)})
-		if a.Reach != c.want || a.Registered || a.Code == "" {
-			t.Errorf("%s, %s: %+v, want %q", c.code, c.state, a, c.want)
-		}
-	}
-	// Another device has taken the extension: that is no fault of the system.
-	if a := standing("door", station.Registration{State: station.RegRegistered, Problem: words.New("x")}); !a.Registered {
-		t.Errorf("%+v", a)
-	}
-}
-
-func TestFactsOfTheDoor(t *testing.T) {
-	d := &reporter{started: time.Now()}
-	s := &station.Snapshot{State: station.Idle, Sound: station.Sound{Input: station.Device{OK: true}},
-		Board: station.BoardState{Relays: []station.Relay{{Name: "door"}, {Name: "light", On: true}}},
-		Faults: []station.Fault{{Key: "registration", Blinks: station.FaultRegistration}, {Key: "update", Blinks: station.FaultLesser},
-			{Key: "alarm.a", Blinks: station.FaultAlarm}, {Key: "notify.1.webhook", Blinks: station.FaultUntold}, {Key: "web", Blinks: station.FaultLesser}}}
-	f := d.facts(s)
-	if !f.AtRest || len(f.Faults) != 1 || f.Faults[0].Key != "web" || len(f.Accounts) != 0 || len(f.Parts) != 4 || !f.Parts[0].OK || f.Parts[1].OK {
-		t.Errorf("%+v", f)
-	}
-	s.Board.Relays[0] = station.Relay{Name: "door", On: true, Until: time.Now()}
-	if d.facts(s).AtRest {
-		t.Error("at rest with an open door")
-	}
-	s.Board.Relays[0] = station.Relay{}
-	s.State = station.Talking
-	if d.facts(s).AtRest {
-		t.Error("at rest in a call")
-	}
-}
 
 // stillMachine is a machine that nothing is asked of.
 type stillMachine struct{}
@@ -97,7 +43,7 @@ func TestUpdateCommandAndAgent(t *testing.T) {
 	if err := os.WriteFile(bundle, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := socket.status(t.Context(), io.Discard); !errors.Is(err, errNoAgent) {
+	if err := socket.status(t.Context(), io.Discard); !errors.Is(err, update.ErrNoAgent) {
 		t.Errorf("without an agent: %v", err)
 	}
 	agent := update.NewAgent(update.Config{Store: update.Dir(dir), Installer: unsigned{}, Machine: stillMachine{}, Version: "v1",
@@ -167,26 +113,6 @@ func TestUpdateUsage(t *testing.T) {
 		var out strings.Builder
 		if code := updateCommand(t.Context(), strings.Fields(args), streams{out: &out, err: &out}); code != exitUsage || !strings.Contains(out.String(), "install [-now]") {
 			t.Errorf("%s: %d %s", args, code, out.String())
-		}
-	}
-}
-
-// A card that cannot be asked is an error, and no wrong answer.
-func TestDeadCardOfTheAgent(t *testing.T) {
-	h := deadCard(t, "slot=B\ntrial=1\ndisk=/dev/mmcblk0\nnote=\n")
-	boot, err := h.started()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := cardMachine{h, boot}
-	if name, trial := c.Running(); name != slot.B.String() || !trial {
-		t.Errorf("%s runs, trial %t", name, trial)
-	}
-	_, err1 := c.Pending()
-	_, err2 := c.Why()
-	for i, err := range []error{err1, err2, c.Commit(), c.GiveUp("x"), c.Try("A"), c.Try("C")} {
-		if err == nil {
-			t.Errorf("%d: no error", i)
 		}
 	}
 }

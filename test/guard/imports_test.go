@@ -51,6 +51,9 @@ func (r rules) allowed(pkg, other string) bool {
 		if strings.HasPrefix(other, pkg+"/") {
 			return true
 		}
+		if own := r[pkg]; own != "" {
+			rule = own
+		}
 	}
 	parent := pkg[:max(0, strings.LastIndex(pkg, "/"))]
 	otherRoom, _, _ := strings.Cut(other, "/")
@@ -110,6 +113,9 @@ func TestRulesRefuse(t *testing.T) {
 		{"notify", "phone", false},
 		{"cmd/intercomd", "test/lab", false},
 		{"audio/aec", "board", false},
+		{"update/report", "station", true},
+		{"update/report", "door", false},
+		{"update/slot", "station", false},
 	} {
 		if got := r.allowed(c.pkg, c.other); got != c.want {
 			t.Errorf("%s imports %s: allowed is %v, want %v", c.pkg, c.other, got, c.want)

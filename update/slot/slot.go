@@ -10,7 +10,7 @@
 // before the first partition, so that a damaged or full file system cannot take it away.
 //
 // The package refuses to know what makes a system good, where updates come from and
-// who asks; it talks to no network and starts no program.
+// who asks; it talks to no network and starts no program. Of systemd it asks a restart.
 package slot
 
 import (

@@ -1,63 +1,58 @@
-package main
+// Package report tells the update agent how the door is, and shows at the door what became of an
+// update. What may come of a new system, and what of people, servers and networks, is told apart
+// here, where the codes of both are known. It refuses to know how the agent is reached, and what
+// the agent decides.
+package report
 
 import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"strings"
 	"time"
 
-	"intercomd/configs"
-	"intercomd/door"
 	"intercomd/station"
 	"intercomd/update"
 )
 
-// This file tells the update agent, where there is one, how the door is, and shows what
-// became of an update.
-
 const (
-	reportEvery = 2 * time.Second
-	agentSought = 30 * time.Second // between looks for an agent where there is none
+	every  = 2 * time.Second
+	sought = 30 * time.Second // between looks for an agent where there is none
 )
 
-// reporter tells the agent of a door.
-type reporter struct {
-	station *station.Station
-	started time.Time
-	account string // of the door's phone; "" if it has none
-	log     *slog.Logger
+// Agent is the update agent, however it is reached.
+type Agent interface {
+	// Report hands over what the door reports; [update.ErrNoAgent] where there is no agent.
+	Report(ctx context.Context, f update.Facts) (update.Reply, error)
 }
 
-func newReporter(d *door.Door, cfg *configs.Config, log *slog.Logger) *reporter {
-	r := &reporter{station: d.Station(), started: d.Started(), log: log}
-	if d.HasPhone() {
-		r.account = cfg.SIP.User
-	}
-	return r
+// Reporter tells the agent of a door.
+type Reporter struct {
+	Station *station.Station
+	Started time.Time // of this process
+	Account string    // of the door's phone; "" if it has none
+	Log     *slog.Logger
 }
 
-// run reports until ctx ends.
-func (r *reporter) run(ctx context.Context, agent agentClient) {
+// Run reports until ctx ends.
+func (r Reporter) Run(ctx context.Context, agent Agent) {
 	last := ""
 	for {
-		limit, cancel := context.WithTimeout(ctx, reportEvery)
-		var reply update.Reply
-		err := agent.call(limit, http.MethodPut, "/door", r.facts(r.station.Snapshot()), &reply)
+		limit, cancel := context.WithTimeout(ctx, every)
+		reply, err := agent.Report(limit, r.facts(r.Station.Snapshot()))
 		cancel()
-		pause := reportEvery
+		pause := every
 		switch {
-		case errors.Is(err, errNoAgent):
-			pause = agentSought
+		case errors.Is(err, update.ErrNoAgent):
+			pause = sought
 		case err != nil:
 			if ctx.Err() == nil && err.Error() != last {
-				r.log.Warn("the update agent rejects reports", "error", err)
+				r.Log.Warn("the update agent rejects reports", "error", err)
 			}
 			last = err.Error()
 		default:
 			last = ""
-			r.heedAgent(ctx, reply)
+			r.follow(ctx, reply)
 		}
 		select {
 		case <-time.After(pause):
@@ -67,24 +62,24 @@ func (r *reporter) run(ctx context.Context, agent agentClient) {
 	}
 }
 
-// heedAgent does what the agent asks for.
-func (r *reporter) heedAgent(ctx context.Context, reply update.Reply) {
+// follow does what the agent asks for.
+func (r Reporter) follow(ctx context.Context, reply update.Reply) {
 	if reply.Trouble.None() {
-		r.station.ClearFault("update")
+		r.Station.ClearFault("update")
 	} else {
-		r.station.ClearFault("system.slot") // the initrd's note of the same
-		r.station.SetFault(station.Fault{Key: "update", Blinks: station.FaultLesser, Message: reply.Trouble})
+		r.Station.ClearFault("system.slot") // the initrd's note of the same
+		r.Station.SetFault(station.Fault{Key: "update", Blinks: station.FaultLesser, Message: reply.Trouble})
 	}
-	if reply.Test && r.station.Snapshot().SelfTest.State != "running" {
+	if reply.Test && r.Station.Snapshot().SelfTest.State != "running" {
 		// That it cannot be now is no fault: the agent asks again.
-		err := r.station.Do(ctx, station.Command{Kind: station.CommandTest, By: station.Principal{Via: station.ViaDoor}})
-		r.log.Debug("self-test for the update on trial", "error", err)
+		err := r.Station.Do(ctx, station.Command{Kind: station.CommandTest, By: station.Principal{Via: station.ViaDoor}})
+		r.Log.Debug("self-test for the update on trial", "error", err)
 	}
 }
 
 // facts are what the agent should know of the door.
-func (r *reporter) facts(s *station.Snapshot) update.Facts {
-	f := update.Facts{Version: s.Version, Started: r.started, AtRest: s.State == station.Idle && len(s.Waiting) == 0,
+func (r Reporter) facts(s *station.Snapshot) update.Facts {
+	f := update.Facts{Version: s.Version, Started: r.Started, AtRest: s.State == station.Idle && len(s.Waiting) == 0,
 		SelfTest: update.SelfTest{Wanted: !s.SelfTest.Commissioned.IsZero(), Running: s.SelfTest.State == "running", At: s.SelfTest.At, Result: s.SelfTest.State}}
 	part := func(key string, ok bool) { f.Parts = append(f.Parts, update.Part{Key: key, OK: ok}) }
 	part("sound.input", s.Sound.Input.OK)
@@ -106,8 +101,8 @@ func (r *reporter) facts(s *station.Snapshot) update.Facts {
 			f.Faults = append(f.Faults, update.Fault{Key: fault.Key, Message: fault.Message})
 		}
 	}
-	if r.account != "" {
-		f.Accounts = append(f.Accounts, standing(r.account, s.Registration))
+	if r.Account != "" {
+		f.Accounts = append(f.Accounts, standing(r.Account, s.Registration))
 	}
 	return f
 }

@@ -1,9 +1,8 @@
-package fleet
+package update
 
 import "strings"
 
-// Compare compares versions as Debian counts (deb-version(7)): negative if a is older. They
-// are those of package update: "1.2.0~rc1" comes before "1.2.0", which comes before "1.10".
+// Compare compares versions as Debian does (deb-version(7)): negative if a is older. "1.2.0~rc1" comes before "1.2.0", which comes before "1.10".
 func Compare(a, b string) int {
 	for a != "" || b != "" {
 		if n := compareText(&a, &b); n != 0 {
