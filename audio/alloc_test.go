@@ -5,20 +5,26 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"intercomd/audio/codec"
+	"intercomd/audio/device"
+	"intercomd/audio/duplex"
+	"intercomd/audio/pcm"
+	"intercomd/audio/receive"
 )
 
 // loopLink gives back every packet that it is asked to send, some lost.
 type loopLink struct {
-	codec Codec
-	box   [4]Packet
+	codec codec.Format
+	box   [4]receive.Packet
 	n     int
 	seq   uint16
 	time  uint32
 }
 
-func (l *loopLink) Codec() Codec { return l.codec }
+func (l *loopLink) Codec() codec.Format { return l.codec }
 
-func (l *loopLink) Receive(take func(*Packet)) {
+func (l *loopLink) Receive(take func(*receive.Packet)) {
 	for ; l.n > 0; l.n-- {
 		take(&l.box[l.n-1])
 	}
@@ -27,7 +33,7 @@ func (l *loopLink) Receive(take func(*Packet)) {
 func (l *loopLink) Write(p []byte, samples uint32, _ bool) error {
 	if l.seq++; l.seq%10 != 3 && l.n < len(l.box) {
 		x := &l.box[l.n]
-		*x = Packet{SSRC: 1, Seq: l.seq, Timestamp: l.time, Codec: l.codec, Payload: append(x.Payload[:0], p...), Arrival: time.Now()}
+		*x = receive.Packet{SSRC: 1, Seq: l.seq, Timestamp: l.time, Codec: l.codec, Payload: append(x.Payload[:0], p...), Arrival: time.Now()}
 		l.n++
 	}
 	l.time += samples
@@ -37,20 +43,22 @@ func (l *loopLink) Write(p []byte, samples uint32, _ bool) error {
 // offlineDriver is for an engine that never runs.
 type offlineDriver struct{}
 
-func (offlineDriver) Devices() ([]DeviceInfo, error)                { return nil, nil }
-func (offlineDriver) Open(Direction, string, *Ring) (Stream, error) { return nil, ErrNoDevice }
-func (offlineDriver) Try(Direction, string) error                   { return nil }
-func (offlineDriver) Stale() bool                                   { return false }
+func (offlineDriver) Devices() ([]device.Info, error) { return nil, nil }
+func (offlineDriver) Open(device.Direction, string, *device.Ring) (device.Stream, error) {
+	return nil, device.ErrNotFound
+}
+func (offlineDriver) Try(device.Direction, string) error { return nil }
+func (offlineDriver) Stale() bool                        { return false }
 
 // atWork returns a pump in a call with lost packets, a tone and devices, and a
 // function that makes 10 ms of it.
-func atWork(t testing.TB, codec string, rate int) func() {
+func atWork(t testing.TB, name string, rate int) func() {
 	t.Helper()
-	return working(t, codec, rate, Config{Duplex: AutoDuplex}, nil)
+	return working(t, name, rate, Config{Duplex: duplex.Auto}, nil)
 }
 
 // working is atWork with settings; made is told of the engine.
-func working(t testing.TB, codec string, rate int, cfg Config, made func(*Engine)) func() {
+func working(t testing.TB, name string, rate int, cfg Config, made func(*Engine)) func() {
 	t.Helper()
 	cfg.Log = slog.New(slog.DiscardHandler)
 	e, err := New(cfg, offlineDriver{})
@@ -61,11 +69,11 @@ func working(t testing.TB, codec string, rate int, cfg Config, made func(*Engine
 		made(e)
 	}
 	p := newPump(e)
-	p.in = e.in.make().(*capture)
-	p.out = e.out.make().(*playback)
-	p.in.start(rate)
-	p.out.start(rate)
-	c := &conn{link: &loopLink{codec: Codec{Name: codec, FEC: true}}}
+	p.in = device.NewCapture(e.clock, e.nudge, &e.mic)
+	p.out = device.NewPlayback(e.clock, e.nudge, &e.loudspeaker)
+	p.in.Start(rate)
+	p.out.Start(rate)
+	c := &conn{link: &loopLink{codec: codec.Format{Name: name, FEC: true}}}
 	c.talk.Store(true)
 	e.current.Store(c)
 	e.Play("ringback")
@@ -75,10 +83,10 @@ func working(t testing.TB, codec string, rate int, cfg Config, made func(*Engine
 	}
 	now := time.Duration(0)
 	return func() {
-		now += FrameTime // on a machine that is never late
+		now += pcm.FrameTime // on a machine that is never late
 		e.epoch = time.Now().Add(-now)
-		p.in.x.Deliver(mic, false)
-		p.out.x.Fetch(spk, false)
+		p.in.Ring().Deliver(mic, false)
+		p.out.Ring().Fetch(spk, false)
 		p.makePlay(now)
 		p.makeRec(true)
 	}
@@ -102,7 +110,7 @@ func TestNoAllocationsPerFrame(t *testing.T) {
 func BenchmarkFrame(b *testing.B) {
 	for _, codec := range []string{"opus", "PCMU"} {
 		b.Run(codec, func(b *testing.B) {
-			step := atWork(b, codec, SampleRate)
+			step := atWork(b, codec, pcm.SampleRate)
 			for b.Loop() {
 				step()
 			}

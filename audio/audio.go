@@ -16,25 +16,20 @@
 // closed again by a goroutine of their own, so that a hanging device never holds up a call: without
 // devices the pump keeps time by the clock. While nobody talks and nothing sounds it sleeps.
 //
+// The pump and the order of its stages are here; what the stages do is in the subfolders: device
+// opens what sound comes from and goes to, receive and codec make it of packets, levels, duplex, aec
+// and denoise judge and mend it, resample and pcm are the arithmetic below.
+//
 // The package knows nothing of SIP, RTP sessions, doors or configuration files.
-// What carries the packets is a [Link], what reaches the hardware a [Driver].
+// What carries the packets is a [Link], what reaches the hardware a [device.Driver].
 package audio
 
 import "time"
 
-// SampleRate is the rate of all samples inside, in Hz.
-const SampleRate = 48000
-
-// Frame is the number of samples that are processed together: 10 ms.
-const Frame = SampleRate / 100
-
-// FrameTime is the duration of a frame.
-const FrameTime = 10 * time.Millisecond
-
 // EchoCanceller removes from the microphone what the loudspeaker plays. It is
 // used by one goroutine.
 type EchoCanceller interface {
-	// Process writes mic without the echo of far to out. All hold [Frame]
+	// Process writes mic without the echo of far to out. All hold [pcm.Frame]
 	// samples, full scale ±1; out may be mic. far is what the loudspeaker played
 	// some constant time before. It does not allocate.
 	Process(out, mic, far []float32)

@@ -1,10 +1,16 @@
 package audio
 
-import "time"
+import (
+	"time"
+
+	"intercomd/audio/levels"
+	"intercomd/audio/pcm"
+	"intercomd/audio/resample"
+)
 
 // played is a frame on its way to the loudspeaker.
 type played struct {
-	pcm   [Frame]float32
+	pcm   [pcm.Frame]float32
 	level float64       // dBFS
 	at    time.Duration // when the device takes it
 	probe *probe        // that it belongs to; nil: none
@@ -38,14 +44,14 @@ type echoReference struct {
 	apart time.Duration // how much later a frame is heard than the one that it is paired with is taken
 	known int           // frames in this average
 	waits bool          // the loudspeaker's next frame is not yet heard
-	drift drift
+	drift resample.Drift
 	ppm   float64 // by which the microphone is to be faster
 
 	none played // silence
 }
 
 func newEchoReference() echoReference {
-	return echoReference{drift: cardDrift(), none: played{level: silenceDB}}
+	return echoReference{drift: resample.CardDrift(), none: played{level: levels.Silent}}
 }
 
 // room is told how long the loudspeaker's callbacks are: frames are made that much before
@@ -56,7 +62,7 @@ func (p *echoReference) room(callback time.Duration) { p.lead = callback + 6*tim
 
 // restart is told of another microphone or loudspeaker.
 func (p *echoReference) restart() {
-	p.drift, p.ppm = cardDrift(), 0
+	p.drift, p.ppm = resample.CardDrift(), 0
 	p.begin()
 }
 
@@ -101,7 +107,7 @@ func (p *echoReference) match(heard time.Duration) *played {
 		p.known++
 		p.apart += off / time.Duration(p.known)
 	} else {
-		p.ppm = p.drift.ppm(-off)
+		p.ppm = p.drift.Ppm(-off)
 	}
 	return p.next()
 }
@@ -114,20 +120,23 @@ func (p *echoReference) mend(heard time.Duration) {
 		return
 	}
 	switch d := p.distance(heard); {
-	case d > p.lead+FrameTime+slack:
-		for p.n > 0 && p.distance(heard) > p.lead+FrameTime {
+	case d > p.lead+pcm.FrameTime+slack:
+		for p.n > 0 && p.distance(heard) > p.lead+pcm.FrameTime {
 			p.drop()
 		}
 		p.begin()
 	case d < p.apart-mismatch:
 		p.waits = true
-	case p.waits && d >= p.apart-FrameTime/2:
+	case p.waits && d >= p.apart-pcm.FrameTime/2:
 		p.begin()
 	}
 }
 
 // begin takes the distance as it is from now on.
-func (p *echoReference) begin() { p.apart, p.known, p.waits, p.drift.smooth = 0, 0, false, 0 }
+func (p *echoReference) begin() {
+	p.apart, p.known, p.waits = 0, 0, false
+	p.drift.Calm()
+}
 
 // distance is how much later than the oldest frame was taken something is heard.
 func (p *echoReference) distance(heard time.Duration) time.Duration {

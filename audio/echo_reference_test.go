@@ -3,6 +3,8 @@ package audio
 import (
 	"testing"
 	"time"
+
+	"intercomd/audio/pcm"
 )
 
 // couple is a loudspeaker and a microphone that take 10 ms at a time; what is played is
@@ -21,19 +23,19 @@ type couple struct {
 
 func newCouple(t *testing.T) *couple {
 	c := &couple{t: t, p: newEchoReference(), onAir: map[time.Duration]int{}}
-	c.p.room(FrameTime)
+	c.p.room(pcm.FrameTime)
 	return c
 }
 
 // step is 10 ms in which either device may stand still.
 func (c *couple) step(speaks, hears bool) {
-	c.now += FrameTime
+	c.now += pcm.FrameTime
 	if speaks {
 		c.played++
-		frame := make([]float32, Frame)
+		frame := make([]float32, pcm.Frame)
 		frame[0] = float32(c.played)
 		c.p.push(frame, 0, c.now+3*time.Millisecond, nil)
-		c.onAir[c.now+3*FrameTime] = c.played
+		c.onAir[c.now+3*pcm.FrameTime] = c.played
 	}
 	if !hears {
 		return
@@ -93,12 +95,12 @@ func TestPairsFitAgainAfterAStandstill(t *testing.T) {
 // A probe is as long as it was, whatever is left out.
 func TestAProbeLosesNothing(t *testing.T) {
 	p := newEchoReference()
-	pr := &probe{rec: make([]float32, (referenceRoom+5)*Frame)}
+	pr := &probe{rec: make([]float32, (referenceRoom+5)*pcm.Frame)}
 	for i := range referenceRoom + 5 {
-		p.push(make([]float32, Frame), 0, time.Duration(i)*FrameTime, pr)
+		p.push(make([]float32, pcm.Frame), 0, time.Duration(i)*pcm.FrameTime, pr)
 	}
 	for p.n > 0 {
-		p.next().probe.hear(make([]float32, Frame))
+		p.next().probe.hear(make([]float32, pcm.Frame))
 	}
 	if pr.heard != len(pr.rec) {
 		t.Errorf("%d of %d samples", pr.heard, len(pr.rec))
@@ -108,18 +110,18 @@ func TestAProbeLosesNothing(t *testing.T) {
 // A microphone that is late for good is not paired with what is heard only after it.
 func TestNothingIsHeardBeforeItsPair(t *testing.T) {
 	p := newEchoReference()
-	p.room(FrameTime)
+	p.room(pcm.FrameTime)
 	now := time.Duration(0)
 	for n := range 1000 {
-		now += FrameTime
-		p.push(make([]float32, Frame), 0, now, nil)
+		now += pcm.FrameTime
+		p.push(make([]float32, pcm.Frame), 0, now, nil)
 		late := min(time.Duration(n)*time.Millisecond, 60*time.Millisecond) // 1 ms more in each frame
-		if d := p.distance(now + late); p.n > 1 && d > p.lead+FrameTime+slack+FrameTime {
+		if d := p.distance(now + late); p.n > 1 && d > p.lead+pcm.FrameTime+slack+pcm.FrameTime {
 			t.Fatalf("frame %d: %v apart", n, d)
 		}
 		p.match(now + late)
 	}
-	if p.apart > p.lead+FrameTime+slack {
+	if p.apart > p.lead+pcm.FrameTime+slack {
 		t.Errorf("%v apart", p.apart)
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"intercomd/audio/codec"
+	"intercomd/audio/device"
+	"intercomd/audio/duplex"
 	"intercomd/audio/tone"
 )
 
@@ -22,7 +25,7 @@ type Config struct {
 	Region        string  // of the tones, see [tone.Regions]; default "eu"
 
 	// Duplex says how both directions of a call share the air.
-	Duplex Duplex
+	Duplex duplex.Mode
 	// AGC brings the visitor's speech to one level.
 	AGC bool
 	// AmbientBoost is how much louder the street may make the loudspeaker, dB; 0 = off.
@@ -46,7 +49,7 @@ type Config struct {
 	// Opened is told of each device that was opened for the first time, or that had been
 	// away; not of one that rested between calls. Like Notify it must not block; nil tells
 	// nobody.
-	Opened func(Direction)
+	Opened func(device.Direction)
 	Log    *slog.Logger // required
 }
 
@@ -102,10 +105,10 @@ type Engine struct {
 	ready   atomic.Bool   // a call is on its way, see Prepare
 	token   chan struct{} // wakes the pump
 
-	in, out     *deviceSlot
-	mic         atomic.Pointer[capture]  // nil: no microphone
-	loudspeaker atomic.Pointer[playback] // nil: no loudspeaker
-	keep        *supervisor
+	in, out     *device.Slot
+	mic         atomic.Pointer[device.Capture]  // nil: no microphone
+	loudspeaker atomic.Pointer[device.Playback] // nil: no loudspeaker
+	keep        *device.Supervisor
 
 	// sending is held while a packet of the microphone leaves and while current
 	// changes, so that none leaves after Disconnect.
@@ -128,7 +131,7 @@ func (r *playRequest) sounds() bool {
 
 // New returns an engine that opens devices through drv. Nothing happens before
 // [Engine.Run].
-func New(cfg Config, drv Driver) (*Engine, error) {
+func New(cfg Config, drv device.Driver) (*Engine, error) {
 	if cfg.Log == nil || drv == nil {
 		return nil, errors.New("audio: an engine needs a driver and a logger")
 	}
@@ -138,7 +141,7 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 	}
 	// An encoder that the settings do not allow would be noticed in the first
 	// call only.
-	if _, _, err := newEncoder(Codec{Name: "opus"}, cfg.Bitrate, cfg.Complexity); err != nil {
+	if _, _, err := codec.NewEncoder(codec.Format{Name: "opus"}, cfg.Bitrate, cfg.Complexity); err != nil {
 		return nil, err
 	}
 	tones, err := tone.Table(cfg.Region)
@@ -146,24 +149,23 @@ func New(cfg Config, drv Driver) (*Engine, error) {
 		return nil, fmt.Errorf("audio: %w", err)
 	}
 	e := &Engine{
-		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(DuplexStatus{Switched: cfg.Duplex == SwitchedDuplex}), tones: tones, prompts: cfg.Prompts, words: cfg.Speech,
+		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(duplex.Status{Switched: cfg.Duplex == duplex.Switched}), tones: tones, prompts: cfg.Prompts, words: cfg.Speech,
 		token: make(chan struct{}, 1),
 	}
-	e.in = newDeviceSlot(In, cfg.Input, func() opened {
-		return &capture{tap: newTap(NewRing(e.clock, e.nudge)), live: &e.mic}
+	e.in = device.NewSlot(device.In, cfg.Input, func() device.Opened {
+		return device.NewCapture(e.clock, e.nudge, &e.mic)
 	})
-	e.out = newDeviceSlot(Out, cfg.Output, func() opened {
-		return &playback{tap: newTap(NewRing(e.clock, e.nudge)), live: &e.loudspeaker}
+	e.out = device.NewSlot(device.Out, cfg.Output, func() device.Opened {
+		return device.NewPlayback(e.clock, e.nudge, &e.loudspeaker)
 	})
-	e.keep = &supervisor{
-		drv: drv, log: cfg.Log, clock: e.clock, ends: [2]*deviceSlot{e.out, e.in},
-		wake: make(chan struct{}, 1), wants: e.wants,
-		onOpen: cfg.Opened, onChange: e.nudge,
-		onHung: func() {
+	e.keep = device.NewSupervisor(device.Supervision{
+		Driver: drv, Log: cfg.Log, Clock: e.clock, Slots: [2]*device.Slot{e.out, e.in},
+		Wants: e.wants, Opened: cfg.Opened, Changed: e.nudge,
+		Hung: func() {
 			e.g.hung.Store(true)
 			cfg.Notify(Event{Kind: DeviceHung, At: time.Now()})
 		},
-	}
+	})
 	return e, nil
 }
 
@@ -180,12 +182,12 @@ func (e *Engine) nudge() {
 
 // wants reports whether anybody has use for a device now: a call does from [Engine.Prepare]
 // on, a tone for the loudspeaker only. It is asked by the supervisor.
-func (e *Engine) wants(d Direction) bool {
+func (e *Engine) wants(d device.Direction) bool {
 	if e.ready.Load() || e.current.Load() != nil || e.probe.Load() != nil {
 		return true
 	}
 	r := e.request.Load()
-	return d == Out && r.sounds() && r != e.played.Load()
+	return d == device.Out && r.sounds() && r != e.played.Load()
 }
 
 // closeLimit bounds how long Run waits for devices at its end.
@@ -201,7 +203,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		e.keep.run(ctx)
+		e.keep.Run(ctx)
 	}()
 	p := newPump(e)
 	p.run(ctx)
@@ -216,7 +218,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.g.hung.Store(true)
 	}
 	if e.g.hung.Load() {
-		return fmt.Errorf("audio: %w", ErrDeviceHung)
+		return fmt.Errorf("audio: %w", device.ErrHung)
 	}
 	return nil
 }
@@ -225,7 +227,7 @@ func (e *Engine) Run(ctx context.Context) error {
 // [Engine.Disconnect] lets them rest again.
 func (e *Engine) Prepare() {
 	e.ready.Store(true)
-	e.keep.look()
+	e.keep.Look()
 }
 
 // Connect plays what l receives and, with talk, sends the microphone to it. It
@@ -248,7 +250,7 @@ func (e *Engine) connect(l Link, talk, deaf bool) {
 	c.talk.Store(talk)
 	c.deaf.Store(deaf)
 	e.current.Store(c)
-	e.keep.look()
+	e.keep.Look()
 	e.nudge()
 }
 
@@ -281,7 +283,7 @@ func (e *Engine) Play(name string) {
 		e.log.Warn("there is no such tone or prompt", "name", name)
 	}
 	e.request.Store(&playRequest{name, t, p, e.words[name]})
-	e.keep.look()
+	e.keep.Look()
 	e.nudge()
 }
 

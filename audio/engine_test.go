@@ -18,8 +18,11 @@ import (
 	"go.uber.org/goleak"
 
 	"intercomd/audio"
+	"intercomd/audio/codec"
+	"intercomd/audio/device"
 	"intercomd/audio/g711"
 	"intercomd/audio/opus"
+	"intercomd/audio/receive"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -69,15 +72,15 @@ func inHouse(t *testing.T, cfg audio.Config, d *fakeDriver, story func(h *house)
 }
 
 // talk makes the far end send a tone for d, in 20 ms packets.
-func (h *house) talk(l *fakeLink, codec string, f float64, d time.Duration) {
+func (h *house) talk(l *fakeLink, name string, f float64, d time.Duration) {
 	h.t.Helper()
 	enc, err := opus.NewEncoder(opus.Settings{Bitrate: 32000, Complexity: 5})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	for k := range int(d / (20 * time.Millisecond)) {
-		p := audio.Packet{SSRC: 7, Seq: uint16(1000 + k), Codec: audio.Codec{Name: codec}}
-		switch codec {
+		p := receive.Packet{SSRC: 7, Seq: uint16(1000 + k), Codec: codec.Format{Name: name}}
+		switch name {
 		case "opus":
 			pcm, buf := make([]float32, 960), make([]byte, 1500)
 			for i := range pcm {
@@ -90,7 +93,7 @@ func (h *house) talk(l *fakeLink, codec string, f float64, d time.Duration) {
 			p.Timestamp, p.Payload = uint32(k*960), buf[:n]
 		default:
 			law := g711.EncodeMu
-			if codec == "PCMA" {
+			if name == "PCMA" {
 				law = g711.EncodeA
 			}
 			for i := range 160 {
@@ -209,7 +212,7 @@ func TestMarkerAndSamples(t *testing.T) {
 				t.Errorf("packet %d: %d samples, %d bytes, marker %v", i, l.samples[i], len(l.sent[i]), l.markers[i])
 			}
 		}
-		l.codec = audio.Codec{Name: "opus", ClockRate: 48000}
+		l.codec = codec.Format{Name: "opus", ClockRate: 48000}
 		n := len(l.sent)
 		l.mu.Unlock()
 		time.Sleep(100 * time.Millisecond)
@@ -355,7 +358,7 @@ func TestDeviceLostAndBack(t *testing.T) {
 	d := newFakeDriver()
 	d.mic = sine(700, 0.25, 48000)
 	var opened [2]atomic.Int32
-	inHouse(t, audio.Config{Opened: func(dir audio.Direction) { opened[dir].Add(1) }}, d, func(h *house) {
+	inHouse(t, audio.Config{Opened: func(dir device.Direction) { opened[dir].Add(1) }}, d, func(h *house) {
 		l := newFakeLink("opus", 48000)
 		defer close(l.quit)
 		h.Connect(l, true)
@@ -375,7 +378,7 @@ func TestDeviceLostAndBack(t *testing.T) {
 		if s := h.Status(); !s.Input.OK || !s.Output.OK {
 			t.Errorf("2 s after the cable was plugged in: %+v", s)
 		}
-		if in, out := opened[audio.In].Load(), opened[audio.Out].Load(); in != 2 || out != 2 {
+		if in, out := opened[device.In].Load(), opened[device.Out].Load(); in != 2 || out != 2 {
 			t.Errorf("told of %d microphones and %d loudspeakers, want 2", in, out)
 		}
 		d.heard()
@@ -409,7 +412,7 @@ func TestHungDevice(t *testing.T) {
 		}
 		err := h.stop()
 		h.stop = nil
-		if w := time.Since(t0); !errors.Is(err, audio.ErrDeviceHung) || w > 8*time.Second {
+		if w := time.Since(t0); !errors.Is(err, device.ErrHung) || w > 8*time.Second {
 			t.Errorf("Run ended after %v with %v", w, err)
 		}
 		time.Sleep(2 * time.Minute) // let the fake come to an end
@@ -418,13 +421,13 @@ func TestHungDevice(t *testing.T) {
 
 func TestDriverReportsHung(t *testing.T) {
 	d := newFakeDriver()
-	d.err = audio.ErrDeviceHung
+	d.err = device.ErrHung
 	inHouse(t, audio.Config{}, d, func(h *house) {
 		time.Sleep(time.Second)
 		if s := h.Status(); !s.Hung || len(h.told()) != 1 || h.told()[0].Kind != audio.DeviceHung {
 			t.Errorf("%+v, events %+v", s, h.told())
 		}
-		if err := h.stop(); !errors.Is(err, audio.ErrDeviceHung) {
+		if err := h.stop(); !errors.Is(err, device.ErrHung) {
 			t.Errorf("Run ended with %v", err)
 		}
 		h.stop = nil

@@ -9,6 +9,10 @@ import (
 	"time"
 
 	"intercomd/audio"
+	"intercomd/audio/codec"
+	"intercomd/audio/device"
+	"intercomd/audio/pcm"
+	"intercomd/audio/receive"
 )
 
 // fakeDriver is a sound system with one microphone and one loudspeaker, whose
@@ -32,13 +36,13 @@ type fakeDriver struct {
 }
 
 func newFakeDriver() *fakeDriver {
-	return &fakeDriver{present: true, rate: audio.SampleRate, chunk: 480, streams: map[*fakeStream]bool{}}
+	return &fakeDriver{present: true, rate: pcm.SampleRate, chunk: 480, streams: map[*fakeStream]bool{}}
 }
 
-func (d *fakeDriver) Devices() ([]audio.DeviceInfo, error) { return nil, nil }
-func (d *fakeDriver) Stale() bool                          { return false }
+func (d *fakeDriver) Devices() ([]device.Info, error) { return nil, nil }
+func (d *fakeDriver) Stale() bool                     { return false }
 
-func (d *fakeDriver) Try(_ audio.Direction, name string) error {
+func (d *fakeDriver) Try(_ device.Direction, name string) error {
 	d.wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -52,12 +56,12 @@ func (d *fakeDriver) missing(name string) error {
 		return d.err
 	}
 	if !d.present {
-		return fmt.Errorf("%q: %w", name, audio.ErrNoDevice)
+		return fmt.Errorf("%q: %w", name, device.ErrNotFound)
 	}
 	return nil
 }
 
-func (d *fakeDriver) Open(dir audio.Direction, name string, x *audio.Ring) (audio.Stream, error) {
+func (d *fakeDriver) Open(dir device.Direction, name string, x *device.Ring) (device.Stream, error) {
 	d.wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -125,14 +129,14 @@ func (d *fakeDriver) heard() []float32 {
 
 type fakeStream struct {
 	d          *fakeDriver
-	dir        audio.Direction
-	x          *audio.Ring
+	dir        device.Direction
+	x          *device.Ring
 	dead       bool
 	quit, done chan struct{}
 }
 
-func (s *fakeStream) Info() audio.StreamInfo {
-	return audio.StreamInfo{Device: "fake " + s.dir.String(), Rate: s.d.rate}
+func (s *fakeStream) Info() device.StreamInfo {
+	return device.StreamInfo{Device: "fake " + s.dir.String(), Rate: s.d.rate}
 }
 
 func (s *fakeStream) Close() error {
@@ -148,7 +152,7 @@ func (s *fakeStream) Close() error {
 func (s *fakeStream) run() {
 	defer close(s.done)
 	period := float64(s.d.chunk) / float64(s.d.rate) * 1e9
-	if s.dir == audio.In {
+	if s.dir == device.In {
 		period /= 1 + s.d.inPPM*1e-6
 	}
 	start, pcm := time.Now(), make([]int16, s.d.chunk)
@@ -161,7 +165,7 @@ func (s *fakeStream) run() {
 		s.d.mu.Lock()
 		loop, echo := s.d.loop, s.d.played
 		dead, mic, click, extra := s.dead, s.d.mic, false, 0
-		if s.dir == audio.In {
+		if s.dir == device.In {
 			click, s.d.clicks = s.d.clicks > 0, max(s.d.clicks-1, 0)
 			extra, s.d.extra = s.d.extra, 0
 		}
@@ -169,7 +173,7 @@ func (s *fakeStream) run() {
 		if dead {
 			continue
 		}
-		if s.dir == audio.In {
+		if s.dir == device.In {
 			for i := range pcm {
 				pcm[i] = 0
 				if mic != nil {
@@ -202,8 +206,8 @@ func sine(f, amplitude float64, rate int) func(int) float64 {
 
 // fakeLink is the call of a far end that a test plays.
 type fakeLink struct {
-	codec audio.Codec
-	in    chan audio.Packet
+	codec codec.Format
+	in    chan receive.Packet
 	quit  chan struct{}
 
 	mu      sync.Mutex
@@ -213,14 +217,14 @@ type fakeLink struct {
 	last    time.Time
 }
 
-func newFakeLink(codec string, rate int) *fakeLink {
+func newFakeLink(name string, rate int) *fakeLink {
 	return &fakeLink{
-		codec: audio.Codec{Name: codec, ClockRate: rate, Channels: 1, Ptime: 20 * time.Millisecond, FEC: true},
-		in:    make(chan audio.Packet, 100), quit: make(chan struct{}),
+		codec: codec.Format{Name: name, ClockRate: rate, Channels: 1, Ptime: 20 * time.Millisecond, FEC: true},
+		in:    make(chan receive.Packet, 100), quit: make(chan struct{}),
 	}
 }
 
-func (l *fakeLink) Receive(take func(*audio.Packet)) {
+func (l *fakeLink) Receive(take func(*receive.Packet)) {
 	for {
 		select {
 		case p := <-l.in:
@@ -241,7 +245,7 @@ func (l *fakeLink) Write(payload []byte, samples uint32, marker bool) error {
 	return nil
 }
 
-func (l *fakeLink) Codec() audio.Codec {
+func (l *fakeLink) Codec() codec.Format {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.codec
@@ -264,7 +268,7 @@ func amplitude(x []float32, f float64, rate int) float64 {
 	return 2 * math.Hypot(a, b) / float64(len(x))
 }
 
-func newEngine(t testing.TB, cfg audio.Config, d audio.Driver) *audio.Engine {
+func newEngine(t testing.TB, cfg audio.Config, d device.Driver) *audio.Engine {
 	t.Helper()
 	cfg.Log = newLog(t)
 	e, err := audio.New(cfg, d)

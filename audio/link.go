@@ -2,7 +2,9 @@ package audio
 
 import (
 	"sync/atomic"
-	"time"
+
+	"intercomd/audio/codec"
+	"intercomd/audio/receive"
 )
 
 // Link is the packets of one call.
@@ -10,34 +12,14 @@ type Link interface {
 	// Receive calls take for each audio packet that waits, in order of arrival, and returns; it
 	// never blocks. What take is given may be used anew when it returns. Receive is called from
 	// one goroutine, every 10 ms.
-	Receive(take func(*Packet))
+	Receive(take func(*receive.Packet))
 	// Write sends one payload. samples is its duration in the codec's RTP clock,
 	// marker the RTP marker bit (RFC 3551 section 4.1). Write is called from one
 	// goroutine, must not keep payload and must not block: what cannot be sent
 	// at once is dropped.
 	Write(payload []byte, samples uint32, marker bool) error
 	// Codec is what to send now. It is asked for every packet and may change.
-	Codec() Codec
-}
-
-// Packet is a received RTP packet.
-type Packet struct {
-	SSRC      uint32
-	Seq       uint16
-	Timestamp uint32
-	Marker    bool
-	Codec     Codec
-	Payload   []byte
-	Arrival   time.Time // when it came from the network
-}
-
-// Codec describes an encoding as RTP names it.
-type Codec struct {
-	Name      string // "opus", "PCMU" or "PCMA"
-	ClockRate int    // of RTP timestamps, Hz
-	Channels  int
-	Ptime     time.Duration // of packets to send; 0 = 20 ms
-	FEC       bool          // the far end makes use of Opus' forward error correction
+	Codec() codec.Format
 }
 
 // conn is one link in use.

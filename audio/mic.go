@@ -1,20 +1,25 @@
 package audio
 
+import (
+	"intercomd/audio/levels"
+	"intercomd/audio/pcm"
+)
+
 // micPath is what happens to the microphone between its ring and the encoder.
 type micPath struct {
 	echo    EchoCanceller  // nil: none
 	denoise Suppressor     // nil: none
 	gate    suppressorGate // of denoise
 	gain    float32
-	agc     *agc // nil: off
-	ambient ambient
-	limiter limiter
+	agc     *levels.AGC // nil: off
+	ambient levels.Ambient
+	limiter levels.Limiter
 }
 
 func newMicPath(cfg Config) micPath {
 	m := micPath{
-		gain: gainOf(cfg.InputGain), limiter: newLimiter(),
-		ambient: ambient{most: cfg.AmbientBoost},
+		gain: levels.Gain(cfg.InputGain), limiter: levels.NewLimiter(),
+		ambient: levels.Ambient{Most: cfg.AmbientBoost},
 	}
 	if cfg.NewEcho != nil {
 		m.echo = cfg.NewEcho()
@@ -23,7 +28,7 @@ func newMicPath(cfg Config) micPath {
 		m.denoise = cfg.NewSuppressor()
 	}
 	if cfg.AGC {
-		m.agc = &agc{}
+		m.agc = &levels.AGC{}
 	}
 	return m
 }
@@ -44,11 +49,11 @@ func (m *micPath) process(rec, far []float32, farLevel float64, call, playing bo
 	if m.denoise != nil {
 		m.gate.suppress(m.denoise, rec, call)
 	}
-	finite(rec)
-	m.ambient.adapt(rec, farLevel)
+	pcm.Bound(rec)
+	m.ambient.Adapt(rec, farLevel)
 	gain := m.gain
 	if m.agc != nil && call {
-		gain *= gainOf(m.agc.adapt(rec, farLevel))
+		gain *= levels.Gain(m.agc.Adapt(rec, farLevel))
 	}
-	m.limiter.process(rec, gain)
+	m.limiter.Process(rec, gain)
 }

@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"intercomd/audio/duplex"
+	"intercomd/audio/levels"
+	"intercomd/audio/pcm"
 )
 
 // Report is what came of a run of [Offline].
@@ -16,7 +20,7 @@ type Report struct {
 type Way struct {
 	At       time.Duration // from the beginning
 	Switched bool
-	Reason   Hopeless
+	Reason   duplex.Reason
 }
 
 // Offline runs the path of the microphone on recordings: far is what the
@@ -35,31 +39,32 @@ func Offline(cfg Config, far, mic io.Reader, out io.Writer) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("microphone: %w", err)
 	}
-	path, way := newMicPath(cfg), newDuplex(cfg.Duplex)
+	path, way := newMicPath(cfg), duplex.New(cfg.Duplex)
 	defer path.close()
 	var r Report
-	var far10, mic10 [Frame]float32
+	var far10, mic10 [pcm.Frame]float32
 	played, heard := f.at48k(), m.at48k()
-	said := make([]float32, 0, len(heard)+Frame)
-	for i := 0; i < len(heard); i += Frame {
+	said := make([]float32, 0, len(heard)+pcm.Frame)
+	for i := 0; i < len(heard); i += pcm.Frame {
 		fill(far10[:], played, i)
 		fill(mic10[:], heard, i)
-		raw := peak(mic10[:])
-		path.process(mic10[:], far10[:], loudness(far10[:]), true, true)
-		if way.switched {
-			var heard [Frame]float32 // what was played is in the recording as it was
+		raw := pcm.Peak(mic10[:])
+		path.process(mic10[:], far10[:], levels.Of(far10[:]), true, true)
+		if switched, _ := way.State(); switched {
+			var heard [pcm.Frame]float32 // what was played is in the recording as it was
 			copy(heard[:], far10[:])
-			way.play(heard[:])
+			way.Play(heard[:])
 		}
-		if way.send(mic10[:], far10[:], raw) {
-			r.Ways = append(r.Ways, Way{At: timeOf(i), Switched: way.switched, Reason: way.reason})
+		if way.Send(mic10[:], far10[:], raw) {
+			switched, reason := way.State()
+			r.Ways = append(r.Ways, Way{At: pcm.Duration(i), Switched: switched, Reason: reason})
 		}
 		said = append(said, mic10[:]...)
 	}
 	if path.echo != nil {
 		r.Echo = path.echo.Stats()
 	}
-	return r, WriteWAV(out, Sound{SampleRate, said[:len(heard)]})
+	return r, WriteWAV(out, Sound{pcm.SampleRate, said[:len(heard)]})
 }
 
 // fill copies the frame of x that begins at i, and silence behind the end of x.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"intercomd/audio/pcm"
 )
 
 // Errors of [Engine.Probe].
@@ -31,13 +33,13 @@ const probeSettle = 50
 // returns what the microphone hears meanwhile, before any processing and as long. Neither volume nor
 // gain has a say. Calls and tones go first: they end it with [ErrProbeEnded].
 func (e *Engine) Probe(ctx context.Context, play []float32) ([]float32, error) {
-	n := len(play) / Frame * Frame
+	n := len(play) / pcm.Frame * pcm.Frame
 	pr := &probe{play: play[:n], rec: make([]float32, n), done: make(chan error, 1)}
 	if !e.probe.CompareAndSwap(nil, pr) {
 		return nil, fmt.Errorf("audio: probe: %w", ErrProbeEnded)
 	}
 	defer e.probe.CompareAndSwap(pr, nil)
-	e.keep.look()
+	e.keep.Look()
 	e.nudge()
 	var err error
 	select {
@@ -61,7 +63,7 @@ func (p *pump) probing() *probe {
 	switch {
 	case p.cur != nil || p.sounding():
 		err = ErrProbeEnded
-	case p.in == nil && p.e.in.rests.Load(), p.out == nil && p.e.out.rests.Load():
+	case p.in == nil && p.e.in.AtRest(), p.out == nil && p.e.out.AtRest():
 		return nil // they are being started
 	case p.in == nil || p.out == nil:
 		err = ErrProbeDeaf

@@ -3,6 +3,8 @@ package audio
 import (
 	"time"
 
+	"intercomd/audio/pcm"
+	"intercomd/audio/resample"
 	"intercomd/audio/tone"
 )
 
@@ -36,7 +38,7 @@ func beforeWords(t tone.Tone) (tone.Tone, int) {
 		t.Times = max(1, min(t.Times, int(toneBefore/round)))
 		heard += time.Duration(t.Times-1) * round
 	}
-	return t, int((heard + breath) / FrameTime)
+	return t, int((heard + breath) / pcm.FrameTime)
 }
 
 // announcer plays a prompt, repeating it or not.
@@ -44,18 +46,18 @@ type announcer struct {
 	prompt prompt
 	pos    int
 	loop   bool
-	wait   int        // frames until it begins
-	rs     *resampler // nil: nothing plays
-	stop   bool       // fade out in the next frame
+	wait   int                 // frames until it begins
+	rs     *resample.Resampler // nil: nothing plays
+	stop   bool                // fade out in the next frame
 	in     []float32
-	out    [Frame]float32
+	out    [pcm.Frame]float32
 }
 
 // start plays p in place of what was playing, after so many frames of silence.
 func (a *announcer) start(p prompt, loop bool, after int) {
 	*a = announcer{prompt: p, loop: loop, wait: after, in: a.in}
 	if len(p.pcm) > 0 {
-		a.rs = newResampler(float64(p.rate), SampleRate, p.rate/10)
+		a.rs = resample.New(float64(p.rate), pcm.SampleRate, p.rate/10)
 		a.in = make([]float32, p.rate/10)
 	}
 }
@@ -76,11 +78,11 @@ func (a *announcer) mix(frame []float32) {
 		}
 		return
 	}
-	in := a.in[:a.rs.need(Frame)]
+	in := a.in[:a.rs.Need(pcm.Frame)]
 	n := 0
 	for n < len(in) {
 		k := min(len(in)-n, len(a.prompt.pcm)-a.pos)
-		toFloat(in[n:n+k], a.prompt.pcm[a.pos:a.pos+k])
+		pcm.ToFloat(in[n:n+k], a.prompt.pcm[a.pos:a.pos+k])
 		n, a.pos = n+k, a.pos+k
 		if a.pos < len(a.prompt.pcm) {
 			continue
@@ -91,8 +93,8 @@ func (a *announcer) mix(frame []float32) {
 		a.pos = 0
 	}
 	clear(in[n:])
-	a.rs.feed(in)
-	a.rs.pull(a.out[:])
+	a.rs.Feed(in)
+	a.rs.Pull(a.out[:])
 	last := a.stop || n == 0 // n == 0: what was left in the filter has been heard
 	for i, v := range a.out {
 		if last {

@@ -5,13 +5,16 @@ import (
 	"math"
 	"time"
 
+	"intercomd/audio/codec"
+	"intercomd/audio/device"
+	"intercomd/audio/duplex"
+	"intercomd/audio/levels"
+	"intercomd/audio/pcm"
+	"intercomd/audio/receive"
 	"intercomd/audio/tone"
 )
 
 const (
-	// stalled is how long after the last callback a device no longer paces the
-	// pump.
-	stalled = 60 * time.Millisecond
 	// Smoothing of the pump's idea of time: what scheduling adds counts little, a
 	// standstill resets it.
 	timeGain = 1. / 32
@@ -24,29 +27,29 @@ const (
 type pump struct {
 	e    *Engine
 	cur  *conn // whose audio is in rcv and snd
-	rcv  *receiver
-	take func(*Packet) // gives a packet to rcv
+	rcv  *receive.Receiver
+	take func(*receive.Packet) // gives a packet to rcv
 	snd  *sender
 	mic  micPath
-	way  duplex
-	hear ramp // of the far end
-	say  ramp // of the microphone: 0 while muted
+	way  duplex.Control
+	hear levels.Ramp // of the far end
+	say  levels.Ramp // of the microphone: 0 while muted
 
 	player  tone.Player
 	prompt  announcer
 	request *playRequest // that player or prompt plays
 
-	out       *playback // devices during a call of work; nil = none
-	in        *capture
-	pairIn    *capture // between which reference goes
-	pairOut   *playback
-	play, rec [Frame]float32
+	out       *device.Playback // devices during a call of work; nil = none
+	in        *device.Capture
+	pairIn    *device.Capture // between which reference goes
+	pairOut   *device.Playback
+	play, rec [pcm.Frame]float32
 	reference echoReference
 	gain      float32 // of the loudspeaker
-	limiter   limiter
-	playMeter meter
-	recMeter  meter
-	silence   silence
+	limiter   levels.Limiter
+	playMeter levels.Meter
+	recMeter  levels.Meter
+	silence   levels.Silence
 
 	smooth time.Duration // clock of the frame being made
 	due    time.Duration // when the next frame is due by the clock
@@ -60,13 +63,13 @@ type told struct{ heard, spoken, failed bool }
 
 func newPump(e *Engine) *pump {
 	p := &pump{
-		e: e, now: *e.g.reading.Load(), rcv: newReceiver(), mic: newMicPath(e.cfg), way: newDuplex(e.cfg.Duplex), hear: ramp{1}, say: ramp{1},
+		e: e, now: *e.g.reading.Load(), rcv: receive.New(), mic: newMicPath(e.cfg), way: duplex.New(e.cfg.Duplex), hear: levels.NewRamp(), say: levels.NewRamp(),
 		snd:  &sender{bitrate: e.cfg.Bitrate, complexity: e.cfg.Complexity},
-		gain: gainOf(e.cfg.OutputGain), limiter: newLimiter(), reference: newEchoReference(),
-		silence: silence{after: int(e.cfg.SilentAfter / FrameTime)},
+		gain: levels.Gain(e.cfg.OutputGain), limiter: levels.NewLimiter(), reference: newEchoReference(),
+		silence: levels.NewSilence(int(e.cfg.SilentAfter / pcm.FrameTime)),
 		smooth:  e.clock(), due: e.clock(),
 	}
-	p.take = func(q *Packet) { p.rcv.put(q, q.Arrival.Sub(p.e.epoch)) }
+	p.take = func(q *receive.Packet) { p.rcv.Put(q, q.Arrival.Sub(p.e.epoch)) }
 	return p
 }
 
@@ -104,27 +107,27 @@ const resting = time.Duration(math.MaxInt64)
 func (p *pump) work() time.Duration {
 	now := p.e.clock()
 	p.out, p.in = p.e.loudspeaker.Load(), p.e.mic.Load()
-	speaks, hears := p.out != nil && p.out.alive(now), p.in != nil && p.in.alive(now)
+	speaks, hears := p.out != nil && p.out.Alive(now), p.in != nil && p.in.Alive(now)
 	if !speaks && !hears {
 		if p.idle() {
 			return p.rest()
 		}
 		return p.keepTime(now)
 	}
-	p.due = now + FrameTime
+	p.due = now + pcm.FrameTime
 	if !speaks {
-		for p.in.ready(1) {
+		for p.in.Ready(1) {
 			p.makePlay(now)
 			p.makeRec(false)
 		}
-		return stalled
+		return device.Stalled
 	}
 	p.speak(now, hears)
-	for hears && p.in.ready(p.snd.wants()) {
+	for hears && p.in.Ready(p.snd.wants()) {
 		p.makeRec(true)
 		p.speak(p.e.clock(), hears) // echo cancelling takes its time on small boards
 	}
-	return max(p.out.due()-p.e.clock(), FrameTime/10)
+	return max(p.out.Due()-p.e.clock(), pcm.FrameTime/10)
 }
 
 // idle tells that nobody talks and nothing sounds or is about to.
@@ -138,16 +141,16 @@ func (p *pump) idle() bool {
 // beginning is heard; with a call by the clock, it does not wait for long.
 func (p *pump) starting() bool {
 	if p.out == nil {
-		return p.e.out.rests.Load()
+		return p.e.out.AtRest()
 	}
-	return p.out.last() == 0
+	return p.out.Last() == 0
 }
 
 // rest leaves nothing behind of what the meters saw, and returns how long nothing has to be
 // done. The first callback of a loudspeaker wakes nobody.
 func (p *pump) rest() time.Duration {
-	p.playMeter, p.recMeter = meter{}, meter{}
-	quiet := Level{silenceDB, silenceDB}
+	p.playMeter, p.recMeter = levels.Meter{}, levels.Meter{}
+	quiet := levels.Quiet()
 	if p.now.mic != quiet || p.now.speaker != quiet {
 		p.now.mic, p.now.speaker = quiet, quiet
 		p.show()
@@ -166,7 +169,7 @@ func (p *pump) keepTime(now time.Duration) time.Duration {
 	for p.due <= now {
 		p.makePlay(p.due)
 		p.makeRec(false)
-		p.due += FrameTime
+		p.due += pcm.FrameTime
 	}
 	return p.due - now
 }
@@ -176,10 +179,10 @@ func (p *pump) keepTime(now time.Duration) time.Duration {
 func (p *pump) speak(now time.Duration, hears bool) {
 	soon := now + together
 	if p.cur == nil && !p.sounding() {
-		soon = now + FrameTime // nothing is to be heard: once per frame is enough to be awake
+		soon = now + pcm.FrameTime // nothing is to be heard: once per frame is enough to be awake
 	}
-	for p.out.hungry(soon) {
-		p.makePlay(p.out.turn())
+	for p.out.Hungry(soon) {
+		p.makePlay(p.out.Turn())
 		if !hears {
 			p.makeRec(false)
 		}
@@ -188,7 +191,7 @@ func (p *pump) speak(now time.Duration, hears bool) {
 
 // tick advances the smoothed clock.
 func (p *pump) tick(now time.Duration) {
-	p.smooth += FrameTime
+	p.smooth += pcm.FrameTime
 	late := now - p.smooth
 	if late > timeJump || late < -timeJump {
 		p.smooth = now
@@ -204,20 +207,21 @@ func (p *pump) adopt() {
 		return
 	}
 	p.count()
-	p.cur, p.told, p.silence.frames = c, told{}, 0
+	p.cur, p.told = c, told{}
+	p.silence.Reset()
 	p.snd.pause()
 	defer p.show()
 	if c == nil {
 		p.now.codec = ""
 		return
 	}
-	c.link.Receive(func(*Packet) {}) // from before the call was opened
-	p.rcv.reset()
+	c.link.Receive(func(*receive.Packet) {}) // from before the call was opened
+	p.rcv.Reset()
 	p.snd.reset()
-	p.way.begin()
+	p.way.Begin()
 	p.noteWay()
 	if p.in != nil {
-		p.in.trim = true
+		p.in.Drain()
 	}
 	p.sent, p.now.call = 0, CallStats{}
 }
@@ -229,17 +233,17 @@ func (p *pump) makePlay(now time.Duration) {
 	out, began := p.play[:], false
 	if p.cur != nil {
 		p.cur.link.Receive(p.take)
-		began = p.rcv.frame(out, p.smooth)
+		began = p.rcv.Frame(out, p.smooth)
 		to := float32(1)
 		if p.cur.deaf.Load() {
 			to, began = 0, false
 		}
-		p.hear.apply(out, to)
+		p.hear.Apply(out, to)
 	} else {
 		clear(out)
 	}
 	p.mixSound(out)
-	p.limiter.process(out, p.gain*gainOf(p.mic.ambient.gain))
+	p.limiter.Process(out, p.gain*levels.Gain(p.mic.ambient.Gain))
 	pr := p.probing()
 	if pr != nil {
 		pr.sound(out)
@@ -250,16 +254,16 @@ func (p *pump) makePlay(now time.Duration) {
 		clear(out) // nobody hears it, so nothing can come back
 	} else {
 		if p.cur != nil {
-			p.way.play(out)
+			p.way.Play(out)
 		}
-		at = p.out.write(out)
+		at = p.out.Write(out)
 		if began && !p.told.heard {
 			p.told.heard = true
 			p.e.cfg.Notify(Event{FirstHeard, time.Now(), p.cur.link})
 		}
 	}
-	p.reference.push(out, loudness(out), at, pr)
-	if l, ok := p.playMeter.add(out); ok {
+	p.reference.push(out, levels.Of(out), at, pr)
+	if l, ok := p.playMeter.Add(out); ok {
 		p.report(l)
 	}
 }
@@ -308,7 +312,7 @@ func (p *pump) showTone(name string) {
 func (p *pump) sounding() bool { return p.player.Active() || p.prompt.active() }
 
 // report shows what changes slowly, with each reading of the loudspeaker's meter.
-func (p *pump) report(l Level) {
+func (p *pump) report(l levels.Level) {
 	p.now.speaker = l
 	p.count()
 	if p.mic.echo != nil {
@@ -322,9 +326,9 @@ func (p *pump) count() {
 	if p.cur == nil {
 		return
 	}
-	s := p.rcv.jb.Stats()
+	s := p.rcv.Stats()
 	p.now.call = CallStats{
-		Received: s.Received, Lost: s.Lost, Late: s.Late, Discarded: s.Discarded, Concealed: p.rcv.concealed,
+		Received: s.Received, Lost: s.Lost, Late: s.Late, Discarded: s.Discarded, Concealed: p.rcv.Made(),
 		Sent: p.sent, Target: s.Target, Delay: s.Delay,
 	}
 }
@@ -347,7 +351,7 @@ func (p *pump) makeRec(apart bool) {
 	if p.in != nil { // else nothing could be learned but silence
 		p.hearIn(far)
 	}
-	if l, ok := p.recMeter.add(p.rec[:]); ok {
+	if l, ok := p.recMeter.Add(p.rec[:]); ok {
 		p.now.mic = l // shown with the loudspeaker's
 	}
 	p.send()
@@ -355,12 +359,12 @@ func (p *pump) makeRec(apart bool) {
 
 // hearIn makes of what the microphone heard what is to be sent.
 func (p *pump) hearIn(far *played) {
-	raw := peak(p.rec[:])
-	if raw >= clipAt {
+	raw := pcm.Peak(p.rec[:])
+	if raw >= duplex.ClipAt {
 		p.now.clipped++
 	}
 	p.mic.process(p.rec[:], far.pcm[:], far.level, p.cur != nil, p.sounding())
-	if p.cur != nil && p.out != nil && p.cur.open() && p.way.send(p.rec[:], far.pcm[:], raw) {
+	if p.cur != nil && p.out != nil && p.cur.open() && p.way.Send(p.rec[:], far.pcm[:], raw) {
 		p.tellWay()
 	}
 }
@@ -376,21 +380,21 @@ func (p *pump) hearWith(apart bool) *played {
 		p.pairIn, p.pairOut = p.in, p.out
 		p.reference.restart()
 	}
-	at := p.in.read(p.rec[:])
+	at := p.in.Read(p.rec[:])
 	p.listen()
 	if !apart {
 		return p.reference.next()
 	}
-	p.reference.room(p.out.callback())
+	p.reference.room(p.out.Callback())
 	far := p.reference.match(at)
-	p.in.faster(p.reference.ppm)
+	p.in.Faster(p.reference.ppm)
 	return far
 }
 
 // tellWay says that full duplex has become hopeless, or works again.
 func (p *pump) tellWay() {
-	if p.way.switched {
-		p.e.log.Warn("one direction at a time from now on: full duplex does not work", "reason", p.way.reason)
+	if switched, reason := p.way.State(); switched {
+		p.e.log.Warn("one direction at a time from now on: full duplex does not work", "reason", reason)
 	} else {
 		p.e.log.Info("full duplex again")
 	}
@@ -400,7 +404,8 @@ func (p *pump) tellWay() {
 
 // noteWay takes down how the two directions share the air, if that has changed.
 func (p *pump) noteWay() {
-	s := DuplexStatus{Switched: p.way.switched, Reason: p.way.reason}
+	switched, reason := p.way.State()
+	s := duplex.Status{Switched: switched, Reason: reason}
 	if old := p.now.duplex; old.Switched == s.Switched && old.Reason == s.Reason {
 		return
 	}
@@ -416,7 +421,7 @@ func (p *pump) listen() {
 	if p.cur == nil {
 		return
 	}
-	silent := p.silence.add(p.rec[:])
+	silent := p.silence.Add(p.rec[:])
 	switch {
 	case silent == p.now.silent, !silent && !p.told.spoken:
 		return
@@ -439,7 +444,7 @@ func (p *pump) send() {
 		p.noteCodec()
 		return
 	}
-	p.say.apply(p.rec[:], c.voice())
+	p.say.Apply(p.rec[:], c.voice())
 	payload, samples, err := p.snd.frame(p.rec[:], c.link.Codec())
 	if err == nil && payload != nil {
 		err = p.write(c, payload, samples)
@@ -473,11 +478,11 @@ func (p *pump) write(c *conn, payload []byte, samples uint32) error {
 
 // noteCodec names the codec in use.
 func (p *pump) noteCodec() {
-	id := codecID(p.snd.codec.Name)
-	if id == codecNone {
-		id = p.rcv.codec
+	id := codec.ID(p.snd.codec.Name)
+	if id == codec.None {
+		id = p.rcv.Decodes()
 	}
-	if name := codecName(id); name != p.now.codec {
+	if name := codec.Name(id); name != p.now.codec {
 		p.now.codec = name
 		p.show()
 	}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"intercomd/audio/pcm"
 	"intercomd/words"
 )
 
@@ -140,7 +141,7 @@ func readRecording(files fs.FS, file string) (prompt, error) {
 		err = errCut
 	}
 	p := prompt{s.Rate, make([]int16, len(s.Samples))}
-	toInt16(p.pcm, s.Samples)
+	pcm.ToInt16(p.pcm, s.Samples)
 	return p, err
 }
 

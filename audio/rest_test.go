@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"intercomd/audio"
+	"intercomd/audio/device"
 )
 
 // running tells which devices run.
@@ -14,7 +15,7 @@ func (d *fakeDriver) running() (in, out bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for s := range d.streams {
-		in, out = in || s.dir == audio.In, out || s.dir == audio.Out
+		in, out = in || s.dir == device.In, out || s.dir == device.Out
 	}
 	return in, out
 }

@@ -4,7 +4,9 @@ import (
 	"slices"
 	"time"
 
-	"intercomd/audio/jitter"
+	"intercomd/audio/codec"
+	"intercomd/audio/pcm"
+	"intercomd/audio/receive"
 )
 
 // Passage is how one packet fares on its way: how long it takes, and whether it
@@ -22,45 +24,45 @@ type Heard struct {
 // Pass sends a recording through the sender and the receiver of a call, over a line
 // that passage describes, with a clock of its own: no time is waited for, and the
 // same line gives the same sound. The receiver's clock is faster by ppm.
-func Pass(cfg Config, codec Codec, said Sound, passage Passage, ppm float64) (Heard, error) {
-	l := &line{passage: passage, codec: codecID(codec.Name)}
+func Pass(cfg Config, codec codec.Format, said Sound, passage Passage, ppm float64) (Heard, error) {
+	l := &line{passage: passage, codec: codec}
 	cfg.encoding()
 	snd := &sender{bitrate: cfg.Bitrate, complexity: cfg.Complexity}
 	snd.reset()
-	rcv := newReceiver()
-	pcm := said.at48k()
-	out := make([]float32, 0, len(pcm)+SampleRate)
-	var mic, ear [Frame]float32
-	pace := FrameTime.Seconds() / (1 + ppm*1e-6)
-	for n := 0; n*Frame < len(pcm)+SampleRate/2; n++ {
-		fill(mic[:], pcm, n*Frame)
+	rcv := receive.New()
+	voice := said.at48k()
+	out := make([]float32, 0, len(voice)+pcm.SampleRate)
+	var mic, ear [pcm.Frame]float32
+	pace := pcm.FrameTime.Seconds() / (1 + ppm*1e-6)
+	for n := 0; n*pcm.Frame < len(voice)+pcm.SampleRate/2; n++ {
+		fill(mic[:], voice, n*pcm.Frame)
 		payload, samples, err := snd.frame(mic[:], codec)
 		if err != nil {
 			return Heard{}, err
 		}
-		sent := time.Duration(n+1) * FrameTime
+		sent := time.Duration(n+1) * pcm.FrameTime
 		if payload != nil {
 			l.send(payload, samples, sent)
 		}
 		// The loudspeaker takes what is due at the end of this frame of the microphone.
 		for {
-			now := time.Duration(float64(len(out)/Frame+1) * pace * float64(time.Second))
+			now := time.Duration(float64(len(out)/pcm.Frame+1) * pace * float64(time.Second))
 			if now > sent {
 				break
 			}
 			l.deliver(rcv, now)
-			rcv.frame(ear[:], now)
+			rcv.Frame(ear[:], now)
 			out = append(out, ear[:]...)
 		}
 	}
-	s := rcv.jb.Stats()
-	return Heard{Sound{SampleRate, out}, s.Delay, int(rcv.concealed), int(s.Lost)}, nil
+	s := rcv.Stats()
+	return Heard{Sound{pcm.SampleRate, out}, s.Delay, int(rcv.Made()), int(s.Lost)}, nil
 }
 
 // line is a network between one sender and one receiver.
 type line struct {
 	passage Passage
-	codec   int
+	codec   codec.Format
 	seq     int
 	stamp   uint32
 	flying  []flying // by arrival
@@ -68,14 +70,11 @@ type line struct {
 
 type flying struct {
 	at time.Duration
-	p  jitter.Packet
+	p  receive.Packet
 }
 
 func (l *line) send(payload []byte, samples uint32, now time.Duration) {
-	p := jitter.Packet{
-		SSRC: 1, Seq: uint16(l.seq + 65000), Timestamp: l.stamp, ClockRate: clockRate(l.codec),
-		Samples: payloadSamples(l.codec, payload), Codec: l.codec, Payload: slices.Clone(payload),
-	}
+	p := receive.Packet{SSRC: 1, Seq: uint16(l.seq + 65000), Timestamp: l.stamp, Codec: l.codec, Payload: slices.Clone(payload)}
 	delay, ok := l.passage(l.seq)
 	l.seq++
 	l.stamp += samples
@@ -88,9 +87,9 @@ func (l *line) send(payload []byte, samples uint32, now time.Duration) {
 }
 
 // deliver hands over what has arrived by now.
-func (l *line) deliver(rcv *receiver, now time.Duration) {
+func (l *line) deliver(rcv *receive.Receiver, now time.Duration) {
 	for len(l.flying) > 0 && l.flying[0].at <= now {
-		rcv.jb.Put(l.flying[0].p, l.flying[0].at)
+		rcv.Put(&l.flying[0].p, l.flying[0].at)
 		l.flying = l.flying[1:]
 	}
 }

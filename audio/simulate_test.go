@@ -5,17 +5,21 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"intercomd/audio/codec"
+	"intercomd/audio/levels"
+	"intercomd/audio/pcm"
 )
 
 // An hour of two clocks that differ is in the bench; here it is a minute.
 func TestAPassageKeepsPaceWithBothClocks(t *testing.T) {
-	pcm := make([]float32, 60*SampleRate)
-	for i := range pcm {
-		pcm[i] = float32(0.3 * math.Sin(2*math.Pi*440*float64(i)/SampleRate))
+	said := make([]float32, 60*pcm.SampleRate)
+	for i := range said {
+		said[i] = float32(0.3 * math.Sin(2*math.Pi*440*float64(i)/pcm.SampleRate))
 	}
 	for _, ppm := range []float64{0, 200, -200} {
 		r := rand.New(rand.NewPCG(1, 1))
-		h, err := Pass(Config{}, Codec{Name: "opus", FEC: true}, Sound{SampleRate, pcm}, func(int) (time.Duration, bool) {
+		h, err := Pass(Config{}, codec.Format{Name: "opus", FEC: true}, Sound{pcm.SampleRate, said}, func(int) (time.Duration, bool) {
 			return 20*time.Millisecond + time.Duration(r.Float64()*float64(5*time.Millisecond)), true
 		}, ppm)
 		if err != nil {
@@ -28,12 +32,12 @@ func TestAPassageKeepsPaceWithBothClocks(t *testing.T) {
 }
 
 func TestALostPassageIsMended(t *testing.T) {
-	pcm := make([]float32, 10*SampleRate)
+	said := make([]float32, 10*pcm.SampleRate)
 	r := rand.New(rand.NewPCG(2, 2))
-	for i := range pcm {
-		pcm[i] = float32(0.2 * math.Sin(2*math.Pi*300*float64(i)/SampleRate) * (1 + math.Sin(2*math.Pi*3*float64(i)/SampleRate)))
+	for i := range said {
+		said[i] = float32(0.2 * math.Sin(2*math.Pi*300*float64(i)/pcm.SampleRate) * (1 + math.Sin(2*math.Pi*3*float64(i)/pcm.SampleRate)))
 	}
-	h, err := Pass(Config{}, Codec{Name: "opus", FEC: true}, Sound{SampleRate, pcm}, func(seq int) (time.Duration, bool) {
+	h, err := Pass(Config{}, codec.Format{Name: "opus", FEC: true}, Sound{pcm.SampleRate, said}, func(seq int) (time.Duration, bool) {
 		return 30 * time.Millisecond, r.Float64() > 0.05 || seq < 10
 	}, 0)
 	if err != nil {
@@ -43,10 +47,10 @@ func TestALostPassageIsMended(t *testing.T) {
 		t.Errorf("%d lost of 500, %d frames made up", h.Lost, h.Concealed)
 	}
 	// No hole: what is heard while the tone is loud never vanishes for 10 ms.
-	body := h.Sound.Samples[SampleRate : 9*SampleRate]
+	body := h.Sound.Samples[pcm.SampleRate : 9*pcm.SampleRate]
 	silent := 0
-	for i := 0; i+SampleRate/4 <= len(body); i += SampleRate / 4 {
-		if loudness(body[i:i+SampleRate/4]) < -40 {
+	for i := 0; i+pcm.SampleRate/4 <= len(body); i += pcm.SampleRate / 4 {
+		if levels.Of(body[i:i+pcm.SampleRate/4]) < -40 {
 			silent++
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"intercomd/audio/levels"
+	"intercomd/audio/pcm"
 	"intercomd/audio/tone"
 )
 
@@ -16,7 +18,7 @@ func TestWordsFollowTheTone(t *testing.T) {
 		}
 		for name, full := range table {
 			before, after := beforeWords(full)
-			begin := time.Duration(after) * FrameTime
+			begin := time.Duration(after) * pcm.FrameTime
 			if begin < breath || begin > toneBefore+2*breath {
 				t.Errorf("%s, %s: words after %v", region, name, begin)
 			}
@@ -44,17 +46,17 @@ func sounds(t tone.Tone, at time.Duration) bool {
 }
 
 func TestWordsWaitAndCanBeStopped(t *testing.T) {
-	pcm := make([]int16, SampleRate/10)
-	for i := range pcm {
-		pcm[i] = 10000
+	said := make([]int16, pcm.SampleRate/10)
+	for i := range said {
+		said[i] = 10000
 	}
 	var a announcer
 	heard := func() bool {
-		frame := make([]float32, Frame)
+		frame := make([]float32, pcm.Frame)
 		a.mix(frame)
-		return loudness(frame) > -40
+		return levels.Of(frame) > -40
 	}
-	a.start(prompt{SampleRate, pcm}, false, 3)
+	a.start(prompt{pcm.SampleRate, said}, false, 3)
 	for range 3 {
 		if heard() || !a.active() {
 			t.Fatal("the words did not wait, or were forgotten")
@@ -63,7 +65,7 @@ func TestWordsWaitAndCanBeStopped(t *testing.T) {
 	if !heard() {
 		t.Error("the words never came")
 	}
-	a.start(prompt{SampleRate, pcm}, false, 3)
+	a.start(prompt{pcm.SampleRate, said}, false, 3)
 	a.end()
 	if heard() || a.active() {
 		t.Error("words that waited were not stopped")

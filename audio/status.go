@@ -3,36 +3,25 @@ package audio
 import (
 	"sync/atomic"
 	"time"
+
+	"intercomd/audio/device"
+	"intercomd/audio/duplex"
+	"intercomd/audio/levels"
 )
-
-// Level is a sound level over the last 100 ms in dBFS: 0 is a full-scale square
-// wave, -100 stands for silence.
-type Level struct{ Peak, RMS float64 }
-
-// DeviceStatus is the state of one sound device.
-type DeviceStatus struct {
-	Wanted  string        // name in the configuration
-	Name    string        // of the device in use
-	OK      bool          // it works as far as is known, or there is deliberately none
-	Open    bool          // it runs now: samples are read, or played
-	Error   string        // why not; [NotOpened] in the beginning
-	Rate    int           // Hz
-	Latency time.Duration // of the device, as its driver tells it
-}
 
 // Status is the state of the engine at one moment.
 type Status struct {
-	Input, Output DeviceStatus
-	Hung          bool   // the sound system does not answer: only a new process helps
-	Mic, Speaker  Level  // after all processing
-	MicLive       bool   // the microphone reaches the far end
-	MicSilent     bool   // in the call, or in the last one, it heard nothing at all for Config.SilentAfter
-	Tone          string // playing; "" none
-	Codec         string // of the packets sent, or else received; "" without a call
+	Input, Output device.Status
+	Hung          bool         // the sound system does not answer: only a new process helps
+	Mic, Speaker  levels.Level // after all processing
+	MicLive       bool         // the microphone reaches the far end
+	MicSilent     bool         // in the call, or in the last one, it heard nothing at all for Config.SilentAfter
+	Tone          string       // playing; "" none
+	Codec         string       // of the packets sent, or else received; "" without a call
 	Call          CallStats
 	Xruns         uint64 // under- and overruns of devices since start
 	Echo          EchoStats
-	Duplex        DuplexStatus
+	Duplex        duplex.Status
 	Clipped       uint64 // 10 ms frames in which the microphone reached full scale, since start
 }
 
@@ -60,19 +49,19 @@ type gauges struct {
 // reading is the part of a Status that the pump knows. One that was published is never
 // changed.
 type reading struct {
-	mic, speaker Level
+	mic, speaker levels.Level
 	silent       bool
 	tone, codec  string
 	call         CallStats
 	echo         EchoStats
-	duplex       DuplexStatus
+	duplex       duplex.Status
 	clipped      uint64
 }
 
-func newGauges(d DuplexStatus) *gauges {
-	quiet := Level{silenceDB, silenceDB}
+func newGauges(d duplex.Status) *gauges {
+	quiet := levels.Quiet()
 	g := &gauges{}
-	g.reading.Store(&reading{mic: quiet, speaker: quiet, echo: EchoStats{Noise: silenceDB}, duplex: d})
+	g.reading.Store(&reading{mic: quiet, speaker: quiet, echo: EchoStats{Noise: levels.Silent}, duplex: d})
 	return g
 }
 
@@ -81,7 +70,7 @@ func newGauges(d DuplexStatus) *gauges {
 func (e *Engine) Status() Status {
 	r := e.g.reading.Load()
 	return Status{
-		Input: e.in.status(), Output: e.out.status(), Hung: e.g.hung.Load(),
+		Input: e.in.Status(), Output: e.out.Status(), Hung: e.g.hung.Load(),
 		Mic: r.mic, Speaker: r.speaker, MicLive: e.g.live.Load(), MicSilent: r.silent, Tone: r.tone, Codec: r.codec,
 		Call: r.call, Xruns: e.xruns(), Echo: r.echo, Duplex: r.duplex, Clipped: r.clipped,
 	}
@@ -89,15 +78,12 @@ func (e *Engine) Status() Status {
 
 // xruns counts those of the open devices and of the ones before.
 func (e *Engine) xruns() uint64 {
-	n := e.in.xruns.Load() + e.out.xruns.Load()
+	n := e.in.Overruns() + e.out.Overruns()
 	if c := e.mic.Load(); c != nil {
-		n += c.mem.Xruns.Load()
+		n += c.Overruns()
 	}
 	if p := e.loudspeaker.Load(); p != nil {
-		n += p.mem.Xruns.Load()
+		n += p.Overruns()
 	}
 	return n
 }
-
-// NotOpened is the Error of a device that nobody has tried to open yet.
-const NotOpened = "not opened yet"

@@ -1,5 +1,7 @@
 package audio
 
+import "intercomd/audio/pcm"
+
 const (
 	// gateWindow is the frames whose quietest one is the noise of a place: a sentence has
 	// a pause in one of two such windows.
@@ -20,12 +22,12 @@ type suppressorGate struct {
 	quiet  bool    // by the last whole window; not before there was one
 	inCall bool
 	yes    bool // in this call
-	last   [Frame]float32
+	last   [pcm.Frame]float32
 }
 
 // listen takes what the microphone heard, its echo cancelled.
 func (n *suppressorGate) listen(frame []float32) {
-	switch a := rms(frame); {
+	switch a := pcm.RMS(frame); {
 	case a == 0:
 		n.silent++
 	case n.least == 0 || a < n.least:
@@ -62,7 +64,7 @@ func (n *suppressorGate) suppress(s Suppressor, frame []float32, call bool) {
 		copy(n.last[:], frame)
 		s.Process(frame)
 		for i, v := range n.last {
-			w := (float32(i) + 0.5) / Frame
+			w := (float32(i) + 0.5) / pcm.Frame
 			frame[i] = v*(1-w) + frame[i]*w
 		}
 	default:

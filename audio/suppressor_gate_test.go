@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"intercomd/audio/denoise"
+	"intercomd/audio/pcm"
 )
 
 // late is a suppressor that does nothing but come late, as a real one does.
@@ -15,7 +16,7 @@ type late struct{ waiting [denoise.Latency]float32 }
 func (l *late) Process(frame []float32) {
 	x := slices.Concat(l.waiting[:], frame)
 	copy(frame, x)
-	copy(l.waiting[:], x[Frame:])
+	copy(l.waiting[:], x[pcm.Frame:])
 }
 
 func TestNoiseIsSuppressedWhereThereIsSome(t *testing.T) {
@@ -39,8 +40,8 @@ func TestNoiseIsSuppressedWhereThereIsSome(t *testing.T) {
 			var n suppressorGate
 			s := &late{}
 			random := rand.New(rand.NewPCG(1, 2))
-			frame, sent := make([]float32, Frame), make([]float32, Frame)
-			var before [Frame]float32
+			frame, sent := make([]float32, pcm.Frame), make([]float32, pcm.Frame)
+			var before [pcm.Frame]float32
 			for i, p := range parts {
 				for range p.frames {
 					copy(before[:], frame)
@@ -52,7 +53,7 @@ func TestNoiseIsSuppressedWhereThereIsSome(t *testing.T) {
 				}
 				want := frame
 				if p.late {
-					want = slices.Concat(before[Frame-denoise.Latency:], frame)[:Frame]
+					want = slices.Concat(before[pcm.Frame-denoise.Latency:], frame)[:pcm.Frame]
 				}
 				if !slices.Equal(sent, want) {
 					t.Errorf("part %d: the suppressor is at work: %v, want %v", i, n.yes, p.late)
@@ -66,7 +67,7 @@ func TestNoiseIsSuppressedWhereThereIsSome(t *testing.T) {
 func TestSuppressorForgetsTheCallBefore(t *testing.T) {
 	var n suppressorGate
 	s := &late{}
-	frame := make([]float32, Frame)
+	frame := make([]float32, pcm.Frame)
 	say := func(v float32, call bool) []float32 {
 		for i := range frame {
 			frame[i] = v
@@ -77,11 +78,11 @@ func TestSuppressorForgetsTheCallBefore(t *testing.T) {
 	say(0.5, true)
 	say(0.5, true)
 	say(0.1, false)
-	if got := say(0.2, true); got[0] != 0 || got[Frame-1] != 0.2 {
-		t.Errorf("the next call begins with %v, then %v", got[0], got[Frame-1])
+	if got := say(0.2, true); got[0] != 0 || got[pcm.Frame-1] != 0.2 {
+		t.Errorf("the next call begins with %v, then %v", got[0], got[pcm.Frame-1])
 	}
-	if got := say(0.3, true); got[0] != 0.2 || got[Frame-1] != 0.3 {
-		t.Errorf("and goes on with %v, then %v", got[0], got[Frame-1])
+	if got := say(0.3, true); got[0] != 0.2 || got[pcm.Frame-1] != 0.3 {
+		t.Errorf("and goes on with %v, then %v", got[0], got[pcm.Frame-1])
 	}
 }
 
@@ -93,14 +94,14 @@ func TestSuppressorBeginsWithoutAClick(t *testing.T) {
 		t.Fatal(err)
 	}
 	var n suppressorGate
-	frame := make([]float32, Frame)
+	frame := make([]float32, pcm.Frame)
 	var last float32
-	steepest := amplitude * 2 * math.Pi * hz / SampleRate
+	steepest := amplitude * 2 * math.Pi * hz / pcm.SampleRate
 	for i := range 4 * gateWindow {
 		for k := range frame {
 			frame[k] = float32(1e-5 * float64(k%2)) // quiet: nothing to suppress
 			if i >= gateWindow+10 {
-				frame[k] = float32(amplitude * math.Sin(2*math.Pi*hz*float64(i*Frame+k)/SampleRate))
+				frame[k] = float32(amplitude * math.Sin(2*math.Pi*hz*float64(i*pcm.Frame+k)/pcm.SampleRate))
 			}
 		}
 		was := n.yes

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 
+	"intercomd/audio/pcm"
+	"intercomd/audio/resample"
 	"intercomd/words"
 )
 
@@ -168,7 +170,7 @@ func (f wavFormat) mono(b []byte) []float32 {
 		}
 		x[i] /= float32(f.channels)
 	}
-	finite(x)
+	pcm.Bound(x)
 	return x
 }
 
@@ -204,7 +206,7 @@ func WriteWAV(w io.Writer, s Sound) error {
 	b = le.AppendUint32(b, uint32(n))
 	var v [1]int16
 	for i := range s.Samples {
-		toInt16(v[:], s.Samples[i:i+1])
+		pcm.ToInt16(v[:], s.Samples[i:i+1])
 		b = le.AppendUint16(b, uint16(v[0]))
 	}
 	if _, err := w.Write(b); err != nil {
@@ -215,23 +217,8 @@ func WriteWAV(w io.Writer, s Sound) error {
 
 // at48k returns the sound at [SampleRate].
 func (s Sound) at48k() []float32 {
-	if s.Rate == SampleRate || len(s.Samples) == 0 {
+	if s.Rate == pcm.SampleRate || len(s.Samples) == 0 {
 		return s.Samples
 	}
-	const piece = 4096
-	r := newResampler(float64(s.Rate), SampleRate, piece)
-	out := make([]float32, 0, len(s.Samples)*SampleRate/s.Rate+piece)
-	// Silence behind the end pushes the last samples through the filter.
-	in := slices.Concat(s.Samples, make([]float32, rateTaps))
-	for len(in) > 0 {
-		n := min(piece, len(in))
-		r.feed(in[:n])
-		in = in[n:]
-		k := len(out)
-		out = append(out, make([]float32, r.ready())...)
-		r.pull(out[k:])
-	}
-	// The filter's own delay, at the start, is not part of the sound.
-	skip := min((rateTaps/2)*SampleRate/s.Rate, len(out))
-	return out[skip:min(skip+len(s.Samples)*SampleRate/s.Rate, len(out))]
+	return resample.All(s.Samples, s.Rate)
 }

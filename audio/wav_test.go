@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"intercomd/audio/pcm"
 )
 
 // wavOf makes a WAV file with a given format.
@@ -115,12 +117,12 @@ func TestSoundAt48k(t *testing.T) {
 			s.Samples = append(s.Samples, float32(0.5*math.Sin(2*math.Pi*440*float64(i)/float64(rate))))
 		}
 		x := s.at48k()
-		if d := len(x) - SampleRate/2; d < -20 || d > 20 {
+		if d := len(x) - pcm.SampleRate/2; d < -20 || d > 20 {
 			t.Errorf("%d Hz: %d samples", rate, len(x))
 		}
 		var e float64
 		for i := 1000; i < 20000; i++ {
-			d := float64(x[i]) - 0.5*math.Sin(2*math.Pi*440*float64(i)/SampleRate)
+			d := float64(x[i]) - 0.5*math.Sin(2*math.Pi*440*float64(i)/pcm.SampleRate)
 			e += d * d
 		}
 		if snr := 10 * math.Log10(0.125*19000/e); snr < 30 {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"intercomd/audio"
+	"intercomd/audio/duplex"
 	"intercomd/audio/selftest"
 	"intercomd/board"
 	"intercomd/configs"
@@ -135,18 +135,18 @@ func TestFaultsOfTheConfigurationReachTheDoor(t *testing.T) {
 }
 
 func TestEveryReasonForSwitchedDuplexHasItsFault(t *testing.T) {
-	for _, why := range []audio.Hopeless{audio.HopelessEcho, audio.HopelessHowling, audio.HopelessClipping} {
-		d := duplexOf(audio.DuplexStatus{Switched: true, Reason: why, Since: time.Now()})
+	for _, why := range []duplex.Reason{duplex.Echo, duplex.Howling, duplex.Clipping} {
+		d := duplexOf(duplex.Status{Switched: true, Reason: why, Since: time.Now()})
 		if d.Mode != station.DuplexSwitched || d.Reason == "" || d.Since.IsZero() {
 			t.Errorf("%s: %+v", why, d)
 		}
 	}
-	for word, want := range map[string]audio.Duplex{"auto": audio.AutoDuplex, "full": audio.FullDuplex, "switched": audio.SwitchedDuplex} {
-		if got, err := duplex(word); got != want || err != nil {
+	for word, want := range map[string]duplex.Mode{"auto": duplex.Auto, "full": duplex.Full, "switched": duplex.Switched} {
+		if got, err := duplexMode(word); got != want || err != nil {
 			t.Errorf("%s: %v, %v", word, got, err)
 		}
 	}
-	if _, err := duplex("half"); err == nil {
+	if _, err := duplexMode("half"); err == nil {
 		t.Error("an unknown word was taken")
 	}
 }

@@ -142,7 +142,7 @@ func audioConfig(c *configs.Config, r *recordings, log *slog.Logger) audio.Confi
 		Input: c.Audio.Input, Output: c.Audio.Output, InputGain: c.Audio.InputGain, OutputGain: c.Audio.OutputGain,
 		Region: c.Audio.ToneRegion, AGC: c.Audio.AGC, AmbientBoost: c.Audio.AmbientBoost, SilentAfter: c.Audio.SilentAfter, Log: log,
 	}
-	if d, err := duplex(c.Audio.Duplex); err == nil { // the loader knows the same words
+	if d, err := duplexMode(c.Audio.Duplex); err == nil { // the loader knows the same words
 		out.Duplex = d
 	}
 	out.NewEcho = newEcho(c.Audio.EchoCanceller, log)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"intercomd/audio"
+	"intercomd/audio/device"
 	"intercomd/audio/portaudio"
 	"intercomd/board"
 	"intercomd/board/sim"
@@ -413,7 +414,7 @@ func (d *Door) endIfHung(ctx context.Context) {
 	d.log.Error("the sound system does not respond: restarting once no call is up", "in", rest.Round(time.Second))
 	select {
 	case <-time.After(rest):
-		d.EndWhenIdle(ctx, audio.ErrDeviceHung)
+		d.EndWhenIdle(ctx, device.ErrHung)
 	case <-ctx.Done():
 	}
 }

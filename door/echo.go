@@ -8,6 +8,7 @@ import (
 	"intercomd/audio"
 	"intercomd/audio/aec"
 	"intercomd/audio/denoise"
+	"intercomd/audio/duplex"
 	"intercomd/audio/speexdsp"
 )
 
@@ -29,7 +30,7 @@ func MicrophonePath(echo, noise, way string, agc bool, log *slog.Logger) (audio.
 	if err != nil {
 		return audio.Config{}, err
 	}
-	d, err := duplex(way)
+	d, err := duplexMode(way)
 	return audio.Config{NewEcho: newEcho(echo, log), NewSuppressor: suppressor, AGC: agc, Duplex: d, Log: log}, err
 }
 
@@ -81,16 +82,16 @@ func newSuppressor(level string, log *slog.Logger) (func() audio.Suppressor, err
 	}, nil
 }
 
-// duplex reads a word of the configuration. To push to talk is the station's
+// duplexMode reads a word of the configuration. To push to talk is the station's
 // affair: the sound has nothing to decide then.
-func duplex(word string) (audio.Duplex, error) {
+func duplexMode(word string) (duplex.Mode, error) {
 	switch word {
 	case "auto":
-		return audio.AutoDuplex, nil
+		return duplex.Auto, nil
 	case "full", "push-to-talk":
-		return audio.FullDuplex, nil
+		return duplex.Full, nil
 	case "switched":
-		return audio.SwitchedDuplex, nil
+		return duplex.Switched, nil
 	default:
 		return 0, fmt.Errorf("duplex %q is not one of auto, full, switched", word)
 	}

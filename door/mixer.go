@@ -6,8 +6,8 @@ import (
 	"log/slog"
 	"time"
 
-	"intercomd/audio"
 	"intercomd/audio/alsamixer"
+	"intercomd/audio/device"
 	"intercomd/configs"
 	"intercomd/station"
 	"intercomd/words"
@@ -32,7 +32,7 @@ func newMixer(list []configs.Mixer, log *slog.Logger) *mixer {
 }
 
 // deviceOpened asks for the levels to be set again. It does not block.
-func (m *mixer) deviceOpened(audio.Direction) {
+func (m *mixer) deviceOpened(device.Direction) {
 	select {
 	case m.opened <- struct{}{}:
 	default:

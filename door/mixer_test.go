@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"intercomd/audio"
 	"intercomd/audio/alsamixer"
+	"intercomd/audio/device"
 	"intercomd/configs"
 	"intercomd/station"
 )
@@ -77,8 +77,8 @@ func TestLevelsAreSetWheneverADeviceOpens(t *testing.T) {
 			c.mu.Lock()
 			c.here = on
 			c.mu.Unlock()
-			m.deviceOpened(audio.In)
-			m.deviceOpened(audio.Out)
+			m.deviceOpened(device.In)
+			m.deviceOpened(device.Out)
 		}
 		plug(true)
 		synctest.Wait()

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"intercomd/audio"
+	"intercomd/audio/codec"
+	"intercomd/audio/receive"
 	"intercomd/phone"
 	"intercomd/phone/rtc"
 	"intercomd/station"
@@ -59,16 +61,16 @@ type call struct {
 	*phone.Call // of one that the door places: not for the methods of [phone.Listener], which may come before
 	session     atomic.Pointer[rtc.Session]
 
-	got  audio.Packet // of Receive
-	take func(*audio.Packet)
+	got  receive.Packet // of Receive
+	take func(*receive.Packet)
 	pass func(*rtc.Packet) // made once: Receive is called for every frame
 }
 
 func (t *telephone) newCall() *call {
 	c := &call{tel: t}
 	c.pass = func(p *rtc.Packet) {
-		c.got = audio.Packet{SSRC: p.SSRC, Seq: p.Seq, Timestamp: p.Timestamp, Marker: p.Marker,
-			Codec: codec(p.Codec), Payload: p.Payload, Arrival: p.Arrival}
+		c.got = receive.Packet{SSRC: p.SSRC, Seq: p.Seq, Timestamp: p.Timestamp, Marker: p.Marker,
+			Codec: formatOf(p.Codec), Payload: p.Payload, Arrival: p.Arrival}
 		c.take(&c.got)
 	}
 	return c
@@ -158,7 +160,7 @@ func registration(r phone.Registration) station.Registration {
 }
 
 // Receive implements [audio.Link]: packets go between rtc and audio.
-func (c *call) Receive(take func(*audio.Packet)) {
+func (c *call) Receive(take func(*receive.Packet)) {
 	s := c.session.Load()
 	if s == nil {
 		return
@@ -177,12 +179,12 @@ func (c *call) Write(payload []byte, samples uint32, marker bool) error {
 }
 
 // Codec implements [audio.Link].
-func (c *call) Codec() audio.Codec {
+func (c *call) Codec() codec.Format {
 	s := c.session.Load()
 	if s == nil {
-		return audio.Codec{}
+		return codec.Format{}
 	}
-	return codec(s.Codec())
+	return formatOf(s.Codec())
 }
 
 // heard says when the far end was last heard, by its packets, and whether any are due.
@@ -194,8 +196,8 @@ func (c *call) heard() (last time.Time, due bool) {
 	return s.Heard()
 }
 
-func codec(c rtc.Codec) audio.Codec {
-	return audio.Codec{Name: c.Name, ClockRate: c.ClockRate, Channels: c.Channels, Ptime: c.Ptime, FEC: c.FEC}
+func formatOf(c rtc.Codec) codec.Format {
+	return codec.Format{Name: c.Name, ClockRate: c.ClockRate, Channels: c.Channels, Ptime: c.Ptime, FEC: c.FEC}
 }
 
 // onThisMachine reports whether a server URL leads to loopback, so that the

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"intercomd/audio"
+	"intercomd/audio/device"
 	"intercomd/audio/portaudio"
 	"intercomd/station"
 	"intercomd/store"
@@ -66,7 +67,7 @@ func testWith(ctx context.Context, engine *audio.Engine, t *selfTester, commissi
 		Level: r.Level, Noise: r.Noise, Coupling: r.Coupling, DelayMS: r.DelayMS}, nil
 }
 
-func why(d audio.DeviceStatus) string {
+func why(d device.Status) string {
 	if d.OK {
 		return "ok"
 	}

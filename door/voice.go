@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"intercomd/audio"
+	"intercomd/audio/device"
+	"intercomd/audio/duplex"
 	"intercomd/station"
 	"intercomd/words"
 )
@@ -56,7 +58,7 @@ func (v *voice) notify(e audio.Event) {
 
 func (v *voice) Sound() (station.Sound, station.Gauges) {
 	s := v.engine.Status()
-	sound := station.Sound{Input: device(s.Input), Output: device(s.Output), MicSilent: s.MicSilent,
+	sound := station.Sound{Input: deviceOf(s.Input), Output: deviceOf(s.Output), MicSilent: s.MicSilent,
 		Tone: station.Tone(s.Tone), Codec: s.Codec, Duplex: duplexOf(s.Duplex), FarSilent: v.open.Load().silentSince()}
 	return sound, station.Gauges{
 		Mic: station.Level(s.Mic), Speaker: station.Level(s.Speaker),
@@ -86,7 +88,7 @@ func (o *opened) silentSince() time.Time {
 	}
 }
 
-func duplexOf(d audio.DuplexStatus) station.Duplex {
+func duplexOf(d duplex.Status) station.Duplex {
 	out := station.Duplex{Mode: station.DuplexFull, Reason: string(d.Reason)}
 	if d.Switched {
 		out.Mode = station.DuplexSwitched
@@ -97,9 +99,9 @@ func duplexOf(d audio.DuplexStatus) station.Duplex {
 	return out
 }
 
-func device(d audio.DeviceStatus) station.Device {
+func deviceOf(d device.Status) station.Device {
 	out := station.Device{Wanted: d.Wanted, Name: d.Name, OK: d.OK, Open: d.Open}
-	if d.Error != "" && d.Error != audio.NotOpened {
+	if d.Error != "" && d.Error != device.NotOpened {
 		out.Problem = words.New("device-error", "detail", d.Error)
 	}
 	return out

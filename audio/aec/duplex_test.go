@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"intercomd/audio"
+	"intercomd/audio/duplex"
 )
 
 // housed is the canceller in the words of package audio.
@@ -29,7 +30,7 @@ func ways(t *testing.T, s signals, canceller func() audio.EchoCanceller) ([]audi
 		return &b
 	}
 	var out bytes.Buffer
-	r, err := audio.Offline(audio.Config{NewEcho: canceller, Duplex: audio.AutoDuplex, Log: slog.New(slog.DiscardHandler)},
+	r, err := audio.Offline(audio.Config{NewEcho: canceller, Duplex: duplex.Auto, Log: slog.New(slog.DiscardHandler)},
 		file(s.far), file(s.mic), &out)
 	if err != nil {
 		t.Fatal(err)
@@ -112,12 +113,12 @@ func TestHopelessDoors(t *testing.T) {
 		name      string
 		s         signals
 		canceller func() audio.EchoCanceller
-		why       audio.Hopeless
+		why       duplex.Reason
 	}{
-		{"the loudspeaker rattles", rattle, ours, audio.HopelessEcho},
-		{"the card hops", unsteady, ours, audio.HopelessEcho},
-		{"no canceller", plain, nil, audio.HopelessEcho},
-		{"the microphone clips", clipped, ours, audio.HopelessClipping},
+		{"the loudspeaker rattles", rattle, ours, duplex.Echo},
+		{"the card hops", unsteady, ours, duplex.Echo},
+		{"no canceller", plain, nil, duplex.Echo},
+		{"the microphone clips", clipped, ours, duplex.Clipping},
 	} {
 		if raceDetector && c.canceller != nil {
 			continue

@@ -7,7 +7,7 @@
 
 #define RING_SIZE (1 << 14)
 
-// ring has the layout of audio.RingMemory; a test compares them.
+// ring has the layout of device.RingMemory; a test compares them.
 typedef struct {
 	uint64_t head, tail, asked;
 	int64_t last, chunk;

@@ -11,7 +11,7 @@ import (
 	"time"
 	"unsafe"
 
-	"intercomd/audio"
+	"intercomd/audio/device"
 )
 
 func TestMatch(t *testing.T) {
@@ -27,14 +27,14 @@ func TestMatch(t *testing.T) {
 		if (err == nil) != (c.want >= 0) || err == nil && i != c.want {
 			t.Errorf("%q: %d, %v", c.name, i, err)
 		}
-		if err != nil && !errors.Is(err, audio.ErrNoDevice) {
+		if err != nil && !errors.Is(err, device.ErrNotFound) {
 			t.Errorf("%q: %v", c.name, err)
 		}
 	}
 	if i, err := match("USB", []string{"USB", "USB"}); i != 0 || err != nil {
 		t.Error("two devices of the same name: the first is meant", i, err)
 	}
-	if _, err := match("x", nil); !errors.Is(err, audio.ErrNoDevice) {
+	if _, err := match("x", nil); !errors.Is(err, device.ErrNotFound) {
 		t.Error(err)
 	}
 }
@@ -45,13 +45,13 @@ func TestHung(t *testing.T) {
 		d := New(slog.New(slog.DiscardHandler))
 		t0, ever := time.Now(), make(chan struct{})
 		err := d.do("test", func() error { <-ever; return nil })
-		if w := time.Since(t0); !errors.Is(err, audio.ErrDeviceHung) || w != limit {
+		if w := time.Since(t0); !errors.Is(err, device.ErrHung) || w != limit {
 			t.Errorf("after %v: %v", w, err)
 		}
-		if _, err := d.Open(audio.In, "default", nil); !errors.Is(err, audio.ErrDeviceHung) {
+		if _, err := d.Open(device.In, "default", nil); !errors.Is(err, device.ErrHung) {
 			t.Error(err)
 		}
-		if err := d.Close(); !errors.Is(err, audio.ErrDeviceHung) {
+		if err := d.Close(); !errors.Is(err, device.ErrHung) {
 			t.Error(err)
 		}
 		close(ever)
@@ -62,9 +62,9 @@ func TestHung(t *testing.T) {
 func TestCallbacks(t *testing.T) {
 	woken := make(chan struct{}, 100)
 	t0 := time.Now()
-	x := audio.NewRing(func() time.Duration { return time.Hour + time.Since(t0) }, func() { woken <- struct{}{} })
+	x := device.NewRing(func() time.Duration { return time.Hour + time.Since(t0) }, func() { woken <- struct{}{} })
 	m := x.Memory()
-	s, err := newStream(nil, audio.In, 2, x)
+	s, err := newStream(nil, device.In, 2, x)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +88,8 @@ func TestCallbacks(t *testing.T) {
 		t.Errorf("the callback is noted %v from now", l)
 	}
 	m.Wanted.Store(0)
-	s.call(make([]int16, 2*audio.RingSize), nil, 0)
-	if m.Head.Load() != audio.RingSize || m.Xruns.Load() != 1 {
+	s.call(make([]int16, 2*device.RingSize), nil, 0)
+	if m.Head.Load() != device.RingSize || m.Xruns.Load() != 1 {
 		t.Errorf("a full queue: %d samples, %d xruns", m.Head.Load(), m.Xruns.Load())
 	}
 	s.call([]int16{1, 1}, nil, 2) // paInputOverflow
@@ -97,9 +97,9 @@ func TestCallbacks(t *testing.T) {
 		t.Errorf("%d xruns", m.Xruns.Load())
 	}
 
-	m.Head.Store(audio.RingSize + 1)
-	m.Tail.Store(audio.RingSize - 1)
-	m.Samples[audio.RingSize-1], m.Samples[0] = 7, 8
+	m.Head.Store(device.RingSize + 1)
+	m.Tail.Store(device.RingSize - 1)
+	m.Samples[device.RingSize-1], m.Samples[0] = 7, 8
 	out := []int16{9, 9, 9, 9, 9, 9}
 	s.call(nil, out, 4) // paOutputUnderflow
 	if !slices.Equal(out, []int16{7, 7, 8, 8, 0, 0}) || m.Gaps.Load() != 0 || m.Xruns.Load() != 2 {
@@ -122,7 +122,7 @@ func TestCallbacks(t *testing.T) {
 
 // The struct in C and the one in Go are the same memory.
 func TestLayout(t *testing.T) {
-	var m audio.RingMemory
+	var m device.RingMemory
 	want := []uintptr{
 		unsafe.Offsetof(m.Head), unsafe.Offsetof(m.Tail), unsafe.Offsetof(m.Asked), unsafe.Offsetof(m.Last), unsafe.Offsetof(m.Chunk),
 		unsafe.Offsetof(m.Xruns), unsafe.Offsetof(m.Gaps), unsafe.Offsetof(m.Started), unsafe.Offsetof(m.Wanted),
@@ -141,10 +141,10 @@ func TestCloseWhileACallHangs(t *testing.T) {
 		go func() { ended <- d.do("open", func() error { <-release; return nil }) }()
 		time.Sleep(limit / 2)
 		begun := time.Now()
-		if err := d.Close(); !errors.Is(err, audio.ErrDeviceHung) || time.Since(begun) > limit {
+		if err := d.Close(); !errors.Is(err, device.ErrHung) || time.Since(begun) > limit {
 			t.Errorf("Close returns %v after %v", err, time.Since(begun))
 		}
-		if err := <-ended; !errors.Is(err, audio.ErrDeviceHung) {
+		if err := <-ended; !errors.Is(err, device.ErrHung) {
 			t.Errorf("the call ends with %v", err)
 		}
 		close(release)

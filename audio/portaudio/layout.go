@@ -9,7 +9,7 @@ import "C"
 import "unsafe"
 
 // layout lists where the fields of the C struct ring lie, and its size. Tests
-// compare it to [audio.RingMemory]: cgo cannot be used in tests themselves.
+// compare it to [device.RingMemory]: cgo cannot be used in tests themselves.
 func layout() []uintptr {
 	var x C.ring
 	return []uintptr{

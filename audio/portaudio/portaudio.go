@@ -1,6 +1,6 @@
 // Package portaudio opens sound devices through PortAudio.
 //
-// It implements [audio.Driver] and knows nothing else of the door. It exists to
+// It implements [device.Driver] and knows nothing else of the door. It exists to
 // keep three habits of PortAudio away from everybody: calls that may hang are
 // made on one goroutine with a time limit, devices are found by name instead of
 // by an index that changes, and what the libraries below print to standard error
@@ -20,7 +20,7 @@ import (
 
 	pa "github.com/gordonklaus/portaudio"
 
-	"intercomd/audio"
+	"intercomd/audio/device"
 )
 
 const (
@@ -75,7 +75,7 @@ func (d *Driver) do(what string, f func() error) error {
 	d.turn <- struct{}{} // waits for as long as the limit: who gave up waiting for the engine may close already
 	defer func() { <-d.turn }()
 	if d.hung {
-		return fmt.Errorf("portaudio: %s: %w", what, audio.ErrDeviceHung)
+		return fmt.Errorf("portaudio: %s: %w", what, device.ErrHung)
 	}
 	done := make(chan error, 1)
 	t := time.NewTimer(limit)
@@ -90,7 +90,7 @@ func (d *Driver) do(what string, f func() error) error {
 	case <-t.C:
 		d.hung = true
 		close(d.calls) // the goroutine ends if the call ever returns
-		return fmt.Errorf("portaudio: %s took more than %v: %w", what, limit, audio.ErrDeviceHung)
+		return fmt.Errorf("portaudio: %s took more than %v: %w", what, limit, device.ErrHung)
 	}
 }
 
@@ -104,7 +104,7 @@ func (d *Driver) initialise() error {
 		return err
 	}
 	if !alsaConfigured() {
-		return fmt.Errorf("ALSA has no configuration; install libasound2-data: %w", audio.ErrNoDevice)
+		return fmt.Errorf("ALSA has no configuration; install libasound2-data: %w", device.ErrNotFound)
 	}
 	quiet()
 	d.cards = cards()
@@ -153,8 +153,8 @@ func (d *Driver) changed() bool { return cards() != d.cards }
 func (d *Driver) Stale() bool { return d.initialised && d.changed() }
 
 // Devices lists the devices that PortAudio knows.
-func (d *Driver) Devices() ([]audio.DeviceInfo, error) {
-	var list []audio.DeviceInfo
+func (d *Driver) Devices() ([]device.Info, error) {
+	var list []device.Info
 	err := d.do("list devices", func() error {
 		if d.open == 0 {
 			if err := d.terminate(); err != nil {
@@ -171,7 +171,7 @@ func (d *Driver) Devices() ([]audio.DeviceInfo, error) {
 		in, _ := pa.DefaultInputDevice()
 		out, _ := pa.DefaultOutputDevice()
 		for _, v := range devs {
-			list = append(list, audio.DeviceInfo{
+			list = append(list, device.Info{
 				Name: v.Name, Inputs: v.MaxInputChannels, Outputs: v.MaxOutputChannels,
 				Default: v == in || v == out, Rate: int(v.DefaultSampleRate), System: v.HostApi.Name,
 			})
@@ -185,9 +185,9 @@ func (d *Driver) Devices() ([]audio.DeviceInfo, error) {
 }
 
 // find returns the device that a name in the configuration means.
-func find(dir audio.Direction, name string) (*pa.DeviceInfo, error) {
-	if name == audio.DefaultDevice {
-		if dir == audio.In {
+func find(dir device.Direction, name string) (*pa.DeviceInfo, error) {
+	if name == device.Default {
+		if dir == device.In {
 			return pa.DefaultInputDevice()
 		}
 		return pa.DefaultOutputDevice()
@@ -221,14 +221,14 @@ func match(name string, names []string) (int, error) {
 		case found < 0:
 			found, full = i, n
 		case n != full:
-			return 0, fmt.Errorf("%q could be %q or %q; write more of the name: %w", name, full, n, audio.ErrNoDevice)
+			return 0, fmt.Errorf("%q could be %q or %q; write more of the name: %w", name, full, n, device.ErrNotFound)
 		}
 	}
 	if found >= 0 {
 		return found, nil
 	}
 	if len(names) == 0 {
-		return 0, fmt.Errorf("%q: %w; no devices found", name, audio.ErrNoDevice)
+		return 0, fmt.Errorf("%q: %w; no devices found", name, device.ErrNotFound)
 	}
 	return 0, &missing{name, names}
 }
@@ -245,17 +245,17 @@ func (m *missing) Error() string {
 }
 
 // Unwrap gives [audio.ErrNoDevice].
-func (m *missing) Unwrap() error { return audio.ErrNoDevice }
+func (m *missing) Unwrap() error { return device.ErrNotFound }
 
-func channels(v *pa.DeviceInfo, dir audio.Direction) int {
-	if dir == audio.In {
+func channels(v *pa.DeviceInfo, dir device.Direction) int {
+	if dir == device.In {
 		return v.MaxInputChannels
 	}
 	return v.MaxOutputChannels
 }
 
 // Open starts a stream.
-func (d *Driver) Open(dir audio.Direction, name string, x *audio.Ring) (audio.Stream, error) {
+func (d *Driver) Open(dir device.Direction, name string, x *device.Ring) (device.Stream, error) {
 	var s *stream
 	err := d.with(dir, name, func(dev *pa.DeviceInfo) (err error) {
 		if s, err = d.openStream(dir, dev, x); err != nil {
@@ -273,9 +273,9 @@ func (d *Driver) Open(dir audio.Direction, name string, x *audio.Ring) (audio.St
 }
 
 // Try opens a device and closes it again. The stream is never started.
-func (d *Driver) Try(dir audio.Direction, name string) error {
+func (d *Driver) Try(dir device.Direction, name string) error {
 	return d.with(dir, name, func(dev *pa.DeviceInfo) error {
-		s, err := d.openStream(dir, dev, audio.NewRing(func() time.Duration { return 0 }, func() {}))
+		s, err := d.openStream(dir, dev, device.NewRing(func() time.Duration { return 0 }, func() {}))
 		if err != nil {
 			return err
 		}
@@ -284,7 +284,7 @@ func (d *Driver) Try(dir audio.Direction, name string) error {
 }
 
 // with runs f where PortAudio is called from, with the device that is meant.
-func (d *Driver) with(dir audio.Direction, name string, f func(*pa.DeviceInfo) error) error {
+func (d *Driver) with(dir device.Direction, name string, f func(*pa.DeviceInfo) error) error {
 	var missing error // said in the words of whoever wrote the configuration
 	err := d.do("open "+dir.String(), func() error {
 		if err := d.initialise(); err != nil {
@@ -299,7 +299,7 @@ func (d *Driver) with(dir audio.Direction, name string, f func(*pa.DeviceInfo) e
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, audio.ErrDeviceHung) && missing != nil {
+	if err != nil && !errors.Is(err, device.ErrHung) && missing != nil {
 		return missing
 	}
 	return err
@@ -309,8 +309,8 @@ func (d *Driver) with(dir audio.Direction, name string, f func(*pa.DeviceInfo) e
 func noDevice(name string, err error) error {
 	switch {
 	case errors.Is(err, pa.NoDefaultInputDevice), errors.Is(err, pa.NoDefaultOutputDevice):
-		return fmt.Errorf("%q: %w", name, audio.ErrNoDevice)
-	case errors.Is(err, audio.ErrNoDevice):
+		return fmt.Errorf("%q: %w", name, device.ErrNotFound)
+	case errors.Is(err, device.ErrNotFound):
 		return err
 	default:
 		return nil
@@ -319,7 +319,7 @@ func noDevice(name string, err error) error {
 
 // openStream tries the formats that cards have, best first: 48 kHz before others, one
 // channel before two.
-func (d *Driver) openStream(dir audio.Direction, dev *pa.DeviceInfo, x *audio.Ring) (*stream, error) {
+func (d *Driver) openStream(dir device.Direction, dev *pa.DeviceInfo, x *device.Ring) (*stream, error) {
 	var first error
 	for _, rate := range []int{48000, 44100, int(dev.DefaultSampleRate), 32000, 16000} {
 		for _, ch := range []int{1, 2} {
@@ -344,9 +344,9 @@ func (d *Driver) openStream(dir audio.Direction, dev *pa.DeviceInfo, x *audio.Ri
 // latency is the size of the card's buffer to ask for: two periods beyond what is
 // being exchanged. The device's own "low" figure is less on some cards, and runs
 // dry on small boards.
-func latency(dev *pa.DeviceInfo, dir audio.Direction) time.Duration {
+func latency(dev *pa.DeviceInfo, dir device.Direction) time.Duration {
 	const most = 3 * period
-	if dir == audio.In {
+	if dir == device.In {
 		return max(min(dev.DefaultLowInputLatency, most), 2*period)
 	}
 	return max(min(dev.DefaultLowOutputLatency, most), 2*period)

@@ -14,7 +14,10 @@ import (
 	"go.uber.org/goleak"
 
 	"intercomd/audio"
+	"intercomd/audio/codec"
+	"intercomd/audio/device"
 	"intercomd/audio/portaudio"
+	"intercomd/audio/receive"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,9 +35,9 @@ func newDriver(t *testing.T) (*portaudio.Driver, *slog.Logger) {
 }
 
 // newRing returns the queue of nobody.
-func newRing() *audio.Ring {
+func newRing() *device.Ring {
 	t0 := time.Now()
-	return audio.NewRing(func() time.Duration { return time.Since(t0) }, func() {})
+	return device.NewRing(func() time.Duration { return time.Since(t0) }, func() {})
 }
 
 // A machine without sound says so, in a sentence and not in 85 lines.
@@ -53,14 +56,14 @@ func withoutSound(t *testing.T) {
 	t.Helper()
 	d, _ := newDriver(t)
 	printed := stderrOf(t, func() {
-		for _, dir := range []audio.Direction{audio.In, audio.Out} {
+		for _, dir := range []device.Direction{device.In, device.Out} {
 			for _, name := range []string{"default", "USB"} {
 				s, err := d.Open(dir, name, newRing())
 				if err == nil {
 					_ = s.Close()
 					t.Skip("this machine has sound")
 				}
-				if !errors.Is(err, audio.ErrNoDevice) {
+				if !errors.Is(err, device.ErrNotFound) {
 					t.Errorf("%v %q: %v", dir, name, err)
 				}
 			}
@@ -82,14 +85,14 @@ func TestDevicesByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"door-mic", "door-speaker"} {
-		if !slices.ContainsFunc(list, func(i audio.DeviceInfo) bool { return i.Name == want && i.System == "ALSA" }) {
+		if !slices.ContainsFunc(list, func(i device.Info) bool { return i.Name == want && i.System == "ALSA" }) {
 			t.Errorf("%s is not listed in %+v", want, list)
 		}
 	}
 	for name, want := range map[string]string{"door-mic": "door-mic", "-MIC": "door-mic", "speaker": "door-speaker"} {
-		dir := audio.In
+		dir := device.In
 		if want == "door-speaker" {
-			dir = audio.Out
+			dir = device.Out
 		}
 		s, err := d.Open(dir, name, newRing())
 		if err != nil {
@@ -104,8 +107,8 @@ func TestDevicesByName(t *testing.T) {
 		}
 	}
 	for name, part := range map[string]string{"door": "write more of the name", "garage": "Found: door-"} {
-		_, err := d.Open(audio.In, name, newRing())
-		if !errors.Is(err, audio.ErrNoDevice) || !strings.Contains(err.Error(), part) {
+		_, err := d.Open(device.In, name, newRing())
+		if !errors.Is(err, device.ErrNotFound) || !strings.Contains(err.Error(), part) {
 			t.Errorf("%s: %v, want %q in it", name, err, part)
 		}
 	}
@@ -117,7 +120,9 @@ type echoLink struct {
 	seq     uint16
 }
 
-func (l *echoLink) Codec() audio.Codec { return audio.Codec{Name: "opus", ClockRate: 48000, FEC: true} }
+func (l *echoLink) Codec() codec.Format {
+	return codec.Format{Name: "opus", ClockRate: 48000, FEC: true}
+}
 
 func (l *echoLink) Write(p []byte, _ uint32, _ bool) error {
 	select {
@@ -127,11 +132,11 @@ func (l *echoLink) Write(p []byte, _ uint32, _ bool) error {
 	return nil
 }
 
-func (l *echoLink) Receive(take func(*audio.Packet)) {
+func (l *echoLink) Receive(take func(*receive.Packet)) {
 	for {
 		select {
 		case b := <-l.packets:
-			take(&audio.Packet{SSRC: 1, Seq: l.seq, Timestamp: uint32(l.seq) * 960, Codec: l.Codec(), Payload: b, Arrival: time.Now()})
+			take(&receive.Packet{SSRC: 1, Seq: l.seq, Timestamp: uint32(l.seq) * 960, Codec: l.Codec(), Payload: b, Arrival: time.Now()})
 			l.seq++
 		default:
 			return

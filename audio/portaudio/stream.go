@@ -35,13 +35,13 @@ import (
 	pa "github.com/gordonklaus/portaudio"
 	"golang.org/x/sys/unix"
 
-	"intercomd/audio"
+	"intercomd/audio/device"
 )
 
 // stream is an open device.
 type stream struct {
 	d     *Driver
-	info  audio.StreamInfo
+	info  device.StreamInfo
 	dev   *C.device      // in C's memory
 	pin   runtime.Pinner // of the ring that dev points to
 	event *os.File       // eventfd of a microphone; nil for a loudspeaker
@@ -56,13 +56,13 @@ type format struct {
 
 // openFormat opens a stream. This and the next two call PortAudio; they run where
 // [Driver.do] says.
-func (d *Driver) openFormat(dir audio.Direction, info *pa.DeviceInfo, f format, x *audio.Ring) (*stream, error) {
+func (d *Driver) openFormat(dir device.Direction, info *pa.DeviceInfo, f format, x *device.Ring) (*stream, error) {
 	s, err := newStream(d, dir, f.channels, x)
 	if err != nil {
 		return nil, err
 	}
 	output := 0
-	if dir == audio.Out {
+	if dir == device.Out {
 		output = 1
 	}
 	frames := int(period * time.Duration(f.rate) / time.Second)
@@ -73,7 +73,7 @@ func (d *Driver) openFormat(dir audio.Direction, info *pa.DeviceInfo, f format, 
 		s.free()
 		return nil, err
 	}
-	s.info = audio.StreamInfo{Device: info.Name, Rate: f.rate}
+	s.info = device.StreamInfo{Device: info.Name, Rate: f.rate}
 	if i := C.Pa_GetStreamInfo(s.dev.stream); i != nil {
 		s.info.Latency = time.Duration(float64(max(i.inputLatency, i.outputLatency)) * float64(time.Second))
 	}
@@ -100,7 +100,7 @@ func (s *stream) close() error {
 }
 
 // newStream makes what the callbacks share with x.
-func newStream(d *Driver, dir audio.Direction, channels int, x *audio.Ring) (*stream, error) {
+func newStream(d *Driver, dir device.Direction, channels int, x *device.Ring) (*stream, error) {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return nil, fmt.Errorf("clock: %w", err)
@@ -111,7 +111,7 @@ func newStream(d *Driver, dir audio.Direction, channels int, x *audio.Ring) (*st
 	s.dev.x = (*C.ring)(unsafe.Pointer(x.Memory()))
 	s.dev.epoch = C.int64_t(now.Nano() - int64(x.Now()))
 	s.dev.channels = C.int(channels)
-	if dir == audio.In {
+	if dir == device.In {
 		if err := s.wakes(x); err != nil {
 			s.free()
 			return nil, err
@@ -121,7 +121,7 @@ func newStream(d *Driver, dir audio.Direction, channels int, x *audio.Ring) (*st
 }
 
 // wakes lets the callbacks of a microphone wake the engine.
-func (s *stream) wakes(x *audio.Ring) error {
+func (s *stream) wakes(x *device.Ring) error {
 	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("eventfd: %w", err)
@@ -152,7 +152,7 @@ func (s *stream) free() {
 }
 
 // Info describes the stream.
-func (s *stream) Info() audio.StreamInfo { return s.info }
+func (s *stream) Info() device.StreamInfo { return s.info }
 
 // Close ends the callbacks at once: what is buffered is not played.
 func (s *stream) Close() error {

@@ -8,8 +8,8 @@ import (
 	"log/slog"
 	"strings"
 
-	"intercomd/audio"
 	"intercomd/audio/alsamixer"
+	"intercomd/audio/device"
 	"intercomd/audio/portaudio"
 	"intercomd/board/gpio"
 )
@@ -41,7 +41,7 @@ func devicesCommand(_ context.Context, _ []string, io streams) int {
 	return code
 }
 
-func listSound(w io.Writer, drv audio.Driver) error {
+func listSound(w io.Writer, drv device.Driver) error {
 	all, err := drv.Devices()
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"intercomd/audio"
+	"intercomd/audio/codec"
 	"intercomd/test/voice"
 )
 
@@ -63,7 +64,7 @@ func lineReport(x []float64, seed uint64) error {
 		pcm[i] = float32(0.1 * x[i])
 	}
 	fmt.Printf("\n%-52s %9s %12s %12s %12s %8s\n", "5 % loss, 30 ms jitter: STOI", "goal", "without", "with", "of it", "mended")
-	for _, c := range []audio.Codec{{Name: "opus", FEC: true}, {Name: "opus"}, {Name: "PCMU"}} {
+	for _, c := range []codec.Format{{Name: "opus", FEC: true}, {Name: "opus"}, {Name: "PCMU"}} {
 		good, bad, err := bothLines(pcm, c, seed)
 		if err != nil {
 			return err
@@ -82,7 +83,7 @@ func lineReport(x []float64, seed uint64) error {
 	return nil
 }
 
-func bothLines(pcm []float32, c audio.Codec, seed uint64) (good, bad audio.Heard, err error) {
+func bothLines(pcm []float32, c codec.Format, seed uint64) (good, bad audio.Heard, err error) {
 	sound := audio.Sound{Rate: fs, Samples: pcm}
 	if good, err = audio.Pass(audio.Config{}, c, sound, steady, 0); err != nil {
 		return good, bad, err
@@ -102,7 +103,7 @@ func driftHour(who *speakers, length time.Duration) error {
 		pcm[i] = float32(0.1 * x[i%len(x)])
 	}
 	for _, ppm := range []float64{200, -200} {
-		h, err := audio.Pass(audio.Config{}, audio.Codec{Name: "PCMU"}, audio.Sound{Rate: fs, Samples: pcm}, steady, ppm)
+		h, err := audio.Pass(audio.Config{}, codec.Format{Name: "PCMU"}, audio.Sound{Rate: fs, Samples: pcm}, steady, ppm)
 		if err != nil {
 			return err
 		}

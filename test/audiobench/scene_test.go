@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"intercomd/audio"
+	"intercomd/audio/codec"
 )
 
 // The scenes are what they say, and the judge tells a canceller that does nothing and
@@ -43,7 +43,7 @@ func TestALossyLineCanBeUnderstood(t *testing.T) {
 	for i := range pcm {
 		pcm[i] = float32(0.1 * x[i%len(x)])
 	}
-	good, bad, err := bothLines(pcm, audio.Codec{Name: "opus", FEC: true}, 1)
+	good, bad, err := bothLines(pcm, codec.Format{Name: "opus", FEC: true}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

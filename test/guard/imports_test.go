@@ -13,8 +13,8 @@ import (
 //	| a subfolder | its parent and audio/fft |
 //	| door | everything but cmd, web |
 //
-// The right side is a list of "own subfolders", "its parent", "its own
-// subfolders", "nothing", folders by name, "everything" and "everything but ROOM, ROOM".
+// A subfolder with a row of its own goes by that one. The right side is a list of "own
+// subfolders", "its parent", "its own subfolders", "nothing", folders by name, "everything" and "everything but ROOM, ROOM".
 type rules map[string]string
 
 func parseRules(t *testing.T, doc string) rules {
@@ -116,6 +116,10 @@ func TestRulesRefuse(t *testing.T) {
 		{"update/report", "station", true},
 		{"update/report", "door", false},
 		{"update/slot", "station", false},
+		{"audio/aec", "audio/pcm", true},
+		{"audio/receive", "audio/jitter", true},
+		{"audio/receive", "audio/device", false},
+		{"audio/device", "audio", false},
 	} {
 		if got := r.allowed(c.pkg, c.other); got != c.want {
 			t.Errorf("%s imports %s: allowed is %v, want %v", c.pkg, c.other, got, c.want)

@@ -1,9 +1,13 @@
-package audio
+package levels
 
-import "math"
+import (
+	"math"
 
-// floor follows the level of what is always there: the least of the last seconds.
-type floor struct {
+	"intercomd/audio/pcm"
+)
+
+// Floor follows the level of what is always there: the least of the last seconds.
+type Floor struct {
 	cur, prev float64 // least level of this window and of the one before, dBFS
 	frames    int     // in this window
 }
@@ -12,20 +16,20 @@ type floor struct {
 // pause in one of two.
 const floorWindow = 150
 
-// add hears a frame's level in dBFS.
-func (f *floor) add(l float64) {
+// Add hears a frame's level in dBFS.
+func (f *Floor) Add(l float64) {
 	if f.frames++; f.frames > floorWindow {
 		f.prev, f.cur, f.frames = f.cur, l, 1
 	}
 	f.cur = min(f.cur, l)
 }
 
-// level is the floor in dBFS; 0 until something was heard.
-func (f *floor) level() float64 { return min(f.cur, f.prev) }
+// Level is the floor in dBFS; 0 until something was heard.
+func (f *Floor) Level() float64 { return min(f.cur, f.prev) }
 
-// loudness is the level of a frame in dBFS.
-func loudness(frame []float32) float64 {
-	return dbOf(math.Sqrt(float64(dot(frame, frame)) / float64(len(frame))))
+// Of is the level of a frame in dBFS.
+func Of(frame []float32) float64 {
+	return DB(math.Sqrt(float64(pcm.Dot(frame, frame)) / float64(len(frame))))
 }
 
 const (
@@ -42,22 +46,22 @@ const (
 	agcFar    = -45.
 )
 
-// agc brings the visitor's speech to one level, whether near or far from the
+// AGC brings the visitor's speech to one level, whether near or far from the
 // door. It acts on speech only and never while the loudspeaker is heard, so that
 // neither noise nor echo is pumped up.
-type agc struct {
-	floor  floor
+type AGC struct {
+	floor  Floor
 	speech float64 // level of speech, dBFS
 	known  bool
 	gain   float64 // dB
 }
 
-// adapt hears a frame of the microphone while the loudspeaker plays at far dBFS,
+// Adapt hears a frame of the microphone while the loudspeaker plays at far dBFS,
 // and returns the gain in dB.
-func (a *agc) adapt(frame []float32, far float64) float64 {
-	l := loudness(frame)
-	a.floor.add(l)
-	if far > agcFar || l < agcSpeech || l < a.floor.level()+agcAbove {
+func (a *AGC) Adapt(frame []float32, far float64) float64 {
+	l := Of(frame)
+	a.floor.Add(l)
+	if far > agcFar || l < agcSpeech || l < a.floor.Level()+agcAbove {
 		return a.gain
 	}
 	if !a.known {
@@ -77,18 +81,18 @@ const (
 	ambientFar   = -60. // dBFS at which it counts as silent
 )
 
-// ambient raises the loudspeaker with the noise of the street, up to most dB.
-type ambient struct {
-	most  float64
-	floor floor
+// Ambient raises the loudspeaker with the noise of the street, up to most dB.
+type Ambient struct {
+	Most  float64
+	floor Floor
 	pause int
-	gain  float64
+	Gain  float64
 }
 
-// adapt hears a frame of the microphone while the loudspeaker plays at far dBFS,
+// Adapt hears a frame of the microphone while the loudspeaker plays at far dBFS,
 // and returns the gain in dB for the next.
-func (a *ambient) adapt(frame []float32, far float64) float64 {
-	if a.most <= 0 {
+func (a *Ambient) Adapt(frame []float32, far float64) float64 {
+	if a.Most <= 0 {
 		return 0
 	}
 	if far > ambientFar {
@@ -96,12 +100,12 @@ func (a *ambient) adapt(frame []float32, far float64) float64 {
 	}
 	if a.pause > 0 {
 		a.pause-- // what is heard may be the loudspeaker
-		return a.gain
+		return a.Gain
 	}
-	a.floor.add(loudness(frame))
-	want := max(0, min(a.most, ambientShare*(a.floor.level()-ambientQuiet)))
-	a.gain += max(-ambientRate, min(ambientRate, want-a.gain))
-	return a.gain
+	a.floor.Add(Of(frame))
+	want := max(0, min(a.Most, ambientShare*(a.floor.Level()-ambientQuiet)))
+	a.Gain += max(-ambientRate, min(ambientRate, want-a.Gain))
+	return a.Gain
 }
 
 const (
@@ -109,40 +113,40 @@ const (
 	comfortTone = 0.25 // of the low-pass that takes the hiss off
 )
 
-// comfort makes noise at the level of the far end's background where its audio is
+// Comfort makes noise at the level of the far end's background where its audio is
 // missing: dead silence sounds like a broken line.
-type comfort struct {
-	floor floor
+type Comfort struct {
+	floor Floor
 	heard bool
 	seed  uint32
 	last  float32
 }
 
-// hear takes audio that was really received.
-func (c *comfort) hear(pcm []float32) {
-	for len(pcm) >= Frame {
-		c.floor.add(loudness(pcm[:Frame]))
+// Hear takes audio that was really received.
+func (c *Comfort) Hear(x []float32) {
+	for len(x) >= pcm.Frame {
+		c.floor.Add(Of(x[:pcm.Frame]))
 		c.heard = true
-		pcm = pcm[Frame:]
+		x = x[pcm.Frame:]
 	}
 }
 
-// fill writes noise.
-func (c *comfort) fill(pcm []float32) {
+// Fill writes noise.
+func (c *Comfort) Fill(x []float32) {
 	if !c.heard {
-		clear(pcm)
+		clear(x)
 		return
 	}
 	// White noise of ±1 has an RMS of 0.577; the low-pass takes sqrt(a/(2-a)).
 	rms := 0.577 * math.Sqrt(comfortTone/(2-comfortTone))
-	a := gainOf(min(c.floor.level(), comfortMost)) / float32(rms)
-	if c.floor.level() <= silenceDB {
+	a := Gain(min(c.floor.Level(), comfortMost)) / float32(rms)
+	if c.floor.Level() <= Silent {
 		a = 0
 	}
-	for i := range pcm {
+	for i := range x {
 		c.seed = c.seed*1664525 + 1013904223 // Numerical Recipes' generator
 		c.last += comfortTone * (float32(int32(c.seed))/(1<<31) - c.last)
-		pcm[i] = a * c.last
+		x[i] = a * c.last
 	}
 }
 
@@ -150,15 +154,21 @@ func (c *comfort) fill(pcm []float32) {
 // quiet night: -85 dBFS.
 const silentBelow = -85.
 
-// silence notices a microphone that hears nothing at all for longer than frames.
-type silence struct {
+// Silence notices a microphone that hears nothing at all for longer than frames.
+type Silence struct {
 	frames int
 	after  int
 }
 
-// add hears a frame and tells whether the microphone is silent.
-func (s *silence) add(frame []float32) bool {
-	if loudness(frame) > silentBelow {
+// NewSilence tells of silence that is longer than so many frames; 0 = never.
+func NewSilence(frames int) Silence { return Silence{after: frames} }
+
+// Reset forgets what was heard.
+func (s *Silence) Reset() { s.frames = 0 }
+
+// Add hears a frame and tells whether the microphone is silent.
+func (s *Silence) Add(frame []float32) bool {
+	if Of(frame) > silentBelow {
 		s.frames = 0
 	} else if s.frames <= s.after {
 		s.frames++

@@ -1,15 +1,17 @@
-package audio
+package device
 
 import (
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"intercomd/audio/pcm"
 )
 
 // speaker is a loudspeaker whose callbacks come by a test's clock.
 type speaker struct {
-	*playback
+	*Playback
 	now     time.Duration
 	late    time.Duration // of the pump, in whatever it does
 	waited  time.Duration // the most that was in the ring when a callback came
@@ -19,27 +21,26 @@ type speaker struct {
 
 func newSpeaker(rate int) *speaker {
 	s := &speaker{}
-	x := NewRing(func() time.Duration { return s.now }, func() {})
-	s.playback = &playback{tap: newTap(x), live: &atomic.Pointer[playback]{}}
-	s.start(rate)
+	s.Playback = NewPlayback(func() time.Duration { return s.now }, func() {}, &atomic.Pointer[Playback]{})
+	s.Start(rate)
 	return s
 }
 
 // run lets callbacks of chunk samples come for a while, each as late as unrest says, and
 // frames be written when they are due.
 func (s *speaker) run(d time.Duration, chunk int, unrest func() time.Duration) {
-	pcm, frame := make([]int16, chunk), make([]float32, Frame)
-	every := s.time(chunk)
+	pcm, frame := make([]int16, chunk), make([]float32, pcm.Frame)
+	every := s.Time(chunk)
 	callback := s.next + unrest()
 	for end := s.now + d; s.now < end; {
-		if s.look(); s.last() != 0 && max(s.due()+s.late, s.now) < callback {
-			s.now = max(s.due()+s.late, s.now)
-			s.write(frame)
+		if s.Look(); s.Last() != 0 && max(s.Due()+s.late, s.now) < callback {
+			s.now = max(s.Due()+s.late, s.now)
+			s.Write(frame)
 			s.written++
 			continue
 		}
 		s.now = callback
-		s.waited = max(s.waited, s.time(s.mem.waiting()))
+		s.waited = max(s.waited, s.Time(s.mem.waiting()))
 		s.x.Fetch(pcm, false)
 		s.next += every
 		callback = max(s.next+unrest(), s.now+every/10)
@@ -56,10 +57,10 @@ func TestFramesAreWrittenJustInTime(t *testing.T) {
 		if n := s.mem.Gaps.Load(); n > 0 || s.headroom.size > 0 {
 			t.Errorf("%+v: %d gaps, a headroom of %v", c, n, s.headroom.size)
 		}
-		if most := s.callback() + FrameTime; s.waited > most {
+		if most := s.Callback() + pcm.FrameTime; s.waited > most {
 			t.Errorf("%+v: %v waited for a callback, want less than %v", c, s.waited, most)
 		}
-		if wait := s.needed() - s.due(); wait != margin {
+		if wait := s.needed() - s.Due(); wait != margin {
 			t.Errorf("%+v: written %v before they are needed", c, wait)
 		}
 	}
@@ -68,7 +69,7 @@ func TestFramesAreWrittenJustInTime(t *testing.T) {
 // Callbacks that are late say nothing of the next one.
 func TestLateCallbacksMakeNoGaps(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	s := newSpeaker(SampleRate)
+	s := newSpeaker(pcm.SampleRate)
 	s.run(60*time.Second, 480, func() time.Duration {
 		return time.Duration(r.Float64() * r.Float64() * r.Float64() * float64(8*time.Millisecond))
 	})
@@ -79,7 +80,7 @@ func TestLateCallbacksMakeNoGaps(t *testing.T) {
 
 // A pump that is nearly too late writes earlier from then on, before there is a gap.
 func TestNearlyLateCountsAsAGap(t *testing.T) {
-	s := newSpeaker(SampleRate)
+	s := newSpeaker(pcm.SampleRate)
 	s.run(time.Second, 480, never)
 	s.late = margin - tight/2
 	s.run(time.Second, 480, never)
@@ -95,13 +96,13 @@ func TestNearlyLateCountsAsAGap(t *testing.T) {
 
 // A device that takes nothing any more is not filled for ever.
 func TestNothingIsWrittenToADeadDevice(t *testing.T) {
-	s := newSpeaker(SampleRate)
+	s := newSpeaker(pcm.SampleRate)
 	s.run(time.Second, 480, never)
 	was := s.written
 	for range 1000 {
-		s.now += FrameTime
-		if s.hungry(s.now) {
-			s.write(make([]float32, Frame))
+		s.now += pcm.FrameTime
+		if s.Hungry(s.now) {
+			s.Write(make([]float32, pcm.Frame))
 			s.written++
 		}
 	}

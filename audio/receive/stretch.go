@@ -1,11 +1,15 @@
-package audio
+package receive
 
-import "time"
+import (
+	"time"
+
+	"intercomd/audio/pcm"
+)
 
 const (
 	// Pitch lags that are taken out or put in, in samples: 2.5 to 15 ms.
-	minLag = SampleRate / 400
-	maxLag = SampleRate * 15 / 1000
+	minLag = pcm.SampleRate / 400
+	maxLag = pcm.SampleRate * 15 / 1000
 	// coarse is the decimation of the first search.
 	coarse = 6
 	// alike is the correlation of neighbouring periods from which joining them is
@@ -64,7 +68,7 @@ func (s *stretcher) lag(x []float32, most int, fast bool) int {
 	if top < minLag {
 		return 0
 	}
-	if energy := dot(x[:2*n], x[:2*n]); energy < quiet*float32(2*n) {
+	if energy := pcm.Dot(x[:2*n], x[:2*n]); energy < quiet*float32(2*n) {
 		return top
 	}
 	small := s.small[:2*n/coarse]
@@ -95,21 +99,21 @@ func bestLag(x []float32, lo, hi, n int) (int, float32) {
 	best, at := float32(-1), lo
 	n = min(n, len(x)-hi)
 	a := x[:n]
-	ea := dot(a, a)
+	ea := pcm.Dot(a, a)
 	for lag := lo; lag <= hi; lag++ {
 		b := x[lag : lag+n]
-		c := dot(a, b)
+		c := pcm.Dot(a, b)
 		if c <= 0 {
 			continue
 		}
-		if q := c * c / (ea*dot(b, b) + 1e-12); q > best {
+		if q := c * c / (ea*pcm.Dot(b, b) + 1e-12); q > best {
 			best, at = q, lag
 		}
 	}
 	if best < 0 {
 		return at, -1
 	}
-	return at, sqrt32(best)
+	return at, pcm.Sqrt(best)
 }
 
 const (

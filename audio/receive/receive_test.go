@@ -1,4 +1,4 @@
-package audio
+package receive
 
 import (
 	"math"
@@ -8,7 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"intercomd/audio/audiotest"
+	"intercomd/audio/codec"
 	"intercomd/audio/jitter"
+	"intercomd/audio/pcm"
 )
 
 const ms = time.Millisecond
@@ -26,7 +29,7 @@ type network struct {
 
 type outcome struct {
 	out    []float32
-	rcv    *receiver
+	rcv    *Receiver
 	delays []time.Duration // of the jitter buffer, per frame
 }
 
@@ -37,23 +40,23 @@ func (n *network) run(t testing.TB, length time.Duration) outcome {
 		p  jitter.Packet
 	}
 	var queue []arrival
-	enc, size, err := newEncoder(Codec{Name: codecName(n.codec), FEC: true}, 32000, 5)
+	enc, size, err := codec.NewEncoder(codec.Format{Name: codec.Name(n.codec), FEC: true}, 32000, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pcm, buf := make([]float32, size), make([]byte, 1500)
-	o := outcome{rcv: newReceiver()}
-	frame, sent := make([]float32, Frame), 0
-	for now := time.Duration(0); now < length; now += FrameTime {
+	said, buf := make([]float32, size), make([]byte, 1500)
+	o := outcome{rcv: New()}
+	frame, sent := make([]float32, pcm.Frame), 0
+	for now := time.Duration(0); now < length; now += pcm.FrameTime {
 		for {
 			at := time.Duration(float64(sent) * 20e6 / (1 + n.ppm*1e-6))
 			if at > now+500*ms {
 				break
 			}
-			for i := range pcm {
-				pcm[i] = float32(n.x(sent*size + i))
+			for i := range said {
+				said[i] = float32(n.x(sent*size + i))
 			}
-			k, err := enc.encode(pcm, buf)
+			k, err := enc.Encode(said, buf)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,12 +69,12 @@ func (n *network) run(t testing.TB, length time.Duration) outcome {
 				if n.hold != nil {
 					at = n.hold(at)
 				}
-				samples, step := size*clockRate(n.codec)/SampleRate, uint32(0)
+				samples, step := size*codec.ClockRate(n.codec)/pcm.SampleRate, uint32(0)
 				if n.step != nil {
 					step = n.step(sent)
 				}
 				queue = append(queue, arrival{at, jitter.Packet{
-					SSRC: 1, Seq: uint16(sent), Timestamp: uint32(sent*samples) + step, ClockRate: clockRate(n.codec),
+					SSRC: 1, Seq: uint16(sent), Timestamp: uint32(sent*samples) + step, ClockRate: codec.ClockRate(n.codec),
 					Samples: samples, Codec: n.codec, Payload: slices.Clone(buf[:k]),
 				}})
 				slices.SortStableFunc(queue, func(a, b arrival) int { return int(a.at - b.at) })
@@ -82,45 +85,33 @@ func (n *network) run(t testing.TB, length time.Duration) outcome {
 			o.rcv.jb.Put(queue[0].p, queue[0].at)
 			queue = queue[1:]
 		}
-		o.rcv.frame(frame, now)
+		o.rcv.Frame(frame, now)
 		o.out = append(o.out, frame...)
 		o.delays = append(o.delays, o.rcv.jb.Stats().Delay)
 	}
 	return o
 }
 
-func tone1k(i int) float64 { return 0.3 * math.Sin(2*math.Pi*1000*float64(i)/SampleRate) }
-
-// roughness is the greatest deviation of x from a steady tone of f Hz: a click of
-// height h shows as about h.
-func roughness(x []float32, f float64) (worst float64, at int) {
-	c := 2 * math.Cos(2*math.Pi*f/SampleRate)
-	for i := 2; i < len(x); i++ {
-		if r := math.Abs(float64(x[i]) - c*float64(x[i-1]) + float64(x[i-2])); r > worst {
-			worst, at = r, i
-		}
-	}
-	return worst, at
-}
+func tone1k(i int) float64 { return 0.3 * math.Sin(2*math.Pi*1000*float64(i)/pcm.SampleRate) }
 
 // Clocks that differ by 200 ppm: no glitch, no growth. Set AUDIO_HOUR for an hour.
 func TestDriftIsAbsorbed(t *testing.T) {
-	length := testLength(time.Minute)
+	length := audiotest.Length(time.Minute)
 	if os.Getenv("AUDIO_HOUR") != "" {
 		length = time.Hour
 	}
 	for _, ppm := range []float64{200, -200} {
-		n := network{x: tone1k, codec: codecPCMU, ppm: ppm}
+		n := network{x: tone1k, codec: codec.PCMU, ppm: ppm}
 		o := n.run(t, length)
 		s := o.rcv.jb.Stats()
 		lo, hi := slices.Min(o.delays[100:]), slices.Max(o.delays[100:])
-		t.Logf("%+.0f ppm over %v: delay %v to %v, %+v, correction %.0f ppm", ppm, length, lo, hi, s, 1e6*(o.rcv.rate.step-1))
+		t.Logf("%+.0f ppm over %v: delay %v to %v, %+v, correction %.0f ppm", ppm, length, lo, hi, s, 1e6*(o.rcv.rate.Step-1))
 		if lo < 8*ms || hi > 35*ms || s.Lost > 0 || o.rcv.concealed > 2 || o.rcv.pause > 0 { // at the very start nothing is in store
 			t.Errorf("%+.0f ppm: delay %v to %v, %d frames concealed", ppm, lo, hi, o.rcv.concealed)
 		}
 		// µ-law noise alone is rough to 0.03.
-		if r, at := roughness(o.out[SampleRate/2:], 1000); r > 0.05 {
-			t.Errorf("%+.0f ppm: a glitch of %.3f after %v", ppm, r, timeOf(at+SampleRate/2))
+		if r, at := audiotest.Roughness(o.out[pcm.SampleRate/2:], 1000); r > 0.05 {
+			t.Errorf("%+.0f ppm: a glitch of %.3f after %v", ppm, r, pcm.Duration(at+pcm.SampleRate/2))
 		}
 	}
 }
@@ -133,8 +124,8 @@ func speechlike() func(i int) float64 {
 			panic("not in order")
 		}
 		last = i
-		s := float64(i) / SampleRate
-		phase += 2 * math.Pi * (140 + 30*math.Sin(2*math.Pi*0.7*s)) / SampleRate
+		s := float64(i) / pcm.SampleRate
+		phase += 2 * math.Pi * (140 + 30*math.Sin(2*math.Pi*0.7*s)) / pcm.SampleRate
 		v := 0.
 		for h := 1.; h < 20; h++ {
 			v += math.Sin(h*phase) / h * 0.12
@@ -146,11 +137,11 @@ func speechlike() func(i int) float64 {
 // A burst of delay raises the latency; it must be gone soon, without clicks.
 func TestLatencyShrinksBack(t *testing.T) {
 	for name, stall := range map[string]time.Duration{"100 ms": 100 * ms, "250 ms": 250 * ms, "3 s": 3 * time.Second} {
-		for _, codec := range []int{codecOpus, codecPCMA} {
-			if raceDetector && codec == codecOpus {
+		for _, id := range []int{codec.Opus, codec.PCMA} {
+			if audiotest.Race && id == codec.Opus {
 				continue
 			}
-			n := network{x: speechlike(), codec: codec, hold: func(at time.Duration) time.Duration {
+			n := network{x: speechlike(), codec: id, hold: func(at time.Duration) time.Duration {
 				if at > 2*time.Second && at < 2*time.Second+stall {
 					return 2*time.Second + stall
 				}
@@ -158,11 +149,11 @@ func TestLatencyShrinksBack(t *testing.T) {
 			}}
 			o := n.run(t, 9*time.Second)
 			target := o.rcv.jb.Stats().Target
-			after := o.delays[int((2*time.Second+stall+3*time.Second)/FrameTime):]
+			after := o.delays[int((2*time.Second+stall+3*time.Second)/pcm.FrameTime):]
 			if d := slices.Max(after); d > target+25*ms {
-				t.Errorf("%s, codec %d: 3 s later the delay is %v, target %v", name, codec, d, target)
+				t.Errorf("%s, codec %d: 3 s later the delay is %v, target %v", name, id, d, target)
 			}
-			t.Logf("%s, codec %d: target %v, delay %v", name, codec, target, after[0])
+			t.Logf("%s, codec %d: target %v, delay %v", name, id, target, after[0])
 		}
 	}
 }
@@ -173,13 +164,13 @@ func TestClockStepsAreInaudible(t *testing.T) {
 	for name, step := range map[string]uint32{
 		"back": 1<<32 - 70080, "far forward": 2639522183, "half a second back": 1<<32 - 4000, "half a second forward": 4000,
 	} {
-		n := network{x: tone1k, codec: codecPCMU, step: func(packet int) uint32 { return uint32(packet/100) * step }}
+		n := network{x: tone1k, codec: codec.PCMU, step: func(packet int) uint32 { return uint32(packet/100) * step }}
 		o := n.run(t, 8*time.Second)
 		if s := o.rcv.jb.Stats(); s.Lost > 0 || o.rcv.concealed > 2 || slices.Max(o.delays[100:]) > 35*ms {
 			t.Errorf("%s: %d frames concealed, delay up to %v, %+v", name, o.rcv.concealed, slices.Max(o.delays[100:]), s)
 		}
-		if r, at := roughness(o.out[SampleRate/2:], 1000); r > 0.05 {
-			t.Errorf("%s: a glitch of %.3f after %v", name, r, timeOf(at+SampleRate/2))
+		if r, at := audiotest.Roughness(o.out[pcm.SampleRate/2:], 1000); r > 0.05 {
+			t.Errorf("%s: a glitch of %.3f after %v", name, r, pcm.Duration(at+pcm.SampleRate/2))
 		}
 	}
 }
@@ -187,8 +178,8 @@ func TestClockStepsAreInaudible(t *testing.T) {
 // A far end on a machine that is too busy makes less audio than time passes. What
 // it makes is played; nothing is thrown away to catch up with it.
 func TestSlowSender(t *testing.T) {
-	n := network{x: speechlike(), codec: codecPCMU, ppm: -50000}
-	o := n.run(t, testLength(20*time.Second))
+	n := network{x: speechlike(), codec: codec.PCMU, ppm: -50000}
+	o := n.run(t, audiotest.Length(20*time.Second))
 	s := o.rcv.jb.Stats()
 	share := float64(o.rcv.concealed) / float64(len(o.delays))
 	t.Logf("%.1f %% concealed, delay %v, %+v", 100*share, o.delays[len(o.delays)-1], s)
@@ -202,7 +193,7 @@ func TestLossIsConcealed(t *testing.T) {
 	for _, c := range []struct {
 		codec int
 		most  float64
-	}{{codecPCMU, 0.2}, {codecOpus, 0.2}} {
+	}{{codec.PCMU, 0.2}, {codec.Opus, 0.2}} {
 		rng := rand.New(rand.NewPCG(3, 4))
 		n := network{x: tone1k, codec: c.codec, delay: func(int) time.Duration {
 			if rng.Float64() < 0.05 {
@@ -210,14 +201,14 @@ func TestLossIsConcealed(t *testing.T) {
 			}
 			return 0
 		}}
-		o := n.run(t, testLength(20*time.Second))
-		r, at := roughness(o.out[SampleRate:], 1000)
+		o := n.run(t, audiotest.Length(20*time.Second))
+		r, at := audiotest.Roughness(o.out[pcm.SampleRate:], 1000)
 		var e float64
-		for _, v := range o.out[SampleRate:] {
+		for _, v := range o.out[pcm.SampleRate:] {
 			e += float64(v) * float64(v)
 		}
-		level := 10 * math.Log10(e/float64(len(o.out)-SampleRate)/0.045)
-		t.Logf("codec %d: %d frames concealed, level %.2f dB, roughness %.3f at %v", c.codec, o.rcv.concealed, level, r, timeOf(at))
+		level := 10 * math.Log10(e/float64(len(o.out)-pcm.SampleRate)/0.045)
+		t.Logf("codec %d: %d frames concealed, level %.2f dB, roughness %.3f at %v", c.codec, o.rcv.concealed, level, r, pcm.Duration(at))
 		if o.rcv.concealed < 5 || math.Abs(level) > 0.7 || r > c.most {
 			t.Errorf("codec %d: %d frames concealed, level %.2f dB, roughness %.3f", c.codec, o.rcv.concealed, level, r)
 		}
@@ -229,17 +220,17 @@ func TestStretch(t *testing.T) {
 	x := make([]float32, 2*maxLag)
 	for _, f := range []float64{80, 110, 200, 330} {
 		for i := range x {
-			x[i] = float32(0.3*math.Sin(2*math.Pi*f*float64(i)/SampleRate) + 0.1*math.Sin(6*math.Pi*f*float64(i)/SampleRate))
+			x[i] = float32(0.3*math.Sin(2*math.Pi*f*float64(i)/pcm.SampleRate) + 0.1*math.Sin(6*math.Pi*f*float64(i)/pcm.SampleRate))
 		}
 		y := slices.Clone(x)
 		n := s.shorten(y, maxLag, false)
-		if n == 0 || math.Abs(math.Mod(float64(n)*f/SampleRate+0.5, 1)-0.5) > 0.02 {
-			t.Errorf("%g Hz: took out %d samples, %.2f periods", f, n, float64(n)*f/SampleRate)
+		if n == 0 || math.Abs(math.Mod(float64(n)*f/pcm.SampleRate+0.5, 1)-0.5) > 0.02 {
+			t.Errorf("%g Hz: took out %d samples, %.2f periods", f, n, float64(n)*f/pcm.SampleRate)
 		}
 		z := make([]float32, maxLag+len(x))
 		copy(z[maxLag:], x)
 		m := s.lengthen(z[:maxLag], z[maxLag:], maxLag)
-		if m == 0 || math.Abs(math.Mod(float64(m)*f/SampleRate+0.5, 1)-0.5) > 0.02 {
+		if m == 0 || math.Abs(math.Mod(float64(m)*f/pcm.SampleRate+0.5, 1)-0.5) > 0.02 {
 			t.Errorf("%g Hz: put in %d samples", f, m)
 		}
 		for what, w := range map[string][]float32{"shorter": y[n:], "longer": z[maxLag-m:]} {
@@ -272,30 +263,30 @@ func FuzzReceiver(f *testing.F) {
 	f.Add([]byte{1, 0, 1, 20, 0x48, 1, 2, 3})
 	f.Add([]byte{2, 0, 1, 160, 1, 2, 3, 4, 5, 2, 0, 3, 160, 9})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, now, out := newReceiver(), time.Duration(0), make([]float32, Frame)
+		r, now, out := New(), time.Duration(0), make([]float32, pcm.Frame)
 		for len(data) > 4 {
-			codec, n := 1+int(data[0]%3), min(int(data[3]), len(data)-4)
+			id, n := 1+int(data[0]%3), min(int(data[3]), len(data)-4)
 			p := data[4 : 4+n]
-			clock := clockRate(codec)
+			clock := codec.ClockRate(id)
 			r.jb.Put(jitter.Packet{
 				SSRC: uint32(data[0] >> 6), Seq: uint16(data[1])<<8 | uint16(data[2]),
 				Timestamp: uint32(data[2]) * uint32(clock/50), ClockRate: clock,
-				Samples: payloadSamples(codec, p), Codec: codec, Payload: p,
+				Samples: codec.Samples(id, p), Codec: id, Payload: p,
 			}, now)
 			for range data[1] % 8 {
-				r.frame(out, now)
+				r.Frame(out, now)
 				for _, v := range out {
-					if !(v > -2*loudest && v < 2*loudest) {
+					if !(v > -2*pcm.Loudest && v < 2*pcm.Loudest) {
 						t.Fatal(v)
 					}
 				}
-				now += FrameTime
+				now += pcm.FrameTime
 			}
 			data = data[4+n:]
 		}
 		for range 20 {
-			r.frame(out, now)
-			now += FrameTime
+			r.Frame(out, now)
+			now += pcm.FrameTime
 		}
 	})
 }

@@ -1,9 +1,11 @@
-package audio
+package duplex
 
 import (
 	"math"
 
 	"intercomd/audio/fft"
+	"intercomd/audio/levels"
+	"intercomd/audio/pcm"
 )
 
 const (
@@ -76,7 +78,7 @@ func (l *leakDetector) add(far, sent float32) bool {
 // measure tells how much what is sent follows the far end at the lag at which it
 // does most, from 0 to 1, and how much weaker it then is, in dB.
 func (l *leakDetector) measure() (like, loss float64) {
-	loss = -silenceDB
+	loss = -levels.Silent
 	my := l.sy / l.w
 	vy := l.syy/l.w - my*my
 	for i := range l.sx {
@@ -87,7 +89,7 @@ func (l *leakDetector) measure() (like, loss float64) {
 			continue
 		}
 		if r := c / math.Sqrt(vx*vy); r > like {
-			like, loss = r, -dbOf(c/vx)
+			like, loss = r, -levels.DB(c/vx)
 		}
 	}
 	return like, loss
@@ -103,7 +105,7 @@ func (l *leakDetector) hopeless() bool { return l.bad >= leakTurns }
 func (l *leakDetector) fine() bool     { return l.ok }
 
 const (
-	clipAt   = 0.985 // of full scale
+	ClipAt   = 0.985 // of full scale
 	clipKeep = 1 - 1./300
 	// Clipping is the loudspeaker's doing if so many of the frames in which the far
 	// end is heard clip, and several times as many as of the others.
@@ -122,7 +124,7 @@ type clipping struct {
 // add is given the peak of a frame of the microphone.
 func (c *clipping) add(peak float32, heard bool) {
 	v := 0.
-	if peak >= clipAt {
+	if peak >= ClipAt {
 		v = 1
 	}
 	if !heard {
@@ -213,7 +215,7 @@ func near(a, b int) bool { return b >= 0 && a-b <= 1 && b-a <= 1 }
 
 // push appends a frame at a third of its rate.
 func push(to *[howlLen]float32, frame []float32) {
-	const n = Frame / howlRate
+	const n = pcm.Frame / howlRate
 	copy(to[:], to[n:])
 	for i := range n {
 		s := frame[howlRate*i:][:howlRate]

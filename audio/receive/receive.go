@@ -1,85 +1,102 @@
-package audio
+// Package receive makes of the packets of a call, as they come, frames of steady sound: jitter
+// buffer, decoder, concealment, stretching and the far end's drifting clock. It knows
+// neither the network nor the loudspeaker.
+package receive
 
 import (
 	"time"
 
+	"intercomd/audio/codec"
 	"intercomd/audio/jitter"
+	"intercomd/audio/levels"
+	"intercomd/audio/pcm"
+	"intercomd/audio/resample"
 )
 
-// receiver turns the packets of a call into frames for the loudspeaker. It
+// Receiver turns the packets of a call into frames for the loudspeaker. It
 // belongs to the pump.
-type receiver struct {
+type Receiver struct {
 	jb        *jitter.Buffer
-	dec       decoder
+	dec       codec.Decoder
 	codec     int // of dec
 	fifo      fifo
 	pcm       []float32 // scratch for one packet
 	concealed uint64    // frames made up
 	began     bool      // audio of this call has been decoded
 
-	comfort comfort
+	comfort levels.Comfort
 	stretch stretcher
 	pause   int           // frames until the next stretch
 	shift   time.Duration // how much the delay was changed since the last packet
-	rate    *resampler
-	drift   drift
+	rate    *resample.Resampler
+	drift   resample.Drift
 }
 
-func newReceiver() *receiver {
-	r := &receiver{
+// New returns a receiver without a call.
+func New() *Receiver {
+	r := &Receiver{
 		jb:   jitter.New(jitter.Config{Eager: true}),
-		pcm:  make([]float32, maxDecoded),
-		fifo: fifo{buf: make([]float32, fifoRoom, fifoRoom+2*maxDecoded)},
-		rate: newResampler(SampleRate, SampleRate, 2*Frame), drift: farDrift(),
+		pcm:  make([]float32, codec.MaxDecoded),
+		fifo: fifo{buf: make([]float32, fifoRoom, fifoRoom+2*codec.MaxDecoded)},
+		rate: resample.New(pcm.SampleRate, pcm.SampleRate, 2*pcm.Frame), drift: resample.FarDrift(),
 	}
 	r.fifo.clear()
 	return r
 }
 
-// reset begins a new call.
-func (r *receiver) reset() {
+// Reset begins a new call.
+func (r *Receiver) Reset() {
 	r.jb = jitter.New(jitter.Config{Eager: true})
-	r.dec, r.codec, r.concealed, r.began = nil, codecNone, 0, false
+	r.dec, r.codec, r.concealed, r.began = nil, codec.None, 0, false
 	r.fifo.clear()
-	r.pause, r.shift, r.drift, r.comfort = 0, 0, farDrift(), comfort{}
-	r.rate.clear()
+	r.pause, r.shift, r.drift, r.comfort = 0, 0, resample.FarDrift(), levels.Comfort{}
+	r.rate.Clear()
 }
 
-// put takes a packet that came at the given time of the engine's clock. One that cannot be
+// Stats is what the jitter buffer counted in this call.
+func (r *Receiver) Stats() jitter.Stats { return r.jb.Stats() }
+
+// Made counts the frames of 10 ms that were made up for lost audio in this call.
+func (r *Receiver) Made() uint64 { return r.concealed }
+
+// Decodes is the codec of what was played last; [codecNone] before that.
+func (r *Receiver) Decodes() int { return r.codec }
+
+// Put takes a packet that came at the given time of the engine's clock. One that cannot be
 // played is dropped.
-func (r *receiver) put(p *Packet, at time.Duration) {
-	id := codecID(p.Codec.Name)
-	if id == codecNone || len(p.Payload) > jitter.MaxPayload {
+func (r *Receiver) Put(p *Packet, at time.Duration) {
+	id := codec.ID(p.Codec.Name)
+	if id == codec.None || len(p.Payload) > jitter.MaxPayload {
 		return
 	}
 	r.jb.Put(jitter.Packet{
 		SSRC: p.SSRC, Seq: p.Seq, Timestamp: p.Timestamp,
-		ClockRate: clockRate(id), Samples: payloadSamples(id, p.Payload), Codec: id, Payload: p.Payload,
+		ClockRate: codec.ClockRate(id), Samples: codec.Samples(id, p.Payload), Codec: id, Payload: p.Payload,
 	}, at)
 }
 
-// frame fills out with the next 10 ms and tells whether the call's audio has
+// Frame fills out with the next 10 ms and tells whether the call's audio has
 // begun. now is the engine's clock.
-func (r *receiver) frame(out []float32, now time.Duration) bool {
+func (r *Receiver) Frame(out []float32, now time.Duration) bool {
 	r.adapt(now)
-	need := r.rate.need(len(out))
+	need := r.rate.Need(len(out))
 	for r.fifo.len() < need {
 		r.more(now)
 	}
-	r.rate.feed(r.fifo.take(need))
-	r.rate.pull(out)
+	r.rate.Feed(r.fifo.take(need))
+	r.rate.Pull(out)
 	return r.began
 }
 
 // adapt keeps the delay near its target: small errors by playing a little faster
 // or slower, larger ones by cutting or repeating periods.
-func (r *receiver) adapt(now time.Duration) {
+func (r *Receiver) adapt(now time.Duration) {
 	if !r.began {
 		return
 	}
 	s := r.jb.Stats()
 	late := s.Delay + r.shift - s.Target
-	r.rate.step = 1 + 1e-6*r.drift.ppm(late)
+	r.rate.Step = 1 + 1e-6*r.drift.Ppm(late)
 	if r.pause > 0 {
 		r.pause--
 		return
@@ -93,21 +110,21 @@ func (r *receiver) adapt(now time.Duration) {
 		if r.fifo.len() < 2*maxLag {
 			return // nothing is here that could be cut: the far end is slow
 		}
-		n := r.stretch.shorten(r.fifo.data(), samplesOf(late), fast)
+		n := r.stretch.shorten(r.fifo.data(), pcm.Samples(late), fast)
 		r.fifo.skip(n)
 		r.stretched(-n, fast)
 	case late < -tooEarly && r.fifo.len() >= 2*minLag:
-		n := r.stretch.lengthen(r.fifo.room(), r.fifo.data(), samplesOf(-late))
+		n := r.stretch.lengthen(r.fifo.room(), r.fifo.data(), pcm.Samples(-late))
 		r.fifo.skip(-n)
 		r.stretched(n, false)
 	}
 }
 
-func (r *receiver) stretched(n int, fast bool) {
+func (r *Receiver) stretched(n int, fast bool) {
 	if n == 0 {
 		return
 	}
-	r.shift += timeOf(n)
+	r.shift += pcm.Duration(n)
 	r.pause = pauseSlow
 	if fast {
 		r.pause = pauseFast
@@ -115,15 +132,15 @@ func (r *receiver) stretched(n int, fast bool) {
 }
 
 // more does what the jitter buffer says and appends at least 2.5 ms to the fifo.
-func (r *receiver) more(now time.Duration) {
-	a := r.jb.Next(now, timeOf(r.fifo.len()))
+func (r *Receiver) more(now time.Duration) {
+	a := r.jb.Next(now, pcm.Duration(r.fifo.len()))
 	if a.Kind == jitter.Play && (r.dec == nil || a.Fresh || a.Codec != r.codec) {
-		r.dec, _ = newDecoder(a.Codec) // cannot fail for a codec that put lets through
+		r.dec, _ = codec.NewDecoder(a.Codec) // cannot fail for a codec that put lets through
 		r.codec = a.Codec
 	}
-	want := min(samplesOf(a.Duration), len(r.pcm))
+	want := min(pcm.Samples(a.Duration), len(r.pcm))
 	if r.dec == nil {
-		r.comfort.fill(r.fifo.grow(want))
+		r.comfort.Fill(r.fifo.grow(want))
 		return
 	}
 	switch a.Kind {
@@ -131,51 +148,38 @@ func (r *receiver) more(now time.Duration) {
 		r.play(a)
 		return
 	case jitter.Recover:
-		r.repaired(r.dec.recover(a.Payload, r.pcm[:want]), want)
+		r.repaired(r.dec.Recover(a.Payload, r.pcm[:want]), want)
 	case jitter.Conceal:
-		r.repaired(r.dec.conceal(r.pcm[:want]), want)
+		r.repaired(r.dec.Conceal(r.pcm[:want]), want)
 	default:
-		r.comfort.fill(r.fifo.grow(want))
+		r.comfort.Fill(r.fifo.grow(want))
 	}
 }
 
-// seam is the length of the fades where audio was cut out, in samples: 2.5 ms.
-const seam = SampleRate / 400
-
-func (r *receiver) play(a jitter.Action) {
-	n, err := r.dec.decode(a.Payload, r.pcm)
+func (r *Receiver) play(a jitter.Action) {
+	n, err := r.dec.Decode(a.Payload, r.pcm)
 	if err != nil || n == 0 {
-		r.fifo.silence(max(samplesOf(a.Duration), seam))
+		r.fifo.silence(max(pcm.Samples(a.Duration), pcm.Seam))
 		return
 	}
-	finite(r.pcm[:n])
+	pcm.Bound(r.pcm[:n])
 	if a.Jump {
-		r.fifo.fadeOut(seam)
-		fadeIn(r.pcm[:min(n, seam)])
+		r.fifo.fadeOut(pcm.Seam)
+		pcm.FadeIn(r.pcm[:min(n, pcm.Seam)])
 	}
-	r.comfort.hear(r.pcm[:n])
+	r.comfort.Hear(r.pcm[:n])
 	r.fifo.write(r.pcm[:n])
 	r.began, r.shift = true, 0
 }
 
-func (r *receiver) repaired(err error, n int) {
+func (r *Receiver) repaired(err error, n int) {
 	if err != nil {
 		r.fifo.silence(n)
 		return
 	}
-	finite(r.pcm[:n])
+	pcm.Bound(r.pcm[:n])
 	r.fifo.write(r.pcm[:n])
-	r.concealed += uint64((n + Frame - 1) / Frame)
-}
-
-func fadeIn(x []float32) {
-	for i := range x {
-		x[i] *= float32(i+1) / float32(len(x)+1)
-	}
-}
-
-func timeOf(samples int) time.Duration {
-	return time.Duration(samples) * time.Second / SampleRate
+	r.concealed += uint64((n + pcm.Frame - 1) / pcm.Frame)
 }
 
 // fifoRoom is how much can be put in front of what waits.
@@ -226,8 +230,5 @@ func (f *fifo) silence(n int) { clear(f.grow(n)) }
 func (f *fifo) fadeOut(n int) {
 	d := f.data()
 	n = min(n, len(d))
-	d = d[len(d)-n:]
-	for i := range d {
-		d[i] *= float32(n-i) / float32(n+1)
-	}
+	pcm.FadeOut(d[len(d)-n:])
 }

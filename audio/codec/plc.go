@@ -1,4 +1,6 @@
-package audio
+package codec
+
+import "intercomd/audio/pcm"
 
 const (
 	plcHistory  = 390 // samples at 8 kHz kept for the repair: 48.75 ms
@@ -94,7 +96,7 @@ func (c *pitchConcealer) findPitch() int {
 	x := c.hist[plcHistory-plcWindow:]
 	for p := plcMinPitch; p <= plcMaxPitch; p++ {
 		y := c.hist[plcHistory-plcWindow-p:][:plcWindow]
-		corr, energy := dot(x, y), dot(y, y)
+		corr, energy := pcm.Dot(x, y), pcm.Dot(y, y)
 		if corr <= 0 {
 			continue
 		}

@@ -1,28 +1,35 @@
-package audio
+// Package resample changes the pace of sound: between the rates of devices, recordings and
+// codecs, and by the few parts per million by which two clocks differ. It knows samples, not whose.
+package resample
 
-import "math"
+import (
+	"math"
+	"slices"
+
+	"intercomd/audio/pcm"
+)
 
 const (
 	rateTaps   = 24  // of the interpolating filter; at 48 kHz flat to 17 kHz
 	ratePhases = 128 // of the filter table; between them it is interpolated
 )
 
-// resampler converts a stream to another sample rate, by any factor and one that
+// Resampler converts a stream to another sample rate, by any factor and one that
 // may change while it runs: a windowed-sinc interpolator (Smith, "Digital audio
 // resampling", CCRMA). At factor 1 it hands samples through unchanged.
-type resampler struct {
-	step  float64   // input samples per output sample
+type Resampler struct {
+	Step  float64   // input samples per output sample
 	pos   float64   // of the next output sample in hist, plus rateTaps/2-1
 	hist  []float32 // input not yet done with
 	table []float32 // ratePhases+1 rows of rateTaps
 }
 
-// newResampler converts from one rate to another, in Hz, taking pieces of input
+// New converts from one rate to another, in Hz, taking pieces of input
 // of up to most samples.
-func newResampler(from, to float64, most int) *resampler {
-	r := &resampler{step: from / to}
-	r.table = sincTable(min(1, 0.97/r.step))
-	if r.step == 1 {
+func New(from, to float64, most int) *Resampler {
+	r := &Resampler{Step: from / to}
+	r.table = sincTable(min(1, 0.97/r.Step))
+	if r.Step == 1 {
 		r.table = sincTable(1)
 	}
 	r.hist = make([]float32, rateTaps-1, rateTaps+2*most+16)
@@ -73,46 +80,66 @@ func bessel(x float64) float64 {
 	return sum
 }
 
-// clear forgets the input so far.
-func (r *resampler) clear() {
-	r.hist, r.pos, r.step = r.hist[:rateTaps-1], 0, 1
+// Clear forgets the input so far.
+func (r *Resampler) Clear() {
+	r.hist, r.pos, r.Step = r.hist[:rateTaps-1], 0, 1
 	clear(r.hist)
 }
 
-// need is how many samples feed must be given before pull can make n.
-func (r *resampler) need(n int) int {
-	last := int(r.pos + float64(n-1)*r.step)
+// Need is how many samples feed must be given before pull can make n.
+func (r *Resampler) Need(n int) int {
+	last := int(r.pos + float64(n-1)*r.Step)
 	return max(0, last+rateTaps-len(r.hist))
 }
 
-// feed takes input.
-func (r *resampler) feed(in []float32) { r.hist = append(r.hist, in...) }
+// Feed takes input.
+func (r *Resampler) Feed(in []float32) { r.hist = append(r.hist, in...) }
 
-// ready is how many samples pull can make.
-func (r *resampler) ready() int {
+// Ready is how many samples pull can make.
+func (r *Resampler) Ready() int {
 	room := float64(len(r.hist)-rateTaps+1) - r.pos
-	return max(0, int(math.Ceil(room/r.step)))
+	return max(0, int(math.Ceil(room/r.Step)))
 }
 
-// pull makes len(out) samples, at most ready.
-func (r *resampler) pull(out []float32) {
-	if r.step == 1 && r.pos == math.Trunc(r.pos) {
+// Pull makes len(out) samples, at most ready.
+func (r *Resampler) Pull(out []float32) {
+	if r.Step == 1 && r.pos == math.Trunc(r.pos) {
 		copy(out, r.hist[int(r.pos)+rateTaps/2-1:])
 	} else {
 		for i := range out {
-			pos := r.pos + float64(i)*r.step
+			pos := r.pos + float64(i)*r.Step
 			k := int(pos)
 			out[i] = r.at(k, pos-float64(k))
 		}
 	}
-	r.pos += float64(len(out)) * r.step
+	r.pos += float64(len(out)) * r.Step
 	done := min(int(r.pos), len(r.hist))
 	r.hist = r.hist[:copy(r.hist, r.hist[done:])]
 	r.pos -= float64(done)
 }
 
+// All converts a whole sound from a rate in Hz to [SampleRate].
+func All(x []float32, from int) []float32 {
+	const piece = 4096
+	r := New(float64(from), pcm.SampleRate, piece)
+	out := make([]float32, 0, len(x)*pcm.SampleRate/from+piece)
+	// Silence behind the end pushes the last samples through the filter.
+	in := slices.Concat(x, make([]float32, rateTaps))
+	for len(in) > 0 {
+		n := min(piece, len(in))
+		r.Feed(in[:n])
+		in = in[n:]
+		k := len(out)
+		out = append(out, make([]float32, r.Ready())...)
+		r.Pull(out[k:])
+	}
+	// The filter's own delay, at the start, is not part of the sound.
+	skip := min((rateTaps/2)*pcm.SampleRate/from, len(out))
+	return out[skip:min(skip+len(x)*pcm.SampleRate/from, len(out))]
+}
+
 // at interpolates at a fraction of a sample behind the middle of the taps from k.
-func (r *resampler) at(k int, frac float64) float32 {
+func (r *Resampler) at(k int, frac float64) float32 {
 	p := frac * ratePhases
 	row := int(p)
 	w := float32(p - float64(row))
@@ -130,15 +157,15 @@ func (r *resampler) at(k int, frac float64) float32 {
 // The conversion between 48 kHz and the 8 kHz of G.711: a linear-phase low-pass
 // at 3.7 kHz in its two polyphase forms.
 const (
-	narrowFactor = 6
+	NarrowFactor = 6
 	narrowTaps   = 36 // per phase: 4.5 ms, so 2.25 ms of delay
 )
 
 // narrowTable holds narrowFactor phases of narrowTaps, for unit gain when
 // interpolating.
 func narrowTable() []float32 {
-	const n = narrowFactor * narrowTaps
-	const cutoff = 3700. / (SampleRate / 2)
+	const n = NarrowFactor * narrowTaps
+	const cutoff = 3700. / (pcm.SampleRate / 2)
 	t := make([]float32, n)
 	var sum float64
 	h := make([]float64, n)
@@ -148,66 +175,60 @@ func narrowTable() []float32 {
 		sum += h[i]
 	}
 	for i, v := range h {
-		t[i%narrowFactor*narrowTaps+narrowTaps-1-i/narrowFactor] = float32(v / sum * narrowFactor)
+		t[i%NarrowFactor*narrowTaps+narrowTaps-1-i/NarrowFactor] = float32(v / sum * NarrowFactor)
 	}
 	return t
 }
 
-// widener converts 8 kHz to 48 kHz.
-type widener struct {
+// Widener converts 8 kHz to 48 kHz.
+type Widener struct {
 	table []float32
 	hist  [narrowTaps + 960]float32 // the last narrowTaps-1 samples, then new ones
 }
 
-func newWidener() *widener { return &widener{table: narrowTable()} }
+// NewWidener returns a converter that has heard silence.
+func NewWidener() *Widener { return &Widener{table: narrowTable()} }
 
-// process makes 6 samples of out from each of in.
-func (w *widener) process(out, in []float32) {
+// Process makes 6 samples of out from each of in.
+func (w *Widener) Process(out, in []float32) {
 	for len(in) > 0 {
 		n := min(len(in), len(w.hist)-narrowTaps)
 		copy(w.hist[narrowTaps-1:], in[:n])
 		for i := range n {
 			x := w.hist[i : i+narrowTaps]
-			for p := range narrowFactor {
-				out[i*narrowFactor+p] = dot(x, w.table[p*narrowTaps:])
+			for p := range NarrowFactor {
+				out[i*NarrowFactor+p] = pcm.Dot(x, w.table[p*narrowTaps:])
 			}
 		}
 		copy(w.hist[:narrowTaps-1], w.hist[n:])
-		in, out = in[n:], out[n*narrowFactor:]
+		in, out = in[n:], out[n*NarrowFactor:]
 	}
 }
 
-// narrower converts 48 kHz to 8 kHz.
-type narrower struct {
+// Narrower converts 48 kHz to 8 kHz.
+type Narrower struct {
 	taps []float32
-	hist [narrowFactor*narrowTaps + 2880]float32
+	hist [NarrowFactor*narrowTaps + 2880]float32
 }
 
-func newNarrower() *narrower {
+// NewNarrower returns a converter that has heard silence.
+func NewNarrower() *Narrower {
 	t := narrowTable()
-	n := &narrower{taps: make([]float32, len(t))}
+	n := &Narrower{taps: make([]float32, len(t))}
 	for i := range t {
 		// Symmetric, so the order of time does not matter.
-		n.taps[i] = t[i%narrowFactor*narrowTaps+narrowTaps-1-i/narrowFactor] / narrowFactor
+		n.taps[i] = t[i%NarrowFactor*narrowTaps+narrowTaps-1-i/NarrowFactor] / NarrowFactor
 	}
 	return n
 }
 
-// process makes one sample of out from each 6 of in, whose length is a multiple
+// Process makes one sample of out from each 6 of in, whose length is a multiple
 // of 6 and at most 60 ms.
-func (n *narrower) process(out, in []float32) {
-	const keep = narrowFactor*narrowTaps - narrowFactor
+func (n *Narrower) Process(out, in []float32) {
+	const keep = NarrowFactor*narrowTaps - NarrowFactor
 	copy(n.hist[keep:], in)
-	for i := range len(in) / narrowFactor {
-		out[i] = dot(n.hist[i*narrowFactor:][:len(n.taps)], n.taps)
+	for i := range len(in) / NarrowFactor {
+		out[i] = pcm.Dot(n.hist[i*NarrowFactor:][:len(n.taps)], n.taps)
 	}
 	copy(n.hist[:keep], n.hist[len(in):])
-}
-
-func dot(x, y []float32) (s float32) {
-	y = y[:len(x)]
-	for i, v := range x {
-		s += v * y[i]
-	}
-	return s
 }

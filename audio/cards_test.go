@@ -9,6 +9,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"intercomd/audio/device"
+	"intercomd/audio/pcm"
 )
 
 // cardDriver is a sound system that sees new cards only when nothing is open.
@@ -22,11 +25,11 @@ type cardDriver struct {
 
 type cardStream struct {
 	d    *cardDriver
-	dir  Direction
+	dir  device.Direction
 	quit chan struct{}
 }
 
-func (d *cardDriver) Devices() ([]DeviceInfo, error) { return nil, nil }
+func (d *cardDriver) Devices() ([]device.Info, error) { return nil, nil }
 
 func (d *cardDriver) Stale() bool {
 	d.mu.Lock()
@@ -53,31 +56,31 @@ func (d *cardDriver) did() []string {
 	return slices.Clone(d.history)
 }
 
-func (d *cardDriver) Try(Direction, string) error { return nil }
+func (d *cardDriver) Try(device.Direction, string) error { return nil }
 
-func (d *cardDriver) Open(dir Direction, _ string, x *Ring) (Stream, error) {
+func (d *cardDriver) Open(dir device.Direction, _ string, x *device.Ring) (device.Stream, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.open == 0 {
 		d.seen = d.mic
 	}
-	if dir == In && !d.seen {
-		return nil, fmt.Errorf("microphone: %w", ErrNoDevice)
+	if dir == device.In && !d.seen {
+		return nil, fmt.Errorf("microphone: %w", device.ErrNotFound)
 	}
 	d.open++
 	d.history = append(d.history, "open "+dir.String())
 	s := &cardStream{d, dir, make(chan struct{})}
 	go func() {
-		pcm := make([]int16, Frame)
+		buf := make([]int16, pcm.Frame)
 		for {
 			select {
 			case <-s.quit:
 				return
-			case <-time.After(FrameTime):
-				if dir == In {
-					x.Deliver(pcm, false)
+			case <-time.After(pcm.FrameTime):
+				if dir == device.In {
+					x.Deliver(buf, false)
 				} else {
-					x.Fetch(pcm, false)
+					x.Fetch(buf, false)
 				}
 			}
 		}
@@ -85,7 +88,9 @@ func (d *cardDriver) Open(dir Direction, _ string, x *Ring) (Stream, error) {
 	return s, nil
 }
 
-func (s *cardStream) Info() StreamInfo { return StreamInfo{Device: s.dir.String(), Rate: SampleRate} }
+func (s *cardStream) Info() device.StreamInfo {
+	return device.StreamInfo{Device: s.dir.String(), Rate: pcm.SampleRate}
+}
 
 func (s *cardStream) Close() error {
 	close(s.quit)
@@ -106,7 +111,7 @@ func TestNewCardIsSeen(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		go e.keep.run(ctx)
+		go e.keep.Run(ctx)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if !slices.Equal(d.did(), []string{"open output", "close output"}) || e.Status().Input.OK {

@@ -1,34 +1,42 @@
-package audio
+// Package duplex decides whether both directions of a call may go at once: it hears frame by
+// frame what is played and what would be sent, falls back to one direction at a time where an
+// echo, howling or clipping leaves no choice, and returns. It knows no canceller, device or call.
+package duplex
 
-import "time"
+import (
+	"time"
 
-// Duplex says how both directions of a call share the air.
-type Duplex int
+	"intercomd/audio/levels"
+	"intercomd/audio/pcm"
+)
+
+// Mode says how both directions of a call share the air.
+type Mode int
 
 // The ways. Full duplex is both at once. Switched duplex is one at a time, as
 // speech comes; the far end goes first. Auto is full duplex that falls back to
 // switched while full duplex cannot work, and returns.
 const (
-	FullDuplex Duplex = iota
-	AutoDuplex
-	SwitchedDuplex
+	Full Mode = iota
+	Auto
+	Switched
 )
 
-// DuplexStatus tells how both directions of a call share the air now.
-type DuplexStatus struct {
+// Status tells how both directions of a call share the air now.
+type Status struct {
 	Switched bool      // one direction at a time
-	Reason   Hopeless  // why Auto has fallen back; "" if it has not
+	Reason   Reason    // why Auto has fallen back; "" if it has not
 	Since    time.Time // of the fall-back
 }
 
-// Hopeless names why full duplex cannot work.
-type Hopeless string
+// Reason names why full duplex cannot work.
+type Reason string
 
 // The reasons.
 const (
-	HopelessEcho     Hopeless = "echo"     // the canceller does not keep the far end's voice from going back
-	HopelessHowling  Hopeless = "howling"  // a tone built up through both ends
-	HopelessClipping Hopeless = "clipping" // the loudspeaker drives the microphone beyond full scale
+	Echo     Reason = "echo"     // the canceller does not keep the far end's voice from going back
+	Howling  Reason = "howling"  // a tone built up through both ends
+	Clipping Reason = "clipping" // the loudspeaker drives the microphone beyond full scale
 )
 
 const (
@@ -41,11 +49,11 @@ const (
 	relapseOf = 6000 // frames of full duplex after which a fall-back is no relapse
 )
 
-// duplex decides between full and switched duplex. It belongs to the pump.
-type duplex struct {
-	mode     Duplex
+// Control decides between full and switched duplex. It belongs to the pump.
+type Control struct {
+	mode     Mode
 	switched bool
-	reason   Hopeless
+	reason   Reason
 	gate     voiceSwitch
 	leak     leakDetector
 	howl     *howl
@@ -56,35 +64,39 @@ type duplex struct {
 	again      int // relapses
 }
 
-func newDuplex(mode Duplex) duplex {
-	return duplex{mode: mode, switched: mode == SwitchedDuplex, gate: newVoiceSwitch(), howl: newHowl(), full: relapseOf}
+// New returns a control that begins as mode says.
+func New(mode Mode) Control {
+	return Control{mode: mode, switched: mode == Switched, gate: newVoiceSwitch(), howl: newHowl(), full: relapseOf}
 }
 
-// begin is told of another call. What was wrong with the room still is; a loop
+// Begin is told of another call. What was wrong with the room still is; a loop
 // through another far end is another loop.
-func (d *duplex) begin() {
+func (d *Control) Begin() {
 	d.leak.reset()
 	d.howl.reset()
 	d.clip = clipping{}
 	d.gate.reset()
-	if d.reason == HopelessHowling {
+	if d.reason == Howling {
 		d.restore()
 	}
 }
 
-// play is given what the loudspeaker is about to play, and weakens it while the
+// State tells whether one direction goes at a time, and what made it so if nobody chose it.
+func (d *Control) State() (switched bool, why Reason) { return d.switched, d.reason }
+
+// Play is given what the loudspeaker is about to play, and weakens it while the
 // near end talks.
-func (d *duplex) play(frame []float32) {
+func (d *Control) Play(frame []float32) {
 	if d.switched {
 		d.gate.play(frame)
 	}
 }
 
-// send is given what would be sent, while the loudspeaker played far and the
+// Send is given what would be sent, while the loudspeaker played far and the
 // microphone heard a peak of raw, and weakens it while the far end talks. It
 // tells whether the way has changed.
-func (d *duplex) send(frame, far []float32, raw float32) (changed bool) {
-	if d.mode == AutoDuplex {
+func (d *Control) Send(frame, far []float32, raw float32) (changed bool) {
+	if d.mode == Auto {
 		changed = d.judge(frame, far, raw)
 	}
 	if d.switched {
@@ -94,8 +106,8 @@ func (d *duplex) send(frame, far []float32, raw float32) (changed bool) {
 }
 
 // judge looks for what makes full duplex hopeless, and for its end.
-func (d *duplex) judge(frame, far []float32, raw float32) bool {
-	x, y := rms(far), rms(frame)
+func (d *Control) judge(frame, far []float32, raw float32) bool {
+	x, y := pcm.RMS(far), pcm.RMS(frame)
 	heard := d.leak.add(x, y)
 	d.clip.add(raw, heard)
 	howls := d.howl.add(far, frame, x, y)
@@ -103,11 +115,11 @@ func (d *duplex) judge(frame, far []float32, raw float32) bool {
 		d.full++
 		switch {
 		case howls:
-			return d.fallBack(HopelessHowling)
+			return d.fallBack(Howling)
 		case d.clip.hopeless():
-			return d.fallBack(HopelessClipping)
+			return d.fallBack(Clipping)
 		case d.leak.hopeless():
-			return d.fallBack(HopelessEcho)
+			return d.fallBack(Echo)
 		}
 		return false
 	}
@@ -118,14 +130,14 @@ func (d *duplex) judge(frame, far []float32, raw float32) bool {
 	case heard:
 		d.talk++
 	}
-	if d.call < calmCall<<d.again || d.talk < calmTalk<<d.again && d.reason != HopelessHowling {
+	if d.call < calmCall<<d.again || d.talk < calmTalk<<d.again && d.reason != Howling {
 		return false
 	}
 	d.restore()
 	return true
 }
 
-func (d *duplex) fallBack(why Hopeless) bool {
+func (d *Control) fallBack(why Reason) bool {
 	if d.full < relapseOf {
 		d.again = min(d.again+1, relapses)
 	} else {
@@ -137,8 +149,8 @@ func (d *duplex) fallBack(why Hopeless) bool {
 }
 
 // restore returns to full duplex.
-func (d *duplex) restore() {
-	d.switched, d.reason, d.full = d.mode == SwitchedDuplex, "", 0
+func (d *Control) restore() {
+	d.switched, d.reason, d.full = d.mode == Switched, "", 0
 	d.leak.reset()
 	d.howl.reset()
 	d.clip = clipping{}
@@ -162,13 +174,13 @@ type voiceSwitch struct {
 	receive    bool // the far end has the word
 	hang       int  // frames until it may be taken from whoever has it
 	build      int  // frames in a row in which the far end talked against the near end
-	far, near  floor
-	hear, talk ramp
-	comfort    comfort
+	far, near  levels.Floor
+	hear, talk levels.Ramp
+	comfort    levels.Comfort
 }
 
 func newVoiceSwitch() voiceSwitch {
-	return voiceSwitch{hear: ramp{1}, talk: ramp{1}}
+	return voiceSwitch{hear: levels.NewRamp(), talk: levels.NewRamp()}
 }
 
 // reset gives the word to nobody.
@@ -176,9 +188,9 @@ func (v *voiceSwitch) reset() { v.receive, v.hang, v.build = false, 0, 0 }
 
 // play hears the far end, decides who has the word, and passes the far end on.
 func (v *voiceSwitch) play(frame []float32) {
-	l := loudness(frame)
-	v.far.add(l)
-	talks := l > switchFar && l > v.far.level()+switchAbove
+	l := levels.Of(frame)
+	v.far.Add(l)
+	talks := l > switchFar && l > v.far.Level()+switchAbove
 	switch {
 	case v.receive && talks:
 		v.hang = switchHang
@@ -193,7 +205,7 @@ func (v *voiceSwitch) play(frame []float32) {
 	default:
 		v.build = 0
 	}
-	v.hear.apply(frame, v.lossUnless(v.receive))
+	v.hear.Apply(frame, v.lossUnless(v.receive))
 }
 
 // send hears the near end, as far as it has the word, and passes it on. In place
@@ -201,20 +213,20 @@ func (v *voiceSwitch) play(frame []float32) {
 // between words is hard to listen to.
 func (v *voiceSwitch) send(frame []float32) {
 	if !v.receive {
-		l := loudness(frame)
-		v.near.add(l)
-		v.comfort.hear(frame)
-		if l > switchNear && l > v.near.level()+switchAbove {
+		l := levels.Of(frame)
+		v.near.Add(l)
+		v.comfort.Hear(frame)
+		if l > switchNear && l > v.near.Level()+switchAbove {
 			v.hang = switchHang
 		} else if v.hang > 0 {
 			v.hang--
 		}
-		v.talk.apply(frame, 1)
+		v.talk.Apply(frame, 1)
 		return
 	}
-	var noise [Frame]float32
-	v.comfort.fill(noise[:])
-	v.talk.apply(frame, v.lossUnless(false))
+	var noise [pcm.Frame]float32
+	v.comfort.Fill(noise[:])
+	v.talk.Apply(frame, v.lossUnless(false))
 	for i, n := range noise {
 		frame[i] += n
 	}
@@ -224,20 +236,5 @@ func (v *voiceSwitch) lossUnless(open bool) float32 {
 	if open {
 		return 1
 	}
-	return gainOf(-switchLoss)
-}
-
-// ramp is a gain that changes within a frame without a click.
-type ramp struct{ gain float32 }
-
-func (r *ramp) apply(frame []float32, to float32) {
-	if r.gain == to && to == 1 {
-		return
-	}
-	step := (to - r.gain) / float32(len(frame))
-	for i := range frame {
-		r.gain += step
-		frame[i] *= r.gain
-	}
-	r.gain = to
+	return levels.Gain(-switchLoss)
 }

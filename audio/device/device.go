@@ -1,4 +1,8 @@
-package audio
+// Package device opens microphones and loudspeakers through a [Driver] and keeps them open
+// while somebody needs them: [Supervisor] does, in a goroutine of its own, so that a hanging
+// device never holds up a call. What is open is a [Capture] or a [Playback], which hands
+// frames of package pcm on just in time. It knows neither calls nor what the sound is.
+package device
 
 import (
 	"errors"
@@ -14,6 +18,7 @@ const (
 	Out                  // a loudspeaker
 )
 
+// String is the word that logs have for it.
 func (d Direction) String() string {
 	if d == In {
 		return "input"
@@ -23,20 +28,20 @@ func (d Direction) String() string {
 
 // Names of devices that are not names of hardware.
 const (
-	DefaultDevice = "default" // what the sound system takes when not told
-	NoDevice      = "none"    // deliberately nothing
+	Default = "default" // what the sound system takes when not told
+	None    = "none"    // deliberately nothing
 )
 
 var (
-	// ErrNoDevice is the cause of an Open that found no device of that name.
-	ErrNoDevice = errors.New("no such sound device")
-	// ErrDeviceHung is the end of a driver: a call into the sound library did not
+	// ErrNotFound is the cause of an Open that found no device of that name.
+	ErrNotFound = errors.New("no such sound device")
+	// ErrHung is the end of a driver: a call into the sound library did not
 	// return. Only a new process can use sound again.
-	ErrDeviceHung = errors.New("the sound system does not answer")
+	ErrHung = errors.New("the sound system does not answer")
 )
 
-// DeviceInfo describes a sound device that can be named in the configuration.
-type DeviceInfo struct {
+// Info describes a sound device that can be named in the configuration.
+type Info struct {
 	Name    string
 	Inputs  int    // channels
 	Outputs int    // channels
@@ -57,7 +62,7 @@ type StreamInfo struct {
 // system does not.
 type Driver interface {
 	// Devices lists what there is.
-	Devices() ([]DeviceInfo, error)
+	Devices() ([]Info, error)
 	// Open starts a stream that exchanges samples through x. name is the full name of a device, a
 	// part that only one device has, or "default". An unknown name is
 	// [ErrNoDevice]; the text of the error lists what there is.
@@ -75,3 +80,17 @@ type Stream interface {
 	// Close ends the callbacks and frees the device.
 	Close() error
 }
+
+// Status is the state of one sound device.
+type Status struct {
+	Wanted  string        // name in the configuration
+	Name    string        // of the device in use
+	OK      bool          // it works as far as is known, or there is deliberately none
+	Open    bool          // it runs now: samples are read, or played
+	Error   string        // why not; [NotOpened] in the beginning
+	Rate    int           // Hz
+	Latency time.Duration // of the device, as its driver tells it
+}
+
+// NotOpened is the Error of a device that nobody has tried to open yet.
+const NotOpened = "not opened yet"
