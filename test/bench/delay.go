@@ -20,16 +20,18 @@ const (
 // mouthToEar measures how late the ear at one end hears what the mouth at the other
 // says: chirps into a virtual microphone, found again at a virtual loudspeaker. Two
 // daemons over the server, then two pages with SIP.js over the same server and the
-// same kind of card, whose microphone processing is off; in turn.
-func mouthToEar(ctx context.Context, binary string, length time.Duration) error {
+// same kind of card, whose microphone processing is off; in turn. alone leaves the pages out.
+func mouthToEar(ctx context.Context, binary string, length time.Duration, alone bool) error {
 	site, err := lab.StartSite(ctx, binary, lab.Address, 7443, "door", "callee")
 	defer site.Stop()
 	if err != nil {
 		return err
 	}
-	pages, err := startPages(ctx, site)
-	if err != nil {
-		return err
+	var pages *pages
+	if !alone {
+		if pages, err = startPages(ctx, site); err != nil {
+			return err
+		}
 	}
 	station, err := site.Station(ctx, callee, "callee", 8081, map[string]string{
 		"call.target": `"` + door + `"`, "incoming.answer": `"auto"`, "log.level": `"info"`, "audio.noise_suppression": "",
@@ -50,9 +52,11 @@ func mouthToEar(ctx context.Context, binary string, length time.Duration) error 
 		if err != nil {
 			return fmt.Errorf("call %d of the daemons: %w", i, err)
 		}
-		page, err := pages.call(ctx, length)
-		if err != nil {
-			return fmt.Errorf("call %d of the pages: %w", i, err)
+		var page []float64
+		if !alone {
+			if page, err = pages.call(ctx, length); err != nil {
+				return fmt.Errorf("call %d of the pages: %w", i, err)
+			}
 		}
 		fmt.Printf("call %d   door to station %.1f ms of %d, station to door %.1f ms of %d, page to page %.1f ms of %d\n", i,
 			median(there), len(there), median(again), len(again), median(page), len(page))

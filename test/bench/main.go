@@ -27,6 +27,7 @@ func main() {
 	soak := flag.Int("soak", 0, "play so many calls in a row instead")
 	asterisk := flag.String("asterisk", "", "play them against the Asterisk in this folder (test/tools/asterisk.sh) instead of Kamailio")
 	delay := flag.Bool("delay", false, "measure the delay from mouth to ear instead")
+	alone := flag.Bool("alone", false, "with -delay: without the pages that it is compared with")
 	bad := flag.Int("net", 0, "play so many calls over a bad line, and cut it, instead")
 	cost := flag.Bool("cost", false, "measure what a call costs, by thread, and nothing else")
 	rest := flag.Bool("rest", false, "measure what a door costs at rest, and how soon a press is heard, instead")
@@ -46,7 +47,7 @@ func main() {
 		case *page:
 			err = greed(ctx, *binary, *runs)
 		case *delay:
-			err = mouthToEar(ctx, *binary, time.Duration(*seconds)*time.Second)
+			err = mouthToEar(ctx, *binary, time.Duration(*seconds)*time.Second, *alone)
 		case *bad > 0:
 			err = badLine(ctx, *binary, *bad)
 		default:
