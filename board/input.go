@@ -11,7 +11,8 @@ import (
 )
 
 // lookAgain is how often the level of a calm line is read, so that an edge that the
-// hardware did not report is noticed all the same.
+// hardware did not report is noticed all the same. It is done by the clock's full seconds: of
+// several lines, and with what else looks at rest, the machine wakes up once for all.
 const lookAgain = time.Second
 
 // reader owns one input: it reads the line and decides what counts.
@@ -117,7 +118,8 @@ func (r *reader) follow(ctx context.Context, reports chan<- report) {
 func (r *reader) deadline() time.Time {
 	t := r.deb.due()
 	if t.IsZero() {
-		t = time.Now().Add(lookAgain)
+		now := time.Now()
+		t = now.Add(lookAgain - time.Duration(now.UnixNano())%lookAgain)
 	}
 	if r.input.Active && !r.input.Stuck && r.cfg.Stuck > 0 {
 		t = earlier(t, r.begun.Add(r.cfg.Stuck))

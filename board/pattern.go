@@ -119,8 +119,25 @@ func (p *player) enter(i int, at time.Time) {
 	}
 	last := i == len(p.pattern.Steps)-1
 	if d := p.pattern.Steps[i].For; d > 0 && (!last || !p.pattern.Once) {
+		if last && p.pattern.calm() {
+			d = calmPeriod - time.Duration(at.UnixNano())%calmPeriod
+		}
 		p.until = at.Add(max(d, minStep))
 	}
+}
+
+// calmPeriod is that of lamps at rest. It begins by the clock's even seconds, when other things
+// are looked at that happen at rest, so that the machine wakes up once for all; only the first
+// one is as long as it happens to be.
+const calmPeriod = 2 * time.Second
+
+// calm tells whether a pattern has that period.
+func (p *Pattern) calm() bool {
+	var sum time.Duration
+	for _, s := range p.Steps {
+		sum += s.For
+	}
+	return sum == calmPeriod
 }
 
 // advance moves on to the step that is due at now. Steps follow each other without

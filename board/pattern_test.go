@@ -46,7 +46,7 @@ func TestPatterns(t *testing.T) {
 		{endless, "##" + strings.Repeat("5", 58)},
 	}
 	for _, tc := range tests {
-		if got := draw(tc.pattern, time.Now()); got != tc.want {
+		if got := draw(tc.pattern, time.Unix(1e9, 0)); got != tc.want {
 			t.Errorf("%s\n got %s\nwant %s", tc.pattern.Name, got, tc.want)
 		}
 	}
@@ -65,6 +65,14 @@ func TestNamed(t *testing.T) {
 	}
 	if Blink(0).Name != "blink1" || Blink(77).Name != "blink9" {
 		t.Error("Blink is not limited to 1 to 9")
+	}
+}
+
+// The pattern of a door at rest begins at once, and then by the clock's even seconds.
+func TestCalmPattern(t *testing.T) {
+	want := "##" + strings.Repeat("_", 12) + "##" + strings.Repeat("_", 38) + "##____"
+	if got := draw(Pulse(), time.Unix(1e9+1, 3e8)); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 }
 

@@ -2,7 +2,6 @@ package door
 
 import (
 	"context"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -42,7 +41,11 @@ const tidyAfter = 5 * time.Second
 // tidy gives memory back to the machine when nobody talks any more. By itself Go does so little by
 // little, for minutes, and wakes up for it.
 func (d *Door) tidy() {
-	t := time.AfterFunc(tidyAfter, debug.FreeOSMemory)
+	t := time.AfterFunc(tidyAfter, func() {
+		if _, err := restMemory(); err != nil {
+			d.log.Debug("memory could not be given back", "error", err)
+		}
+	})
 	defer t.Stop()
 	for e := range d.station.Subscribe(context.Background(), 0) {
 		if _, ok := e.News.(station.CallEnded); ok {
