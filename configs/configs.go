@@ -44,6 +44,7 @@ type Config struct {
 	Web       Web        `toml:"web"`
 	Log       Log        `toml:"log"`
 	State     State      `toml:"state"`
+	History   History    `toml:"history"`
 	System    System     `toml:"system"`
 	WLAN      WLAN       `toml:"wlan"`
 	EAP       EAP        `toml:"eap"`
@@ -223,6 +224,11 @@ type State struct {
 	Dir string `toml:"dir"` // absolute; "" is that of systemd
 }
 
+// History is what is remembered of calls and events.
+type History struct {
+	Days int `toml:"days" range:"0..3650"` // 0: as long as there is room
+}
+
 // Update is how a card image takes other systems.
 type Update struct {
 	Hours   Hours         `toml:"hours"` // of restarts; none is always
@@ -301,6 +307,7 @@ func Default() Config {
 		EAP:     EAP{Method: "off"},
 		Update:  Update{Trial: 10 * time.Minute},
 		Fleet:   Fleet{Interval: time.Hour},
+		History: History{Days: 365},
 		Web:     Web{Listen: "127.0.0.1:8080"},
 		Log:     Log{Level: "info", Format: "text"},
 	}

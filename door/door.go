@@ -21,6 +21,7 @@ import (
 	"intercomd/board"
 	"intercomd/board/sim"
 	"intercomd/configs"
+	"intercomd/history"
 	"intercomd/notify"
 	"intercomd/phone"
 	"intercomd/phone/rtc"
@@ -47,8 +48,9 @@ type Door struct {
 	started time.Time
 
 	in        *station.Inbox // the way into the station
-	keep      *store.Dir     // nil: nothing can be kept
-	instance  string         // by which servers know this device; "" if that cannot be kept
+	past      *history.History
+	keep      *store.Dir // nil: nothing can be kept
+	instance  string     // by which servers know this device; "" if that cannot be kept
 	sound     *portaudio.Driver
 	voice     *voice
 	tester    *selfTester
@@ -171,9 +173,8 @@ func (d *Door) build(ctx context.Context) error {
 	sc := stationConfig(d.cfg)
 	sc.Version, sc.File, sc.Faults = d.made.Version, d.made.Path, d.faults
 	sc.Inbox, sc.Memory, sc.Ports = d.in, memory, d.ports()
-	if d.keep != nil {
-		sc.Calls = history(d.keep, d.log)
-	}
+	d.openHistory()
+	sc.Calls = d.earlier()
 	sc.SelfTest.Commissioned, sc.SelfTest.Kept = d.tester.commissioned(), d.tester.last()
 	d.station = station.New(sc, d.dialer(), d.voice, d.board)
 	return nil

@@ -25,8 +25,8 @@ func (d *Door) follow() *sync.WaitGroup {
 	}
 	each(logger(d.log.With("part", "door")))
 	if d.keep != nil {
-		each(auditor(d.keep, d.kept))
-		each(historian(d.keep, d.kept))
+		each(auditor(d.keep, days(d.cfg.History.Days), clockKnown(d.floor()), d.kept))
+		all.Go(func() { d.past.Follow(d.station) })
 	}
 	if !d.notices.Idle() {
 		each(d.notices.Tell)

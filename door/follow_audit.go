@@ -66,9 +66,15 @@ func released(e station.Event, n station.Released) (a audit) {
 
 // auditor appends all that [auditOf] knows to the audit log, and tells kept whether it
 // could.
-func auditor(keep *store.Dir, kept func(error)) func(station.Event) {
+// Once a day it drops lines that are older than days, unless that is 0 or the clock is not known.
+func auditor(keep *store.Dir, days time.Duration, known func() bool, kept func(error)) func(station.Event) {
 	log := keep.Log(auditFile, maxAudit)
+	var tidied time.Time
 	return func(e station.Event) {
+		if now := time.Now(); days > 0 && now.Sub(tidied) >= 24*time.Hour && known() {
+			tidied = now
+			kept(log.Rewrite(func(line []byte) bool { return fresh(line, now.Add(-days)) }))
+		}
 		if a, ok := auditOf(e); ok {
 			kept(log.Append(a))
 		}

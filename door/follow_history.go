@@ -2,41 +2,42 @@ package door
 
 import (
 	"encoding/json"
-	"log/slog"
-	"slices"
+	"time"
 
+	"intercomd/history"
 	"intercomd/station"
-	"intercomd/store"
 )
 
-const (
-	historyFile = "calls.log"
-	maxHistory  = 256 << 10 // bytes: at some 700 a call, hundreds of calls
-)
-
-// historian writes every finished call into the history, and tells kept whether it could.
-func historian(keep *store.Dir, kept func(error)) func(station.Event) {
-	log := keep.Log(historyFile, maxHistory)
-	return func(e station.Event) {
-		if n, ok := e.News.(station.CallEnded); ok {
-			kept(log.Append(n.Record))
-		}
+// openHistory opens what is remembered of earlier starts.
+func (d *Door) openHistory() {
+	if d.keep == nil {
+		return
 	}
+	d.past = history.Open(history.Config{
+		Dir: d.keep, Keep: days(d.cfg.History.Days), Known: clockKnown(d.floor()), Kept: d.kept, Log: d.log.With("part", "history"),
+	})
 }
 
-// history is the calls of earlier starts, newest first. What cannot be read is said and
-// forgotten: the door works without.
-func history(keep *store.Dir, log *slog.Logger) (calls []station.Record) {
-	lines, err := keep.Log(historyFile, maxHistory).Lines()
+func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
+
+// earlier is the calls of earlier starts, newest first. What cannot be read is said and forgotten:
+// the door works without.
+func (d *Door) earlier() []station.Record {
+	if d.past == nil {
+		return nil
+	}
+	p, err := d.past.Past()
 	if err != nil {
-		log.Warn("the history of calls cannot be read in full", "error", err)
+		d.log.Warn("the history of calls cannot be read in full", "error", err)
 	}
-	for _, line := range lines {
-		var r station.Record
-		if err := json.Unmarshal(line, &r); err == nil && !r.Ended.IsZero() {
-			calls = append(calls, r)
-		}
-	}
-	slices.Reverse(calls)
-	return calls
+	return p.Calls
+}
+
+// Past is what the door remembers of its calls and events; nil where it can keep nothing.
+func (d *Door) Past() *history.History { return d.past }
+
+// fresh reports whether a line of the audit log is from after a time.
+func fresh(line []byte, cut time.Time) bool {
+	var a audit
+	return json.Unmarshal(line, &a) != nil || !a.At.Before(cut)
 }

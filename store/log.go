@@ -98,19 +98,67 @@ func (l *Log) append(lines []byte) error {
 	return l.step("renamed")
 }
 
+// files are where the lines are, the older ones first.
+func (l *Log) files() []string { return []string{l.path + ".1", l.path} }
+
 // Lines returns the lines that there are, oldest first. What is no line of JSON is left out. An
 // error says that a file cannot be read; the lines of the other are there all the same.
 func (l *Log) Lines() (lines [][]byte, err error) {
-	for _, path := range []string{l.path + ".1", l.path} {
-		data, rerr := ReadFile(path, 2*l.limit+maxKept) // the last Append went over the limit
-		if rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
-			err = errors.Join(err, rerr)
-		}
-		for line := range bytes.Lines(data) {
-			if line = bytes.TrimSpace(line); len(line) > 0 && json.Valid(line) {
-				lines = append(lines, line)
-			}
+	for _, path := range l.files() {
+		of, rerr := l.read(path)
+		err = errors.Join(err, rerr)
+		lines = append(lines, of...)
+	}
+	return lines, err
+}
+
+// read returns the lines of a file; of one that is not there, none.
+func (l *Log) read(path string) (lines [][]byte, err error) {
+	data, err := ReadFile(path, 2*l.limit+maxKept) // the last Append went over the limit
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	for line := range bytes.Lines(data) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && json.Valid(line) {
+			lines = append(lines, line)
 		}
 	}
 	return lines, err
+}
+
+// Size is how large the newer file is, in bytes.
+func (l *Log) Size() int64 {
+	info, err := os.Stat(l.path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// Rewrite leaves only the lines that keep wants, which it is asked of from the oldest on. Wherever the
+// power goes, each of the two files is what it was before or what it is to be. A file that loses
+// nothing is not written.
+func (l *Log) Rewrite(keep func(line []byte) bool) error {
+	for _, path := range l.files() {
+		lines, err := l.read(path)
+		if err != nil {
+			return fmt.Errorf("rewrite %s: %w", path, err)
+		}
+		var left []byte
+		dropped := false
+		for _, line := range lines {
+			if !keep(line) {
+				dropped = true
+				continue
+			}
+			left = append(append(left, line...), '\n')
+		}
+		if !dropped {
+			continue
+		}
+		if err := write(path, left, 0o600, l.step); err != nil {
+			return fmt.Errorf("rewrite %s: %w", path, err)
+		}
+	}
+	return nil
 }

@@ -160,3 +160,59 @@ func TestOddLogs(t *testing.T) {
 		}
 	}
 }
+
+// A thousand power cuts while lines are dropped and appended: every line that is to stay is there,
+// and what is dropped is dropped whole or not at all.
+func TestRewriteThroughPowerCuts(t *testing.T) {
+	s := open(t)
+	r := rand.New(rand.NewPCG(3, 4))
+	steps := []string{"made", "written", "synced", "renamed"}
+	cuts, next, from := 0, 0, 1 // lines from that number on are to stay
+	var bytes int64
+	for cuts < 1000 {
+		l := s.Log("history.log", 1<<20)
+		var values []any
+		for range 1 + r.IntN(5) {
+			next++
+			values = append(values, entry{next, strings.Repeat("x", r.IntN(200))})
+		}
+		if err := l.Append(values...); err != nil {
+			t.Fatal(err)
+		}
+		before := numbers(t, l)
+		drop := max(from, next-r.IntN(10))
+		at := steps[r.IntN(len(steps))]
+		l.step = func(step string) error {
+			if step == at {
+				return errCut
+			}
+			return nil
+		}
+		err := l.Rewrite(func(line []byte) bool {
+			var e entry
+			return json.Unmarshal(line, &e) == nil && e.N >= drop
+		})
+		if err != nil && !errors.Is(err, errCut) {
+			t.Fatal(err)
+		}
+		if err != nil {
+			cuts++
+		}
+		if s, err = Open(s.dir); err != nil { // the next start
+			t.Fatal(err)
+		}
+		after := numbers(t, s.Log("history.log", 1<<20))
+		first := before[0]
+		if err == nil && at == "renamed" || len(after) > 0 && after[0] == drop {
+			first = drop
+		}
+		if len(after) != next-first+1 || after[0] != first || after[len(after)-1] != next {
+			t.Fatalf("cut %d, %s: of %d to %d, of which those from %d on were to stay, there are %v", cuts, at, before[0], next, drop, after)
+		}
+		from = after[0]
+		bytes = s.Log("history.log", 1<<20).Size()
+	}
+	if bytes == 0 || bytes > 10_000 {
+		t.Errorf("%d bytes at the end", bytes)
+	}
+}

@@ -122,7 +122,7 @@ const (
 	baselineFile = "selftest.json"
 	lastTestFile = "selftest-last.json"
 	auditFile    = "audit.log"
-	historyFile  = "calls.log"
+	historyFile  = "history.log"
 )
 
 func keysOf(faults []station.Fault) (keys []string) {
