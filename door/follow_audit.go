@@ -73,7 +73,9 @@ func auditor(keep *store.Dir, days time.Duration, known func() bool, kept func(e
 	return func(e station.Event) {
 		if now := time.Now(); days > 0 && now.Sub(tidied) >= 24*time.Hour && known() {
 			tidied = now
-			kept(log.Rewrite(func(line []byte) bool { return fresh(line, now.Add(-days)) }))
+			if err := log.Rewrite(func(line []byte) bool { return fresh(line, now.Add(-days)) }); err != nil {
+				kept(err)
+			}
 		}
 		if a, ok := auditOf(e); ok {
 			kept(log.Append(a))

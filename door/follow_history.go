@@ -14,8 +14,20 @@ func (d *Door) openHistory() {
 		return
 	}
 	d.past = history.Open(history.Config{
-		Dir: d.keep, Keep: days(d.cfg.History.Days), Known: clockKnown(d.floor()), Kept: d.kept, Log: d.log.With("part", "history"),
+		Dir: d.keep, Keep: days(d.cfg.History.Days), Known: clockKnown(d.floor()), Kept: troubles(d.kept), Log: d.log.With("part", "history"),
 	})
+}
+
+// troubles passes on what fails, and that it works again; not what works all the time: that an event
+// was written does not mend what was lost before.
+func troubles(kept func(error)) func(error) {
+	failed := false
+	return func(err error) {
+		if err != nil || failed {
+			kept(err)
+		}
+		failed = err != nil
+	}
 }
 
 func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
