@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -117,18 +116,11 @@ func (c *call) AnswerWish() station.AnswerWish {
 }
 
 // End implements [station.Call].
-func (c *call) End(why station.Cause) { c.Call.End(endReason(why)) }
+func (c *call) End(why station.Cause) { c.Call.End(phone.Cause(why)) }
 
-// ending translates how a call ended. The causes of the phone are those of the station, but
-// that the station tells who hung up beside the cause.
+// ending says who ended a call. The causes of the phone are some of the station's.
 func ending(e phone.Ending) station.Ending {
 	out := station.Ending{Cause: station.Cause(e.Cause), By: station.ByPeer, Status: e.Status, Reason: e.Reason, Remedy: e.Remedy}
-	switch {
-	case e.Cause == phone.LocalHangup, e.Cause == phone.RemoteHangup:
-		out.Cause = station.CauseHangup
-	case !slices.Contains(station.Causes(), out.Cause):
-		out.Cause = station.CauseFailed
-	}
 	switch {
 	case e.Local:
 		out.By = station.ByDoor
@@ -136,17 +128,6 @@ func ending(e phone.Ending) station.Ending {
 		out.By = station.ByNet
 	}
 	return out
-}
-
-// endReason is what the far end and the phone's log are told; whatever the door ends a talk
-// for is a hang-up to them.
-func endReason(why station.Cause) phone.Cause {
-	switch why {
-	case station.CauseBusy, station.CauseRefused, station.CauseNoAnswer, station.CauseShutdown, station.CauseCancelled:
-		return phone.Cause(why)
-	default:
-		return phone.LocalHangup
-	}
 }
 
 // registration translates how the phone stands with its server.

@@ -164,9 +164,9 @@ func TestPRACKChallenged(t *testing.T) {
 // Why the far end hung up, in its own words, is what the ending says.
 func TestReasonsOfBYE(t *testing.T) {
 	for header, want := range map[string]Ending{
-		``:                                      {Cause: RemoteHangup},
-		`Q.850;cause=16;text="NORMAL_CLEARING"`: {Cause: RemoteHangup, Reason: "NORMAL_CLEARING"},
-		`SIP;cause=200;text="Call completed elsewhere"`: {Cause: RemoteHangup, Status: 200, Reason: "Call completed elsewhere"},
+		``:                                      {Cause: HungUp},
+		`Q.850;cause=16;text="NORMAL_CLEARING"`: {Cause: HungUp, Reason: "NORMAL_CLEARING"},
+		`SIP;cause=200;text="Call completed elsewhere"`: {Cause: HungUp, Status: 200, Reason: "Call completed elsewhere"},
 		`SIP;cause=408;text="Session timeout"`:          {Cause: Unavailable, Status: 408, Reason: "Session timeout"}, // FreeSWITCH, no refresh came
 		`Q.850;cause=604;text="MEDIA_TIMEOUT"`:          {Cause: MediaFault, Reason: "MEDIA_TIMEOUT"},                 // FreeSWITCH, no audio came
 		`Q.850;cause=17;text="USER_BUSY"`:               {Cause: Busy, Reason: "USER_BUSY"},                           // answered before it called on
@@ -178,12 +178,12 @@ func TestReasonsOfBYE(t *testing.T) {
 		`Q.850;cause=606;text="USER_NOT_REGISTERED"`:    {Cause: Unavailable, Reason: "USER_NOT_REGISTERED"},
 		`Q.850;cause=88`:                                {Cause: NoCodec},
 		`Q.850;cause=102`:                               {Cause: Unavailable},
-		`FreeSWITCH;cause=804;text="MEDIA_TIMEOUT"`:     {Cause: MediaFault, Reason: "MEDIA_TIMEOUT"}, `FreeSWITCH;cause=806;text="USER_NOT_REGISTERED"`: {Cause: Unavailable, Reason: "USER_NOT_REGISTERED"}, `preemption;cause=17;text="x"`: {Cause: RemoteHangup, Reason: "x"},
+		`FreeSWITCH;cause=804;text="MEDIA_TIMEOUT"`:     {Cause: MediaFault, Reason: "MEDIA_TIMEOUT"}, `FreeSWITCH;cause=806;text="USER_NOT_REGISTERED"`: {Cause: Unavailable, Reason: "USER_NOT_REGISTERED"}, `preemption;cause=17;text="x"`: {Cause: HungUp, Reason: "x"},
 		`SIP;cause=488`: {Cause: NoCodec, Status: 488},
 		`SIP;cause=486`: {Cause: Busy, Status: 486},
 		`SIP ; cause=480 ; text="a, b; \"c\"", Q.850;cause=19`: {Cause: NoAnswer, Status: 480, Reason: `a, b; "c"`},
 		`Q.850;cause=16, SIP;cause=603;text="no"`:              {Cause: Refused, Status: 603, Reason: "no"},
-		`nonsense;;;cause=x`:                                   {Cause: RemoteHangup},
+		`nonsense;;;cause=x`:                                   {Cause: HungUp},
 	} {
 		t.Run(header, func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
@@ -284,7 +284,7 @@ func TestReinviteRefused(t *testing.T) {
 					return
 				}
 				s.conn.Respond(s.conn.Expect("BYE"), 481, "Gone")
-				want := RemoteHangup
+				want := HungUp
 				if status == 408 {
 					want = Unavailable
 				}
@@ -339,7 +339,7 @@ func TestOddContacts(t *testing.T) {
 				leg.ExpectStatus(200)
 				leg.ACK(200)
 				s.event(c, Answered)
-				c.End(LocalHangup)
+				c.End(HungUp)
 				bye := s.conn.Expect("BYE")
 				if want := siptest.URIOf(contact); want != "" && bye.URI() != want {
 					t.Errorf("BYE to %q", bye.URI())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -146,9 +147,14 @@ func (c *Call) Answer() { c.do(c.answer) }
 
 // End cancels, refuses or hangs up, whichever fits. why is told in the Ended
 // event; for a call that rings here it chooses the refusal: Busy 486, Refused and
-// LocalHangup 603 (Refused 403 if an automatic answer was required), NotFound 404,
-// everything else 480.
-func (c *Call) End(why Cause) { c.do(func() { c.end(Ending{Cause: why, Local: true}) }) }
+// HungUp 603 (Refused 403 if an automatic answer was required), NotFound 404,
+// everything else 480. What is none of [Causes] is a hang-up to the far end.
+func (c *Call) End(why Cause) {
+	if !slices.Contains(Causes(), why) {
+		why = HungUp
+	}
+	c.do(func() { c.end(Ending{Cause: why, Local: true}) })
+}
 
 // SendDigits sends DTMF keys once the call is answered: in RTP or, to a far end that
 // takes none there, by INFO.

@@ -83,7 +83,7 @@ func (c *Call) byeEarly(tag string, e Ending) {
 	if len(c.out.forks) > 0 {
 		return
 	}
-	if e.Cause == RemoteHangup {
+	if e.Cause == HungUp {
 		e.Cause = Refused
 	}
 	c.tell(e)
@@ -270,7 +270,7 @@ func goneEnding(status int) Ending {
 	if status == sip.StatusRequestTimeout {
 		return Ending{Cause: Unavailable, Status: status, Reason: "the far end does not answer any more", Side: CalledSide, Remedy: words.New(checkPhone)}
 	}
-	return Ending{Cause: RemoteHangup, Status: status, Reason: "the far end does not know the call any more"}
+	return Ending{Cause: HungUp, Status: status, Reason: "the far end does not know the call any more"}
 }
 
 // retryAfter is how soon a request may be sent again that came at a bad time

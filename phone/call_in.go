@@ -183,7 +183,7 @@ func (c *Call) refuse(e Ending) {
 	switch e.Cause {
 	case Busy:
 		status = 486
-	case Refused, LocalHangup:
+	case Refused, HungUp:
 		status = 603
 		if e.Cause == Refused && c.answerMust { // RFC 5373, 4.3
 			status = 403
@@ -265,7 +265,7 @@ func (c *Call) onACK(ack *sip.Request) {
 	p.stop()
 	c.pending = nil
 	if c.ended { // it was hung up while this ACK was on its way
-		c.bye(Ending{Cause: LocalHangup})
+		c.bye(Ending{Cause: HungUp})
 		return
 	}
 	first := c.phase != up

@@ -37,8 +37,8 @@ func TestIncomingAnswered(t *testing.T) {
 				s.media.last().states <- "connected"
 				s.event(c, MediaUp)
 				if who == "us" {
-					c.End(LocalHangup)
-					s.ended(c, LocalHangup, 0)
+					c.End(HungUp)
+					s.ended(c, HungUp, 0)
 					bye := s.conn.Expect("BYE")
 					if bye.URI() != "sip:mod_sofia@127.0.0.1:5060" || bye.Get("To") != leg.Invite.Get("From") || siptest.Tag(bye.Get("From")) != leg.RemoteTag() {
 						t.Errorf("BYE:\n%s", bye)
@@ -47,7 +47,7 @@ func TestIncomingAnswered(t *testing.T) {
 				} else {
 					leg.Request("BYE")
 					s.conn.ExpectStatus("BYE", 200)
-					s.ended(c, RemoteHangup, 0)
+					s.ended(c, HungUp, 0)
 				}
 				s.over(c)
 			})
@@ -57,7 +57,7 @@ func TestIncomingAnswered(t *testing.T) {
 
 func TestIncomingRefused(t *testing.T) {
 	for cause, status := range map[Cause]int{
-		Busy: 486, Refused: 603, LocalHangup: 603, NotFound: 404, NoAnswer: 480, Unavailable: 480, NoCodec: 488, Failed: 500,
+		Busy: 486, Refused: 603, HungUp: 603, NotFound: 404, NoAnswer: 480, Unavailable: 480, NoCodec: 488, Failed: 500,
 	} {
 		t.Run(string(cause), func(t *testing.T) {
 			play(t, siptest.Options{}, func(s *stage) {
@@ -125,7 +125,7 @@ func TestIncomingCancelled(t *testing.T) {
 			s.event(c, Answered)
 			leg.Request("BYE")
 			s.conn.ExpectStatus("BYE", 200)
-			s.ended(c, RemoteHangup, 0)
+			s.ended(c, HungUp, 0)
 			s.over(c)
 		})
 	})
@@ -224,9 +224,9 @@ func TestHangUpBeforeACK(t *testing.T) {
 		c := <-s.media.incoming
 		c.Answer()
 		leg.ExpectStatus(200)
-		c.End(LocalHangup)
+		c.End(HungUp)
 		s.events(c, Answered)
-		s.ended(c, LocalHangup, 0)
+		s.ended(c, HungUp, 0)
 		s.conn.Quiet(400 * time.Millisecond)
 		leg.ACK(200)
 		s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")

@@ -38,12 +38,12 @@ func TestCallAnsweredAndHungUp(t *testing.T) {
 					if ok := s.conn.ExpectStatus("BYE", 200); ok.Get("CSeq") != bye.Get("CSeq") {
 						t.Errorf("answer to BYE:\n%s", ok)
 					}
-					if e := s.ended(c, RemoteHangup, 0); e.Reason != "NORMAL_CLEARING" || e.Local {
+					if e := s.ended(c, HungUp, 0); e.Reason != "NORMAL_CLEARING" || e.Local {
 						t.Errorf("%+v", e)
 					}
 				} else {
-					c.End(LocalHangup)
-					if e := s.ended(c, LocalHangup, 0); !e.Local {
+					c.End(HungUp)
+					if e := s.ended(c, HungUp, 0); !e.Local {
 						t.Errorf("%+v", e)
 					}
 					bye := s.conn.Expect("BYE")
@@ -278,8 +278,8 @@ func TestCancel(t *testing.T) {
 			c := s.dial("1001")
 			leg := s.conn.ExpectInvite()
 			s.event(c, Sent)
-			c.End(LocalHangup)
-			s.ended(c, LocalHangup, 0)
+			c.End(HungUp)
+			s.ended(c, HungUp, 0)
 			s.conn.Quiet(2 * time.Second) // RFC 3261, 9.1
 			leg.Respond(100, "Trying")
 			s.conn.Respond(s.conn.Expect("CANCEL"), 200, "OK")
@@ -294,8 +294,8 @@ func TestCancel(t *testing.T) {
 			leg := s.conn.ExpectInvite()
 			leg.Respond(180, "Ringing")
 			s.events(c, Sent, Ringing)
-			c.End(LocalHangup)
-			s.ended(c, LocalHangup, 0)
+			c.End(HungUp)
+			s.ended(c, HungUp, 0)
 			cancel := s.conn.Expect("CANCEL")
 			leg.Respond(200, "OK", sdp)
 			s.conn.Respond(cancel, 200, "OK")
@@ -313,8 +313,8 @@ func TestCancel(t *testing.T) {
 			c := s.dial("1001")
 			m := s.conn.Expect("INVITE")
 			s.event(c, Sent)
-			c.End(LocalHangup)
-			s.ended(c, LocalHangup, 0)
+			c.End(HungUp)
+			s.ended(c, HungUp, 0)
 			s.conn.Challenge(m, 407)
 			s.conn.Expect("ACK")
 			s.conn.Quiet(time.Minute)
@@ -338,7 +338,7 @@ func TestCancel(t *testing.T) {
 	t.Run("before it began", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			c := s.dial("1001")
-			c.End(LocalHangup)
+			c.End(HungUp)
 			c.End(Busy) // once only
 			<-c.gone
 		})
@@ -378,10 +378,10 @@ func TestNothingOvertakes(t *testing.T) {
 			s.events(c, Sent, Ringing, Answered)
 			if i%2 == 1 {
 				s.conn.ExpectStatus("BYE", 200)
-				s.ended(c, RemoteHangup, 0)
+				s.ended(c, HungUp, 0)
 			} else {
-				c.End(LocalHangup)
-				s.ended(c, LocalHangup, 0)
+				c.End(HungUp)
+				s.ended(c, HungUp, 0)
 				s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
 			}
 			s.over(c)
@@ -415,7 +415,7 @@ func TestEarlyMedia(t *testing.T) {
 		}
 		leg.Request("BYE")
 		s.conn.ExpectStatus("BYE", 200)
-		s.ended(c, RemoteHangup, 0)
+		s.ended(c, HungUp, 0)
 		s.over(c)
 	})
 }
@@ -429,7 +429,7 @@ func TestAnswerWithoutSDP(t *testing.T) {
 		leg.Respond(200, "OK")
 		s.conn.Expect("ACK")
 		s.events(c, Sent, Ringing, EarlyMedia, Answered)
-		c.End(LocalHangup)
+		c.End(HungUp)
 		s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
 		s.over(c)
 
@@ -463,7 +463,7 @@ func TestReliableProvisional(t *testing.T) {
 		leg.Respond(200, "OK", sdp)
 		s.conn.Expect("ACK")
 		s.events(c, Sent, Ringing, EarlyMedia, Answered)
-		c.End(LocalHangup)
+		c.End(HungUp)
 		if bye := s.conn.Expect("BYE"); bye.Seq() != leg.Invite.Seq()+3 {
 			t.Errorf("BYE with CSeq %d", bye.Seq())
 		}
@@ -498,7 +498,7 @@ func TestForkedAnswers(t *testing.T) {
 		s.events(c, Sent, Ringing, Answered)
 		b.Request("BYE")
 		s.conn.ExpectStatus("BYE", 200)
-		s.ended(c, RemoteHangup, 0)
+		s.ended(c, HungUp, 0)
 		s.over(c)
 	})
 }
@@ -516,7 +516,7 @@ func TestRecordRoute(t *testing.T) {
 		}
 		check(s.conn.Expect("ACK"))
 		s.events(c, Sent, Answered)
-		c.End(LocalHangup)
+		c.End(HungUp)
 		check(s.conn.Expect("BYE"))
 		s.over(c)
 
@@ -527,7 +527,7 @@ func TestRecordRoute(t *testing.T) {
 		if ack.URI() != "sip:strict.test" || ack.Get("Route") != "<sip:1001@pbx.test:5060;transport=udp>" {
 			t.Errorf("strict route:\n%s", ack)
 		}
-		c.End(LocalHangup)
+		c.End(HungUp)
 		s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
 		s.over(c)
 	})

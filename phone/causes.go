@@ -17,8 +17,7 @@ type Cause string
 
 // The causes for which a call ends.
 const (
-	LocalHangup       Cause = "local-hangup"   // End was called
-	RemoteHangup      Cause = "remote-hangup"  // BYE
+	HungUp            Cause = "hung-up"        // End was called, or a BYE came: see Local of the [Ending]
 	Cancelled         Cause = "cancelled"      // the caller gave up before the answer
 	Busy              Cause = "busy"           // 486, 600
 	Refused           Cause = "refused"        // 603, 403 and the like
@@ -33,6 +32,12 @@ const (
 	Shutdown          Cause = "shutdown"       // the phone is being switched off
 	Failed            Cause = "failed"         // anything else; see Reason
 )
+
+// Causes lists all causes.
+func Causes() []Cause {
+	return []Cause{HungUp, Cancelled, Busy, Refused, NotFound, Unavailable, NoAnswer, NoCodec, MediaFault, NetworkLost, NotRegistered,
+		AnsweredElsewhere, Shutdown, Failed}
+}
 
 // Side is where the reason of an ending lies, and where it can be mended.
 type Side string
@@ -340,7 +345,7 @@ func (r reasons) elsewhere() bool {
 // ending is how a call ended that the far end hung up for these reasons. A server that
 // answers before it calls on tells what became of that in its BYE.
 func (r reasons) ending() Ending {
-	e := Ending{Cause: RemoteHangup, Status: r.sip, Reason: r.text}
+	e := Ending{Cause: HungUp, Status: r.sip, Reason: r.text}
 	v, ok := r.cause()
 	switch {
 	case r.sip == 408: // a session that was not refreshed, or a request without an answer

@@ -65,7 +65,7 @@ func TestNoCodeBlamesOurConnection(t *testing.T) {
 	check := func(what string, v verdict) {
 		t.Helper()
 		switch v.cause {
-		case NetworkLost, NotRegistered, Shutdown, LocalHangup, Cancelled, "":
+		case NetworkLost, NotRegistered, Shutdown, HungUp, Cancelled, "":
 			t.Errorf("%s is told as %q", what, v.cause)
 		}
 		if v.side == "" {

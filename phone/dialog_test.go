@@ -25,7 +25,7 @@ func playUnregistered(t *testing.T, o siptest.Options, story func(s *stage)) {
 
 func (s *stage) hangUp(c *Call) {
 	s.t.Helper()
-	c.End(LocalHangup)
+	c.End(HungUp)
 	s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
 	s.over(c)
 }
@@ -56,7 +56,7 @@ func TestHold(t *testing.T) {
 		leg.Request("INVITE", "Content-Type: text/plain", "\r\nhello")
 		s.conn.ExpectStatus("INVITE", 415)
 		leg.ACK(415)
-		c.End(LocalHangup)
+		c.End(HungUp)
 		bye := s.conn.Expect("BYE")
 		if bye.URI() != "sip:other@127.0.0.1:5070" {
 			t.Errorf("the new target was not taken over:\n%s", bye)
@@ -113,12 +113,12 @@ func TestOrderInDialog(t *testing.T) {
 func TestBYECrossing(t *testing.T) {
 	play(t, siptest.Options{}, func(s *stage) {
 		c, leg := s.talk()
-		c.End(LocalHangup)
+		c.End(HungUp)
 		bye := s.conn.Expect("BYE")
 		leg.Request("BYE")
 		s.conn.ExpectStatus("BYE", 200)
 		s.conn.Respond(bye, 481, "Gone")
-		s.ended(c, LocalHangup, 0)
+		s.ended(c, HungUp, 0)
 		s.over(c)
 	})
 }
@@ -126,7 +126,7 @@ func TestBYECrossing(t *testing.T) {
 func TestBYEChallenged(t *testing.T) {
 	play(t, siptest.Options{Password: "secret"}, func(s *stage) {
 		c, _ := s.talk()
-		c.End(LocalHangup)
+		c.End(HungUp)
 		first := s.conn.Expect("BYE")
 		if first.Get("Proxy-Authorization") != "" {
 			t.Error("credentials for nobody who asked")
@@ -325,7 +325,7 @@ func TestSessionTimer(t *testing.T) {
 			s.conn.Respond(m, 481, "Gone")
 			s.conn.Expect("ACK")
 			s.conn.Respond(s.conn.Expect("BYE"), 481, "Gone")
-			s.ended(c, RemoteHangup, 481)
+			s.ended(c, HungUp, 481)
 			s.over(c)
 		})
 	})
@@ -417,7 +417,7 @@ func TestConnectionLostForGood(t *testing.T) {
 			s.conn.Respond(m, 481, "Gone")
 			s.conn.Expect("ACK")
 			s.conn.Respond(s.conn.Expect("BYE"), 481, "Gone")
-		}, RemoteHangup}, // or hung up while we were away
+		}, HungUp}, // or hung up while we were away
 		"the server was started anew": {func(s *stage) {
 			s.srv.Down()
 			time.Sleep(2 * time.Second)

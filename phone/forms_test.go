@@ -139,13 +139,13 @@ func TestInviteFromTel(t *testing.T) {
 		ack.Set("CSeq", "7 ACK").Set("To", ok.Get("To")).Set("Content-Type", "").Set("Via", "SIP/2.0/WSS 192.0.2.5:7443;branch=z9hG4bKtel2").Body = ""
 		s.conn.Send(ack.String())
 		s.event(c, Answered)
-		c.End(LocalHangup)
+		c.End(HungUp)
 		bye := s.conn.Expect("BYE")
 		if bye.URI() != "sip:192.0.2.5:5060;transport=wss" || bye.Get("To") != "<tel:+493055501234>;tag=t1" {
 			t.Errorf("BYE:\n%s", bye)
 		}
 		s.conn.Respond(bye, 200, "OK")
-		s.ended(c, LocalHangup, 0)
+		s.ended(c, HungUp, 0)
 		s.over(c)
 	})
 }
@@ -239,7 +239,7 @@ func TestRoutes(t *testing.T) {
 				leg.Respond(200, "OK", append(tc.headers, sdp)...)
 				ack := s.conn.Expect("ACK")
 				s.events(c, Sent, Answered)
-				c.End(LocalHangup)
+				c.End(HungUp)
 				bye := s.conn.Expect("BYE")
 				for _, m := range []*siptest.Msg{ack, bye} {
 					if got := m.All("Route"); m.URI() != tc.uri || strings.Join(got, " ") != strings.Join(tc.routes, " ") {
@@ -247,7 +247,7 @@ func TestRoutes(t *testing.T) {
 					}
 				}
 				s.conn.Respond(bye, 200, "OK")
-				s.ended(c, LocalHangup, 0)
+				s.ended(c, HungUp, 0)
 				s.over(c)
 			})
 		})
@@ -321,7 +321,7 @@ func TestServiceRoute(t *testing.T) {
 		}
 		leg.Respond(180, "Ringing")
 		s.events(c, Sent, Ringing)
-		c.End(LocalHangup)
+		c.End(HungUp)
 		cancel := s.conn.Expect("CANCEL")
 		if got := cancel.All("Route"); strings.Join(got, " ") != strings.Join(want, " ") {
 			s.t.Errorf("CANCEL by %q", got)
@@ -331,7 +331,7 @@ func TestServiceRoute(t *testing.T) {
 		if got := s.conn.Expect("ACK").All("Route"); strings.Join(got, " ") != strings.Join(want, " ") {
 			s.t.Errorf("ACK by %q", got)
 		}
-		s.ended(c, LocalHangup, 0)
+		s.ended(c, HungUp, 0)
 		s.over(c)
 	}
 	answer("Service-Route: <sip:orig@192.0.2.9:5060;lr>", `Service-Route: "B, c" <sip:b.test;lr=on>, <sip:c.test;lr>`)

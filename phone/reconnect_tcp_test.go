@@ -40,7 +40,7 @@ func TestOldPortOverTCP(t *testing.T) {
 			}
 			leg.Request("BYE")
 			s.conn.ExpectStatus("BYE", 200)
-			s.ended(c, RemoteHangup, 0)
+			s.ended(c, HungUp, 0)
 			<-c.gone
 			old := s.conn.Addr()
 			s.conn.Reset() // without a call any port will do

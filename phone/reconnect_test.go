@@ -100,7 +100,7 @@ func TestHangUpAfterReset(t *testing.T) {
 							hungUp = time.Now()
 							leg.Request("BYE")
 						}
-						if e := s.event(c, Ended).Ending; e.Cause != RemoteHangup || e.Local {
+						if e := s.event(c, Ended).Ending; e.Cause != HungUp || e.Local {
 							t.Errorf("%+v", e)
 						}
 						if d := time.Since(hungUp); d > 2*time.Second {
@@ -131,10 +131,10 @@ func TestHangUpInReset(t *testing.T) {
 				play(t, siptest.Options{}, func(s *stage) {
 					c, leg := begin(s)
 					if when == "before" {
-						c.End(LocalHangup)
+						c.End(HungUp)
 						s.conn.Expect("BYE") // and its answer is lost
 					}
-					s.cut(func() { c.End(LocalHangup) })
+					s.cut(func() { c.End(HungUp) })
 					hungUp := time.Now()
 					s.conn = s.srv.Conn()
 					bye := s.conn.Expect("BYE")
@@ -142,7 +142,7 @@ func TestHangUpInReset(t *testing.T) {
 						t.Errorf("after %v:\n%s", d, bye)
 					}
 					s.conn.Respond(bye, 200, "OK")
-					s.ended(c, LocalHangup, 0)
+					s.ended(c, HungUp, 0)
 					s.over(c)
 				})
 			})
@@ -287,13 +287,13 @@ func TestResetWhileTheFarEndRings(t *testing.T) {
 				s.ended(c, NoAnswer, 0)
 			},
 			"given up in the moment of the loss": func(s *stage, c *Call, leg *siptest.Leg) {
-				c.End(LocalHangup)
+				c.End(HungUp)
 				s.conn.Expect("CANCEL") // and lost
 				s.conn.Kill()
 				s.conn = s.srv.Conn()
 				s.conn.Respond(s.conn.Expect("CANCEL"), 200, "OK")
 				leg.Respond(487, "Request Terminated")
-				s.ended(c, LocalHangup, 0)
+				s.ended(c, HungUp, 0)
 			},
 			"the server does not come back": func(s *stage, c *Call, _ *siptest.Leg) {
 				began := time.Now()
@@ -311,7 +311,7 @@ func TestResetWhileTheFarEndRings(t *testing.T) {
 					leg.Respond(180, "Ringing")
 					s.events(c, Sent, Ringing)
 					story(s, c, leg)
-					c.End(LocalHangup)
+					c.End(HungUp)
 				}, func(c *Config) {
 					if taken {
 						portTaken(c)
@@ -478,7 +478,7 @@ func TestMediaLostAsks(t *testing.T) {
 		m.states <- MediaDisconnected
 		s.event(c, MediaLost)
 		s.conn.Respond(s.conn.Expect("BYE"), 481, "Call Does Not Exist")
-		s.ended(c, RemoteHangup, 481)
+		s.ended(c, HungUp, 481)
 	})
 }
 
@@ -540,7 +540,7 @@ func TestHurry(t *testing.T) {
 				}
 				if c != nil {
 					s.event(c, Sent)
-					c.End(LocalHangup)
+					c.End(HungUp)
 				}
 			})
 		})

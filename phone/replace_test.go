@@ -32,8 +32,8 @@ func (s *stage) takenOver(c *Call, leg *siptest.Leg, extra ...string) {
 		s.t.Error("it rings as a call of its own")
 	default:
 	}
-	c.End(LocalHangup) // whoever took the new call over
-	s.ended(c, LocalHangup, 0)
+	c.End(HungUp) // whoever took the new call over
+	s.ended(c, HungUp, 0)
 	s.conn.Respond(s.conn.Expect("BYE"), 200, "OK")
 	<-c.gone
 	s.hangUp(next)
@@ -70,8 +70,8 @@ func TestReplaced(t *testing.T) {
 			other.ACK(200)
 			next := s.event(c, Transferred).Call
 			s.event(next, Answered)
-			c.End(LocalHangup)
-			s.ended(c, LocalHangup, 0)
+			c.End(HungUp)
+			s.ended(c, HungUp, 0)
 			s.conn.Respond(s.conn.Expect("CANCEL"), 200, "OK")
 			a.Respond(487, "Request Terminated")
 			s.conn.Expect("ACK")
@@ -145,7 +145,7 @@ func TestReplacesRefused(t *testing.T) {
 	t.Run("one that has just ended", func(t *testing.T) {
 		play(t, siptest.Options{}, func(s *stage) {
 			c, leg := s.talk()
-			c.End(LocalHangup)
+			c.End(HungUp)
 			bye := s.conn.Expect("BYE")
 			other := s.conn.Call(replacing(leg), sdp)
 			other.ExpectStatus(603)

@@ -57,7 +57,7 @@ func TestTransfer(t *testing.T) {
 				s.events(next, Sent, Ringing, Answered)
 				leg.Request("BYE")
 				s.conn.ExpectStatus("BYE", 200)
-				s.ended(c, RemoteHangup, 0)
+				s.ended(c, HungUp, 0)
 				<-c.gone
 				s.hangUp(next)
 			}, allowTransfers)
@@ -85,8 +85,8 @@ func TestTransferredHangsUpLast(t *testing.T) {
 				second.Respond(200, "OK", sdp)
 				s.conn.Expect("ACK")
 				s.events(next, Sent, Answered)
-				c.End(LocalHangup)
-				s.ended(c, LocalHangup, 0)
+				c.End(HungUp)
+				s.ended(c, HungUp, 0)
 				finish(s, leg)
 				<-c.gone
 				s.hangUp(next)

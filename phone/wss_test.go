@@ -34,7 +34,7 @@ func TestOverTLS(t *testing.T) {
 	s.events(c, Sent, Ringing, Answered)
 	leg.Request("BYE")
 	s.conn.ExpectStatus("BYE", 200)
-	s.ended(c, RemoteHangup, 0)
+	s.ended(c, HungUp, 0)
 	<-c.gone
 
 	in := s.conn.Call(sdp)

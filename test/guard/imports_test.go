@@ -14,7 +14,8 @@ import (
 //	| door | everything but cmd, web |
 //
 // A subfolder with a row of its own goes by that one. The right side is a list of "own
-// subfolders", "its parent", "its own subfolders", "nothing", folders by name, "everything" and "everything but ROOM, ROOM".
+// subfolders", "its parent", "its own subfolders", "nothing", folders by name, "everything"
+// and "everything but ROOM, ROOM".
 type rules map[string]string
 
 func parseRules(t *testing.T, doc string) rules {
