@@ -52,11 +52,14 @@ type Edge struct {
 	At     time.Time // when the stable level began, before debouncing
 }
 
-// Colour is a colour of light, each part 0 to 1.
-type Colour struct{ Red, Green, Blue float64 }
+// Colour is a colour of light: 0xRRGGBB.
+type Colour uint32
 
 // White is all three colours in full.
-func White() Colour { return Colour{1, 1, 1} }
+const White Colour = 0xffffff
+
+// part is how much of red, green or blue there is, 0 to 1.
+func (c Colour) part(i int) float64 { return float64(c>>(16-8*i)&0xff) / 0xff }
 
 // ErrClosed is returned by the methods of a board after its end.
 var ErrClosed = errors.New("the board is closed")

@@ -172,7 +172,7 @@ func (e *Engine) State() State {
 }
 
 // SetLamp implements [Board].
-func (e *Engine) SetLamp(name string, p Pattern) error { return e.ColourLamp(name, p, White()) }
+func (e *Engine) SetLamp(name string, p Pattern) error { return e.ColourLamp(name, p, White) }
 
 // ColourLamp implements [Board].
 func (e *Engine) ColourLamp(name string, p Pattern, c Colour) error {

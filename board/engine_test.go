@@ -695,7 +695,7 @@ func TestLampOfThreeColours(t *testing.T) {
 			synctest.Wait()
 			return fmt.Sprint(red.level(), green.level(), blue.level())
 		}
-		if err := d.ColourLamp("ring", On(), Colour{Red: 1, Blue: 1}); err != nil {
+		if err := d.ColourLamp("ring", On(), 0xff00ff); err != nil {
 			t.Fatal(err)
 		}
 		if got := lit(); got != "1 0 1" {
@@ -717,14 +717,14 @@ func TestLampOfThreeColours(t *testing.T) {
 			t.Errorf("blue was on for %d of 1000 ms", on)
 		}
 		d.Dim(1)
-		if err := d.ColourLamp("ring", Fast(), Colour{Green: 0.25}); err != nil {
+		if err := d.ColourLamp("ring", Fast(), 0x004000); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(150 * ms)
 		if got := lit(); got != "0 0 0" {
 			t.Errorf("in the dark part: %s", got)
 		}
-		if l := d.State().Lamps[1]; l.Pattern != "fast" || l.Colour != (Colour{Green: 0.25}) {
+		if l := d.State().Lamps[1]; l.Pattern != "fast" || l.Colour != 0x004000 {
 			t.Errorf("state %+v", l)
 		}
 		blue.fail(errors.New("no blue"))

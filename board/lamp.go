@@ -27,7 +27,7 @@ type light struct {
 const pwmPeriod = 10 * time.Millisecond
 
 func newLamp(c LampConfig, now time.Time, log *slog.Logger) *lamp {
-	l := &lamp{cfg: c, colour: White()}
+	l := &lamp{cfg: c, colour: White}
 	opens := c.RGB
 	if len(opens) == 0 {
 		opens = []func() (Output, error){c.Open}
@@ -81,11 +81,10 @@ func (l *lamp) tick(now time.Time, scale float64) bool {
 // light drives the lines as pattern and colour say; the error is the first one.
 func (l *lamp) light(now time.Time, scale float64) (err error) {
 	l.lit = l.player.level() * scale
-	parts := [...]float64{l.colour.Red, l.colour.Green, l.colour.Blue}
 	for i, p := range l.lights {
 		level := l.lit
 		if len(l.cfg.RGB) > 0 {
-			level *= min(max(parts[i], 0), 1)
+			level *= l.colour.part(i)
 		}
 		if e := p.drive(level, l.cfg.SoftPWM, now); err == nil {
 			err = e

@@ -1,9 +1,6 @@
 package door
 
 import (
-	"fmt"
-	"math"
-
 	"intercomd/board"
 	"intercomd/station"
 )
@@ -15,23 +12,8 @@ type doorBoard struct{ board.Board }
 // state; there is nothing that the station could do about it.
 func (d doorBoard) SetLamp(name string, p station.Pattern, c station.Colour) {
 	if pat, ok := board.Named(string(p)); ok {
-		_ = d.ColourLamp(name, pat, light(c))
+		_ = d.ColourLamp(name, pat, board.Colour(c))
 	}
-}
-
-// light is a colour of the station for the board.
-func light(c station.Colour) board.Colour {
-	part := func(shift int) float64 { return float64(c>>shift&0xff) / 255 }
-	return board.Colour{Red: part(16), Green: part(8), Blue: part(0)}
-}
-
-// hex is a colour as the page and the configuration write it; "" of a lamp without.
-func hex(c board.Colour) string {
-	if c == (board.Colour{}) {
-		return ""
-	}
-	part := func(f float64) int { return int(math.Round(f * 255)) }
-	return fmt.Sprintf("#%02x%02x%02x", part(c.Red), part(c.Green), part(c.Blue))
 }
 
 func (d doorBoard) State() (station.BoardState, []station.InputCount) {
@@ -43,7 +25,7 @@ func (d doorBoard) State() (station.BoardState, []station.InputCount) {
 		counts = append(counts, station.InputCount{Name: i.Name, Presses: i.Presses, Glitches: i.Glitches, Bounces: i.Bounces, Widths: station.Widths(i.Widths)})
 	}
 	for _, l := range s.Lamps {
-		out.Lamps = append(out.Lamps, station.Lamp{Name: l.Name, Pattern: station.Pattern(l.Pattern), Colour: hex(l.Colour), Problem: l.Problem})
+		out.Lamps = append(out.Lamps, station.Lamp{Name: l.Name, Pattern: station.Pattern(l.Pattern), Colour: station.Colour(l.Colour), Problem: l.Problem})
 	}
 	for _, r := range s.Relays {
 		out.Relays = append(out.Relays, station.Relay{Name: r.Name, On: r.On, Until: r.Until, Problem: r.Problem})

@@ -209,7 +209,7 @@ flashes = 5
 	d := doorBoard{simulated}
 	d.SetLamp("ring", station.LampWink, 0xff0010)
 	state, _ := d.State()
-	if l := state.Lamps[0]; l.Colour != "#ff0010" || l.Pattern != station.LampWink {
+	if l := state.Lamps[0]; l.Colour.String() != "#ff0010" || l.Pattern != station.LampWink {
 		t.Errorf("lamp %+v", l)
 	}
 	if err := d.Close(); err != nil {

@@ -230,7 +230,7 @@ func TestEveryFieldMakesAnotherState(t *testing.T) {
 			v.SetBool(true)
 		case reflect.Int, reflect.Int64:
 			v.SetInt(7)
-		case reflect.Uint64:
+		case reflect.Uint32, reflect.Uint64:
 			v.SetUint(7)
 		case reflect.Float64:
 			v.SetFloat(7)

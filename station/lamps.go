@@ -1,6 +1,11 @@
 package station
 
-import "time"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // LampConfig says what a lamp shows.
 type LampConfig struct {
@@ -17,6 +22,23 @@ type Look struct {
 
 // Colour is 0xRRGGBB. Lamps of one colour ignore it.
 type Colour uint32
+
+// String is the colour as the configuration has it: "#00ff00".
+func (c Colour) String() string { return fmt.Sprintf("#%06x", uint32(c)) }
+
+// MarshalText is String, for programs that read the snapshot.
+func (c Colour) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (c *Colour) UnmarshalText(text []byte) error {
+	hex, ok := strings.CutPrefix(string(text), "#")
+	n, err := strconv.ParseUint(hex, 16, 24)
+	if !ok || err != nil {
+		return fmt.Errorf("colour %q is not like #00ff00", text)
+	}
+	*c = Colour(n)
+	return nil
+}
 
 // LampRole is what a lamp is for.
 type LampRole string

@@ -1,6 +1,7 @@
 package station
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -338,4 +339,20 @@ func TestNothingOpensByMistake(t *testing.T) {
 	t.Run("a single-use code is replayed after a restart", func(t *testing.T) {
 		story(t, func(h *house) { talk(h); h.last().digits("9999"); never(h) }, codes, func(c *Config) { c.Memory.Used = []string{"once"} })
 	})
+}
+
+func TestColoursAreWrittenAndRead(t *testing.T) {
+	b, err := json.Marshal([]Lamp{{Name: "ring", Colour: 0x00c010}, {Name: "plain"}})
+	if err != nil || !strings.Contains(string(b), `"colour":"#00c010"`) || strings.Count(string(b), "colour") != 1 {
+		t.Fatalf("%s, %v", b, err)
+	}
+	var back []Lamp
+	if err := json.Unmarshal(b, &back); err != nil || back[0].Colour != 0x00c010 || back[1].Colour != 0 {
+		t.Errorf("%+v, %v", back, err)
+	}
+	for _, bad := range []string{"", "00ff00", "#", "#red", "#1ffffff"} {
+		if err := new(Colour).UnmarshalText([]byte(bad)); err == nil {
+			t.Errorf("%q is a colour", bad)
+		}
+	}
 }

@@ -245,7 +245,7 @@ type Widths [9]uint64
 type Lamp struct {
 	Name    string        `json:"name"`
 	Pattern Pattern       `json:"pattern"`
-	Colour  string        `json:"colour,omitempty"` // "#00ff00", of a lamp that has colours
+	Colour  Colour        `json:"colour,omitzero"` // of a lamp that has colours
 	Problem words.Message `json:"problem,omitzero"`
 }
 

@@ -69,8 +69,8 @@ func (t teller) newPanelView(snap *station.Snapshot, now time.Time, press bool) 
 	}
 	for _, l := range b.Lamps {
 		class, words := t.patternWords(l.Pattern)
-		if l.Colour != "" && class != "off" {
-			words += ", " + clean(l.Colour, maxName)
+		if l.Colour != 0 && class != "off" {
+			words += ", " + l.Colour.String()
 		}
 		v.Lamps = append(v.Lamps, lampView{
 			Name: clean(l.Name, maxName), Class: class, Words: words, Error: t.problem(l.Problem),

@@ -555,7 +555,7 @@ func TestLampOnHardwarePWM(t *testing.T) {
 	brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Lamps: []Lamp{{Name: "ring",
 		RGB: []Line{{Offset: 5}, {Offset: 6}, {Offset: 7}}, PWM: []func() (board.Output, error){offered, missing, broken}}}}, b.look)
 	defer brd.Close()
-	_ = brd.ColourLamp("ring", board.On(), board.White()) // blue fails
+	_ = brd.ColourLamp("ring", board.On(), board.White) // blue fails
 	if hard.lines() != "false true" || b.pins["gpiochip0/5"].lines() != "" {
 		t.Errorf("red: hardware %q, line %q", hard.lines(), b.pins["gpiochip0/5"].lines())
 	}
