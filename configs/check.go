@@ -74,6 +74,7 @@ func (c *checker) check() {
 	c.keys()
 	c.codes()
 	c.notify()
+	c.mqtt()
 	c.unused()
 	c.profile()
 	c.sharedLines()

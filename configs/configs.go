@@ -34,6 +34,7 @@ type Config struct {
 	Keys      []Key      `toml:"key"`
 	Codes     []Code     `toml:"code"`
 	Notify    []Notify   `toml:"notify"`
+	MQTT      MQTT       `toml:"mqtt"`
 	Audio     Audio      `toml:"audio"`
 	Mixer     []Mixer    `toml:"mixer"`
 	Board     Board      `toml:"board"`
@@ -306,6 +307,7 @@ func Default() Config {
 		Network: Network{Addresses: []string{dhcp}},
 		EAP:     EAP{Method: "off"},
 		Update:  Update{Trial: 10 * time.Minute},
+		MQTT:    MQTT{Topic: "intercomd", Discovery: "homeassistant", Language: "en"},
 		Fleet:   Fleet{Interval: time.Hour},
 		History: History{Days: 365},
 		Web:     Web{Listen: "127.0.0.1:8080"},

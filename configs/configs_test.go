@@ -106,7 +106,7 @@ func exampleFile() string {
 		text, _ := setting(line)
 		lines = append(lines, text)
 	}
-	return strings.NewReplacer(`server = ""`, `server = "wss://a"`, "\nuser = \"\"", "\nuser = \"1\"", "of the user. Either this or password_file.\npassword = \"\"", "\npassword = \"p\"",
+	return strings.NewReplacer("localhost only.\nserver = \"\"", "localhost only.\nserver = \"wss://a\"", "1.6. Empty: none.\nserver = \"\"", "1.6. Empty: none.\nserver = \"mqtts://a\"", "\nuser = \"\"", "\nuser = \"1\"", "of the user. Either this or password_file.\npassword = \"\"", "\npassword = \"p\"",
 		"\ntarget = \"\"\n# How", "\ntarget = \"home\"\n# How",
 		`prompts = ""`, `prompts = "sounds"`, `"flash:light"`, `"flash:door"`, "\nkey = \"\"", "\nkey = \"5\"", "key_users = []", "key_users = [\"1001\"]").Replace(strings.Join(lines, "\n"))
 }

@@ -128,7 +128,7 @@ func (c *checker) fleetFiles(dir string) {
 	}
 	f.CertFile, f.KeyFile = under(dir, f.CertFile), under(dir, f.KeyFile)
 	if _, err := KeyPair(f.CertFile, f.KeyFile); err != nil {
-		c.bad("fleet.cert_file", words.New("config-fleet-pair-unfit", "detail", err.Error()))
+		c.bad("fleet.cert_file", words.New("config-pair-unfit", "detail", err.Error()))
 		f.URL = ""
 	}
 }
@@ -229,7 +229,7 @@ func Fetched(layers []Layer) (files []string) {
 			continue
 		}
 		cfg, _ := Parse(l.Name, data)
-		all := []string{cfg.SIP.PasswordFile, cfg.SIP.CAFile}
+		all := []string{cfg.SIP.PasswordFile, cfg.SIP.CAFile, cfg.MQTT.PasswordFile, cfg.MQTT.CAFile, cfg.MQTT.CertFile, cfg.MQTT.KeyFile}
 		for _, n := range cfg.Notify {
 			all = append(all, n.CAFile)
 		}

@@ -47,6 +47,7 @@ func (c *checker) load(dirOf func(key string) string, judges []Judge) (*Config, 
 		c.faults = append(c.faults, *f)
 	}
 	c.fleetFiles(dirOf("fleet"))
+	c.mqttFiles(dirOf)
 	for i := range c.cfg.Notify {
 		n := &c.cfg.Notify[i]
 		key := fmt.Sprintf("notify[%d].ca_file", i)
@@ -88,7 +89,7 @@ func (c *checker) passwordFile(dir, key string, file *string, password *Secret) 
 // and of folders, relative to the configuration or absolute.
 func (c *Config) Files() (files, folders []string) {
 	files = []string{c.SIP.PasswordFile, c.SIP.CAFile, c.EAP.PasswordFile, c.EAP.CAFile, c.EAP.CertFile, c.EAP.KeyFile,
-		c.Fleet.CAFile, c.Fleet.CertFile, c.Fleet.KeyFile}
+		c.Fleet.CAFile, c.Fleet.CertFile, c.Fleet.KeyFile, c.MQTT.PasswordFile, c.MQTT.CAFile, c.MQTT.CertFile, c.MQTT.KeyFile}
 	for _, n := range c.Notify {
 		files = append(files, n.CAFile)
 	}

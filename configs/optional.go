@@ -21,7 +21,7 @@ import (
 func dispensable(key string) (yes, known bool) {
 	section, setting, _ := strings.Cut(key, ".")
 	switch section {
-	case "audio", "mixer", "notify", "web", "log", "state", "history", "system", "update", "fleet":
+	case "audio", "mixer", "notify", "mqtt", "web", "log", "state", "history", "system", "update", "fleet":
 		return true, true
 	case "target":
 		return setting == "prompt", true // what is played, not whom it calls
@@ -50,6 +50,9 @@ func (c *checker) spare() {
 			for i := range c.sectionsAt(section, f.Line, len(c.cfg.Mixer)) {
 				c.cfg.Mixer[i] = Mixer{}
 			}
+		case "mqtt":
+			// Nor would half of this be what was meant: who may order what, and whom to trust.
+			c.cfg.MQTT = def.MQTT
 		case "fleet":
 			// Half of it would trust others than it was meant to. What was fetched stays in force.
 			c.cfg.Fleet = Fleet{Interval: def.Fleet.Interval, Given: c.cfg.Fleet.Given}

@@ -64,6 +64,10 @@ func TestWhatAFaultCosts(t *testing.T) {
 		{"[notify]\nwebhook = \"https://a/secret\"", true, func(c Config) any { return c.Notify }, []Notify{{}}},
 		{"[[notify]]\nmessage = \"1\"\nkinds = [\"alarms\"]", true, func(c Config) any { return c.Notify }, []Notify{{}}},
 
+		// A broker is not asked at all rather than with less than was meant.
+		{"[mqtt]\nserver = \"mqtts://broker\"\ncommands = \"opne:door\"", true, func(c Config) any { return c.MQTT }, usual.MQTT},
+		{"[mqtt]\nserver = \"mqtts://broker\"\nca_fil = \"ca.pem\"", true, func(c Config) any { return c.MQTT }, usual.MQTT},
+
 		// Nothing is guessed where it matters.
 		{"[[target]]\nname = \"t\"\nusers = \"1 2\"\n" + button("target = \"t\""), false, nil, nil},
 		{"[[target]]\nname = \"t\"\nprompt = closed\nusers = 1 2\n" + button("target = \"t\""), false, nil, nil}, // the second fault of two in a row

@@ -193,3 +193,32 @@ func TestFilesFromTheField(t *testing.T) {
 		t.Errorf("%d certificates, %v", len(list), err)
 	}
 }
+
+// A broker whose files cannot be used is not asked at all.
+func TestBrokerWithoutItsFiles(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("password", "hunter22\n")
+	file := filepath.Join(dir, "intercom.toml")
+	for setting, want := range map[string]string{
+		"user = \"d\"\npassword_file = \"password\"":        "",
+		"user = \"d\"\npassword_file = \"passwort\"":        "mqtt.password_file: ",
+		"ca_file = \"none.pem\"":                            "mqtt.ca_file: ",
+		"cert_file = \"password\"\nkey_file = \"password\"": "mqtt.cert_file: the certificate and its key cannot be used",
+	} {
+		write("intercom.toml", minimal+"[mqtt]\nserver = \"mqtts://broker\"\n"+setting+"\n")
+		cfg, err := Load(file)
+		faults := faultsIn(err)
+		wellSaid(t, faults...)
+		switch {
+		case want == "" && (err != nil || cfg.MQTT.Server == "" || cfg.MQTT.Password != "hunter22"):
+			t.Errorf("%s: %v, %+v", setting, err, cfg.MQTT)
+		case want != "" && (len(faults) != 1 || !strings.Contains(faults[0].String(), want) || !faults[0].Optional || cfg.MQTT.Server != "" || strings.Contains(faults[0].String(), "hunter22")):
+			t.Errorf("%s: %v, %+v", setting, err, cfg.MQTT)
+		}
+	}
+}
