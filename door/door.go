@@ -91,6 +91,9 @@ func (d *Door) Panel() *sim.Board { return d.panel }
 // Floor is a time that has surely passed, for boards whose clock shows 1970.
 func (d *Door) Floor() time.Time { return d.floor() }
 
+// Instance is a number of this device that is kept with its state; "" if that cannot be kept.
+func (d *Door) Instance() string { return d.instance }
+
 // Started is when the door was made.
 func (d *Door) Started() time.Time { return d.started }
 

@@ -50,8 +50,9 @@ const (
 	ViaButton Via = "button" // an input of the board
 	ViaCall   Via = "call"   // a key in a call
 	ViaPage   Via = "page"   // the status page and its interface
+	ViaMQTT   Via = "mqtt"   // an MQTT broker, on behalf of whoever may publish there
 	ViaDoor   Via = "door"   // by itself
 )
 
 // Ways lists the ways.
-func Ways() []Via { return []Via{ViaButton, ViaCall, ViaPage, ViaDoor} }
+func Ways() []Via { return []Via{ViaButton, ViaCall, ViaPage, ViaMQTT, ViaDoor} }

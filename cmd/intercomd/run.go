@@ -74,6 +74,7 @@ func runDoor(ctx context.Context, d *door.Door, force inForce, hangUp <-chan os.
 	running.Go(func() {
 		report.Reporter{Station: d.Station(), Started: d.Started(), Account: account, Log: log}.Run(beside, agentClient(updateSocket))
 	})
+	running.Go(func() { tellBroker(beside, cfg, d, log.With("part", "mqtt")) })
 	if cfg.Web.Listen != "" {
 		figures := metrics.New(d.Station(), log.With("part", "metrics"))
 		running.Go(func() { figures.Run(beside) })
