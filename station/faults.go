@@ -17,7 +17,7 @@ const (
 	FaultSound        = 3 // no microphone or loudspeaker
 	FaultBoard        = 4 // a button, lamp or relay cannot be used
 	FaultAlarm        = 5 // a contact, or too many wrong codes
-	FaultUntold       = 6 // a notice could not be delivered
+	FaultUntold       = 6 // somebody could not be told: a notice, a broker
 	FaultLesser       = 7 // something that the door can do without: a recording, its page, its memory
 )
 

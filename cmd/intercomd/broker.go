@@ -20,7 +20,7 @@ import (
 // with its state, else the name of the machine.
 func nameOf(cfg *configs.Config, d *door.Door) string {
 	host, _ := os.Hostname()
-	return cmp.Or(serialOf(cfg, boardSerial), d.Instance(), host, "door")
+	return cmp.Or(serialOf(cfg, boardSerial), strings.TrimPrefix(d.Instance(), "urn:uuid:"), host, "door")
 }
 
 // tellBroker tells the broker of the configuration what happens, until ctx ends.

@@ -1,0 +1,184 @@
+package system
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"intercomd/test/lab"
+)
+
+const brokerPort = 18883
+
+// startBroker starts a Mosquitto, and returns it with the settings of a door that uses it.
+func startBroker(t *testing.T, ca *lab.CA, commands string) (*lab.Mosquitto, map[string]string) {
+	t.Helper()
+	m, err := lab.StartMosquitto(within(t, 20*time.Second), filepath.Join(t.TempDir(), "mosquitto"), ca, brokerPort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = m.Hang(false)
+		_ = m.Stop(3 * time.Second)
+		if t.Failed() {
+			t.Logf("log of the broker:\n%s", m.Tail(60))
+		}
+	})
+	return m, map[string]string{
+		"mqtt.server": strconv.Quote("mqtts://127.0.0.1:" + strconv.Itoa(brokerPort)), "mqtt.user": strconv.Quote(lab.MQTTDoor), "mqtt.password": strconv.Quote(lab.Password(lab.MQTTDoor)),
+		"mqtt.ca_file": strconv.Quote(ca.CertFile), "mqtt.commands": commands, "fleet.serial": `""`, "sip.server": `"wss://127.0.0.1:9"`,
+	}
+}
+
+// Mosquitto has the door with its entities, hears of a press, and opens it where that is allowed;
+// whatever becomes of it, all that it kept is there again, and the door goes on.
+func TestMQTT(t *testing.T) {
+	if !lab.Wanted() {
+		t.Skip("needs Mosquitto and a network namespace: run make system")
+	}
+	dir := t.TempDir()
+	ca, err := lab.NewCA(dir, "ca")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, keys := startBroker(t, ca, `["open:door"]`)
+	c := lab.DoorConfig{Binary: binary(t), Dir: t.TempDir(), User: "1000", Server: "wss://127.0.0.1:9", Port: nextPort(), Keys: keys,
+		Tables: "\n[[contact]]\nname = \"leaf\"\nline = 9\n"}
+	ears, err := m.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ears.Stop(time.Second) })
+	d := startDoor(t, c)
+	hears := func(pattern string) string {
+		t.Helper()
+		line, err := ears.WaitLine(within(t, 30*time.Second), regexp.MustCompile(pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return line
+	}
+	line := hears(`/availability 0 online`)
+	base, _, _ := strings.Cut(line, "/availability")
+	press := func() {
+		t.Helper()
+		if _, err := d.Press(within(t, 10*time.Second), "bell"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	press()
+	hears(`/ring/bell 0 .*"event_type":"ring"`)
+	if err := m.Say(within(t, 10*time.Second), base+"/do/open/door", "PRESS"); err != nil {
+		t.Fatal(err)
+	}
+	hears(`/event/door/released 0 .*"ok":true.*"via":"mqtt"`)
+	if audit, err := os.ReadFile(filepath.Join(c.Dir, "state", "audit.log")); err != nil || !strings.Contains(string(audit), `"how":"mqtt"`) {
+		t.Errorf("the audit log: %v\n%s", err, audit)
+	}
+	if err := m.Say(within(t, 10*time.Second), base+"/do/open/door", "PRESS", "-r"); err != nil {
+		t.Fatal(err)
+	}
+	hears(`/refused 0 .*"code":"retained"`)
+
+	all := func(when string) {
+		t.Helper()
+		if err := lab.Poll(within(t, 60*time.Second), func() error {
+			kept, err := m.Kept(within(t, 10*time.Second), "#")
+			if err != nil {
+				return err
+			}
+			for topic, want := range map[string]string{base + "/availability": "online", base + "/state": `"contacts":{"leaf":false}`,
+				"homeassistant/device/" + filepath.Base(base) + "/config": `"platform":"lock"`} {
+				if !strings.Contains(kept[topic], want) {
+					return &missing{when, topic, kept[topic]}
+				}
+			}
+			for topic, payload := range kept {
+				if strings.HasPrefix(payload, "{") && !json.Valid([]byte(payload)) || strings.Contains(topic, "/ring/") || strings.Contains(topic, "/event/") {
+					t.Errorf("%s: kept on %s: %s", when, topic, payload)
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all("at first")
+
+	// The broker ends, and starts anew without memory.
+	_ = m.Stop(3 * time.Second)
+	press()
+	if err := m.Again(within(t, 10*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	all("after a restart")
+
+	// The broker hangs: the door does not notice, and is noticed again.
+	if err := m.Hang(true); err != nil {
+		t.Fatal(err)
+	}
+	press()
+	press()
+	time.Sleep(12 * time.Second) // longer than it may take to confirm, and be greeted
+	press()
+	if err := m.Hang(false); err != nil {
+		t.Fatal(err)
+	}
+	all("after it hung")
+
+	// A door that is gone is not there.
+	if err := d.Stop(6 * time.Second); err != nil {
+		t.Error(err)
+	}
+	if err := lab.Poll(within(t, 30*time.Second), func() error {
+		kept, err := m.Kept(within(t, 10*time.Second), base+"/availability")
+		if err == nil && kept[base+"/availability"] != "offline" {
+			err = &missing{"at the end", base + "/availability", kept[base+"/availability"]}
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type missing struct{ when, topic, got string }
+
+func (m *missing) Error() string { return m.when + ": " + m.topic + " is " + m.got }
+
+// A broker that nobody vouches for, or that refuses the door, is a fault, and nothing more.
+func TestMQTTRefused(t *testing.T) {
+	if !lab.Wanted() {
+		t.Skip("needs Mosquitto and a network namespace: run make system")
+	}
+	dir := t.TempDir()
+	ca, err := lab.NewCA(dir, "ca")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, keys := startBroker(t, ca, "[]")
+	keys["mqtt.password"] = `"hunter22"`
+	d := startDoor(t, lab.DoorConfig{Binary: binary(t), Dir: t.TempDir(), User: "1000", Server: "wss://127.0.0.1:9", Port: nextPort(), Keys: keys})
+	s, err := d.Wait(within(t, 30*time.Second), "refused by its broker", func(s lab.Status) bool {
+		for _, f := range s.Faults {
+			if f.Key == "mqtt" {
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := json.Marshal(s)
+	if !strings.Contains(string(text), "mqtt-refused") || strings.Contains(string(text), "hunter22") || strings.Contains(d.Tail(1000), "hunter22") {
+		t.Errorf("%s", text)
+	}
+	if _, err := d.Press(within(t, 10*time.Second), "bell"); err != nil {
+		t.Error(err)
+	}
+}
