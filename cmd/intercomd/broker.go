@@ -13,6 +13,7 @@ import (
 	"intercomd/door"
 	"intercomd/mqtt"
 	"intercomd/station"
+	"intercomd/update/slot"
 	"intercomd/words"
 )
 
@@ -31,7 +32,7 @@ func tellBroker(ctx context.Context, cfg *configs.Config, d *door.Door, log *slo
 	c, err := brokerConfig(cfg, nameOf(cfg, d))
 	if err == nil {
 		c.Log = log
-		if onCard() {
+		if slot.OnCard() {
 			c.Updates = cardUpdates(updatePage{agentClient(updateSocket)})
 		}
 		err = mqtt.Run(ctx, d.Station(), c)
