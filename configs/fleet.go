@@ -42,6 +42,31 @@ func Own(section string) bool {
 	return false
 }
 
+// notHere is the code of a fault that is never left out: it would change nothing.
+const notHere = "config-own-file-kept"
+
+// SameOwn is a [Judge] of a configuration that stands in place of the door's own file: what [Own]
+// tells must be as it is there. Another program reads that from the file, before the daemon starts,
+// or it is where the daemon keeps what stands in place of the file.
+func SameOwn(own *Config) Judge {
+	return func(c *Config) (faults []Fault) {
+		a, b := reflect.ValueOf(own).Elem(), reflect.ValueOf(c).Elem()
+		for i, section := range reflect.VisibleFields(a.Type()) {
+			name := section.Tag.Get("toml")
+			if !Own(name) {
+				continue
+			}
+			for f := range section.Type.Fields() {
+				key := f.Tag.Get("toml")
+				if key != "" && !reflect.DeepEqual(a.Field(i).FieldByIndex(f.Index).Interface(), b.Field(i).FieldByIndex(f.Index).Interface()) {
+					faults = append(faults, Fault{Key: toml.Join(name, key), Message: words.New(notHere)})
+				}
+			}
+		}
+		return faults
+	}
+}
+
 // comesLater reports whether account and targets are still to be fetched: the file names a
 // server for them, and has no account.
 func (c *checker) comesLater() bool {

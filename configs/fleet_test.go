@@ -141,3 +141,29 @@ func FuzzLayers(f *testing.F) {
 		}
 	})
 }
+
+// What stands in place of a door's own file cannot change what is read from that alone.
+func TestSameOwn(t *testing.T) {
+	const own = "[sip]\nserver = \"wss://pbx.example.lan\"\nuser = \"1000\"\npassword = \"x\"\n[call]\ntarget = \"1001\"\n[state]\ndir = \"/var/lib/door\"\n"
+	file := filepath.Join(t.TempDir(), "intercom.toml")
+	was, err := LoadText(file, []byte(own))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadText(file, []byte(strings.Replace(own, "1001", "1002", 1)), SameOwn(was)); err != nil {
+		t.Errorf("another target: %v", err)
+	}
+	for _, text := range []string{
+		strings.Replace(own, "/var/lib/door", "/tmp", 1),
+		strings.Replace(own, "[state]\ndir = \"/var/lib/door\"\n", "", 1),
+		own + "[wlan]\nssid = \"x\"\ncountry = \"DE\"\n",
+		own + "[system]\nhostname = \"x\"\n",
+	} {
+		_, err := LoadText(file, []byte(text), SameOwn(was))
+		list, _ := errors.AsType[Faults](err)
+		if len(list) == 0 || list[0].Code != "config-own-file-kept" || list[0].Optional {
+			t.Errorf("%s: %v", text, err)
+		}
+		wellSaid(t, list...)
+	}
+}

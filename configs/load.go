@@ -34,6 +34,12 @@ func Load(file string, judges ...Judge) (*Config, error) {
 		f := textfile.Unreadable(err)
 		return &cfg, Faults{{File: file, Message: f.Message}}
 	}
+	return LoadText(file, data, judges...)
+}
+
+// LoadText is [Load] of a text that stands in place of what is in the file: the paths in it are
+// relative to the file's folder.
+func LoadText(file string, data []byte, judges ...Judge) (*Config, error) {
 	c := parse(file, data)
 	dir := filepath.Dir(file)
 	return c.load(func(string) string { return dir }, judges)

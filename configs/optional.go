@@ -159,6 +159,7 @@ func (f Faults) settle() Faults {
 	left := 0
 	for _, one := range f {
 		one.Optional, _ = dispensable(cmp.Or(one.Key, one.section))
+		one.Optional = one.Optional && one.Code != notHere
 		one.Message = printableMessage(one.Message)
 		class := 0
 		if one.Optional {

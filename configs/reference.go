@@ -103,6 +103,8 @@ touching network or devices. An unknown key or a value out of range is a fault, 
 shows it on its page. In sections that decide whom to call, who may open or what lines do, a fault keeps the phone
 off; in the others, whatever is at fault has its default or is left out, and the bell works
 ([why](decisions/faults-and-the-bell.md)). Windows line ends and a byte order mark are fine.
+What somebody has set up on [the page](status-page.md#changing-the-configuration) is in force in place of the file until that
+is edited: the check says so, and ` + "`intercomd config reset`" + ` takes it back.
 Whole examples are in ` + "[configs/examples](../configs/examples)" + `, wiring is in [wiring.md](wiring.md).
 
 Sections with double brackets may occur several times. Those whose tables show examples instead of defaults

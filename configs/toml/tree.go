@@ -88,8 +88,8 @@ type Knowledge struct {
 // MaxFaults is how many faults of the syntax are told: the rest follows from them.
 const MaxFaults = 10
 
-// maxDepth is of lists in lists, and the parts of a name.
-const maxDepth = 8
+// MaxDepth is of lists in lists, and the parts of a name.
+const MaxDepth = 8
 
 // builder makes a tree and collects what is wrong with the syntax.
 type builder struct {
@@ -115,7 +115,7 @@ func Parse(data []byte, known Knowledge) *Tree {
 			t.Root, t.Faults = b.root, append(t.Faults, semantic...)
 			return t
 		}
-		start, end := lineAround(data, b.place(err))
+		start, end := LineAround(data, b.place(err))
 		open := false // a list, which nobody can tell the end of
 		if strings.Contains(err.Error(), "array") {
 			found := start
@@ -164,7 +164,7 @@ var opensList = regexp.MustCompile(`^[^#=]*=\s*\[[^]]*$`)
 
 // listBefore gives the line that began the list which is not closed at a line, or that line.
 func listBefore(data []byte, start, end int) (from, to int) {
-	for from, to = start, end; ; from, to = lineAround(data, from-1) {
+	for from, to = start, end; ; from, to = LineAround(data, from-1) {
 		if opensList.Match(data[from:to]) {
 			return from, to
 		}
@@ -184,8 +184,8 @@ func (b *builder) place(err error) int {
 	return min(max(offset, 0), len(b.parser.Data()))
 }
 
-// lineAround gives the line at an offset, without its end.
-func lineAround(data []byte, at int) (start, end int) {
+// LineAround gives the line at an offset, without its end.
+func LineAround(data []byte, at int) (start, end int) {
 	if at == len(data) && at > 0 && data[at-1] == '\n' {
 		at--
 	}
@@ -211,9 +211,9 @@ func (b *builder) read(data []byte) (faults []Fault) {
 			}
 		}
 		var f *Fault
-		if len(path) > maxDepth {
+		if len(path) > MaxDepth {
 			faults = append(faults, *b.fault(line, "", words.New("config-long-name", "n", strconv.Itoa(len(path)))))
-			path = path[len(path)-maxDepth:]
+			path = path[len(path)-MaxDepth:]
 		}
 		switch n.Kind {
 		case unstable.Table:
@@ -328,7 +328,7 @@ func (b *builder) convert(n *unstable.Node, prefix string, line, depth int) (*Va
 		return v
 	}
 	v := &Value{Line: line, Text: string(n.Data), Kind: Other}
-	if depth > maxDepth {
+	if depth > MaxDepth {
 		return v, nil
 	}
 	switch n.Kind {
