@@ -27,6 +27,14 @@ func Load(path string) Settings {
 	return Settings{Config: cfg, Path: path, Err: err, recordings: r}
 }
 
+// LoadText reads a configuration that stands in place of the file of an installer, whose own
+// configuration own is.
+func LoadText(path string, text []byte, own *configs.Config) Settings {
+	r := &recordings{folders: promptFolders()}
+	cfg, err := configs.LoadText(path, text, r.judge, configs.SameOwn(own))
+	return Settings{Config: cfg, Path: path, Err: err, recordings: r}
+}
+
 // LoadLayers reads a configuration in layers, see [configs.LoadLayers]. path is what people are
 // to correct.
 func LoadLayers(path string, layers []configs.Layer) Settings {

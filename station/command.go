@@ -42,8 +42,9 @@ var (
 )
 
 type request struct {
-	cmd   Command
-	reply chan error // buffered: the station never waits for the asker
+	cmd    Command
+	change *Config    // in place of cmd
+	reply  chan error // buffered: the station never waits for the asker
 }
 
 // Do asks the door to do something. The returned error is that of the asking:
@@ -63,6 +64,11 @@ func (s *Station) Do(ctx context.Context, cmd Command) error {
 // serve turns a request into what the present state must decide about, if anything is left
 // to decide.
 func (s *Station) serve(r request) occurrence {
+	if r.change != nil {
+		s.change(r.change)
+		r.reply <- nil
+		return occurrence{}
+	}
 	o, err := s.translate(r.cmd)
 	s.tell(Commanded{Command: r.cmd.Kind, By: r.cmd.By, Button: r.cmd.Button, Relay: r.cmd.Relay, Error: Code(err)})
 	r.reply <- err

@@ -265,12 +265,18 @@ const (
 	UpdateAsked          Deed = "update-asked"
 	HistoryErased        Deed = "history-erased"
 	BundleTaken          Deed = "bundle-taken" // for support
+	SettingsTried        Deed = "settings-tried"
+	SettingsKept         Deed = "settings-kept"
+	SettingsTakenBack    Deed = "settings-taken-back"
+	BackupTaken          Deed = "backup-taken"   // with its secrets
+	PeopleChanged        Deed = "people-changed" // Of is one of them, or "" of a list
 )
 
 // Deeds lists the deeds.
 func Deeds() []Deed {
 	return []Deed{SignedIn, SignedOut, SignedOutEverywhere, PasswordConfirmed, PasswordChanged, FirstAccountMade, AccountChanged, AccountRemoved,
-		TokenMade, TokenRevoked, CertificateInstalled, UpdateAsked, HistoryErased, BundleTaken}
+		TokenMade, TokenRevoked, CertificateInstalled, UpdateAsked, HistoryErased, BundleTaken,
+		SettingsTried, SettingsKept, SettingsTakenBack, BackupTaken, PeopleChanged}
 }
 
 // The kinds, one for each type; those of [CallStep] are "call." and the step, those of
