@@ -21,6 +21,8 @@ func leads() []lead {
 	return []lead{
 		{"/", "nav.door", viewer, false},
 		{"/door", "access.open-door", operator, true},
+		{"/people", "people.title", operator, true},
+		{"/config", "config.title", admin, true},
 		{"/access", "access.access", admin, true},
 		{"/account", "access.account", viewer, true},
 	}
@@ -40,6 +42,9 @@ func (s *Server) nav(r *http.Request) (out []link) {
 	}
 	for _, p := range leads() {
 		if !v.person.Role.Covers(accounts.Role(p.class)) || p.people && (v.open || v.person.Token) {
+			continue
+		}
+		if s.cfg.Setup == nil && (p.path == "/people" || p.path == "/config") {
 			continue
 		}
 		text := t.Text(p.key)

@@ -65,7 +65,7 @@ func newRenderer(l *words.Language, press bool) *renderer {
 		}
 	}
 	_, _ = mark.Write([]byte(l.Name())) // words of two languages on one page would be odd
-	say := template.FuncMap{"t": l.Text, "lang": l.Name, "tongues": teller{l}.tongues, "code": code}
+	say := template.FuncMap{"t": l.Text, "lang": l.Name, "tongues": teller{l}.tongues, "code": code, "pair": newPersonForm}
 	return &renderer{
 		teller: teller{l},
 		tmpl:   template.Must(template.New("").Funcs(say).ParseFS(templateFiles, "templates/*.html")),

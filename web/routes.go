@@ -18,6 +18,8 @@ const (
 	admin    class = "admin"
 	// opener is an operator or above who is a person and has given the password lately.
 	opener class = "opener"
+	// owner is an admin who is a person and has given the password lately.
+	owner class = "owner"
 )
 
 // route is one thing that can be asked of the page.
@@ -69,6 +71,9 @@ func (s *Server) table() []route {
 			route{"POST /update", admin, 0, s.postUpdate},
 			route{"POST /update/bundle", admin, mostUpload, s.postBundle})
 	}
+	if s.cfg.Setup != nil {
+		all = append(all, s.setupRoutes()...)
+	}
 	if s.panel != nil {
 		all = append(all,
 			route{"POST /panel/press", operator, 0, s.postPress},
@@ -118,6 +123,8 @@ func (s *Server) may(w http.ResponseWriter, r *http.Request, c class) bool {
 	case viewer, operator, admin:
 	case opener:
 		role = accounts.Operator
+	case owner:
+		role = accounts.Admin
 	default:
 		s.refuse(w, r, http.StatusForbidden, words.New("not-allowed"))
 		return false
@@ -129,9 +136,9 @@ func (s *Server) may(w http.ResponseWriter, r *http.Request, c class) bool {
 		s.askWho(w, r)
 	case !v.person.Role.Covers(role):
 		s.refuse(w, r, http.StatusForbidden, words.New("not-allowed"))
-	case c == opener && (v.open || v.person.Token):
+	case (c == opener || c == owner) && (v.open || v.person.Token):
 		s.refuse(w, r, http.StatusForbidden, words.New("people-only"))
-	case c == opener && !v.person.Fresh(time.Now()):
+	case (c == opener || c == owner) && !v.person.Fresh(time.Now()):
 		s.refuse(w, r, http.StatusForbidden, words.New("confirm-first"))
 	default:
 		return true

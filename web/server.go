@@ -74,6 +74,8 @@ type Config struct {
 	Metrics http.Handler
 	// Updates installs other systems; nil where that is done by other means.
 	Updates Updates
+	// Setup changes the configuration; nil where it cannot be changed from here.
+	Setup Setup
 	// Log receives the log lines of the page. Required.
 	Log *slog.Logger
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 
 	"intercomd/board/gpio"
@@ -37,6 +38,11 @@ func checkCommand(_ context.Context, args []string, io streams) int {
 	}
 	path := flags.Arg(0)
 	s := door.Load(path)
+	defer func() {
+		if _, v, ok := keptSetup(loadInForce(path, nil)); ok {
+			fmt.Fprintln(io.out, language.Text("check.page", "id", strconv.Itoa(v.ID), "at", v.At.Local().Format("2006-01-02 15:04")))
+		}
+	}()
 	if s.Err == nil {
 		fmt.Fprintln(io.out, language.Text("check.good", "file", path))
 		return exitOK

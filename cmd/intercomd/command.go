@@ -29,6 +29,7 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{"run", "[FILE]", "run the door station until a signal ends it", runCommand},
 		{"check", "[--lang LANGUAGE] FILE", "report every fault of a configuration file, offline", checkCommand},
+		{"config", "[status|show|reset] [FILE]", "which configuration is in force, the file or what the page has set up; have the file back", configCommand},
 		{"devices", "", "list sound devices and GPIO lines by the names to configure", devicesCommand},
 		{"selftest", "[-commission] [FILE]", "play a chirp and listen whether it is heard as it should be", selfTestCommand},
 		{"audio", "offline …", "run the microphone's path on recordings", audioCommand},

@@ -60,7 +60,11 @@ type inForce struct {
 
 // loadKept reads what is in force now, without a change of what is.
 func loadKept(path string) inForce {
-	return loadInForce(path, func(dir string) ([]fleet.Choice, error) { return fleet.Kept(dir), nil })
+	f := loadInForce(path, func(dir string) ([]fleet.Choice, error) { return fleet.Kept(dir), nil })
+	if s, _, ok := keptSetup(f); ok {
+		f.Settings = s
+	}
+	return f
 }
 
 // loadInForce reads a door's own file, and in its place what was fetched, if that can be used.
@@ -68,7 +72,7 @@ func loadInForce(path string, kept func(dir string) ([]fleet.Choice, error)) (f 
 	f.Settings = door.Load(path)
 	f.own = f.Config
 	f.alone = f.Usable() && len(f.own.SIP.Servers) > 0
-	if !f.own.Fleet.Given {
+	if !f.own.Fleet.Given || kept == nil {
 		return f
 	}
 	choices, err := kept(fleetDir(f.own))

@@ -21,7 +21,7 @@ const pageEvery = 10 * time.Second
 
 // showPage serves the page until ctx ends. Without it the door works on, and whoever has its
 // address may give it back.
-func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, metrics http.Handler, log *slog.Logger) {
+func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, t *tuning, metrics http.Handler, log *slog.Logger) {
 	var panel web.Panel
 	if p := d.Panel(); p != nil {
 		panel = p // a nil *sim.Board would be a panel
@@ -32,7 +32,7 @@ func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, metrics ht
 	}
 	st := d.Station()
 	conf := web.Config{
-		Listen: cfg.Web.Listen, Names: cfg.Web.Names, Proxies: proxies(cfg.Web.Proxies), Metrics: metrics, Updates: updates, Log: log,
+		Listen: cfg.Web.Listen, Names: cfg.Web.Names, Proxies: proxies(cfg.Web.Proxies), Metrics: metrics, Updates: updates, Setup: setupPage{t}, Log: log,
 		Starved: func(error) { lookAtDescriptors(st) },
 		Ladder: func(call string) (out []web.SIPMessage) {
 			for _, m := range d.SIPMessages(call) {
@@ -43,7 +43,7 @@ func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, metrics ht
 	}
 	var beside sync.WaitGroup
 	defer beside.Wait()
-	err := openAccess(ctx, cfg, &conf, st, &beside, log)
+	err := openAccess(ctx, cfg, &conf, t, st, &beside, log)
 	for last := ""; err == nil; {
 		page := web.New(conf, st, panel)
 		serr := page.Listen(ctx)

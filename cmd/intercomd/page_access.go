@@ -49,13 +49,13 @@ func (b book) Save(v any) error { return b.dir.Save(accountsFile, v, 0o600) }
 
 // openAccess gives the page its accounts and its certificate. Without a directory for them the page
 // serves this machine only.
-func openAccess(ctx context.Context, cfg *configs.Config, conf *web.Config, st *station.Station, beside *sync.WaitGroup, log *slog.Logger) error {
+func openAccess(ctx context.Context, cfg *configs.Config, conf *web.Config, t *tuning, st *station.Station, beside *sync.WaitGroup, log *slog.Logger) error {
 	dir, err := store.Open(pageDir(cfg))
 	if err != nil {
 		log.Warn("the page has no accounts and serves this machine only", "error", err)
 		return nil
 	}
-	if conf.Book, err = accounts.Open(book{dir}, string(cfg.Web.Password)); err != nil {
+	if conf.Book, err = t.book(dir, string(cfg.Web.Password)); err != nil {
 		return err
 	}
 	names, addrs := identity.Host(cfg.Web.Names)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,11 +44,7 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 		log.Warn("machine settings are ignored: only the card image configures its machine", "settings", strings.Join(keys, ", "),
 			"remedy", "set up name, network and time zone of this system by its own means, and remove them")
 	}
-	d, err := door.New(ctx, door.Config{Settings: force.Settings, Faults: append(systemNotes(notesDir, log), force.fleetFaults()...), Version: buildVersion(), Built: built(), Log: log})
-	if err == nil {
-		err = runDoor(ctx, d, force, hangUp, log)
-	}
-	if err != nil && !errors.Is(err, errAnew) {
+	if err := runDoors(ctx, force, hangUp, log); err != nil && !errors.Is(err, errAnew) {
 		log.Error("stopped", "error", err)
 		return exitFailed
 	}
@@ -55,9 +52,31 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 	return exitOK
 }
 
+// runDoors runs one door after the other, each made of what the page has set up by then.
+func runDoors(ctx context.Context, force inForce, hangUp <-chan os.Signal, log *slog.Logger) error {
+	beside, end := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer end()
+	t := openSetup(force, log.With("part", "setup"))
+	running.Go(func() { t.keeper.Run(beside) })
+	faults := append(systemNotes(notesDir, log), force.fleetFaults()...)
+	for {
+		now := t.inForce(force)
+		d, err := door.New(ctx, door.Config{Settings: now.Settings, Faults: slices.Concat(faults, t.faults()), Version: buildVersion(), Built: built(), Log: log})
+		if err == nil {
+			err = runDoor(ctx, d, now, t, hangUp, log)
+		}
+		if !errors.Is(err, errOtherDoor) {
+			return err
+		}
+		log.Info("the door is made anew, with what was set up on the page")
+	}
+}
+
 // runDoor runs a door and whatever a daemon has beside it: the page, systemd, the update agent.
 // They are there until the door has come to rest.
-func runDoor(ctx context.Context, d *door.Door, force inForce, hangUp <-chan os.Signal, log *slog.Logger) error {
+func runDoor(ctx context.Context, d *door.Door, force inForce, t *tuning, hangUp <-chan os.Signal, log *slog.Logger) error {
 	beside, end := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -65,6 +84,8 @@ func runDoor(ctx context.Context, d *door.Door, force inForce, hangUp <-chan os.
 	running.Go(func() { tellSystemd(beside, d.Station(), log) })
 	running.Go(func() { startAnew(beside, d, hangUp, log) })
 	running.Go(func() { watchDescriptors(beside, d.Station()) })
+	t.begin(beside, d)
+	defer t.end()
 	cfg := force.Config
 	running.Go(func() { feed(beside, d, force, log.With("part", "fleet")) })
 	account := ""
@@ -78,7 +99,7 @@ func runDoor(ctx context.Context, d *door.Door, force inForce, hangUp <-chan os.
 	if cfg.Web.Listen != "" {
 		figures := metrics.New(d.Station(), log.With("part", "metrics"))
 		running.Go(func() { figures.Run(beside) })
-		running.Go(func() { showPage(beside, cfg, d, figures.Handler(), log.With("part", "web")) })
+		running.Go(func() { showPage(beside, cfg, d, t, figures.Handler(), log.With("part", "web")) })
 	}
 	return d.Run(ctx)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"intercomd/setup"
 	"intercomd/station"
 	"intercomd/words"
 )
@@ -28,6 +29,10 @@ func composed() map[string][]string {
 		"by":            texts([]station.Party{station.ByDoor, station.ByPeer, station.ByNet}),
 		"does":          deeds,
 		"via":           texts(station.Ways()),
+		"setting":       setup.Keys(),
+		"section":       setup.Sections(),
+		"how":           texts(setup.Ways()),
+		"outcome":       texts(setup.Outcomes()),
 		"duplex-reason": {"echo", "howling", "clipping"},
 		"unit":          {"s", "min", "h", "d"},
 	}
