@@ -39,8 +39,10 @@ func auditOf(e station.Event) (a audit, ok bool) {
 	case station.Released:
 		return released(e, n), true
 	case station.Commanded:
-		if n.Command == station.CommandOpen && n.Error == "" {
-			return audit{}, false // Released tells of it
+		switch {
+		case n.Command == station.CommandOpen && n.Error == "", // Released tells of it
+			n.Command == station.CommandForget: // Administered does
+			return audit{}, false
 		}
 		return audit{At: e.At, Call: e.Call, User: n.By.Name, From: n.By.From, How: how(n.By.Via), Did: string(n.Command), Of: cmp.Or(n.Button, n.Relay),
 			OK: n.Error == "", Why: station.Refusal(n.Error)}, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type Command struct {
 	Muted  bool      // of CommandMute
 	// Of CommandTest: what is measured is what later tests are compared with.
 	Commission bool
+	Before     time.Time // of CommandForget
 }
 
 // CommandKind names a command.
@@ -30,6 +32,7 @@ const (
 	CommandOpen   CommandKind = "open"   // pulse Relay
 	CommandDND    CommandKind = "dnd"    // switch do-not-disturb over
 	CommandTest   CommandKind = "test"   // try out the sound
+	CommandForget CommandKind = "forget" // calls and texts from before Before are shown no more
 )
 
 // Errors of [Station.Do]. Their texts are codes; package words has the sentences.
@@ -109,6 +112,9 @@ func (s *Station) translate(cmd Command) (none occurrence, err error) {
 		if err := s.startTest(cmd.Commission, cmd.By); err != nil {
 			return none, fmt.Errorf("acoustic self-test: %w", err)
 		}
+	case CommandForget:
+		s.calls = slices.DeleteFunc(slices.Clone(s.calls), func(r Record) bool { return r.Ended.Before(cmd.Before) })
+		s.texts = slices.DeleteFunc(slices.Clone(s.texts), func(m Text) bool { return m.At.Before(cmd.Before) })
 	case CommandAnswer:
 		if s.state() != Ringing {
 			return none, fmt.Errorf("answer: %w", ErrNoCall)

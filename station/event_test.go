@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -339,6 +340,53 @@ func TestAdministered(t *testing.T) {
 		events, _ := h.st.Since(from)
 		if len(events) == 0 || events[len(events)-1].News != did || events[len(events)-1].Call != "" || did.Kind() != "admin.token-made" {
 			t.Errorf("%+v", events)
+		}
+	})
+}
+
+// What is kept as JSON can be read again, whatever kind it is.
+func TestNewsAreReadAgain(t *testing.T) {
+	seen := map[Kind]bool{}
+	all := newsTypes()
+	all = append(all, CallStep{Step: Answered, After: time.Second}, Administered{Deed: TokenMade, Of: "x", By: Principal{Via: ViaPage}},
+		Released{OK: true, By: Principal{Via: ViaCall, Name: "1001"}}, CallEnded{Record{ID: "a", Ending: Ending{Cause: CauseHangup, By: ByCommand}}})
+	for _, n := range all {
+		data, err := json.Marshal(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadNews(n.Kind(), data); err != nil || !reflect.DeepEqual(got, n) {
+			t.Errorf("%s: %+v, %v", n.Kind(), got, err)
+		}
+		seen[n.Kind()] = true
+	}
+	source, err := os.ReadFile("news.go")
+	if n := strings.Count(string(source), ") Kind() Kind {"); err != nil || n != len(newsTypes()) || len(seen) < n {
+		t.Errorf("%d types in news.go, of which newsTypes has %d; %v", n, len(newsTypes()), err)
+	}
+	for kind, data := range map[Kind]string{"none": "{}", "": "{}", "call.ended": "[]", "door.released": `{"ok":7}`} {
+		if got, err := ReadNews(kind, []byte(data)); err == nil {
+			t.Errorf("%s %s is %+v", kind, data, got)
+		}
+	}
+}
+
+func TestForgottenCallsAreNotShown(t *testing.T) {
+	story(t, func(h *house) {
+		h.press("bell")
+		h.press("bell")
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		cut := time.Now()
+		h.press("bell")
+		h.press("bell")
+		synctest.Wait()
+		if err := h.st.Do(h.t.Context(), Command{Kind: CommandForget, Before: cut}); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if got := h.snap().Calls; len(got) != 1 || got[0].Ended.Before(cut) {
+			t.Errorf("%+v", got)
 		}
 	})
 }

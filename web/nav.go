@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 
 	"intercomd/web/accounts"
 )
@@ -20,6 +21,8 @@ type lead struct {
 func leads() []lead {
 	return []lead{
 		{"/", "nav.door", viewer, false},
+		{"/history", "nav.calls", viewer, false},
+		{"/history/events", "nav.events", viewer, false},
 		{"/door", "access.open-door", operator, true},
 		{"/people", "people.title", operator, true},
 		{"/config", "config.title", admin, true},
@@ -41,6 +44,9 @@ func (s *Server) nav(r *http.Request) (out []link) {
 		return nil
 	}
 	for _, p := range leads() {
+		if strings.HasPrefix(p.path, "/history") && s.cfg.Past == nil {
+			continue
+		}
 		if !v.person.Role.Covers(accounts.Role(p.class)) || p.people && (v.open || v.person.Token) {
 			continue
 		}

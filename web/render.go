@@ -30,6 +30,7 @@ type renderer struct {
 	tmpl    *template.Template
 	press   bool   // the front panel has live buttons
 	updates bool   // the system updates itself
+	past    bool   // there is a page of calls
 	assets  string // mark of script, style and language: with others the page must be loaded again
 	last    atomic.Pointer[rendered]
 }
@@ -83,7 +84,7 @@ func (r *renderer) render(snap *station.Snapshot, g *station.Gauges, now time.Ti
 		return last, nil
 	}
 	v := r.newView(snap.With(g), now, r.press)
-	v.Foot.Updates = r.updates
+	v.Foot.Updates, v.Past = r.updates, r.past
 	out := &rendered{
 		snap: snap, gauges: g, at: second, name: v.Name, title: v.Title,
 		version:  v.Foot.Version + "-" + r.assets,

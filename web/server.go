@@ -67,6 +67,8 @@ type Config struct {
 	// secrets; nil or none if they are not kept. It may be called from any number of
 	// goroutines.
 	Ladder func(call string) []SIPMessage
+	// Past is what the door remembers of calls and events; nil if it can remember nothing.
+	Past Past
 	// Starved hears that a connection could not be accepted because the process or the
 	// machine has no descriptors left; nil if nobody wants to know.
 	Starved func(error)
@@ -116,7 +118,7 @@ type Server struct {
 // New makes a server for st. A nil panel leaves out the buttons of the front
 // panel. Nothing is opened before [Server.Listen] or [Server.Run].
 func New(cfg Config, st Station, panel Panel) *Server {
-	return &Server{
+	s := &Server{
 		cfg:     cfg,
 		station: st,
 		panel:   panel,
@@ -129,6 +131,10 @@ func New(cfg Config, st Station, panel Panel) *Server {
 		anew:    make(chan struct{}),
 		stop:    make(chan struct{}),
 	}
+	for _, p := range s.pages {
+		p.past = cfg.Past != nil
+	}
+	return s
 }
 
 // Listen opens the port. Its errors are *[ListenError]. Callers that want to

@@ -34,6 +34,7 @@ type view struct {
 	Calls  []callView
 	Texts  []textView
 	Foot   footView
+	Past   bool // there is a page with more calls
 }
 
 type stateView struct {

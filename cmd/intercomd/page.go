@@ -10,6 +10,7 @@ import (
 
 	"intercomd/configs"
 	"intercomd/door"
+	"intercomd/history"
 	"intercomd/station"
 	"intercomd/update/slot"
 	"intercomd/web"
@@ -40,6 +41,9 @@ func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, t *tuning,
 			}
 			return out
 		},
+	}
+	if h := d.Past(); h != nil {
+		conf.Past = past{h}
 	}
 	var beside sync.WaitGroup
 	defer beside.Wait()
@@ -83,3 +87,22 @@ func pageFault(err error) station.Fault {
 	}
 	return station.Fault{Key: "web", Blinks: station.FaultLesser, Message: words.New("page-off").Because(why)}
 }
+
+// past is the door's history as the page reads it.
+type past struct{ h *history.History }
+
+func (p past) Calls() ([]station.Record, error) {
+	all, err := p.h.Past()
+	return all.Calls, err
+}
+
+func (p past) Events() ([]web.PastEvent, error) {
+	all, err := p.h.Past()
+	out := make([]web.PastEvent, len(all.Events))
+	for i, e := range all.Events {
+		out[i] = web.PastEvent(e)
+	}
+	return out, err
+}
+
+func (p past) Erase(before time.Time) error { return p.h.Erase(before) }

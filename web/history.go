@@ -1,0 +1,425 @@
+package web
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"intercomd/station"
+	"intercomd/web/accounts"
+	"intercomd/words"
+)
+
+// This file is what has been: the pages, CSV and JSON of the last calls and events.
+
+// Past is what the door remembers across restarts. All methods may be called from any number of
+// goroutines. What they return is shared: it is not changed.
+type Past interface {
+	// Calls are the finished calls, the newest first. An error says that there may be more.
+	Calls() ([]station.Record, error)
+	// Events are what happened, the newest first.
+	Events() ([]PastEvent, error)
+	// Erase drops what happened before a time, and returns when it is gone.
+	Erase(before time.Time) error
+}
+
+// PastEvent is one event as it was kept: an event of the interface without its number.
+type PastEvent struct {
+	At   time.Time       `json:"at"`
+	Kind station.Kind    `json:"kind"`
+	Call string          `json:"call,omitempty"`
+	Data json.RawMessage `json:"data"`
+}
+
+// maxRows is how much a page shows of a list at a time.
+const maxRows = 50
+
+// maxQuery is how long a text to search for may be, in runes.
+const maxQuery = 64
+
+// filter is what somebody wants to see, from the query of the address.
+type filter struct {
+	Text, What string
+	From, To   string    // days, as the browser sends them
+	from, to   time.Time // to is the first moment that is not meant
+	page       int       // from 0
+}
+
+// filterOf reads a query. What cannot be read is left out.
+func filterOf(q url.Values, now time.Time) filter {
+	f := filter{Text: clean(q.Get("q"), maxQuery), What: clean(q.Get("what"), maxName)}
+	if f.What == "all" {
+		f.What = ""
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, q.Get("from"), now.Location()); err == nil {
+		f.From, f.from = q.Get("from"), t
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, q.Get("to"), now.Location()); err == nil {
+		f.To, f.to = q.Get("to"), t.AddDate(0, 0, 1)
+	}
+	if n, err := strconv.Atoi(q.Get("page")); err == nil && n > 1 {
+		f.page = min(n, 1000) - 1
+	}
+	return f
+}
+
+// in says whether a moment is meant.
+func (f *filter) in(at time.Time) bool {
+	return (f.from.IsZero() || !at.Before(f.from)) && (f.to.IsZero() || at.Before(f.to))
+}
+
+// has says whether one of the texts has what is searched for.
+func (f *filter) has(texts ...string) bool {
+	want := strings.ToLower(f.Text)
+	return want == "" || slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), want) })
+}
+
+// query is the filter as a part of an address, with something added.
+func (f *filter) query(more ...string) string {
+	v := url.Values{}
+	for i := 0; i < len(more); i += 2 {
+		v.Set(more[i], more[i+1])
+	}
+	for name, value := range map[string]string{"q": f.Text, "what": f.What, "from": f.From, "to": f.To} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	if len(v) == 0 {
+		return ""
+	}
+	return "?" + v.Encode()
+}
+
+// cut is the part of a list that a page shows, and where its neighbours are.
+func cut[T any](list []T, f *filter, path string) (rows []T, newer, older string) {
+	first := min(f.page*maxRows, len(list))
+	last := min(first+maxRows, len(list))
+	if first > 0 {
+		newer = path + f.query("page", strconv.Itoa(f.page))
+	}
+	if last < len(list) {
+		older = path + f.query("page", strconv.Itoa(f.page+2))
+	}
+	return list[first:last], newer, older
+}
+
+// choice is one thing that a filter can be set to.
+type choice struct {
+	Code, Text string
+	Set        bool
+}
+
+func choices(set string, t teller, family string, codes ...string) (out []choice) {
+	for _, c := range codes {
+		out = append(out, choice{c, t.Text(family + c), c == set})
+	}
+	return out
+}
+
+// listView is what the pages of calls and events have in common.
+type listView struct {
+	frame
+	Filter       filter
+	Path         string // of the page
+	Whats        []choice
+	Count        string
+	Newer, Older string
+	CSV, JSON    string
+	Erase        []choice // nil: not theirs
+	Zone         string
+	Short        bool // not all can be read
+}
+
+func (s *Server) listView(r *http.Request, f filter, path, title, count string, whats []choice, now time.Time) listView {
+	t := s.renderer(r)
+	v := listView{frame: s.frame(r, title, ""), Filter: f, Path: path, Whats: whats, Count: count, Zone: t.Text("page.door-time", "at", now.Format("15:04"), "zone", now.Format("MST")),
+		CSV: path + f.query("format", "csv"), JSON: path + f.query("format", "json")}
+	if visitorOf(r).person.Role.Covers(accounts.Admin) {
+		v.Erase = choices("", t.teller, "erase.", "365", "90", "30", "7", "1", "0")
+	}
+	return v
+}
+
+// form is the form in which a list is asked for: "csv", "json" or "".
+func formOf(r *http.Request) string {
+	switch f := r.URL.Query().Get("format"); {
+	case f == "csv", f == "json":
+		return f
+	case wantsJSON(r):
+		return "json"
+	}
+	return ""
+}
+
+// pastOf finds what the door remembers, or refuses.
+func (s *Server) pastOf(w http.ResponseWriter, r *http.Request) bool {
+	w.Header().Set("Vary", "Accept, Accept-Language, Cookie")
+	if s.cfg.Past == nil {
+		s.refuse(w, r, http.StatusNotFound, words.New("no-history"))
+		return false
+	}
+	return true
+}
+
+// pastCallView is one call of the page.
+type pastCallView struct {
+	callView
+	Ago string
+}
+
+// getCalls shows the last calls, or hands them out.
+func (s *Server) getCalls(w http.ResponseWriter, r *http.Request) {
+	if !s.pastOf(w, r) {
+		return
+	}
+	all, err := s.cfg.Past.Calls()
+	if err != nil {
+		s.cfg.Log.Warn("status page: the history cannot be read in full", "error", err)
+	}
+	now := time.Now()
+	f, t := filterOf(r.URL.Query(), now), s.renderer(r)
+	var calls []station.Record
+	for _, c := range all {
+		if f.in(c.Ended) && wantedCall(&f, c) && f.has(c.Peer.Name, c.Peer.User, c.Peer.URI, c.ID, c.Button, string(c.Ending.Cause), t.endedWords(c)) {
+			calls = append(calls, c)
+		}
+	}
+	switch formOf(r) {
+	case "csv":
+		s.sendCSV(w, "calls.csv", callRows(calls))
+		return
+	case "json":
+		s.sendList(w, r, "calls", list(calls))
+		return
+	}
+	v := struct {
+		listView
+		Calls []pastCallView
+	}{listView: s.listView(r, f, "/history", t.Text("nav.calls"), t.Count("history.n-calls", len(calls)),
+		choices(f.What, t.teller, "callfilter.", "all", "out", "in", "talked", "missed", "failed", "opened"), now)}
+	v.Short = err != nil
+	var rows []station.Record
+	rows, v.Newer, v.Older = cut(calls, &f, "/history")
+	snap := s.snapshot()
+	for i, c := range t.newCallViews(rows, now) {
+		if !slices.ContainsFunc(snap.Calls, func(k station.Record) bool { return k.ID == rows[i].ID }) {
+			c.Ladder = "" // which are those of the last calls only
+		}
+		v.Calls = append(v.Calls, pastCallView{c, t.ago(firstOf(rows[i].Pressed, rows[i].Sent, rows[i].Ended), now)})
+	}
+	s.document(w, r, http.StatusOK, "history", v)
+}
+
+// wantedCall says whether a call is of the kind that is asked for.
+func wantedCall(f *filter, c station.Record) bool {
+	switch f.What {
+	case "out":
+		return c.Direction == station.Outgoing
+	case "in":
+		return c.Direction == station.Incoming
+	case "talked":
+		return !c.Answered.IsZero()
+	case "missed":
+		return c.Answered.IsZero() && endingTone(c) != bad
+	case "failed":
+		return endingTone(c) == bad
+	case "opened":
+		return !c.Opened.IsZero()
+	}
+	return true
+}
+
+// ago says how long ago something was, as long as that is nearer than its date.
+func (t teller) ago(at, now time.Time) string {
+	d := now.Sub(at)
+	switch {
+	case at.IsZero() || d < 0 || d >= 24*time.Hour:
+		return ""
+	case d < time.Minute:
+		return t.Text("history.just-now")
+	}
+	return t.Text("history.ago", "span", t.age(d))
+}
+
+// pastEventView is one event of the page.
+type pastEventView struct {
+	At, When, Ago string
+	What          string
+	Says          string
+	Tone          tone
+}
+
+// eventKinds are the kinds of events by what somebody looks for: the beginnings of their codes.
+var eventKinds = map[string][]string{
+	"call":    {"button.", "call.", "visitor.", "talk.", "microphone."},
+	"door":    {"door.released", "relay.", "keypad.", "relays."},
+	"contact": {"contact.", "alarm."},
+	"fault":   {"fault.", "registration.", "device.", "selftest."},
+	"command": {"command.", "admin.", "dnd.", "selftest.started"},
+	"start":   {"door.started", "door.stopped", "config."},
+}
+
+// getPastEvents shows the last events, or hands them out. What people did to accounts and the like
+// is for admins.
+func (s *Server) getPastEvents(w http.ResponseWriter, r *http.Request) {
+	if !s.pastOf(w, r) {
+		return
+	}
+	all, err := s.cfg.Past.Events()
+	if err != nil {
+		s.cfg.Log.Warn("status page: the history cannot be read in full", "error", err)
+	}
+	now := time.Now()
+	f, t := filterOf(r.URL.Query(), now), s.renderer(r)
+	admin := visitorOf(r).person.Role.Covers(accounts.Admin)
+	var events []PastEvent
+	var views []pastEventView
+	for _, e := range all {
+		if !f.in(e.At) || !admin && strings.HasPrefix(string(e.Kind), "admin.") || f.What != "" && !slices.ContainsFunc(eventKinds[f.What], func(k string) bool { return strings.HasPrefix(string(e.Kind), k) }) {
+			continue
+		}
+		v := t.pastEvent(e)
+		if f.has(v.What, v.Says, string(e.Kind), e.Call) {
+			events, views = append(events, e), append(views, v)
+		}
+	}
+	switch formOf(r) {
+	case "csv":
+		s.sendCSV(w, "events.csv", eventRows(events, views))
+		return
+	case "json":
+		s.sendList(w, r, "events", list(events))
+		return
+	}
+	v := struct {
+		listView
+		Events []pastEventView
+	}{listView: s.listView(r, f, "/history/events", t.Text("nav.events"), t.Count("history.n-events", len(events)),
+		choices(f.What, t.teller, "eventfilter.", "all", "call", "door", "contact", "fault", "command", "start"), now)}
+	v.Short = err != nil
+	v.Events, v.Newer, v.Older = cut(views, &f, "/history/events")
+	for i := range v.Events {
+		at := events[f.page*maxRows+i].At.In(now.Location())
+		v.Events[i].When, v.Events[i].Ago = t.moment(at, now), t.ago(at, now)
+	}
+	s.document(w, r, http.StatusOK, "events", v)
+}
+
+// pastEvent is an event in words, without when it was.
+func (t teller) pastEvent(e PastEvent) pastEventView {
+	v := pastEventView{At: e.At.Format(time.RFC3339), What: t.Text("event." + string(e.Kind))}
+	n, err := station.ReadNews(e.Kind, e.Data)
+	if err != nil {
+		v.What = clean(string(e.Kind), maxName) // of another version
+		return v
+	}
+	v.Says, v.Tone = t.newsWords(n)
+	return v
+}
+
+// sendList answers with a list as JSON.
+func (s *Server) sendList(w http.ResponseWriter, r *http.Request, name string, items any) {
+	body, err := json.Marshal(map[string]any{name: items})
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(tame(body), '\n'))
+}
+
+// sendCSV answers with a table (RFC 4180) as a file. It begins with a byte-order mark, without which
+// Excel takes UTF-8 for something else.
+func (s *Server) sendCSV(w http.ResponseWriter, name string, rows [][]string) {
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	_, _ = w.Write([]byte("\ufeff"))
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	for _, row := range rows {
+		for i := range row {
+			row[i] = cell(row[i])
+		}
+		_ = out.Write(row) // a client that went away needs no answer
+	}
+	out.Flush()
+}
+
+// cell is text that a spreadsheet takes for text. Names of callers come from the network, and what
+// begins like a formula would be run as one (OWASP, CSV injection).
+func cell(s string) string {
+	s = clean(s, maxText)
+	if s != "" && strings.ContainsRune("=+-@＝＋－＠|%", []rune(s)[0]) {
+		return "'" + s
+	}
+	return s
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339)
+}
+
+func callRows(calls []station.Record) [][]string {
+	rows := [][]string{{"started", "direction", "name", "user", "uri", "button", "answered", "ended", "talked_s", "opened", "cause", "by", "who", "status", "reason", "id"}}
+	for _, c := range calls {
+		talked := ""
+		if !c.Answered.IsZero() && !c.Ended.IsZero() {
+			talked = strconv.Itoa(int(c.Ended.Sub(c.Answered).Seconds()))
+		}
+		status := ""
+		if c.Ending.Status != 0 {
+			status = strconv.Itoa(c.Ending.Status)
+		}
+		rows = append(rows, []string{stamp(firstOf(c.Pressed, c.Sent, c.Ended)), c.Direction, c.Peer.Name, c.Peer.User, c.Peer.URI, c.Button, stamp(c.Answered), stamp(c.Ended), talked,
+			stamp(c.Opened), string(c.Ending.Cause), string(c.Ending.By), c.Ending.Who.Name, status, c.Ending.Reason, c.ID})
+	}
+	return rows
+}
+
+func eventRows(events []PastEvent, views []pastEventView) [][]string {
+	rows := [][]string{{"at", "kind", "what", "details", "call", "data"}}
+	for i, e := range events {
+		rows = append(rows, []string{stamp(e.At), string(e.Kind), views[i].What, views[i].Says, e.Call, string(e.Data)})
+	}
+	return rows
+}
+
+// postErase deletes what happened before so many days, for good.
+func (s *Server) postErase(w http.ResponseWriter, r *http.Request) {
+	if !s.pastOf(w, r) {
+		return
+	}
+	days, err := strconv.Atoi(r.PostForm.Get("days"))
+	if err != nil || days < 0 || days > 3650 {
+		s.refuse(w, r, http.StatusBadRequest, words.New("bad-days"))
+		return
+	}
+	before := time.Now().AddDate(0, 0, -days)
+	err = s.cfg.Past.Erase(before)
+	s.audit(station.HistoryErased, before.Format(time.RFC3339), visitorOf(r), failure(err))
+	if err != nil {
+		s.refuse(w, r, http.StatusServiceUnavailable, words.New("history-not-erased", "detail", err.Error()))
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
+	defer cancel()
+	if err := s.station.Do(ctx, station.Command{Kind: station.CommandForget, Before: before, By: principal(r)}); err != nil {
+		s.refuse(w, r, http.StatusServiceUnavailable, words.New("history-not-erased", "detail", station.Code(err)))
+		return
+	}
+	if wantsJSON(r) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	http.Redirect(w, r, "/history", http.StatusSeeOther)
+}
