@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -346,8 +345,8 @@ func TestNoDevices(t *testing.T) {
 			if s.Input.OK != (name == "none") || s.MicLive {
 				t.Errorf("%s: %+v", name, s)
 			}
-			if name == "default" && !strings.Contains(s.Output.Error, "no such sound device") {
-				t.Errorf("error %q", s.Output.Error)
+			if name == "default" && s.Output.Problem.Code != "device-none" {
+				t.Errorf("problem %q", s.Output.Problem)
 			}
 		})
 	}
@@ -365,7 +364,7 @@ func TestDeviceLostAndBack(t *testing.T) {
 		time.Sleep(time.Second)
 		d.unplug()
 		time.Sleep(2 * time.Second)
-		if s := h.Status(); s.Input.OK || s.Output.OK || s.Input.Error == "" {
+		if s := h.Status(); s.Input.OK || s.Output.OK || s.Input.Problem.None() {
 			t.Errorf("2 s after the cable was pulled: %+v", s)
 		}
 		n := l.count()

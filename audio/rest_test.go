@@ -8,6 +8,7 @@ import (
 
 	"intercomd/audio"
 	"intercomd/audio/device"
+	"intercomd/words"
 )
 
 // running tells which devices run.
@@ -130,7 +131,7 @@ func TestDevicesAreTriedAtRest(t *testing.T) {
 		d.err = errors.New("device or resource busy")
 		d.mu.Unlock()
 		time.Sleep(11 * time.Minute)
-		if s := h.Status(); s.Input.OK || s.Output.OK || s.Input.Error != "device or resource busy" {
+		if s := h.Status(); s.Input.OK || s.Output.OK || s.Input.Problem != words.New("device-error", "detail", "device or resource busy") {
 			t.Errorf("a device that is taken: %+v", s.Input)
 		}
 		d.mu.Lock()

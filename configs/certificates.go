@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"intercomd/configs/textfile"
+	"intercomd/words"
 )
 
 // CertPool is what [ReadCertificates] reads, to be trusted: all of them or none.
@@ -27,9 +28,13 @@ func CertPool(file string) (*x509.CertPool, error) {
 func ReadCertificates(file string) ([]*x509.Certificate, error) {
 	list, fault := textfile.Certificates(file)
 	if fault != nil {
-		return nil, Faults{{File: file, Line: fault.Line, Message: fault.Message}}
+		return nil, faultIn(file, fault)
 	}
 	return list, nil
+}
+
+func faultIn(file string, f *textfile.Fault) Faults {
+	return Faults{{File: file, Line: f.Line, Message: f.Message}}
 }
 
 // KeyPair reads a certificate and its key, each in PEM, however an editor has saved them. The
@@ -39,16 +44,30 @@ func KeyPair(certFile, keyFile string) (pair tls.Certificate, err error) {
 	for i, file := range []string{certFile, keyFile} {
 		data, err := textfile.Read(file)
 		if err != nil {
-			return pair, fmt.Errorf("%s: %s", file, textfile.Unreadable(err).Message)
+			return pair, faultIn(file, textfile.Unreadable(err))
 		}
 		var fault *textfile.Fault
 		if text[i], _, fault = textfile.Clean(data); fault != nil {
-			return pair, fmt.Errorf("%s: %s", file, fault.Message)
+			return pair, faultIn(file, fault)
 		}
 	}
 	pair, err = tls.X509KeyPair(text[0], text[1])
 	if err != nil {
-		return pair, fmt.Errorf("%s and %s: %s", certFile, keyFile, strings.TrimPrefix(err.Error(), "tls: "))
+		return pair, fmt.Errorf("%s, %s: %s", certFile, keyFile, strings.TrimPrefix(err.Error(), "tls: "))
 	}
 	return pair, nil
+}
+
+// pair judges a certificate and its key; of a file that cannot be read the fault says why.
+func (c *checker) pair(key, certFile, keyFile string) bool {
+	_, err := KeyPair(certFile, keyFile)
+	if err == nil {
+		return true
+	}
+	m, told := words.Told(err)
+	if !told {
+		m = words.New("config-pair-unfit", "detail", err.Error())
+	}
+	c.bad(key, m)
+	return false
 }

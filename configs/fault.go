@@ -84,6 +84,14 @@ func printableMessage(m words.Message) words.Message {
 	return words.Message{Code: m.Code, Params: words.ParamsOf(params)}
 }
 
+// Told is the first fault as a reason for something else: what is wrong, and in which file.
+func (f Faults) Told() words.Message {
+	if len(f) == 0 {
+		return words.Message{}
+	}
+	return f[0].With("in", f[0].Place())
+}
+
 func (f Faults) sort() {
 	slices.SortStableFunc(f, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
 }

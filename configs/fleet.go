@@ -152,8 +152,7 @@ func (c *checker) fleetFiles(dir string) {
 		return
 	}
 	f.CertFile, f.KeyFile = under(dir, f.CertFile), under(dir, f.KeyFile)
-	if _, err := KeyPair(f.CertFile, f.KeyFile); err != nil {
-		c.bad("fleet.cert_file", words.New("config-pair-unfit", "detail", err.Error()))
+	if !c.pair("fleet.cert_file", f.CertFile, f.KeyFile) {
 		f.URL = ""
 	}
 }

@@ -192,3 +192,26 @@ func TestFilesNamesThemAll(t *testing.T) {
 		t.Errorf("%d settings name files, Files has %q and %q", want, files, folders)
 	}
 }
+
+// The pair of a door for its fleet fits, or the fault names the file that does not.
+func TestLoadFleetPair(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "intercom.toml")
+	cert, key := keyPair(t)
+	_, other := keyPair(t)
+	write(t, filepath.Join(dir, "door.pem"), cert)
+	write(t, filepath.Join(dir, "door.key"), key)
+	write(t, filepath.Join(dir, "other.key"), other)
+	for name, want := range map[string]string{
+		"door.key":  "",
+		"other.key": "fleet.cert_file: the certificate and its key cannot be used: ",
+		"none":      "fleet.cert_file: " + dir + "/none: there is no such file",
+	} {
+		write(t, file, minimal+"[fleet]\nurl = \"https://127.0.0.1\"\ncert_file = \"door.pem\"\nkey_file = \""+name+"\"\n")
+		cfg, err := Load(file)
+		wellSaid(t, faultsIn(err)...)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || (cfg.Fleet.URL == "") != (want != "") {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+}

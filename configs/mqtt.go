@@ -119,9 +119,7 @@ func (c *checker) mqttFiles(dirOf func(key string) string) {
 	}
 	if m.CertFile != "" && m.KeyFile != "" {
 		m.CertFile, m.KeyFile = under(dirOf("mqtt.cert_file"), m.CertFile), under(dirOf("mqtt.key_file"), m.KeyFile)
-		if _, err := KeyPair(m.CertFile, m.KeyFile); err != nil {
-			c.bad("mqtt.cert_file", words.New("config-pair-unfit", "detail", err.Error()))
-		}
+		c.pair("mqtt.cert_file", m.CertFile, m.KeyFile)
 	}
 	if len(c.faults) > before {
 		m.Server = ""

@@ -169,7 +169,7 @@ func (d *Door) build(ctx context.Context) error {
 
 	if d.made.Usable() && len(d.cfg.SIP.Servers) > 0 { // none: the account is still to be fetched
 		if err := d.buildPhone(); err != nil {
-			d.fault(station.Fault{Key: "phone", Blinks: station.FaultConfig, Message: words.New("phone-unusable", "detail", err.Error())})
+			d.fault(station.Fault{Key: "phone", Blinks: station.FaultConfig, Message: words.Because(words.New("phone-unusable"), err)})
 		}
 	}
 	d.buildNotices()

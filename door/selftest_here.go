@@ -68,8 +68,11 @@ func testWith(ctx context.Context, engine *audio.Engine, t *selfTester, commissi
 }
 
 func why(d device.Status) string {
-	if d.OK {
+	switch {
+	case d.OK:
 		return "ok"
+	case d.Problem.None():
+		return "not opened yet"
 	}
-	return d.Error
+	return d.Problem.String()
 }

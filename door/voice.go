@@ -8,7 +8,6 @@ import (
 	"intercomd/audio/device"
 	"intercomd/audio/duplex"
 	"intercomd/station"
-	"intercomd/words"
 )
 
 // voice lets the station use the audio engine.
@@ -100,11 +99,7 @@ func duplexOf(d duplex.Status) station.Duplex {
 }
 
 func deviceOf(d device.Status) station.Device {
-	out := station.Device{Wanted: d.Wanted, Name: d.Name, OK: d.OK, Open: d.Open}
-	if d.Error != "" && d.Error != device.NotOpened {
-		out.Problem = words.New("device-error", "detail", d.Error)
-	}
-	return out
+	return station.Device{Wanted: d.Wanted, Name: d.Name, OK: d.OK, Open: d.Open, Problem: d.Problem}
 }
 
 var _ station.Voice = (*voice)(nil)

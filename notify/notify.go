@@ -132,7 +132,7 @@ func New(c Config) (*Office, []station.Fault) {
 				add(i, "webhook", words.New("webhook", "host", hook.host), hook.post)
 			} else {
 				faults = append(faults, station.Fault{Key: fmt.Sprintf("notify.%d.webhook", i+1), Blinks: station.FaultUntold,
-					Message: words.New("notify-unusable", "detail", err.Error())})
+					Message: words.Because(words.New("notify-unusable"), err)})
 			}
 		}
 		for _, user := range w.Users {
@@ -219,7 +219,8 @@ func (c *courier) deliver(ctx context.Context, n notice) {
 		}
 		c.log.Warn("notice not delivered", "kind", n.Kind, "key", n.Key, "try", try, "error", err)
 		if try == noticeTries || errors.As(err, new(permanentError)) {
-			m := words.Message{Code: "notice-undelivered", Params: c.to.Params}.With("to", c.to.Code, "detail", err.Error())
+			m := words.Message{Code: "notice-undelivered", Params: c.to.Params}.With("to", c.to.Code)
+			m = words.Because(m, err)
 			c.faults.SetFault(station.Fault{Key: c.key, Blinks: station.FaultUntold, Message: m})
 			return
 		}

@@ -188,15 +188,15 @@ func TestWebhook(t *testing.T) {
 		asked     int // times; -1: on a busy machine perhaps never
 	}{
 		"well":                     {status(204), false, "", false, 1},
-		"fails":                    {status(503), false, "it answered 503", false, 1},
-		"busy":                     {status(429), false, "it answered 429", false, 1},
-		"refuses":                  {status(404), false, "it refused the notice: 404", true, 1},
+		"fails":                    {status(503), false, "service answered 503", false, 1},
+		"busy":                     {status(429), false, "service answered 429", false, 1},
+		"refuses":                  {status(404), false, "refused the notice: 404", true, 1},
 		"unknown authority":        {status(204), true, "certificate", false, 0},
 		"leads on within itself":   {redirect(307, "/new"), false, "", false, 2},
 		"leads in circles":         {redirect(308, "/token"), false, "in circles", true, 4},
-		"leads to another service": {redirect(307, other.URL+"/x"), false, "redirects to another service, " + strings.TrimPrefix(other.URL, "http://"), true, 1},
-		"leads to another door":    {redirect(307, stranger.URL+"/x"), false, "redirects to another service", true, 1},
-		"leads to no encryption":   {redirect(308, "http://127.0.0.1/"), false, "redirects to another service", true, 1},
+		"leads to another service": {redirect(307, other.URL+"/x"), false, "redirects to another one, " + strings.TrimPrefix(other.URL, "http://"), true, 1},
+		"leads to another door":    {redirect(307, stranger.URL+"/x"), false, "redirects to another one", true, 1},
+		"leads to no encryption":   {redirect(308, "http://127.0.0.1/"), false, "redirects to another one", true, 1},
 		"drops the notice":         {redirect(302, "/new"), false, "drops the notice", true, 1},
 		"hangs":                    {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done(); panic(http.ErrAbortHandler) }, false, "deadline exceeded", false, -1},
 		"talks nonsense": {func(w http.ResponseWriter, _ *http.Request) {

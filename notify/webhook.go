@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+
+	"intercomd/words"
 )
 
 // webhook posts notices to a web service. Its address may hold a token: neither
@@ -32,7 +34,7 @@ type webhookNotice struct {
 func newWebhook(address string, authorities func() (*x509.CertPool, error), door, agent string) (*webhook, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, errors.New("the webhook is no address") // err would show it
+		return nil, &words.Error{Message: words.New("webhook-no-address")} // err would show it
 	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if authorities != nil {
@@ -57,11 +59,11 @@ func sameService(req *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	switch {
 	case req.URL.Host != first.Host || req.URL.Scheme != first.Scheme:
-		return permanentError{fmt.Errorf("it redirects to another service, %s", req.URL.Host)}
+		return permanentError{&words.Error{Message: words.New("webhook-elsewhere", "other", req.URL.Host)}}
 	case req.Method != http.MethodPost:
-		return permanentError{errors.New("it redirects in a way that drops the notice (301, 302, 303)")}
+		return permanentError{&words.Error{Message: words.New("webhook-drops")}}
 	case len(via) > maxRedirects:
-		return permanentError{errors.New("it redirects in circles")}
+		return permanentError{&words.Error{Message: words.New("webhook-circles")}}
 	}
 	return nil
 }
@@ -73,7 +75,7 @@ func (w *webhook) post(ctx context.Context, n notice) error {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.address, bytes.NewReader(body))
 	if err != nil {
-		return permanentError{errors.New("the webhook is no address")} // err would show it
+		return permanentError{&words.Error{Message: words.New("webhook-no-address")}} // err would show it
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", w.agent)
@@ -90,7 +92,7 @@ func (w *webhook) post(ctx context.Context, n notice) error {
 	case res.StatusCode < 300:
 		return nil
 	case res.StatusCode < 500 && res.StatusCode != http.StatusRequestTimeout && res.StatusCode != http.StatusTooManyRequests:
-		return permanentError{fmt.Errorf("it refused the notice: %s", res.Status)}
+		return permanentError{&words.Error{Message: words.New("webhook-refused", "status", res.Status)}}
 	}
-	return fmt.Errorf("it answered %s", res.Status)
+	return &words.Error{Message: words.New("webhook-failed", "status", res.Status)}
 }

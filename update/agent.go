@@ -438,11 +438,14 @@ func (a *Agent) written(err error) {
 	if err == nil {
 		rec.To, err = a.cfg.Machine.Pending()
 		if err == nil && rec.To == "" {
-			err = errors.New("the bundle is installed, and yet no slot is to be tried")
+			err = &words.Error{Message: words.New("update-not-installed-slot")}
 		}
 	}
 	if err != nil {
-		rec.Why = words.New("update-not-installed", "detail", err.Error())
+		var told bool
+		if rec.Why, told = words.Told(err); !told {
+			rec.Why = words.New("update-not-installed", "detail", err.Error())
+		}
 		_ = a.enter(Failed, rec)
 		return
 	}

@@ -89,8 +89,8 @@ func TestBadUpdateGoesBack(t *testing.T) {
 			f.Parts[0].OK = false
 			return f
 		}},
-		"a new fault":        {"trial-new-fault", func(time.Duration) *Facts { return fault("page", "page-off") }},
-		"another fault":      {"trial-new-fault", func(time.Duration) *Facts { return fault("system.data", "card-data-lost") }},
+		"a new fault":        {"trial-new-fault-told", func(time.Duration) *Facts { return fault("page", "page-off") }},
+		"another fault":      {"trial-new-fault-told", func(time.Duration) *Facts { return fault("system.data", "card-data-lost") }},
 		"registers for 50 s": {"trial-not-registered", func(up time.Duration) *Facts { return flapping(up, 50*time.Second, 70*time.Second) }},
 		"self-test fails": {"trial-self-test-failed", func(up time.Duration) *Facts {
 			f := working()
@@ -350,5 +350,19 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 	if got, err := d.Load(); err != nil || got.Stage != want.Stage || got.Before.Parts[0] != want.Before.Parts[0] || got.Why != want.Why {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A fault that a new system brings is told in whatever language, with its own parameters; of
+// one with a reason, the reason.
+func TestNewFaultIsTold(t *testing.T) {
+	for want, m := range map[string]words.Message{
+		"x: GPIO chip c cannot be used: gone; the old system did not have this fault":          words.New("chip-fails", "chip", "c", "detail", "gone"),
+		"x: another program is using the sound device; the old system did not have this fault": words.New("no-microphone").Because(words.New("device-busy")),
+	} {
+		got := words.New("update-went-back", "version", "v2").Because(newFault(Fault{Key: "x", Message: m})).String()
+		if !strings.HasSuffix(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

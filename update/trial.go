@@ -1,6 +1,7 @@
 package update
 
 import (
+	"cmp"
 	"time"
 
 	"intercomd/words"
@@ -147,8 +148,7 @@ func (t *Trial) objection(now time.Time, f *Facts) (why words.Message, outside, 
 	}
 	for _, o := range f.Faults {
 		if !t.before.has(o.Key, o.Code) {
-			// As text: the fault may have a reason of its own, and this is to be one.
-			return words.New("trial-new-fault", "fault", o.Key, "detail", o.String()), false, false
+			return newFault(o), false, false
 		}
 	}
 	for _, p := range f.Parts {
@@ -174,6 +174,15 @@ func (t *Trial) objection(now time.Time, f *Facts) (why words.Message, outside, 
 		}
 	}
 	return why, outside, unlimited
+}
+
+// newFault is that the old system did not have a fault. A message has one reason, and this is to
+// be one itself: of a fault with a reason, that reason is told.
+func newFault(o Fault) words.Message {
+	params := o.Params.Map()
+	code := cmp.Or(params["why"], o.Code)
+	delete(params, "why")
+	return words.Message{Code: "trial-new-fault-told", Params: words.ParamsOf(params)}.With("key", o.Key, "fault", code)
 }
 
 // account is what stands against an account.

@@ -215,9 +215,8 @@ func (s *Server) refuseUpdate(w http.ResponseWriter, r *http.Request, err error)
 		s.refuse(w, r, http.StatusRequestEntityTooLarge, words.New("update-refused").Because(words.New("update-too-large")))
 		return
 	}
-	var told interface{ Told() words.Message }
-	if errors.As(err, &told) {
-		s.refuse(w, r, http.StatusConflict, words.New("update-refused").Because(told.Told()))
+	if why, ok := words.Told(err); ok {
+		s.refuse(w, r, http.StatusConflict, words.New("update-refused").Because(why))
 		return
 	}
 	s.refuse(w, r, http.StatusServiceUnavailable, words.New("update-fails", "detail", err.Error()))

@@ -2,6 +2,7 @@ package words
 
 import (
 	"embed"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -227,7 +228,7 @@ func (l *Language) slot(inside string, params map[string]string, own string) str
 	name, form, _ := strings.Cut(head, ":")
 	value := params[name]
 	if value != "" && form != "" {
-		value = l.form(form, value, params)
+		value = l.form(form, name, value, params)
 	}
 	switch {
 	case !conditional:
@@ -253,8 +254,8 @@ func (l *Language) single(n int) bool {
 	return plural.Cardinal.MatchPlural(l.tag, n, 0, 0, 0, 0) == plural.One
 }
 
-// form shows a value as a sentence asks for it.
-func (l *Language) form(form, value string, params map[string]string) string {
+// form shows the value of a parameter as a sentence asks for it.
+func (l *Language) form(form, name, value string, params map[string]string) string {
 	switch form {
 	case "clock":
 		if t, err := time.Parse(time.RFC3339, value); err == nil {
@@ -272,7 +273,9 @@ func (l *Language) form(form, value string, params map[string]string) string {
 		}
 		return value
 	default:
-		return l.Say(form, Message{Code: value, Params: ParamsOf(params)})
+		inner := maps.Clone(params)
+		delete(inner, name) // a sentence never tells itself
+		return l.Say(form, Message{Code: value, Params: ParamsOf(inner)})
 	}
 }
 

@@ -109,3 +109,11 @@ func FuzzFill(f *testing.F) {
 		English().fill(sentence, map[string]string{"a": value, "why": value})
 	})
 }
+
+// A sentence that asks for itself ends all the same.
+func TestNoSentenceTellsItself(t *testing.T) {
+	m := Message{Code: "phone-unusable", Params: ParamsOf(map[string]string{"why": "phone-unusable"})}
+	if got, want := m.String(), "the phone cannot be set up: the phone cannot be set up"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

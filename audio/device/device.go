@@ -7,6 +7,8 @@ package device
 import (
 	"errors"
 	"time"
+
+	"intercomd/words"
 )
 
 // Direction tells microphones from loudspeakers.
@@ -40,6 +42,20 @@ var (
 	ErrHung = errors.New("the sound system does not answer")
 )
 
+// problem is what people are told of an error of a device.
+func problem(err error) words.Message {
+	if m, ok := words.Told(err); ok {
+		return m
+	}
+	switch {
+	case errors.Is(err, ErrHung):
+		return words.New("device-hung")
+	case errors.Is(err, ErrNotFound):
+		return words.New("device-none")
+	}
+	return words.New("device-error", "detail", err.Error())
+}
+
 // Info describes a sound device that can be named in the configuration.
 type Info struct {
 	Name    string
@@ -65,7 +81,7 @@ type Driver interface {
 	Devices() ([]Info, error)
 	// Open starts a stream that exchanges samples through x. name is the full name of a device, a
 	// part that only one device has, or "default". An unknown name is
-	// [ErrNoDevice]; the text of the error lists what there is.
+	// [ErrNotFound]; the text of the error lists what there is.
 	Open(d Direction, name string, x *Ring) (Stream, error)
 	// Try finds out whether Open would succeed, without reading or playing a sample.
 	Try(d Direction, name string) error
@@ -87,10 +103,7 @@ type Status struct {
 	Name    string        // of the device in use
 	OK      bool          // it works as far as is known, or there is deliberately none
 	Open    bool          // it runs now: samples are read, or played
-	Error   string        // why not; [NotOpened] in the beginning
+	Problem words.Message // why not; none if nobody has tried yet
 	Rate    int           // Hz
 	Latency time.Duration // of the device, as its driver tells it
 }
-
-// NotOpened is the Error of a device that nobody has tried to open yet.
-const NotOpened = "not opened yet"

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"intercomd/words"
 )
 
 const (
@@ -55,7 +57,7 @@ func NewSlot(d Direction, wanted string, mk func() Opened) *Slot {
 	there := wanted != None
 	ep := &Slot{dir: d, wanted: wanted, make: mk, trial: there}
 	ep.rests.Store(there)
-	ep.set(Status{OK: wanted == None, Error: NotOpened})
+	ep.set(Status{OK: wanted == None})
 	return ep
 }
 
@@ -71,7 +73,7 @@ func (d *Slot) AtRest() bool { return d.rests.Load() }
 func (d *Slot) set(s Status) {
 	s.Wanted = d.wanted
 	if s.OK {
-		s.Error = ""
+		s.Problem = words.Message{}
 	}
 	d.state.Store(&s)
 }
@@ -130,7 +132,7 @@ func (k *Supervisor) Run(ctx context.Context) {
 		case <-ctx.Done():
 			for _, d := range k.Slots {
 				k.close(d)
-				d.set(Status{Error: "closed"})
+				d.set(Status{})
 			}
 			return
 		case <-k.wake:
@@ -209,7 +211,7 @@ func (k *Supervisor) watch(d *Slot) {
 	}
 	k.Log.Warn("sound device stopped delivering", "direction", d.dir.String(), "device", d.Status().Name)
 	k.close(d)
-	d.set(Status{Error: "the device stopped delivering; was it unplugged?"})
+	d.set(Status{Problem: words.New("device-stopped")})
 	d.trial, d.retryAt = true, now
 }
 
@@ -266,10 +268,11 @@ func (k *Supervisor) open(d *Slot) {
 
 // failed notes that a device cannot be opened.
 func (k *Supervisor) failed(d *Slot, err error) {
-	if old := d.Status(); old.Error != err.Error() {
+	why := problem(err)
+	if old := d.Status(); old.Problem != why {
 		k.Log.Warn("sound device cannot be opened", "direction", d.dir.String(), "device", d.wanted, "error", err)
 	}
-	d.set(Status{Error: err.Error()})
+	d.set(Status{Problem: why})
 	d.rests.Store(false)
 	k.Changed()
 	k.check(err)

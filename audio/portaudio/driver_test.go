@@ -2,6 +2,7 @@ package portaudio
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"unsafe"
 
 	"intercomd/audio/device"
+	"intercomd/words"
 )
 
 func TestMatch(t *testing.T) {
@@ -164,3 +166,18 @@ var slackAtStart = func() string {
 	b, _ := os.ReadFile("/proc/self/timerslack_ns")
 	return strings.TrimSpace(string(b))
 }()
+
+// Errors that people can do something about have a code; the number is ALSA's, of the kernel.
+func TestErrorsHaveCodes(t *testing.T) {
+	for number, want := range map[int]string{-16: "device-busy", -13: "device-forbidden", -19: "device-stopped", -5: ""} {
+		err := hostError(number, "text")
+		e, ok := errors.AsType[*words.Error](err)
+		if ok != (want != "") || ok && e.Code != want || !strings.Contains(err.Error(), fmt.Sprintf("text (%d)", number)) {
+			t.Errorf("%d: %v", number, err)
+		}
+	}
+	_, err := match("x", []string{"a", "b"})
+	if e, ok := errors.AsType[*words.Error](err); !ok || e.Message != words.New("device-missing", "wanted", "x", "found", "a, b") || !errors.Is(err, device.ErrNotFound) {
+		t.Errorf("%v", err)
+	}
+}

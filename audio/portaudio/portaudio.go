@@ -21,6 +21,7 @@ import (
 	pa "github.com/gordonklaus/portaudio"
 
 	"intercomd/audio/device"
+	"intercomd/words"
 )
 
 const (
@@ -104,7 +105,7 @@ func (d *Driver) initialise() error {
 		return err
 	}
 	if !alsaConfigured() {
-		return fmt.Errorf("ALSA has no configuration; install libasound2-data: %w", device.ErrNotFound)
+		return &words.Error{Message: words.New("device-unconfigured"), Err: device.ErrNotFound}
 	}
 	quiet()
 	d.cards = cards()
@@ -221,31 +222,17 @@ func match(name string, names []string) (int, error) {
 		case found < 0:
 			found, full = i, n
 		case n != full:
-			return 0, fmt.Errorf("%q could be %q or %q; write more of the name: %w", name, full, n, device.ErrNotFound)
+			return 0, &words.Error{Message: words.New("device-ambiguous", "wanted", name, "one", full, "other", n), Err: device.ErrNotFound}
 		}
 	}
 	if found >= 0 {
 		return found, nil
 	}
 	if len(names) == 0 {
-		return 0, fmt.Errorf("%q: %w; no devices found", name, device.ErrNotFound)
+		return 0, &words.Error{Message: words.New("device-none"), Err: device.ErrNotFound}
 	}
-	return 0, &missing{name, names}
+	return 0, &words.Error{Message: words.New("device-missing", "wanted", name, "found", strings.Join(names, ", ")), Err: device.ErrNotFound}
 }
-
-// missing is the error for a name that no device has. People read it.
-type missing struct {
-	name  string
-	found []string
-}
-
-// Error names the device that was asked for, and those that there are.
-func (m *missing) Error() string {
-	return "no sound device is called “" + m.name + "”. Found: " + strings.Join(m.found, ", ")
-}
-
-// Unwrap gives [audio.ErrNoDevice].
-func (m *missing) Unwrap() error { return device.ErrNotFound }
 
 func channels(v *pa.DeviceInfo, dir device.Direction) int {
 	if dir == device.In {
@@ -309,7 +296,7 @@ func (d *Driver) with(dir device.Direction, name string, f func(*pa.DeviceInfo) 
 func noDevice(name string, err error) error {
 	switch {
 	case errors.Is(err, pa.NoDefaultInputDevice), errors.Is(err, pa.NoDefaultOutputDevice):
-		return fmt.Errorf("%q: %w", name, device.ErrNotFound)
+		return &words.Error{Message: words.New("device-none"), Err: device.ErrNotFound}
 	case errors.Is(err, device.ErrNotFound):
 		return err
 	default:

@@ -36,6 +36,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"intercomd/audio/device"
+	"intercomd/words"
 )
 
 // stream is an open device.
@@ -162,15 +163,38 @@ func (s *stream) Close() error {
 	})
 }
 
-// paError is what PortAudio calls an error, in the binding's words.
+// paError is what PortAudio calls an error, in the binding's words and in our code.
 func paError(code C.PaError) error {
 	switch code {
 	case C.paNoError:
 		return nil
 	case C.paUnanticipatedHostError:
 		if i := C.Pa_GetLastHostErrorInfo(); i != nil {
-			return fmt.Errorf("%s (%d)", C.GoString(i.errorText), int(i.errorCode))
+			return hostError(int(i.errorCode), C.GoString(i.errorText))
 		}
 	}
-	return pa.Error(code)
+	err := pa.Error(code)
+	switch err {
+	case pa.DeviceUnavailable:
+		return &words.Error{Message: words.New("device-busy"), Err: err}
+	case pa.InvalidSampleRate, pa.InvalidChannelCount, pa.SampleFormatNotSupported:
+		return &words.Error{Message: words.New("device-format"), Err: err}
+	case pa.TimedOut:
+		return &words.Error{Message: words.New("device-stopped"), Err: err}
+	}
+	return err
+}
+
+// hostError is an error of ALSA, whose numbers are those of the kernel, negative.
+func hostError(number int, text string) error {
+	err := fmt.Errorf("%s (%d)", text, number)
+	switch unix.Errno(-number) {
+	case unix.EBUSY:
+		return &words.Error{Message: words.New("device-busy"), Err: err}
+	case unix.EACCES, unix.EPERM:
+		return &words.Error{Message: words.New("device-forbidden"), Err: err}
+	case unix.ENODEV, unix.ENXIO:
+		return &words.Error{Message: words.New("device-stopped"), Err: err}
+	}
+	return err
 }

@@ -132,7 +132,7 @@ func feed(ctx context.Context, d *door.Door, force inForce, log *slog.Logger) {
 		return floor
 	})
 	if err != nil {
-		fed.Show(fleet.PartServer, words.New("fleet-client", "detail", err.Error()))
+		fed.Show(fleet.PartServer, words.Because(words.New("fleet-client"), err))
 		log.Error("fleet", "error", err)
 		return
 	}

@@ -141,14 +141,6 @@ func (c agentClient) call(ctx context.Context, method, path string, in, out any)
 	return c.send(ctx, method, path, bytes.NewReader(data), int64(len(data)), out)
 }
 
-// refusedError is an answer of the agent that has a sentence.
-type refusedError struct{ Problem words.Message }
-
-// Told is what the agent says.
-func (e *refusedError) Told() words.Message { return e.Problem }
-
-func (e *refusedError) Error() string { return fmt.Sprintf("%s; %s", e.Problem, e.Problem.Remedy()) }
-
 // send is one request with a body of size bytes, -1 if that is not known.
 func (c agentClient) send(ctx context.Context, method, path string, body io.Reader, size int64, out any) error {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -173,7 +165,7 @@ func (c agentClient) send(ctx context.Context, method, path string, body io.Read
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
 		why := strings.TrimSpace(string(text))
 		if m := words.New(why); words.English().Has("problem." + why) {
-			return &refusedError{m}
+			return &words.Error{Message: m}
 		}
 		return errors.New(why)
 	}

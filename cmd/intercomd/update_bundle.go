@@ -109,7 +109,7 @@ func (u updatePage) Status(ctx context.Context) (out web.UpdateStatus, err error
 func (u updatePage) Install(ctx context.Context, source string) error {
 	s, err := url.Parse(source)
 	if err != nil || s.Scheme != "https" && s.Scheme != "http" || s.Host == "" {
-		return &refusedError{words.New("update-no-address")}
+		return &words.Error{Message: words.New("update-no-address")}
 	}
 	return u.agent.call(ctx, http.MethodPost, "/install", update.Bundle{Source: source}, nil)
 }

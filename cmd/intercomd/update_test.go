@@ -79,7 +79,7 @@ func TestUpdateCommandAndAgent(t *testing.T) {
 		t.Errorf("install: %v\n%s", err, out.String())
 	}
 	out.Reset()
-	if err := socket.status(ctx, &out); err != nil || !strings.Contains(out.String(), "running   v1 in slot A") || !strings.Contains(out.String(), "problem   the update was not installed: signature") {
+	if err := socket.status(ctx, &out); err != nil || !strings.Contains(out.String(), "running   v1 in slot A") || !strings.Contains(out.String(), "problem   the update was not installed: the update system says: signature") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	var reply update.Reply

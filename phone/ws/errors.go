@@ -123,13 +123,15 @@ func (e *DialError) Message() words.Message {
 	code, detail := "dial-"+string(e.Cause), strings.ReplaceAll(e.Err.Error(), "\n", "; ") // of errors that were joined
 	more := ""
 	switch e.Cause {
-	case BadURL, NameUnknown, Unreachable, ConnRefused, TimedOut, Expired, NotYetValid:
+	case BadURL, NameUnknown, Unreachable, ConnRefused, TimedOut, Expired, NotYetValid, SelfSigned:
 		detail = ""
 	case UnknownCA:
+		detail = "" // the code says as much
 		if lacksBetween(e.Err) {
 			more = "-chain"
 		}
 	case WrongHost:
+		detail = ""
 		more = hostFault(e.Err)
 	case BadCert:
 		more = certFault(e.Err)

@@ -126,7 +126,7 @@ func faulty(now time.Time) *station.Snapshot {
 	since := now.Add(-4 * time.Minute)
 	s.Registration = station.Registration{State: station.RegRefused, Server: "wss://pbx.example.lan:7443", User: "1000@pbx.example.lan", Since: since,
 		Retry: now.Add(80 * time.Second), Problem: words.New("registration-refused-account", "status", "403", "phrase", "Forbidden")}
-	s.Sound.Input = station.Device{Wanted: "USB", Problem: words.New("device-error", "detail", "no sound device is called “USB”. Found: default")}
+	s.Sound.Input = station.Device{Wanted: "USB", Problem: words.New("device-missing", "wanted", "USB", "found", "default")}
 	s.SelfTest = station.SelfTest{State: "failed", At: now.Add(-11 * time.Hour), Next: now.Add(10 * time.Minute), Commissioned: now.Add(-76 * time.Hour), Chirps: 3,
 		Level: -57, Noise: -57.6, Problem: words.New("test-not-heard")}
 	s.Board.Lamps[0].Pattern = station.Blink(2)

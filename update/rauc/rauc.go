@@ -13,6 +13,7 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"intercomd/update"
+	"intercomd/words"
 )
 
 const (
@@ -118,13 +119,28 @@ func (c Client) Install(ctx context.Context, b update.Bundle, told func(update.P
 			if over {
 				if v, perr := object.GetProperty(installer + ".LastError"); perr == nil {
 					if why, _ := v.Value().(string); why != "" {
-						err = errors.New(why)
+						return refusal(b.Source, why)
 					}
 				}
 				return fmt.Errorf("installing %s: %w", b.Source, err)
 			}
 		}
 	}
+}
+
+// refusal is why RAUC has not installed a bundle: in a code where its text can be told.
+func refusal(source, text string) error {
+	err := fmt.Errorf("installing %s: %s", source, text)
+	code := "update-not-installed"
+	switch lower := strings.ToLower(text); {
+	case strings.Contains(lower, "signature"):
+		code += "-signature"
+	case strings.Contains(lower, "compatible"):
+		code += "-board"
+	case strings.Contains(lower, "no space left"):
+		code = "update-no-room"
+	}
+	return &words.Error{Message: words.New(code, "detail", text), Err: err}
 }
 
 // heard takes one signal; over tells that the installation has ended.
@@ -141,7 +157,7 @@ func heard(s *dbus.Signal, told func(update.Progress)) (over bool, err error) {
 		return true, nil
 	case "org.freedesktop.DBus.NameOwnerChanged":
 		if len(s.Body) == 3 && s.Body[1] != "" && s.Body[2] == "" {
-			return true, errors.New("RAUC ended in the middle of it")
+			return true, &words.Error{Message: words.New("update-not-installed-ended"), Err: errors.New("RAUC ended in the middle of it")}
 		}
 	case "org.freedesktop.DBus.Properties.PropertiesChanged":
 		if len(s.Body) < 2 {
