@@ -71,23 +71,10 @@ func alternate(name string, on, off time.Duration) Pattern {
 // Named finds a pattern by its name: off, on, slow, fast, pulse, wink, hurry, double,
 // blink1 to blink9.
 func Named(name string) (Pattern, bool) {
-	switch name {
-	case "off", "":
-		return Off(), true
-	case "on":
-		return On(), true
-	case "slow":
-		return Slow(), true
-	case "fast":
-		return Fast(), true
-	case "pulse":
-		return Pulse(), true
-	case "wink":
-		return Wink(), true
-	case "hurry":
-		return Hurry(), true
-	case "double":
-		return Double(), true
+	for _, p := range []Pattern{Off(), On(), Slow(), Fast(), Pulse(), Wink(), Hurry(), Double()} {
+		if p.Name == name {
+			return p, true
+		}
 	}
 	if n, ok := strings.CutPrefix(name, "blink"); ok && len(n) == 1 && n[0] >= '1' && n[0] <= '9' {
 		return Blink(int(n[0] - '0')), true

@@ -113,9 +113,5 @@ func schedule(c *configs.Config, name string) *station.Schedule {
 
 // action is an action of the configuration, whose words are those of the station.
 func action(a configs.Action) station.Action {
-	do := station.ActionKind(a.Do)
-	if a.Do == configs.DoNothing {
-		do = station.Nothing
-	}
-	return station.Action{Do: do, Target: a.Target, Relay: a.Relay, Digits: a.Digits}
+	return station.Action{Do: station.ActionKind(a.Do), Target: a.Target, Relay: a.Relay, Digits: a.Digits}
 }

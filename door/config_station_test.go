@@ -45,8 +45,8 @@ func TestOfficeOnTheStation(t *testing.T) {
 		Buttons: []station.ButtonConfig{
 			{Input: "bell", Label: "Example Ltd.", Press: station.Action{Do: station.Dial, Target: "office"},
 				Long: station.Action{Do: station.Dial, Target: "porter"}, LongAfter: 2 * time.Second, InCall: hangUp, Pause: 3 * time.Second},
-			{Input: "exit", Label: "Exit", Press: station.Action{Do: station.Release, Relay: "door"}, LongAfter: time.Second, InCall: hangUp},
-			{Input: "lamp", Label: "Light", Press: station.Action{Do: station.Toggle, Relay: "light"}, LongAfter: time.Second, InCall: hangUp},
+			{Input: "exit", Label: "Exit", Press: station.Action{Do: station.Release, Relay: "door"}, Long: station.Action{Do: station.Nothing}, LongAfter: time.Second, InCall: hangUp},
+			{Input: "lamp", Label: "Light", Press: station.Action{Do: station.Toggle, Relay: "light"}, Long: station.Action{Do: station.Nothing}, LongAfter: time.Second, InCall: hangUp},
 		},
 		Contacts: []station.ContactConfig{
 			{Input: "leaf", Label: "Main entrance", Kind: station.DoorContact, After: time.Minute, Grace: 15 * time.Second},

@@ -1,6 +1,7 @@
 package station
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -60,9 +61,9 @@ type Action struct {
 // ActionKind is a kind of [Action]: a word of the configuration, and a stable code.
 type ActionKind string
 
-// The deeds.
+// The kinds of action.
 const (
-	Nothing   ActionKind = ""       // "none" where it is shown
+	Nothing   ActionKind = "none"   // what "" means, too
 	Dial      ActionKind = "call"   // call Target; answers a call that rings at the door
 	Answer    ActionKind = "answer" // answer a call that rings at the door, and nothing else
 	HangUp    ActionKind = "hangup" // cancel, refuse or hang up
@@ -78,12 +79,12 @@ const (
 	SwitchOff ActionKind = "off"    // switch Relay off, or end its flashing
 )
 
-// shown is the deed as programs see it.
-func (d ActionKind) shown() ActionKind {
-	if d == Nothing {
-		return "none"
+// complete has [Nothing] where nothing is said.
+func (b ButtonConfig) complete() ButtonConfig {
+	for _, a := range []*Action{&b.Press, &b.Long, &b.InCall} {
+		a.Do = cmp.Or(a.Do, Nothing)
 	}
-	return d
+	return b
 }
 
 // TargetConfig is somebody to call: a person, a group that the server knows, or

@@ -167,7 +167,7 @@ func sameCall(a, b *Record) bool {
 // meanings says what every button does.
 func meanings(cfg *Config) (out []Button) {
 	for _, b := range cfg.Buttons {
-		v := Button{Input: b.Input, Label: b.Label, Does: b.Press.Do.shown(), Target: b.Press.Target, Relay: b.Press.Relay}
+		v := Button{Input: b.Input, Label: b.Label, Does: b.Press.Do, Target: b.Press.Target, Relay: b.Press.Relay}
 		for _, t := range cfg.Targets {
 			if t.Name == v.Target {
 				v.TargetLabel = t.Label

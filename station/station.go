@@ -63,6 +63,10 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 	if cfg.Ports.ClockKnown == nil {
 		cfg.Ports.ClockKnown = func() bool { return true }
 	}
+	cfg.Buttons = slices.Clone(cfg.Buttons)
+	for i, b := range cfg.Buttons {
+		cfg.Buttons[i] = b.complete()
+	}
 	now := time.Now()
 	if cfg.Inbox == nil {
 		cfg.Inbox = NewInbox()

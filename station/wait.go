@@ -164,7 +164,7 @@ const leastLate = 2 * time.Second
 // act carries a press out, or hands it to the state if that must decide.
 func (s *Station) act(p press) occurrence {
 	p.action = p.button.meaning(p.long, s.state())
-	s.tellAt(p.at, Pressed{Button: p.button.Input, Label: p.button.Label, Long: p.long, State: s.state(), Does: p.action.Do.shown(), By: p.by()})
+	s.tellAt(p.at, Pressed{Button: p.button.Input, Label: p.button.Label, Long: p.long, State: s.state(), Does: p.action.Do, By: p.by()})
 	s.endTest()
 	switch p.action.Do {
 	case Nothing:
