@@ -45,7 +45,7 @@ type EchoStats struct {
 	Delay      time.Duration // from the loudspeaker's ring to the microphone's
 	DoubleTalk float64       // share of the far end's talk in which the near end talked too, 0..1
 	Noise      float64       // background noise at the microphone, dBFS
-	Diverged   bool          // the canceller does not help: coupling is hopeless
+	Diverged   bool          // the canceller does not help
 	Howling    bool          // a tone builds up through both ends
 }
 

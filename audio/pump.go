@@ -391,7 +391,7 @@ func (p *pump) hearWith(apart bool) *played {
 	return far
 }
 
-// tellWay says that full duplex has become hopeless, or works again.
+// tellWay says that full duplex does not work, or works again.
 func (p *pump) tellWay() {
 	if switched, reason := p.way.State(); switched {
 		p.e.log.Warn("one direction at a time from now on: full duplex does not work", "reason", reason)

@@ -9,9 +9,9 @@ import (
 	"intercomd/audio/receive"
 )
 
-// Passage is how one packet fares on its way: how long it takes, and whether it
+// Network is how one packet fares on its way: how long it takes, and whether it
 // comes at all.
-type Passage func(seq int) (delay time.Duration, ok bool)
+type Network func(seq int) (delay time.Duration, ok bool)
 
 // Heard is what a call came to.
 type Heard struct {
@@ -21,11 +21,11 @@ type Heard struct {
 	Lost      int           // packets that never came, or too late
 }
 
-// Pass sends a recording through the sender and the receiver of a call, over a line
-// that passage describes, with a clock of its own: no time is waited for, and the
+// Simulate sends a recording through the sender and the receiver of a call, over a line
+// that network describes, with a clock of its own: no time is waited for, and the
 // same line gives the same sound. The receiver's clock is faster by ppm.
-func Pass(cfg Config, codec codec.Format, said Sound, passage Passage, ppm float64) (Heard, error) {
-	l := &line{passage: passage, codec: codec}
+func Simulate(cfg Config, codec codec.Format, said Sound, network Network, ppm float64) (Heard, error) {
+	l := &line{network: network, codec: codec}
 	cfg.encoding()
 	snd := &sender{bitrate: cfg.Bitrate, complexity: cfg.Complexity}
 	snd.reset()
@@ -61,7 +61,7 @@ func Pass(cfg Config, codec codec.Format, said Sound, passage Passage, ppm float
 
 // line is a network between one sender and one receiver.
 type line struct {
-	passage Passage
+	network Network
 	codec   codec.Format
 	seq     int
 	stamp   uint32
@@ -75,7 +75,7 @@ type flying struct {
 
 func (l *line) send(payload []byte, samples uint32, now time.Duration) {
 	p := receive.Packet{SSRC: 1, Seq: uint16(l.seq + 65000), Timestamp: l.stamp, Codec: l.codec, Payload: slices.Clone(payload)}
-	delay, ok := l.passage(l.seq)
+	delay, ok := l.network(l.seq)
 	l.seq++
 	l.stamp += samples
 	if !ok {

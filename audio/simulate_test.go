@@ -12,14 +12,14 @@ import (
 )
 
 // An hour of two clocks that differ is in the bench; here it is a minute.
-func TestAPassageKeepsPaceWithBothClocks(t *testing.T) {
+func TestASimulatedCallKeepsPaceWithBothClocks(t *testing.T) {
 	said := make([]float32, 60*pcm.SampleRate)
 	for i := range said {
 		said[i] = float32(0.3 * math.Sin(2*math.Pi*440*float64(i)/pcm.SampleRate))
 	}
 	for _, ppm := range []float64{0, 200, -200} {
 		r := rand.New(rand.NewPCG(1, 1))
-		h, err := Pass(Config{}, codec.Format{Name: "opus", FEC: true}, Sound{pcm.SampleRate, said}, func(int) (time.Duration, bool) {
+		h, err := Simulate(Config{}, codec.Format{Name: "opus", FEC: true}, Sound{pcm.SampleRate, said}, func(int) (time.Duration, bool) {
 			return 20*time.Millisecond + time.Duration(r.Float64()*float64(5*time.Millisecond)), true
 		}, ppm)
 		if err != nil {
@@ -31,13 +31,13 @@ func TestAPassageKeepsPaceWithBothClocks(t *testing.T) {
 	}
 }
 
-func TestALostPassageIsMended(t *testing.T) {
+func TestSimulatedLossIsMended(t *testing.T) {
 	said := make([]float32, 10*pcm.SampleRate)
 	r := rand.New(rand.NewPCG(2, 2))
 	for i := range said {
 		said[i] = float32(0.2 * math.Sin(2*math.Pi*300*float64(i)/pcm.SampleRate) * (1 + math.Sin(2*math.Pi*3*float64(i)/pcm.SampleRate)))
 	}
-	h, err := Pass(Config{}, codec.Format{Name: "opus", FEC: true}, Sound{pcm.SampleRate, said}, func(seq int) (time.Duration, bool) {
+	h, err := Simulate(Config{}, codec.Format{Name: "opus", FEC: true}, Sound{pcm.SampleRate, said}, func(seq int) (time.Duration, bool) {
 		return 30 * time.Millisecond, r.Float64() > 0.05 || seq < 10
 	}, 0)
 	if err != nil {

@@ -87,7 +87,7 @@ func withPeople(t *testing.T) *people {
 		t.Fatal(err)
 	}
 	p := &people{st: newStation(sample()), book: book, session: map[string]string{}, token: map[string]string{}}
-	p.Server = New(Config{Listen: "127.0.0.1:0", Book: book, Identity: id, Log: quiet(), Metrics: http.NotFoundHandler(), Setup: &fakeSetup{}, Ladder: func(string) []SIPMessage { return []SIPMessage{{Text: "x"}} }}, p.st, newPanel())
+	p.Server = New(Config{Listen: "127.0.0.1:0", Book: book, Identity: id, Log: quiet(), Metrics: http.NotFoundHandler(), Setup: &fakeSetup{}, Trace: func(string) []SIPMessage { return []SIPMessage{{Text: "x"}} }}, p.st, newPanel())
 	for _, role := range accounts.Roles() {
 		if role != accounts.Admin {
 			if err := book.Put(t.Context(), string(role), role, password, true); err != nil {
@@ -233,8 +233,8 @@ func ended(t *testing.T, p *people) string {
 // Signing in gives a cookie that no other site and no script gets at, and leads where one wanted.
 func TestSignIn(t *testing.T) {
 	p := withPeople(t)
-	w := ask(p.Server, "GET", "/calls/x/ladder", nil, "Accept", asHTML)
-	if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), `value="/calls/x/ladder"`) {
+	w := ask(p.Server, "GET", "/calls/x/trace", nil, "Accept", asHTML)
+	if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), `value="/calls/x/trace"`) {
 		t.Errorf("nobody: %d %s", w.Code, w.Body)
 	}
 	sign := func(name, pass, next string) *httptest.ResponseRecorder {

@@ -210,7 +210,7 @@ func (s *Server) getCalls(w http.ResponseWriter, r *http.Request) {
 	snap := s.snapshot()
 	for i, c := range t.newCallViews(rows, now) {
 		if !slices.ContainsFunc(snap.Calls, func(k station.Record) bool { return k.ID == rows[i].ID }) {
-			c.Ladder = "" // which are those of the last calls only
+			c.Trace = "" // which are those of the last calls only
 		}
 		v.Calls = append(v.Calls, pastCallView{c, t.ago(firstOf(rows[i].Pressed, rows[i].Sent, rows[i].Ended), now)})
 	}

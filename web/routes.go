@@ -37,7 +37,7 @@ func (s *Server) table() []route {
 		{"GET /status.json", viewer, 0, s.getJSON},
 		{"GET /events", viewer, 0, s.getEvents},
 		{"GET /live", viewer, 0, s.getLive},
-		{"GET /calls/{id}/ladder", viewer, 0, s.getLadder},
+		{"GET /calls/{id}/trace", viewer, 0, s.getTrace},
 		{"GET /history", viewer, 0, s.getCalls},
 		{"GET /history/events", viewer, 0, s.getPastEvents},
 		{"POST /history/erase", admin, 0, s.postErase},

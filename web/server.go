@@ -63,10 +63,10 @@ type Config struct {
 	// browser may ask for the page (as behind a reverse proxy). All others are
 	// refused: they are how a foreign web site reaches a local page (DNS rebinding).
 	Names []string
-	// Ladder gives the SIP messages of one of the last calls by its ID, without
+	// Trace gives the SIP messages of one of the last calls by its ID, without
 	// secrets; nil or none if they are not kept. It may be called from any number of
 	// goroutines.
-	Ladder func(call string) []SIPMessage
+	Trace func(call string) []SIPMessage
 	// Past is what the door remembers of calls and events; nil if it can remember nothing.
 	Past Past
 	// Starved hears that a connection could not be accepted because the process or the

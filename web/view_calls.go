@@ -21,7 +21,7 @@ type callView struct {
 	Sent, Rang, Audible string // press → INVITE, INVITE → ring, answer → first audio
 	Remedy              string // of a call that went wrong
 	Opened              bool
-	Ladder              string // path of its SIP messages
+	Trace               string // path of its SIP messages
 }
 
 // textView is one text message to the door.
@@ -54,7 +54,7 @@ func (t teller) newCallViews(records []station.Record, now time.Time) []callView
 			Rang:    t.between(firstOf(r.Sent, r.Pressed), firstOf(r.Ringing, r.Early)),
 			Audible: t.between(r.Answered, r.Heard),
 			Opened:  !r.Opened.IsZero(),
-			Ladder:  ladderPath(r.ID),
+			Trace:   tracePath(r.ID),
 		}
 		if v.Tone == bad {
 			v.Remedy = t.sentence(t.Say("call-remedy", r.Ending.Remedy))

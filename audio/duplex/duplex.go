@@ -105,7 +105,7 @@ func (d *Control) Send(frame, far []float32, raw float32) (changed bool) {
 	return changed
 }
 
-// judge looks for what makes full duplex hopeless, and for its end.
+// judge looks for what keeps full duplex from working, and for its end.
 func (d *Control) judge(frame, far []float32, raw float32) bool {
 	x, y := pcm.RMS(far), pcm.RMS(frame)
 	heard := d.leak.add(x, y)
@@ -116,9 +116,9 @@ func (d *Control) judge(frame, far []float32, raw float32) bool {
 		switch {
 		case howls:
 			return d.fallBack(Howling)
-		case d.clip.hopeless():
+		case d.clip.fails():
 			return d.fallBack(Clipping)
-		case d.leak.hopeless():
+		case d.leak.fails():
 			return d.fallBack(Echo)
 		}
 		return false

@@ -310,8 +310,8 @@ func TestWhoClips(t *testing.T) {
 				k.add(c.without, false)
 			}
 		}
-		if k.hopeless() != c.want {
-			t.Errorf("%s: hopeless is %v", name, k.hopeless())
+		if k.fails() != c.want {
+			t.Errorf("%s: the loudspeaker clips: %v", name, k.fails())
 		}
 	}
 }

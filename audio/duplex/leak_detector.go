@@ -13,7 +13,7 @@ const (
 	leakEvery = 25 // frames between verdicts
 	leakKeep  = 1 - 1./400
 	leakLeast = 400 // frames of talk before the first verdict
-	leakTurns = 8   // verdicts in a row that make it hopeless
+	leakTurns = 8   // verdicts in a row that make it sure
 	leakFar   = 0.01
 	// A leak is what follows the far end's voice so well, and is less than so many
 	// dB weaker. Fine is what follows less, or is more than so many dB weaker. What
@@ -100,8 +100,8 @@ func lively(variance, mean float64) bool {
 	return variance > 1e-12 && variance > leakLively*leakLively*mean*mean
 }
 
-// hopeless tells that the echo is not cancelled, fine that it is.
-func (l *leakDetector) hopeless() bool { return l.bad >= leakTurns }
+// fails tells that the echo is not cancelled, fine that it is.
+func (l *leakDetector) fails() bool { return l.bad >= leakTurns }
 func (l *leakDetector) fine() bool     { return l.ok }
 
 const (
@@ -135,7 +135,7 @@ func (c *clipping) add(peak float32, heard bool) {
 	c.with = c.with*clipKeep + v*(1-clipKeep)
 }
 
-func (c *clipping) hopeless() bool {
+func (c *clipping) fails() bool {
 	return c.frames >= clipLeast && c.with > clipMost && c.with > clipTimes*c.without
 }
 

@@ -35,7 +35,7 @@ func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, t *tuning,
 	conf := web.Config{
 		Listen: cfg.Web.Listen, Names: cfg.Web.Names, Proxies: proxies(cfg.Web.Proxies), Metrics: metrics, Updates: updates, Setup: setupPage{t}, Log: log,
 		Starved: func(error) { lookAtDescriptors(st) },
-		Ladder: func(call string) (out []web.SIPMessage) {
+		Trace: func(call string) (out []web.SIPMessage) {
 			for _, m := range d.SIPMessages(call) {
 				out = append(out, web.SIPMessage{At: m.At, Sent: m.Sent, Skipped: m.Skipped, Text: m.Text})
 			}

@@ -19,7 +19,7 @@ const (
 )
 
 // lossy is a line that loses and shakes.
-func lossy(seed uint64) audio.Passage {
+func lossy(seed uint64) audio.Network {
 	r := rand.New(rand.NewPCG(seed, 31))
 	return func(int) (time.Duration, bool) {
 		delay := lineDelay + time.Duration((2*r.Float64()-1)*float64(jitterRange))
@@ -85,10 +85,10 @@ func lineReport(x []float64, seed uint64) error {
 
 func bothLines(pcm []float32, c codec.Format, seed uint64) (good, bad audio.Heard, err error) {
 	sound := audio.Sound{Rate: fs, Samples: pcm}
-	if good, err = audio.Pass(audio.Config{}, c, sound, steady, 0); err != nil {
+	if good, err = audio.Simulate(audio.Config{}, c, sound, steady, 0); err != nil {
 		return good, bad, err
 	}
-	bad, err = audio.Pass(audio.Config{}, c, sound, lossy(seed), 0)
+	bad, err = audio.Simulate(audio.Config{}, c, sound, lossy(seed), 0)
 	return good, bad, err
 }
 
@@ -103,7 +103,7 @@ func driftHour(who *speakers, length time.Duration) error {
 		pcm[i] = float32(0.1 * x[i%len(x)])
 	}
 	for _, ppm := range []float64{200, -200} {
-		h, err := audio.Pass(audio.Config{}, codec.Format{Name: "PCMU"}, audio.Sound{Rate: fs, Samples: pcm}, steady, ppm)
+		h, err := audio.Simulate(audio.Config{}, codec.Format{Name: "PCMU"}, audio.Sound{Rate: fs, Samples: pcm}, steady, ppm)
 		if err != nil {
 			return err
 		}

@@ -11,10 +11,10 @@ import (
 	"intercomd/words"
 )
 
-func TestLadder(t *testing.T) {
+func TestTrace(t *testing.T) {
 	at := time.Date(2026, 3, 14, 15, 9, 26, 123e6, time.UTC)
 	const id = "a/b c@pbx?x"
-	s := New(Config{Log: quiet(), Ladder: func(call string) []SIPMessage {
+	s := New(Config{Log: quiet(), Trace: func(call string) []SIPMessage {
 		if call != id {
 			return nil
 		}
@@ -25,8 +25,8 @@ func TestLadder(t *testing.T) {
 		}
 	}}, newStation(sample()), nil)
 
-	link := ladderPath(id)
-	if w := ask(s, "GET", link, nil, "Accept", asHTML); !strings.Contains(w.Body.String(), "Ring?[2Jing?") || !strings.Contains(w.Body.String(), "/ladder?text") {
+	link := tracePath(id)
+	if w := ask(s, "GET", link, nil, "Accept", asHTML); !strings.Contains(w.Body.String(), "Ring?[2Jing?") || !strings.Contains(w.Body.String(), "/trace?text") {
 		t.Errorf("as a page: %s", w.Body)
 	}
 	w := ask(s, "GET", link, nil)
@@ -68,17 +68,17 @@ CSeq: 9 BYE
 		t.Errorf("%v: %s", err, w.Body)
 	}
 
-	for _, path := range []string{"/calls/other/ladder", "/calls//ladder", "/calls/" + strings.Repeat("x", 5000) + "/ladder"} {
+	for _, path := range []string{"/calls/other/trace", "/calls//trace", "/calls/" + strings.Repeat("x", 5000) + "/trace"} {
 		if w := ask(s, "GET", path, nil, "Accept", asHTML); w.Code != http.StatusNotFound && w.Code/100 != 3 {
 			t.Errorf("%.40s: %d", path, w.Code)
 		}
 	}
 	if w := ask(newServer(newStation(sample()), nil), "GET", link, nil); w.Code != http.StatusNotFound {
-		t.Errorf("without ladders: %d", w.Code)
+		t.Errorf("without traces: %d", w.Code)
 	}
 }
 
-func TestLadderIsLinked(t *testing.T) {
+func TestTraceIsLinked(t *testing.T) {
 	snap := with(func(s *station.Snapshot) {
 		s.Calls = []station.Record{{ID: "a/b", Ended: s.Time}, {Ended: s.Time}}
 	})
@@ -92,7 +92,7 @@ func TestLadderIsLinked(t *testing.T) {
 			links = append(links, h)
 		}
 	}
-	if len(links) != 1 || links[0] != "/calls/a%2Fb/ladder" {
+	if len(links) != 1 || links[0] != "/calls/a%2Fb/trace" {
 		t.Errorf("links %q", links)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"intercomd/words"
 )
 
-// SIPMessage is one message of a call's ladder. Whoever hands it over has taken its
+// SIPMessage is one message of a call's trace. Whoever hands it over has taken its
 // secrets out.
 type SIPMessage struct {
 	At      time.Time `json:"at"`
@@ -23,28 +23,28 @@ type SIPMessage struct {
 	Text    string    `json:"text"`
 }
 
-// ladderPath is where the ladder of a call is, "" for a call that never had an ID.
-func ladderPath(id string) string {
+// tracePath is where the trace of a call is, "" for a call that never had an ID.
+func tracePath(id string) string {
 	if id == "" {
 		return ""
 	}
-	return "/calls/" + url.PathEscape(id) + "/ladder"
+	return "/calls/" + url.PathEscape(id) + "/trace"
 }
 
-// getLadder shows the SIP messages of one of the last calls.
-func (s *Server) getLadder(w http.ResponseWriter, r *http.Request) {
+// getTrace shows the SIP messages of one of the last calls.
+func (s *Server) getTrace(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	var messages []SIPMessage
-	if s.cfg.Ladder != nil {
-		messages = s.cfg.Ladder(id)
+	if s.cfg.Trace != nil {
+		messages = s.cfg.Trace(id)
 	}
 	if len(messages) == 0 {
-		s.refuse(w, r, http.StatusNotFound, words.New("no-ladder"))
+		s.refuse(w, r, http.StatusNotFound, words.New("no-trace"))
 		return
 	}
 	w.Header().Set("Vary", "Accept, Accept-Language, Cookie")
 	if !wantsJSON(r) {
-		s.showLadder(w, r, id, ladderText(id, messages))
+		s.showTrace(w, r, id, traceText(id, messages))
 		return
 	}
 	for i := range messages {
@@ -62,8 +62,8 @@ func (s *Server) getLadder(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-// showLadder sends the text as it is, to keep, or as a page.
-func (s *Server) showLadder(w http.ResponseWriter, r *http.Request, id, text string) {
+// showTrace sends the text as it is, to keep, or as a page.
+func (s *Server) showTrace(w http.ResponseWriter, r *http.Request, id, text string) {
 	if r.URL.Query().Has("text") || !strings.Contains(r.Header.Get("Accept"), "text/html") {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if r.URL.Query().Has("text") {
@@ -72,11 +72,11 @@ func (s *Server) showLadder(w http.ResponseWriter, r *http.Request, id, text str
 		_, _ = w.Write([]byte(text))
 		return
 	}
-	s.document(w, r, http.StatusOK, "ladder", struct{ Text, Download string }{text, ladderPath(id) + "?text"})
+	s.document(w, r, http.StatusOK, "trace", struct{ Text, Download string }{text, tracePath(id) + "?text"})
 }
 
-// ladderText draws the ladder, then writes the messages down.
-func ladderText(id string, messages []SIPMessage) string {
+// traceText draws who sent what to whom as a ladder diagram, then writes the messages down.
+func traceText(id string, messages []SIPMessage) string {
 	var steps, whole strings.Builder
 	for _, m := range messages {
 		at, arrow, who := m.At.Format("15:04:05.000"), "<--", "received"
@@ -95,7 +95,7 @@ func ladderText(id string, messages []SIPMessage) string {
 		steps.String() + whole.String()
 }
 
-// messagesOf counts messages. A ladder is read by engineers: it is in English.
+// messagesOf counts messages. A trace is read by engineers: it is in English.
 func messagesOf(n int) string {
 	if n == 1 {
 		return "1 message"
