@@ -102,7 +102,7 @@ func lively(variance, mean float64) bool {
 
 // fails tells that the echo is not cancelled, fine that it is.
 func (l *leakDetector) fails() bool { return l.bad >= leakTurns }
-func (l *leakDetector) fine() bool     { return l.ok }
+func (l *leakDetector) fine() bool  { return l.ok }
 
 const (
 	ClipAt   = 0.985 // of full scale
