@@ -141,6 +141,7 @@ func RunDoor(ctx context.Context, c DoorConfig, file string) (*Door, error) {
 
 // Status is the part of the daemon's JSON that the lab looks at.
 type Status struct {
+	Name         string       `json:"name"`
 	State        string       `json:"state"`
 	Call         *CallRecord  `json:"call"`
 	Calls        []CallRecord `json:"calls"`
@@ -262,7 +263,11 @@ func (d *Door) Get(ctx context.Context, path string) (string, error) {
 	return d.do(req)
 }
 
+// do asks as the program's own commands do: with what lets whoever may read the state directory in.
 func (d *Door) do(req *http.Request) (string, error) {
+	if secret, err := os.ReadFile(filepath.Join(d.Config.Dir, "state", "page", "console")); err == nil {
+		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(secret)))
+	}
 	resp, err := d.http.Do(req)
 	if err != nil {
 		return "", err
@@ -384,6 +389,30 @@ func (d *Door) Hangup(ctx context.Context) error { return d.command(ctx, "call/h
 // Mute switches the microphone of a talk off at the page, or on.
 func (d *Door) Mute(ctx context.Context, on bool) error {
 	return d.command(ctx, "call/mute", url.Values{"muted": {strconv.FormatBool(on)}})
+}
+
+// Put puts a body where the page takes one, and returns the answer.
+func (d *Door) Put(ctx context.Context, path, body string) (string, error) {
+	return d.json(ctx, http.MethodPut, path, body)
+}
+
+// JSON reads what a page has for programs.
+func (d *Door) JSON(ctx context.Context, path string) (string, error) {
+	return d.json(ctx, http.MethodGet, path, "")
+}
+
+func (d *Door) json(ctx context.Context, method, path, body string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, d.URL+path, strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Accept", "application/json")
+	return d.do(req)
+}
+
+// Do gives a command to the page.
+func (d *Door) Do(ctx context.Context, path string, form url.Values) error {
+	return d.command(ctx, path, form)
 }
 
 // command gives a command to the page.
