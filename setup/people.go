@@ -232,7 +232,7 @@ func read(text string) (out []record, faults Faults) {
 			if pe, ok := errors.AsType[*csv.ParseError](err); ok {
 				line = pe.Line
 			}
-			return nil, append(faults, Fault{line, words.New("setup-csv", "detail", plainCSV(err))})
+			return nil, append(faults, Fault{line, words.New("setup-csv")})
 		}
 		line, _ := r.FieldPos(0)
 		for i := range cells {
@@ -274,13 +274,6 @@ func read(text string) (out []record, faults Faults) {
 		faults = append(faults, Fault{1, words.New(ErrBadHeader.Error(), "known", strings.Join(columns(), ", "))})
 	}
 	return out, faults
-}
-
-func plainCSV(err error) string {
-	if pe, ok := errors.AsType[*csv.ParseError](err); ok {
-		return pe.Err.Error()
-	}
-	return err.Error()
 }
 
 func person(header, cells []string) (p Person, fault words.Message) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"intercomd/station"
+	"intercomd/web/accounts"
 	"intercomd/words"
 )
 
@@ -107,12 +108,20 @@ type whoView struct {
 	Role string // "viewer", "operator", "admin"
 	Open bool   // there is no password yet
 	Nav  []link
+	// Trial is the version of the configuration that is on trial, for who may keep it; 0: none.
+	Trial int
 }
 
 // whoOf is who asks for the page.
 func (s *Server) whoOf(r *http.Request) whoView {
 	v := visitorOf(r)
-	return whoView{Role: string(v.person.Role), Open: v.open, Nav: s.nav(r)}
+	who := whoView{Role: string(v.person.Role), Open: v.open, Nav: s.nav(r)}
+	if s.cfg.Setup != nil && v.person.Role.Covers(accounts.Admin) {
+		if t := s.cfg.Setup.Status().Trial; t != nil {
+			who.Trial = t.ID
+		}
+	}
+	return who
 }
 
 // page is the whole document around the sections.

@@ -9,3 +9,18 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 		button.textContent = button.dataset.done;
 	});
 }
+
+// A fault leads to its line in the text.
+for (const fault of document.querySelectorAll("a[data-line]")) {
+	const text = document.getElementById("text");
+	if (!text) break;
+	fault.addEventListener("click", (event) => {
+		event.preventDefault();
+		const lines = text.value.split("\n");
+		const number = Number(fault.dataset.line);
+		const from = lines.slice(0, number - 1).join("\n").length + (number > 1 ? 1 : 0);
+		text.focus();
+		text.setSelectionRange(from, from + (lines[number - 1] || "").length);
+		text.scrollTop = Math.max(0, (number - 5) * text.scrollHeight / lines.length);
+	});
+}
