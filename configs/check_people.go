@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/url"
 	"slices"
@@ -183,6 +184,7 @@ func (c *checker) notify() {
 		if n.CAFile != "" && n.Webhook == "" {
 			c.bad(key+".ca_file", words.New("config-ca-without-webhook"))
 		}
+		c.signing(key, n)
 		for _, u := range n.Message {
 			c.dialable(key+".message", u)
 		}
@@ -190,6 +192,26 @@ func (c *checker) notify() {
 			c.bad(key+".kinds", words.New("config-empty-kinds"))
 		}
 	}
+}
+
+// signing checks the key of a webhook.
+func (c *checker) signing(key string, n Notify) {
+	switch {
+	case n.Webhook == "" && (n.Secret != "" || n.SecretFile != "") && !c.faulty(key+".webhook"):
+		c.bad(key+".secret", words.New("config-ca-without-webhook"))
+	case n.Secret != "" && n.SecretFile != "":
+		c.bad(key+".secret_file", words.New("config-both", "other", "secret"))
+	case n.Secret != "" && n.Secret != sealed && !isWebhookKey(string(n.Secret)):
+		c.bad(key+".secret", words.New("config-not-webhook-key"))
+	}
+}
+
+// isWebhookKey reports whether s is a key as Standard Webhooks has it: "whsec_" and 24 to 64 bytes in
+// base64 (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
+func isWebhookKey(s string) bool {
+	text, ok := strings.CutPrefix(s, "whsec_")
+	key, err := base64.StdEncoding.DecodeString(text)
+	return ok && err == nil && len(key) >= 24 && len(key) <= 64
 }
 
 // webhook judges an address without showing it: its path is often a secret.

@@ -255,7 +255,7 @@ func Fetched(layers []Layer) (files []string) {
 		cfg, _ := Parse(l.Name, data)
 		all := []string{cfg.SIP.PasswordFile, cfg.SIP.CAFile, cfg.MQTT.PasswordFile, cfg.MQTT.CAFile, cfg.MQTT.CertFile, cfg.MQTT.KeyFile}
 		for _, n := range cfg.Notify {
-			all = append(all, n.CAFile)
+			all = append(all, n.CAFile, n.SecretFile)
 		}
 		for _, path := range all {
 			if path != "" && filepath.IsLocal(path) && !slices.Contains(files, path) {

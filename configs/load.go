@@ -56,6 +56,7 @@ func (c *checker) load(dirOf func(key string) string, judges []Judge) (*Config, 
 	c.mqttFiles(dirOf)
 	for i := range c.cfg.Notify {
 		n := &c.cfg.Notify[i]
+		c.webhookKey(dirOf(fmt.Sprintf("notify[%d].secret_file", i)), i)
 		key := fmt.Sprintf("notify[%d].ca_file", i)
 		if f := c.certificates(dirOf(key), key, &n.CAFile); f != nil {
 			n.Webhook = "" // never another authority than the one that was meant
@@ -75,6 +76,21 @@ func (c *checker) load(dirOf func(key string) string, judges []Judge) (*Config, 
 		return &c.cfg, faults
 	}
 	return &c.cfg, nil
+}
+
+// webhookKey reads the file that holds the key of a webhook. Without it nothing is sent there:
+// what is not signed would be taken for somebody else's.
+func (c *checker) webhookKey(dir string, i int) {
+	n := &c.cfg.Notify[i]
+	key := fmt.Sprintf("notify[%d].secret_file", i)
+	before := len(c.faults)
+	c.passwordFile(dir, key, &n.SecretFile, &n.Secret)
+	if n.SecretFile != "" && n.Secret != "" && !isWebhookKey(string(n.Secret)) {
+		c.bad(key, words.New("config-not-webhook-key"))
+	}
+	if len(c.faults) > before {
+		n.Webhook, n.Secret = "", ""
+	}
 }
 
 // passwordFile reads the file that holds a password, unless the password is given.
@@ -97,7 +113,7 @@ func (c *Config) Files() (files, folders []string) {
 	files = []string{c.SIP.PasswordFile, c.SIP.CAFile, c.EAP.PasswordFile, c.EAP.CAFile, c.EAP.CertFile, c.EAP.KeyFile,
 		c.Fleet.CAFile, c.Fleet.CertFile, c.Fleet.KeyFile, c.MQTT.PasswordFile, c.MQTT.CAFile, c.MQTT.CertFile, c.MQTT.KeyFile}
 	for _, n := range c.Notify {
-		files = append(files, n.CAFile)
+		files = append(files, n.CAFile, n.SecretFile)
 	}
 	none := func(path string) bool { return path == "" }
 	return slices.DeleteFunc(files, none), slices.DeleteFunc([]string{c.Audio.Prompts}, none)

@@ -111,10 +111,13 @@ type Code struct {
 
 // Notify is a way to tell people who are not at the door.
 type Notify struct {
-	Webhook Secret   `toml:"webhook"` // URL; it may have a token in it
-	CAFile  string   `toml:"ca_file"` // after Load a path that can be opened
-	Message []string `toml:"message"` // users
-	Kinds   []string `toml:"kinds" oneof:"alarm missed"`
+	Webhook Secret `toml:"webhook"` // URL; it may have a token in it
+	CAFile  string `toml:"ca_file"` // after Load a path that can be opened
+	Secret  Secret `toml:"secret"`  // "whsec_" and a key in base64; also from SecretFile, after Load
+	// SecretFile is relative to the configuration.
+	SecretFile string   `toml:"secret_file"`
+	Message    []string `toml:"message"` // users
+	Kinds      []string `toml:"kinds" oneof:"ring call answered missed opened alarm fault registration"`
 }
 
 func newNotify() Notify { return Notify{Kinds: []string{"alarm", "missed"}} }

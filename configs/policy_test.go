@@ -227,6 +227,11 @@ func TestPolicyFaults(t *testing.T) {
 		{"[[notify]]\nmessage = \"1001\"\nca_file = \"x\"", []string{"notify.ca_file: there is no webhook"}},
 		{"[[notify]]\nmessage = \"a b\"\nkinds = []", []string{`"a b" cannot be called`, "notify.kinds: is empty"}},
 		{"[[notify]]\nmessage = \"1\"\nkinds = \"alarms\"", []string{`did you mean "alarm"?`}},
+		{"[[notify]]\nwebhook = \"https://a\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\nkinds = [\"ring\", \"call\", \"answered\", \"missed\", \"opened\", \"alarm\", \"fault\", \"registration\"]", nil},
+		{"[[notify]]\nwebhook = \"https://a\"\nsecret = \"hunter22\"", []string{"notify.secret: is no key of a webhook; write \"whsec_\""}},
+		{"[[notify]]\nwebhook = \"https://a\"\nsecret = \"whsec_MfKQ9r8=\"", []string{"notify.secret: is no key of a webhook"}},
+		{"[[notify]]\nwebhook = \"https://a\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\nsecret_file = \"f\"", []string{"notify.secret_file: "}},
+		{"[[notify]]\nmessage = \"1\"\nsecret_file = \"f\"", []string{"notify.secret: there is no webhook"}},
 
 		{"[mqtt]\nserver = \"mqtts://broker\"\nuser = \"d\"\npassword = \"p\"\ncommands = [\"open:door\", \"press\", \"dnd\"]", nil},
 		{"[mqtt]\nserver = \"mqtt://127.0.0.1:1883\"\ntopic = \"house/doors\"\ndiscovery = \"\"", nil},

@@ -222,3 +222,23 @@ func TestBrokerWithoutItsFiles(t *testing.T) {
 		}
 	}
 }
+
+// A webhook whose key cannot be read gets nothing.
+func TestWebhookWithoutItsKey(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "intercom.toml")
+	for key, good := range map[string]bool{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n": true, "hunter22\n": false, "": false} {
+		if err := os.WriteFile(filepath.Join(dir, "key"), []byte(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(minimal+"[[notify]]\nwebhook = \"https://a\"\nsecret_file = \"key\"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := Load(file)
+		faults := faultsIn(err)
+		wellSaid(t, faults...)
+		if n := cfg.Notify[0]; good != (err == nil) || good != (n.Webhook != "" && n.Secret != "") || err != nil && strings.Contains(err.Error(), "hunter22") {
+			t.Errorf("%q: %v, %+v", key, err, n)
+		}
+	}
+}

@@ -203,7 +203,7 @@ func pins(texts []string) (out [][sha256.Size]byte, err error) {
 func noticesConfig(c *configs.Config) notify.Config {
 	out := notify.Config{Door: c.SIP.DisplayName}
 	for _, n := range c.Notify {
-		w := notify.Way{Kinds: n.Kinds, Webhook: string(n.Webhook), Users: n.Message}
+		w := notify.Way{Kinds: n.Kinds, Webhook: string(n.Webhook), Secret: string(n.Secret), Users: n.Message}
 		if n.CAFile != "" {
 			w.RootCAs = func() (*x509.CertPool, error) { return configs.CertPool(n.CAFile) }
 		}

@@ -297,12 +297,21 @@ func (d *Door) buildNotices() {
 	if d.phone != nil {
 		c.Text = d.phone.SendText
 	}
+	if d.keep != nil {
+		c.Keep = undelivered{d.keep}
+	}
 	var faults []station.Fault
 	d.notices, faults = notify.New(c)
 	for _, f := range faults {
 		d.fault(f)
 	}
 }
+
+// undelivered keeps what waits for web services.
+type undelivered struct{ dir *store.Dir }
+
+func (u undelivered) Load(v any) error { return u.dir.Load("notices.json", v) }
+func (u undelivered) Save(v any) error { return u.dir.Save("notices.json", v, 0o600) }
 
 // agent is how the door calls itself among programs.
 func (d *Door) agent() string { return "intercomd/" + d.made.Version }

@@ -24,10 +24,11 @@ import (
 // post room: a courier whose faults and log lines are kept.
 type postRoom struct {
 	*courier
-	mu     sync.Mutex
-	log    bytes.Buffer // of slog, which locks
-	shown  []station.Fault
-	clears int
+	mu         sync.Mutex
+	log        bytes.Buffer // of slog, which locks
+	shown      []station.Fault
+	clears     int
+	deliveries []station.Delivery
 }
 
 func (r *postRoom) SetFault(f station.Fault) {
@@ -42,11 +43,17 @@ func (r *postRoom) ClearFault(string) {
 	r.clears++
 }
 
+func (r *postRoom) SetDeliveries(list []station.Delivery) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deliveries = list
+}
+
 func newPostRoom(send func(context.Context, notice) error) *postRoom {
 	r := &postRoom{}
-	r.courier = &courier{key: "notify.1.webhook", to: words.New("user", "user", "there"), kinds: []string{"alarm"}, send: send, queue: make(chan notice, noticesKept),
+	r.courier = &courier{key: "notify.1.webhook", to: words.New("user", "user", "there"), kinds: []string{"alarm"}, send: func(ctx context.Context, e entry) error { return send(ctx, e.Notice) }, queue: newQueue(textsKept),
 		log: slog.New(slog.NewTextHandler(&r.log, nil)), limit: noticeLimit, pause: noticePause}
-	r.faults = r
+	r.office = &Office{couriers: []*courier{r.courier}, faults: r, changed: make(chan struct{}, 1), log: r.courier.log}
 	return r
 }
 
@@ -77,7 +84,7 @@ func TestNoticesAreTriedThreeTimes(t *testing.T) {
 					return tt.errs[n-1]
 				})
 				begin := time.Now()
-				r.deliver(t.Context(), alarm)
+				r.deliver(t.Context(), entry{Notice: alarm, Since: time.Now()})
 				if n != tt.tries || time.Since(begin) != tt.took {
 					t.Errorf("%d tries in %v", n, time.Since(begin))
 				}
@@ -128,7 +135,7 @@ func TestNoticesNeverBlockTheDoor(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		<-over // in the middle of a try
-		if len(got) != noticesKept+1 || got[len(got)-1] != "last" {
+		if len(got) != textsKept+1 || got[len(got)-1] != "last" {
 			t.Errorf("%d notices: %q", len(got), got)
 		}
 		if len(r.shown) != 0 {
@@ -190,7 +197,8 @@ func TestWebhook(t *testing.T) {
 		"well":                     {status(204), false, "", false, 1},
 		"fails":                    {status(503), false, "service answered 503", false, 1},
 		"busy":                     {status(429), false, "service answered 429", false, 1},
-		"refuses":                  {status(404), false, "refused the notice: 404", true, 1},
+		"refuses":                  {status(404), false, "refused the notice: 404", false, 1},
+		"wants no more":            {status(410), false, "wants no notices any more", true, 1},
 		"unknown authority":        {status(204), true, "certificate", false, 0},
 		"leads on within itself":   {redirect(307, "/new"), false, "", false, 2},
 		"leads in circles":         {redirect(308, "/token"), false, "in circles", true, 4},
@@ -217,7 +225,7 @@ func TestWebhook(t *testing.T) {
 			if tt.stranger {
 				srv.ca = nil
 			}
-			hook, err := newWebhook(srv.URL+"/token", srv.ca, "Front door", "intercomd/test")
+			hook, err := newWebhook(srv.URL+"/token", "", srv.ca, "Front door", "intercomd/test")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -227,7 +235,7 @@ func TestWebhook(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
-			err = hook.post(ctx, alarm)
+			err = hook.post(ctx, entry{ID: "msg_1", Notice: alarm})
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Fatalf("error %v, want %q", err, tt.err)
 			}
@@ -278,7 +286,7 @@ func TestCouriersOfTheWays(t *testing.T) {
 	if len(got.couriers) != 2 || got.couriers[0].key != "notify.2.1001" {
 		t.Fatalf("%+v", got)
 	}
-	if err := got.couriers[0].send(t.Context(), alarm); err != nil || len(sent) != 1 || sent[0] != "1001 Front door: Main entrance has been open for 1 min" {
+	if err := got.couriers[0].send(t.Context(), entry{Notice: alarm}); err != nil || len(sent) != 1 || sent[0] != "1001 Front door: Main entrance has been open for 1 min" {
 		t.Errorf("sent %q, %v", sent, err)
 	}
 }

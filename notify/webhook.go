@@ -3,14 +3,20 @@ package notify
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
+	"time"
 
 	"intercomd/words"
 )
@@ -22,16 +28,21 @@ type webhook struct {
 	host    string
 	door    string
 	agent   string
+	key     []byte // that signs; nil: nothing is signed
 	client  *http.Client
 }
 
 // webhookNotice is the JSON that a web service gets.
 type webhookNotice struct {
 	Door string `json:"door"` // display name
+	ID   string `json:"id"`   // the same at each try
 	notice
 }
 
-func newWebhook(address string, authorities func() (*x509.CertPool, error), door, agent string) (*webhook, error) {
+// secretPrefix is what a key begins with as Standard Webhooks writes it.
+const secretPrefix = "whsec_"
+
+func newWebhook(address, secret string, authorities func() (*x509.CertPool, error), door, agent string) (*webhook, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, &words.Error{Message: words.New("webhook-no-address")} // err would show it
@@ -42,7 +53,14 @@ func newWebhook(address string, authorities func() (*x509.CertPool, error), door
 			return nil, err
 		}
 	}
-	return &webhook{address: address, host: u.Host, door: door, agent: agent, client: &http.Client{
+	var key []byte
+	if secret != "" {
+		text, ok := strings.CutPrefix(secret, secretPrefix)
+		if key, err = base64.StdEncoding.DecodeString(text); err != nil || !ok || len(key) == 0 {
+			return nil, &words.Error{Message: words.New("config-not-webhook-key")} // err would show it
+		}
+	}
+	return &webhook{key: key, address: address, host: u.Host, door: door, agent: agent, client: &http.Client{
 		Transport:     &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true, MaxResponseHeaderBytes: maxReply},
 		CheckRedirect: sameService,
 	}}, nil
@@ -68,8 +86,24 @@ func sameService(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-func (w *webhook) post(ctx context.Context, n notice) error {
-	body, err := json.Marshal(webhookNotice{w.door, n})
+// sign puts the headers of Standard Webhooks on a request: the ID of the notice, the time of this try, and the
+// HMAC-SHA256 of both with the body.
+// https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+func (w *webhook) sign(h http.Header, id string, at time.Time, body []byte) {
+	stamp := strconv.FormatInt(at.Unix(), 10)
+	h.Set("Webhook-Id", id)
+	h.Set("Webhook-Timestamp", stamp)
+	if w.key == nil {
+		return
+	}
+	mac := hmac.New(sha256.New, w.key)
+	mac.Write([]byte(id + "." + stamp + "."))
+	mac.Write(body)
+	h.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+}
+
+func (w *webhook) post(ctx context.Context, e entry) error {
+	body, err := json.Marshal(webhookNotice{w.door, e.ID, e.Notice})
 	if err != nil {
 		return permanentError{fmt.Errorf("write the notice: %w", err)}
 	}
@@ -79,6 +113,7 @@ func (w *webhook) post(ctx context.Context, n notice) error {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", w.agent)
+	w.sign(req.Header, e.ID, time.Now(), body)
 	res, err := w.client.Do(req)
 	if err != nil {
 		if ue, ok := errors.AsType[*url.Error](err); ok {
@@ -91,8 +126,10 @@ func (w *webhook) post(ctx context.Context, n notice) error {
 	switch {
 	case res.StatusCode < 300:
 		return nil
-	case res.StatusCode < 500 && res.StatusCode != http.StatusRequestTimeout && res.StatusCode != http.StatusTooManyRequests:
-		return permanentError{&words.Error{Message: words.New("webhook-refused", "status", res.Status)}}
+	case res.StatusCode == http.StatusGone:
+		return permanentError{&words.Error{Message: words.New("webhook-gone", "status", res.Status)}}
+	case res.StatusCode >= 400 && res.StatusCode < 500 && res.StatusCode != http.StatusRequestTimeout && res.StatusCode != http.StatusTooManyRequests:
+		return refusedError{&words.Error{Message: words.New("webhook-refused", "status", res.Status)}}
 	}
 	return &words.Error{Message: words.New("webhook-failed", "status", res.Status)}
 }

@@ -47,6 +47,14 @@ func (b *Inbox) SetFault(f Fault) { b.fault(faultChange{fault: f, set: true}) }
 // ClearFault takes a fault back; an unknown key is ignored.
 func (b *Inbox) ClearFault(key string) { b.fault(faultChange{fault: Fault{Key: key}}) }
 
+// SetDeliveries shows how the ways to tell people fare. The list must not be changed any more.
+func (b *Inbox) SetDeliveries(list []Delivery) {
+	b.put(letter{about: "deliveries", take: func(s *Station) occurrence {
+		s.deliveries = list
+		return occurrence{}
+	}})
+}
+
 func (b *Inbox) fault(c faultChange) {
 	b.put(letter{about: "fault " + c.fault.Key, take: func(s *Station) occurrence {
 		s.changeFault(c)

@@ -125,7 +125,7 @@ func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
 		Name: s.cfg.Name, Version: s.cfg.Version, Started: s.started,
 		State: s.state(), Calls: s.calls, Waiting: s.waitingNow(), Texts: s.texts, Registration: s.reg,
 		Sound: sound, SelfTest: s.test.shown, Board: board, Door: s.doorState(now),
-		Buttons: s.meanings, Contacts: s.contacts.show(), Faults: s.faults.list(),
+		Buttons: s.meanings, Contacts: s.contacts.show(), Faults: s.faults.list(), Deliveries: s.deliveries,
 	}
 	if c := s.call(); c != nil {
 		rec := *c.rec
@@ -154,7 +154,7 @@ func sameState(old, fresh *Snapshot) bool {
 		a.Registration == b.Registration && a.NotReady == b.NotReady && a.Sound == b.Sound && a.SelfTest == b.SelfTest && a.Door == b.Door &&
 		a.Board.Driver == b.Board.Driver && a.Board.Simulated == b.Board.Simulated && a.Board.Problem == b.Board.Problem &&
 		slices.Equal(a.Board.Inputs, b.Board.Inputs) && slices.Equal(a.Board.Lamps, b.Board.Lamps) && slices.Equal(a.Board.Relays, b.Board.Relays) &&
-		slices.Equal(a.Buttons, b.Buttons) && slices.Equal(a.Contacts, b.Contacts) && slices.Equal(a.Faults, b.Faults)
+		slices.Equal(a.Buttons, b.Buttons) && slices.Equal(a.Contacts, b.Contacts) && slices.Equal(a.Faults, b.Faults) && slices.Equal(a.Deliveries, b.Deliveries)
 }
 
 func sameCall(a, b *Record) bool {

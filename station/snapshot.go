@@ -30,7 +30,8 @@ type Snapshot struct {
 	Door         DoorState    `json:"door"`
 	Buttons      []Button     `json:"buttons"`
 	Contacts     []Contact    `json:"contacts"`
-	Faults       []Fault      `json:"faults"` // what is wrong now, the gravest first
+	Faults       []Fault      `json:"faults"`     // what is wrong now, the gravest first
+	Deliveries   []Delivery   `json:"deliveries"` // the ways to tell people who are not at the door
 	// Why a press would not lead to a talk in which both are heard; none if it would.
 	NotReady words.Message `json:"notReady,omitzero"`
 	Gauges   Gauges        `json:"gauges"` // as they were at that time; no part of the state
@@ -282,6 +283,16 @@ type Contact struct {
 	Active  bool        `json:"active"` // open, tampered with, alarm
 	Since   time.Time   `json:"since,omitzero"`
 	Alarm   Alarm       `json:"alarm,omitempty"` // "" for none
+}
+
+// Delivery is how one of the ways to tell people fares.
+type Delivery struct {
+	Key     string        `json:"key"`              // that of its fault, such as "notify.1.webhook"
+	To      words.Message `json:"to"`               // who is told, without secrets: a code of recipients
+	Waiting int           `json:"waiting"`          // notices that are not delivered yet
+	Last    time.Time     `json:"last,omitzero"`    // when one was
+	Tries   int           `json:"tries"`            // of the one that is delivered now
+	Problem words.Message `json:"problem,omitzero"` // why the last of them failed
 }
 
 // Fault is something that is wrong now and that somebody can mend.

@@ -34,6 +34,7 @@ type Station struct {
 	waiting     []waiter // callers, the first first
 	texts       []Text   // messages to the door, newest first
 	calls       []Record
+	deliveries  []Delivery // as [Inbox.SetDeliveries] was told last
 	faults      faultSet
 	xruns       minute // of the sound devices
 	buttons     buttons

@@ -33,6 +33,7 @@ type view struct {
 	Inputs []inputView
 	Calls  []callView
 	Texts  []textView
+	Told   []fact // the ways to tell people who are not at the door
 	Foot   footView
 	Past   bool // there is a page with more calls
 }
@@ -88,6 +89,7 @@ func (t teller) newView(snap *station.Snapshot, now time.Time, press bool) view 
 		Inputs: t.newInputViews(snap),
 		Calls:  t.newCallViews(snap.Calls, now),
 		Texts:  t.newTextViews(snap.Texts, now),
+		Told:   t.newDeliveryFacts(snap.Deliveries, now),
 		Foot: footView{
 			Version: clean(snap.Version, maxName),
 			Uptime:  t.since(snap.Started, now),

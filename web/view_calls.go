@@ -37,6 +37,24 @@ func (t teller) newTextViews(texts []station.Text, now time.Time) (views []textV
 	return views
 }
 
+// newDeliveryFacts says how the ways fare to tell people who are not at the door.
+func (t teller) newDeliveryFacts(list []station.Delivery, now time.Time) (facts []fact) {
+	for _, d := range list {
+		f := fact{Name: t.Say("recipient", d.To), Value: t.Text("page.nothing-delivered")}
+		if !d.Last.IsZero() {
+			f.Value, f.Tone = t.Text("page.delivered", "at", t.moment(d.Last, now)), good
+		}
+		if d.Waiting > 0 {
+			f.Value += "; " + t.Count("page.undelivered", d.Waiting)
+		}
+		if !d.Problem.None() {
+			f.Value, f.Tone = f.Value+"; "+t.Count("page.tries", d.Tries)+": "+clean(t.Say("problem", d.Problem), maxText), bad
+		}
+		facts = append(facts, f)
+	}
+	return facts
+}
+
 // stepView is one step of the running call.
 type stepView struct {
 	Name, Clock, After string // After counts from the first step
