@@ -212,6 +212,8 @@ type Web struct {
 	Names    []string `toml:"names"`    // of this device besides its own, or addresses
 	Proxies  []string `toml:"proxies"`  // addresses or networks
 	Password Secret   `toml:"password"` // of the account "admin"; "": accounts are made on the page
+	// Announce has the page found by multicast DNS, where it is served to the network.
+	Announce bool `toml:"announce"`
 }
 
 // Log is the log.
@@ -310,7 +312,7 @@ func Default() Config {
 		MQTT:    MQTT{Topic: "intercomd", Discovery: "homeassistant", Language: "en"},
 		Fleet:   Fleet{Interval: time.Hour},
 		History: History{Days: 365},
-		Web:     Web{Listen: "127.0.0.1:8080"},
+		Web:     Web{Listen: "127.0.0.1:8080", Announce: true},
 		Log:     Log{Level: "info", Format: "text"},
 	}
 }

@@ -38,7 +38,7 @@ func TestWhatAFaultCosts(t *testing.T) {
 		{"[web]\nlisten = 8080", true, func(c Config) any { return c.Web }, usual.Web},
 		{"[web]\nlisten = 10.0.0.1:80", true, func(c Config) any { return c.Web }, usual.Web},
 		{"[web]\nport = 8081", true, func(c Config) any { return c.Web }, usual.Web},
-		{"[web]\nlisten = \"\"\nport = 8081", true, func(c Config) any { return c.Web }, Web{}},
+		{"[web]\nlisten = \"\"\nport = 8081", true, func(c Config) any { return c.Web }, Web{Announce: true}},
 		{"[[web]]\nlisten = \"0.0.0.0\"", true, func(c Config) any { return c.Web }, usual.Web},
 		{"[web]\n[web]\nlisten = \"0.0.0.0\"", true, func(c Config) any { return c.Web }, usual.Web},
 		{"[log]\nlevel = \"loud\"\nformat = \"json\"", true, func(c Config) any { return c.Log }, Log{Level: "info", Format: "json"}},

@@ -100,6 +100,7 @@ func runDoor(ctx context.Context, d *door.Door, force inForce, t *tuning, hangUp
 		figures := metrics.New(d.Station(), log.With("part", "metrics"))
 		running.Go(func() { figures.Run(beside) })
 		running.Go(func() { showPage(beside, cfg, d, t, figures.Handler(), log.With("part", "web")) })
+		running.Go(func() { letBeFound(beside, cfg, d, log.With("part", "mdns")) })
 	}
 	return d.Run(ctx)
 }
