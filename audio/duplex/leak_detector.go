@@ -104,8 +104,10 @@ func lively(variance, mean float64) bool {
 func (l *leakDetector) fails() bool { return l.bad >= leakTurns }
 func (l *leakDetector) fine() bool  { return l.ok }
 
+// ClipAt is the amplitude from which on a sample of the microphone counts as clipped.
+const ClipAt = 0.985
+
 const (
-	ClipAt   = 0.985 // of full scale
 	clipKeep = 1 - 1./300
 	// Clipping is the loudspeaker's doing if so many of the frames in which the far
 	// end is heard clip, and several times as many as of the others.

@@ -86,7 +86,7 @@ func FadeOut(x []float32) {
 // ToInt16 writes the samples of s to d, which is as long; what exceeds full scale is clipped.
 func ToInt16(d []int16, s []float32) {
 	for i, v := range s {
-		d[i] = int16(max(-32768, min(32767, math.RoundToEven(float64(v)*32768)))) //nolint:gosec // d is as long as s
+		d[i] = int16(max(-32768, min(32767, math.RoundToEven(float64(v)*32768))))
 	}
 }
 
