@@ -43,7 +43,7 @@ func newEcho(name string, log *slog.Logger) func() audio.EchoCanceller {
 		return func() audio.EchoCanceller {
 			s, err := speexdsp.New(speexTail)
 			if err != nil {
-				log.Error("speexdsp cannot be used, taking the built-in canceller", "error", err)
+				log.Error("speexdsp cannot be used; using the built-in canceller", "error", err)
 				return echo{aec.NewKalman()}
 			}
 			return echo{aec.NewAligned(s)}

@@ -330,7 +330,7 @@ func (a *Agent) polled(p polled) time.Duration {
 	if p.err != nil {
 		a.fails++
 		if a.view.Problem != p.err.Error() {
-			a.cfg.Log.Warn("fleet: the server cannot be asked; the door goes on as it is", "error", p.err)
+			a.cfg.Log.Warn("fleet: the server cannot be reached; the door carries on as it is", "error", p.err)
 		}
 		a.view.Problem = p.err.Error()
 		since := a.view.Reached

@@ -98,6 +98,6 @@ func (a *Agent) install(ctx context.Context, st State, x Index, source string, p
 	}
 	want.At = time.Now().Round(time.Second)
 	p.asked = want
-	a.cfg.Log.Info("fleet: an update was asked for", "version", x.Version, "source", source)
+	a.cfg.Log.Info("fleet: update requested", "version", x.Version, "source", source)
 	return "it was asked for", nil
 }

@@ -223,7 +223,7 @@ func (c *Call) askOften(f *flow) {
 	if !c.line.astray {
 		return
 	}
-	c.log.Info("the call goes on over another port of ours, where the server may not find it; asking it instead")
+	c.log.Info("the call continues on another local port, where the server may not find it; asking the server instead")
 	c.every(askEvery, func() bool {
 		c.ask()
 		return c.phase == up && c.ua.flow.Load() == f

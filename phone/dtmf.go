@@ -75,7 +75,7 @@ func (c *Call) onInfo(tx *serverTx) {
 		if key, ok := infoKey(string(data)); ok {
 			c.onDigit(key, true)
 		} else {
-			c.log.Debug("an INFO for DTMF holds no key", "type", kind, "bytes", len(data))
+			c.log.Debug("an INFO for DTMF contains no key", "type", kind, "bytes", len(data))
 		}
 		return
 	}
@@ -157,7 +157,7 @@ func (c *Call) sendKey() {
 		setBody(req, "application/dtmf-relay", []byte("Signal="+key+"\r\nDuration="+strconv.Itoa(keyTime)+"\r\n"))
 	}, func(res *sip.Response, err error) {
 		if err != nil || res.StatusCode >= 300 {
-			c.log.Warn("the far end takes no keys, in RTP or by INFO")
+			c.log.Warn("the far end accepts no DTMF, neither in RTP nor by INFO")
 			c.unsent = nil
 			return
 		}

@@ -89,7 +89,7 @@ const maxServiceRoute = 8 // URIs; more are no route but an attack
 func (f *flow) useServiceRoute(res *sip.Response) {
 	routes := routesOf(res, "service-route")
 	if len(routes) > maxServiceRoute {
-		f.log.Warn("the server's Service-Route is too long; it is not followed", "routes", len(routes))
+		f.log.Warn("the server's Service-Route is too long and is ignored", "routes", len(routes))
 		routes = nil
 	}
 	f.services.Store(&routes)

@@ -92,11 +92,11 @@ func (k *keeper) look(ctx context.Context) (settled bool, err error) {
 		k.tell()
 		return true, nil
 	case b.others == 0 && k.yields:
-		u.log.Info("the device that had taken the registration has gone; registering again")
+		u.log.Info("the device that had taken the registration is gone; registering again")
 		k.taken = time.Time{}
 		return false, nil
 	case b.others == 0 && k.absent >= absentMost:
-		u.log.Info("the server accepts registrations and names none when it is asked; refreshing more often instead")
+		u.log.Info("the server accepts registrations but lists none when asked; refreshing more often instead")
 		u.mute[k.f.server.url] = true
 		return false, nil
 	case b.others == 0:

@@ -113,7 +113,7 @@ func (s *settler) lastGood() (last *trial, err error) {
 		case err2 == nil:
 			_ = os.RemoveAll(t.dir)
 		case !errors.Is(err2, fs.ErrNotExist):
-			s.log.Error("kept settings cannot be used", "which", link, "error", err2)
+			s.log.Error("saved settings cannot be used", "which", link, "error", err2)
 			err = err2
 		}
 	}

@@ -86,7 +86,7 @@ func overlay(c *configs.Config, t *tool, log *slog.Logger) {
 	}
 	wins := func(what, value, other string) {
 		if value != other {
-			log.Warn("the configuration has another one than the tool that wrote the card, and is in force", "setting", what, "value", value, "other", other)
+			log.Warn("the configuration overrides the tool that wrote the card", "setting", what, "value", value, "other", other)
 		}
 	}
 	if other := t.System.Hostname; other != "" {
@@ -113,7 +113,7 @@ func overlay(c *configs.Config, t *tool, log *slog.Logger) {
 	case c.WLAN.SSID != "":
 		wins("wlan.ssid", c.WLAN.SSID, other)
 	case c.Network.VLAN != 0 || c.EAP.Method != "off":
-		log.Warn("the configuration is for a cable, and the Wi-Fi of the tool that wrote the card is not joined", "setting", "wlan.ssid", "other", other)
+		log.Warn("the configuration is for a cable; the Wi-Fi from the tool that wrote the card is not used", "setting", "wlan.ssid", "other", other)
 	default:
 		country := c.WLAN.Country
 		if c.WLAN = t.WLAN; c.WLAN.Country == "" {

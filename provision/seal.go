@@ -121,7 +121,7 @@ func seal(ctx context.Context, card Card, name, kept string, log *slog.Logger) e
 	}
 	j, err := loadJournal(kept)
 	if err != nil {
-		log.Error("sealing: what was under way is lost", "error", err)
+		log.Error("sealing: unfinished work is lost", "error", err)
 	}
 	switch {
 	case j == nil:
@@ -179,7 +179,7 @@ func seal(ctx context.Context, card Card, name, kept string, log *slog.Logger) e
 		if err != nil {
 			return fmt.Errorf("sealing: sweeping the card: %w", err)
 		}
-		log.Info("what editors had left on the card was overwritten", "sectors", n)
+		log.Info("what editors left on the card was overwritten", "sectors", n)
 		if err := remove(kept, scrubFile); err != nil {
 			return fmt.Errorf("sealing: %w", err)
 		}

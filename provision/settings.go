@@ -111,7 +111,7 @@ func (s *settler) settle() (*Settled, error) {
 		s.note(NoteNotKept, "detail", err.Error())
 	}
 	if best != nil { // its faults are told by the daemon, which reads it
-		s.log.Error("the configuration on the card has faults, and there is no good one of before", "file", best.name, "faults", best.faults.Error())
+		s.log.Error("the configuration on the card has faults, and there is no earlier good one", "file", best.name, "faults", best.faults.Error())
 		return s.use(best)
 	}
 	s.sayWhyNot(nil)

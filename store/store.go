@@ -118,7 +118,7 @@ func (s *Dir) Later(log *slog.Logger, job func() error) {
 	select {
 	case s.jobs <- job:
 	default:
-		log.Error("state could not be saved: the card does not keep up")
+		log.Error("state could not be saved: the card is too slow")
 	}
 }
 

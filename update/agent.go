@@ -469,7 +469,7 @@ func (a *Agent) tryIt() {
 		return // the new system would know nothing of the old one: again in a second
 	}
 	if err := errors.Join(a.cfg.Machine.Try(rec.To), a.cfg.Machine.Restart()); err != nil {
-		a.cfg.Log.Error("update: the restart for the trial", "error", err)
+		a.cfg.Log.Error("update: the restart for the trial failed", "error", err)
 		return
 	}
 	a.restarts = true
@@ -499,7 +499,7 @@ func (a *Agent) judge(now time.Time) {
 	switch j.Verdict {
 	case Commit:
 		if err := a.cfg.Machine.Commit(); err != nil {
-			a.cfg.Log.Error("update: the commit", "error", err)
+			a.cfg.Log.Error("update: the commit failed", "error", err)
 			a.lose(now, words.New("update-commit-failed", "detail", err.Error()), false)
 			return
 		}
@@ -530,7 +530,7 @@ func (a *Agent) leave(now time.Time) {
 		a.cfg.Log.Error("update: giving up", "error", err) // the restart leads back all the same
 	}
 	if err := a.cfg.Machine.Restart(); err != nil {
-		a.cfg.Log.Error("update: the restart into the old system", "error", err)
+		a.cfg.Log.Error("update: the restart into the old system failed", "error", err)
 		return
 	}
 	a.restarts = true

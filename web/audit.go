@@ -54,7 +54,7 @@ func (s *Server) note(what station.Deed, of string, v *visitor, err error) {
 // audit is note with a code for why it was not done, "" if it was.
 func (s *Server) audit(what station.Deed, of string, v *visitor, why string) {
 	if why != "" && !s.told.once(time.Now()) {
-		s.cfg.Log.Warn("status page: too many failures to tell each of them", "deed", string(what), "why", why, "of", clean(of, maxName), "from", v.from)
+		s.cfg.Log.Warn("status page: too many failures to log each of them", "deed", string(what), "why", why, "of", clean(of, maxName), "from", v.from)
 		return
 	}
 	s.station.Administer(station.Administered{Deed: what, Of: clean(of, maxName), By: v.principal(), Why: why})

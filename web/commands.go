@@ -122,7 +122,7 @@ func (s *Server) postHold(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() {
 		if err := s.panel.Set(name, false); err != nil {
-			s.cfg.Log.Warn("status page: the button could not be let go", "input", name, "error", err)
+			s.cfg.Log.Warn("status page: the button could not be released", "input", name, "error", err)
 		}
 	}()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

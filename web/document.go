@@ -18,7 +18,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 func (s *Server) document(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
 	var buf bytes.Buffer
 	if err := s.renderer(r).tmpl.ExecuteTemplate(&buf, name, data); err != nil {
-		s.cfg.Log.Error("status page: a page could not be made", "page", name, "error", err)
+		s.cfg.Log.Error("status page: a page could not be rendered", "page", name, "error", err)
 		http.Error(w, "The page has failed. The log of intercomd has the details.", http.StatusInternalServerError)
 		return
 	}

@@ -269,7 +269,7 @@ func (s *Server) getStatic(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
-	s.cfg.Log.Error("status page: an answer could not be made", "path", r.URL.Path, "error", err)
+	s.cfg.Log.Error("status page: an answer could not be encoded", "path", r.URL.Path, "error", err)
 	s.refuse(w, r, http.StatusInternalServerError, words.New("page-failed"))
 }
 

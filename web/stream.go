@@ -158,7 +158,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, tick time.Durati
 		changed := s.station.Changed() // before the snapshot, so that none is missed
 		more, err := next(out)
 		if err != nil {
-			s.cfg.Log.Error("status page: an event could not be made", "path", r.URL.Path, "error", err)
+			s.cfg.Log.Error("status page: an event could not be encoded", "path", r.URL.Path, "error", err)
 			return
 		}
 		now := time.Now()

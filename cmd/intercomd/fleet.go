@@ -216,7 +216,7 @@ func serveFleet(ctx context.Context, path string, agent *fleet.Agent, log *slog.
 		l, err = (&net.ListenConfig{}).Listen(ctx, "unix", path)
 	}
 	if err != nil {
-		log.Warn("intercomd fleet will have no answer", "error", err)
+		log.Warn("intercomd fleet will get no answer", "error", err)
 		return
 	}
 	mux := http.NewServeMux()
@@ -229,7 +229,7 @@ func serveFleet(ctx context.Context, path string, agent *fleet.Agent, log *slog.
 	<-ctx.Done()
 	_ = server.Close()
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		log.Warn("intercomd fleet has no answer", "error", err)
+		log.Warn("intercomd fleet gets no answer", "error", err)
 	}
 }
 

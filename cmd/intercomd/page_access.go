@@ -84,7 +84,7 @@ func showCode(ctx context.Context, dir *store.Dir, b *accounts.Book, log *slog.L
 	}
 	log.Warn("the page has no password yet: set one with this code", "code", code, "until", until.Format(time.TimeOnly), "at", "/setup")
 	if err := dir.Replace(codeFile, []byte(code+"\n"+until.UTC().Format(time.RFC3339)+"\n"), 0o600); err != nil {
-		log.Warn("the one-time code cannot be kept for those who do not read this log", "error", err)
+		log.Warn("the one-time code cannot be saved; it is only in this log", "error", err)
 	}
 	onCardOnly(ctx, code)
 }

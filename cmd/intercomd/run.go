@@ -114,7 +114,7 @@ var errAnew = errors.New("told to start anew")
 func startAnew(ctx context.Context, d *door.Door, hangUp <-chan os.Signal, log *slog.Logger) {
 	select {
 	case <-hangUp:
-		log.Info("told to start anew: doing so when no call is up")
+		log.Info("asked to restart: doing so when no call is up")
 		d.EndWhenIdle(ctx, errAnew)
 	case <-ctx.Done():
 	}

@@ -119,7 +119,7 @@ func bundleCA(cfg *configs.Config, log *slog.Logger) string {
 		err = os.WriteFile(bundleCAFile, text, 0o644) //nolint:gosec // it is public
 	}
 	if err != nil {
-		log.Warn("update: bundles come from servers only that the system's authorities know", "error", err)
+		log.Warn("update: bundles are fetched only from servers that the system's authorities know", "error", err)
 		return ""
 	}
 	return bundleCAFile

@@ -51,7 +51,7 @@ func (s *Session) seek(d *sdpfix.Description) {
 // found adds the candidates with a name that turned out to be this address.
 func (s *Session) found(t *transport, d *sdpfix.Description, n network, name string, a netip.Addr) {
 	if !n.onLink(a) {
-		s.log.Debug("a name of the far end leads away from the link", "name", name, "address", a)
+		s.log.Debug("a name of the far end resolves outside the local network", "name", name, "address", a)
 		return
 	}
 	s.mu.Lock()
@@ -102,7 +102,7 @@ func (n network) onLink(a netip.Addr) bool {
 func (f *Factory) findNames(ctx context.Context, n network, names []string, tell func(string, netip.Addr)) {
 	c, err := f.multicast(n)
 	if err != nil {
-		f.log.Debug("names of the link cannot be looked for", "error", err)
+		f.log.Debug("mDNS names cannot be looked up", "error", err)
 		return
 	}
 	defer func() { _ = c.Close() }()

@@ -133,7 +133,7 @@ func (s *Session) WriteFrame(payload []byte, samples uint32, marker bool) error 
 // while there is no connection they wait, for five seconds.
 func (s *Session) SendDigits(digits string) {
 	if n := s.out.digits(digits); n > 0 {
-		s.log.Warn("digits were not sent: the far end takes no telephone-event, or they are no keys", "count", n)
+		s.log.Warn("digits were not sent: the far end does not support telephone-event, or they are not DTMF keys", "count", n)
 	}
 }
 
@@ -261,7 +261,7 @@ func (s *Session) watch() {
 		case <-look.C:
 			if s.moved() && told != phone.MediaMoved {
 				told = phone.MediaMoved
-				s.log.Info("the address of a running call has gone")
+				s.log.Info("the local address of a running call is gone")
 				s.tell(phone.MediaMoved)
 			}
 		}

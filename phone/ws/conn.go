@@ -339,7 +339,7 @@ func (c *Conn) read() ([]byte, error) {
 			return msg, nil
 		}
 		if tooLong {
-			c.log.Warn("dropped a message of the server that is too long", "limit_bytes", c.o.MaxMessage)
+			c.log.Warn("dropped a message from the server that is too long", "limit_bytes", c.o.MaxMessage)
 		}
 		inside, tooLong = false, false
 	}

@@ -255,7 +255,7 @@ func reach(ctx context.Context, target string, o Options) (net.Conn, error) {
 		if err == nil || ctx.Err() != nil || errors.Is(err, syscall.ECONNREFUSED) {
 			return nc, err
 		}
-		o.Log.Debug("no connection from the old port; taking another", "from", o.From.String(), "err", err)
+		o.Log.Debug("no connection from the old port; using another", "from", o.From.String(), "err", err)
 	}
 	return dialWithin(ctx, o.ConnectTimeout, target, netip.AddrPort{}, o)
 }
