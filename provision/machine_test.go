@@ -176,7 +176,7 @@ func TestConfigurationBeforeTool(t *testing.T) {
 		"silent":         {"", imagerNetwork, "door-north", "=" + hex.EncodeToString([]byte("Käse: 1")) + ".psk", "setting=wlan.ssid value=\"Käse: 1\""},
 		"another":        {"[system]\nhostname = \"d\"\n[wlan]\nssid = \"mine\"\n", imagerNetwork, "d", "mine.open", "setting=system.hostname value=d other=door-north"},
 		"only a country": {"[wlan]\ncountry = \"AT\"\n", strings.Replace(imagerNetwork, "      regulatory-domain: \"DE\"\n", "", 1), "door-north", "=" + hex.EncodeToString([]byte("Käse: 1")) + ".psk", ""},
-		"a cable":        {"[network]\nvlan = 3\n", imagerNetwork, "door-north", "", "is not joined"},
+		"a cable":        {"[network]\nvlan = 3\n", imagerNetwork, "door-north", "", "from the tool that wrote the card is not used"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			c := newCard(t)
