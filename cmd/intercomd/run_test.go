@@ -298,7 +298,7 @@ func TestHangUpSignalDuringTheStart(t *testing.T) {
 	}
 	select {
 	case c := <-code:
-		if c != exitOK || !strings.Contains(log.String(), "told to start anew") {
+		if c != exitOK || !strings.Contains(log.String(), "asked to restart") {
 			t.Errorf("exit code %d:\n%s", c, log)
 		}
 	case <-time.After(30 * time.Second):
