@@ -298,7 +298,7 @@ func (s *Server) getConfigVersion(w http.ResponseWriter, r *http.Request) {
 	v := versionView{frame: s.frame(r, t.Text("config.version", "id", strconv.Itoa(id)), ""), ID: id}
 	last := 0
 	for _, l := range lines {
-		line := lineView{SetupLine: l, Gap: last > 0 && l.Line > last+1}
+		line := lineView{SetupLine: l, Gap: l.Sign == " " && last > 0 && l.Line > last+1}
 		line.Kind = map[string]string{"+": "new", "-": "old"}[l.Sign]
 		if l.Sign != "-" {
 			last = l.Line

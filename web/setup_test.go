@@ -200,7 +200,7 @@ func TestSetupPages(t *testing.T) {
 		return w.Body.String()
 	}
 	for path, wants := range map[string][]string{
-		"/config":            {"the installer&#39;s file", "Nobody kept it within five minutes.", `action="/config/again"`, `href="/config/text"`},
+		"/config":            {"The installer&#39;s file.", "Nobody kept it within five minutes.", `action="/config/again"`, `href="/config/text"`},
 		"/config/text":       {"<textarea id=\"text\" name=\"text\" rows=\"12\" spellcheck=\"false\" autocapitalize=\"none\" autocomplete=\"off\" wrap=\"off\">\n[sip]\n", `name="mark" value="m"`},
 		"/config/form":       {`<option selected>low</option>`, "default: high", `name="remove" value="relay[0]"`, `name="relay[new].name"`, "set; type to change it"},
 		"/config/versions/1": {"&lt;b&gt; = 2", `class="new"`, `class="old"`, `class="gap"`},

@@ -111,7 +111,7 @@ type peopleView struct {
 func (t teller) version(v SetupVersion) *versionRow {
 	row := &versionRow{SetupVersion: v}
 	if v.ID == 0 {
-		row.Way = t.Text("config.file")
+		row.Way = t.sentence(t.Text("config.file"))
 		return row
 	}
 	row.When = v.At.In(time.Local).Format("2006-01-02 15:04")
