@@ -89,7 +89,7 @@ func (f SetupFaults) Error() string {
 // SetupError says why nothing was done.
 type SetupError struct{ words.Message }
 
-func (e *SetupError) Error() string { return e.Message.String() }
+func (e *SetupError) Error() string { return e.String() }
 
 // SetupLine is a line of a comparison.
 type SetupLine struct {

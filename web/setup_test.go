@@ -44,7 +44,7 @@ func (f *fakeSetup) Try(text []byte, mark string, by station.Principal, how stri
 }
 func (f *fakeSetup) Keep() error                                     { return f.do("keep", station.Principal{}) }
 func (f *fakeSetup) GoBack() error                                   { return f.do("back", station.Principal{}) }
-func (f *fakeSetup) Again(id int, by station.Principal) error        { return f.do("again", by) }
+func (f *fakeSetup) Again(_ int, by station.Principal) error         { return f.do("again", by) }
 func (f *fakeSetup) Backup() []byte                                  { return []byte("password = \"canary\"") }
 func (f *fakeSetup) DropPerson(n string, by station.Principal) error { return f.do("drop "+n, by) }
 func (f *fakeSetup) ExportPeople() []byte                            { return []byte("name\n") }
