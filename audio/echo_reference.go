@@ -60,6 +60,10 @@ func newEchoReference() echoReference {
 // buffers is longer, so that no frame is heard before the one that it is paired with.
 func (p *echoReference) room(callback time.Duration) { p.lead = callback + 6*time.Millisecond }
 
+// exact is told that a frame is played when it is said to be taken, or as much as d from then. Where
+// that is known it is certain that nothing is heard before.
+func (p *echoReference) exact(d time.Duration) { p.lead = -d }
+
 // restart is told of another microphone or loudspeaker.
 func (p *echoReference) restart() {
 	p.drift, p.ppm = resample.CardDrift(), 0

@@ -181,6 +181,13 @@ func (p *pump) speak(now time.Duration, hears bool) {
 	if p.cur == nil && !p.sounding() {
 		soon = now + pcm.FrameTime // nothing is to be heard: once per frame is enough to be awake
 	}
+	if p.out.Fed() {
+		soon = now + pcm.FrameTime
+		if hears { // until the microphone wakes the pump again
+			soon = now + max(p.in.Callback(), time.Duration(p.snd.wants())*pcm.FrameTime)
+		}
+		defer p.out.Flush()
+	}
 	for p.out.Hungry(soon) {
 		p.makePlay(p.out.Turn())
 		if !hears {
@@ -385,7 +392,11 @@ func (p *pump) hearWith(apart bool) *played {
 	if !apart {
 		return p.reference.next()
 	}
-	p.reference.room(p.out.Callback())
+	if d, ok := p.out.Unsure(); ok {
+		p.reference.exact(d)
+	} else {
+		p.reference.room(p.out.Callback())
+	}
 	far := p.reference.match(at)
 	p.in.Faster(p.reference.ppm)
 	return far

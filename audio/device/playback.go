@@ -14,6 +14,10 @@ const (
 	margin = 4 * time.Millisecond
 	// tight is how near to being too late counts as a gap, before anybody hears one.
 	tight = time.Millisecond
+	// fedPeriod is how much a device takes at a time to which a thread hands on what is
+	// written, at most. So much has to wait in it beyond the margin; when it took some is not known any
+	// better.
+	fedPeriod = pcm.FrameTime + 2*time.Millisecond
 	// Of the headroom beyond the margin.
 	headroomStep = pcm.FrameTime / 2
 	headroomMost = 4 * pcm.FrameTime
@@ -21,8 +25,9 @@ const (
 	beatGain = 1. / 32
 )
 
-// Playback is an open loudspeaker. A frame is written just before the callback that
-// needs it.
+// Playback is an open loudspeaker. A frame is written just before it is needed: by a callback,
+// or by a device whose buffer the driver fills ([Ring.Feed]). That buffer is all that waits then, so
+// that frames may be written some time ahead, together, when the pump is awake anyhow.
 type Playback struct {
 	tap
 	live *atomic.Pointer[Playback]
@@ -31,9 +36,11 @@ type Playback struct {
 	raw      []int16
 	pcm      []float32
 	beat     time.Duration // when the last callback was to be expected at the earliest
-	asked    uint64        // samples that callbacks had wanted by then
+	asked    uint64        // samples that callbacks had wanted, or the device had taken, by then
 	level    int           // samples that waited then
+	filled   uint64        // silences that the beat knows of
 	seen     uint64        // gaps that headroom knows of
+	scarce   bool          // the last frame was nearly too late, or the first one
 	headroom headroom
 }
 
@@ -49,7 +56,7 @@ func (p *Playback) Start(rate int) {
 	if rate != pcm.SampleRate {
 		p.rs = resample.New(pcm.SampleRate, float64(rate), 2*pcm.Frame)
 	}
-	p.headroom = newHeadroom(headroomStep, headroomMost)
+	p.headroom, p.scarce = newHeadroom(headroomStep, headroomMost), true
 	n := rate/50 + 64
 	p.raw, p.pcm = make([]int16, n), make([]float32, n)
 }
@@ -71,22 +78,52 @@ func (p *Playback) Look() {
 	for now := p.mem.Asked.Load(); now != asked; now = p.mem.Asked.Load() { // a callback came in between
 		asked, p.level = now, p.mem.waiting()
 	}
-	if asked == p.asked {
+	if p.Fed() {
+		p.level = int(p.mem.Head.Load() - asked) // with what waits in the device
+	}
+	fills := p.mem.Fills.Load()
+	if asked == p.asked && fills == p.filled {
 		return
 	}
 	last := p.Last()
 	p.beat += p.Time(int(asked - p.asked))
 	p.asked = asked
-	if late := last - p.beat; late > 0 && late < Stalled {
+	if late := last - p.beat; late > 0 && late < Stalled && fills == p.filled {
 		p.beat += time.Duration(float64(late) * beatGain)
 	} else {
 		p.beat = last
 	}
+	p.filled = fills
 }
 
 // Due is when the next frame must be written, by the engine's clock: before the
 // callback that what waits is not enough for. This and what follows goes by the last look.
-func (p *Playback) Due() time.Duration { return p.needed() - margin - p.headroom.size }
+func (p *Playback) Due() time.Duration { return p.needed() - p.margin() - p.headroom.size }
+
+// margin is what must wait when a frame is written.
+func (p *Playback) margin() time.Duration { return margin + p.unseen() }
+
+// unseen is how much less may wait than the last look has shown.
+func (p *Playback) unseen() time.Duration {
+	if p.Fed() {
+		return fedPeriod
+	}
+	return 0
+}
+
+// Fed tells that the driver hands on what is written, and Flush makes it do so.
+func (p *Playback) Fed() bool { return p.x.feed != nil }
+
+// Flush has the driver hand on what was written.
+func (p *Playback) Flush() {
+	if p.Fed() && p.mem.waiting() > 0 {
+		p.x.feed()
+	}
+}
+
+// Unsure is how far what Write returns may be from the time at which the device plays a frame; where
+// frames wait for a callback, nobody knows, and ok is false.
+func (p *Playback) Unsure() (d time.Duration, ok bool) { return p.unseen(), p.Fed() }
 
 // needed is when that callback will come.
 func (p *Playback) needed() time.Duration {
@@ -102,11 +139,17 @@ func (p *Playback) taken() time.Duration { return p.beat + p.Time(p.level) }
 // Of frames that are written together, since one callback takes them, each comes after
 // the one before, and the last one now.
 func (p *Playback) Turn() time.Duration {
+	if p.Fed() {
+		return p.x.Now()
+	}
 	return p.taken() + min(p.Callback(), pcm.FrameTime) - margin - p.headroom.size
 }
 
 // full tells that the device has stopped taking any.
 func (p *Playback) full() bool {
+	if p.Fed() {
+		return p.level > p.samples(p.margin()+2*pcm.FrameTime+backlog+p.headroom.size)
+	}
 	return p.level > max(p.chunk(), p.samples(pcm.FrameTime))+p.samples(backlog+p.headroom.size)
 }
 
@@ -119,13 +162,15 @@ func (p *Playback) Hungry(now time.Duration) bool {
 // Write appends a frame and returns when the device begins to take it.
 func (p *Playback) Write(frame []float32) time.Duration {
 	p.Look()
+	was := p.scarce
+	p.scarce = p.needed()-p.x.Now() < tight+p.unseen()
 	switch n := p.mem.Gaps.Load(); {
 	case n != p.seen:
 		p.seen = n
 		p.headroom.gap()
-	case p.needed()-p.x.Now() < tight:
+	case p.scarce && !was:
 		p.headroom.gap()
-	default:
+	case !p.scarce:
 		p.headroom.frame()
 	}
 	at := p.taken()

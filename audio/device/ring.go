@@ -16,11 +16,13 @@ const RingSize = 1 << 14
 // A driver whose callbacks are written in Go calls [Ring.Deliver] or
 // [Ring.Fetch]. One whose callbacks are written in C works on [Ring.Memory]
 // itself and wakes the engine with [Ring.Wake]. Only microphones wake it: what a
-// loudspeaker needs is due at a time that is known from its last callback.
+// loudspeaker needs is due at a time that is known from its last callback. A driver may
+// also hand on what is written by a thread of its own, see [Ring.Feed].
 type Ring struct {
 	mem   *RingMemory
 	clock func() time.Duration
 	wake  func()
+	feed  func() // nil: callbacks take what is there
 }
 
 // RingMemory is the shared part of a Ring. It holds no pointers, so that it can be
@@ -34,6 +36,7 @@ type RingMemory struct {
 	Chunk   atomic.Int64  // samples of the largest callback
 	Xruns   atomic.Uint64 // callbacks before or in which samples were lost or invented
 	Gaps    atomic.Uint64 // of these, the ones in which the loudspeaker found too little
+	Fills   atomic.Uint64 // silences that a driver put in where a loudspeaker would have run dry, see Feed
 	Started atomic.Uint32 // not 0: what the loudspeaker does not find is missing
 	Wanted  atomic.Uint32 // wake the engine when a microphone has so many samples waiting; 0 = never
 	Samples [RingSize]int16
@@ -54,6 +57,12 @@ func (x *Ring) Now() time.Duration { return x.clock() }
 
 // Wake tells the engine that the microphone has what it waits for. It never blocks.
 func (x *Ring) Wake() { x.wake() }
+
+// Feed is for a driver of a loudspeaker without callbacks, which has a thread that hands on to the
+// device what was written: notify wakes it and must not block. Asked is then how much of what was
+// written the device has played, less the silence that the driver had to put in; Last is when that
+// was seen. It is called before the ring is in use.
+func (x *Ring) Feed(notify func()) { x.feed = notify }
 
 // Deliver is the callback of a microphone: it takes pcm. xrun tells that the sound
 // system lost or invented samples before it.

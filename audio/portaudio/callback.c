@@ -2,7 +2,6 @@
 #include "callback.h"
 
 #include <pthread.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,8 +43,7 @@ static void wake(device *d) {
 	ring *x = d->x;
 	uint32_t wanted = LOAD(&x->wanted);
 	if (!wanted || LOAD(&x->head) - LOAD(&x->tail) < wanted) return;
-	uint64_t one = 1;
-	ssize_t n = write(d->fd, &one, sizeof one); // never blocks; a full counter wakes as well
+	ssize_t n = write(d->fd, "", 1); // never blocks; a full pipe wakes as well
 	(void)n;
 }
 
@@ -68,25 +66,5 @@ int capture_callback(const void *in, void *out, unsigned long frames,
 	STORE(&x->head, head + n);
 	called(d, frames, n < frames || (flags & (paInputOverflow | paInputUnderflow)));
 	wake(d);
-	return paContinue;
-}
-
-int playback_callback(const void *in, void *out, unsigned long frames,
-	const PaStreamCallbackTimeInfo *time, PaStreamCallbackFlags flags, void *dev) {
-	(void)in; (void)time;
-	device *d = dev;
-	named(d, "loudspeaker");
-	ring *x = d->x;
-	int16_t *pcm = out;
-	uint64_t tail = LOAD(&x->tail);
-	uint64_t have = LOAD(&x->head) - tail;
-	uint64_t n = frames < have ? frames : have;
-	for (uint64_t i = 0; i < n; i++)
-		for (int c = 0; c < d->channels; c++) *pcm++ = x->samples[(tail + i) % RING_SIZE];
-	memset(pcm, 0, (frames - n) * d->channels * sizeof *pcm);
-	STORE(&x->tail, tail + n);
-	int started = LOAD(&x->started) != 0;
-	if (started && n < frames) ADD(&x->gaps, 1);
-	called(d, frames, started && (n < frames || (flags & (paOutputUnderflow | paOutputOverflow))));
 	return paContinue;
 }

@@ -1,8 +1,9 @@
-// The callbacks of PortAudio, and what they share with Go.
+// What runs on threads of the sound, and what it shares with Go.
 #ifndef INTERCOMD_CALLBACK_H
 #define INTERCOMD_CALLBACK_H
 
 #include <stdint.h>
+#include <pthread.h>
 #include <portaudio.h>
 
 #define RING_SIZE (1 << 14)
@@ -11,23 +12,37 @@
 typedef struct {
 	uint64_t head, tail, asked;
 	int64_t last, chunk;
-	uint64_t xruns, gaps;
+	uint64_t xruns, gaps, fills;
 	uint32_t started, wanted;
 	int16_t samples[RING_SIZE];
 } ring;
 
-// device is what a callback is given.
-typedef struct {
+// device is what a callback, or a loudspeaker's thread, is given.
+typedef struct device device;
+struct device {
 	PaStream *stream;
 	ring *x;
 	int64_t epoch; // CLOCK_MONOTONIC when the engine's clock was 0, ns
-	int fd;        // eventfd that wakes the engine; of a microphone
+	int fd;        // of a microphone: pipe that wakes the engine; else eventfd that wakes the thread
 	int channels;
-} device;
+
+	// Of a loudspeaker.
+	pthread_t thread;
+	int stop;      // not 0: the thread has to end
+	long size;     // of the card's buffer, samples; 0: not known yet
+	long floor;    // silence is added where fewer samples would wait in it
+	long step;     // so much, samples,
+	int step_ms;   // which is so long
+	int64_t taken; // samples that the card had taken at the last look
+	long (*room)(device *);                         // samples that the card takes now; negative: an error
+	int (*put)(device *, const int16_t *, long n);  // hands n samples on; a PaError
+};
 
 int capture_callback(const void *in, void *out, unsigned long frames,
 	const PaStreamCallbackTimeInfo *time, PaStreamCallbackFlags flags, void *dev);
-int playback_callback(const void *in, void *out, unsigned long frames,
-	const PaStreamCallbackTimeInfo *time, PaStreamCallbackFlags flags, void *dev);
+int feed(device *d);
+void *feeder(void *arg);
+long stream_room(device *d);
+int stream_put(device *d, const int16_t *pcm, long n);
 
 #endif

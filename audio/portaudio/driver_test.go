@@ -60,7 +60,7 @@ func TestHung(t *testing.T) {
 	})
 }
 
-// What the callbacks in C do, for one and for two channels.
+// What the callback of a microphone does, with two channels.
 func TestCallbacks(t *testing.T) {
 	woken := make(chan struct{}, 100)
 	t0 := time.Now()
@@ -81,7 +81,7 @@ func TestCallbacks(t *testing.T) {
 	}
 
 	m.Wanted.Store(3)
-	s.call([]int16{10, 30, -32768, -32768, 32767, 32767}, nil, 0)
+	s.call([]int16{10, 30, -32768, -32768, 32767, 32767}, 0)
 	await()
 	if !slices.Equal(m.Samples[:4], []int16{20, -32768, 32767, 0}) || m.Head.Load() != 3 || m.Chunk.Load() != 3 {
 		t.Errorf("heard %v, %d samples", m.Samples[:4], m.Head.Load())
@@ -90,36 +90,80 @@ func TestCallbacks(t *testing.T) {
 		t.Errorf("the callback is noted %v from now", l)
 	}
 	m.Wanted.Store(0)
-	s.call(make([]int16, 2*device.RingSize), nil, 0)
+	s.call(make([]int16, 2*device.RingSize), 0)
 	if m.Head.Load() != device.RingSize || m.Xruns.Load() != 1 {
 		t.Errorf("a full queue: %d samples, %d xruns", m.Head.Load(), m.Xruns.Load())
 	}
-	s.call([]int16{1, 1}, nil, 2) // paInputOverflow
+	s.call([]int16{1, 1}, 2) // paInputOverflow
 	if m.Xruns.Load() != 2 {
 		t.Errorf("%d xruns", m.Xruns.Load())
 	}
 
-	m.Head.Store(device.RingSize + 1)
-	m.Tail.Store(device.RingSize - 1)
-	m.Samples[device.RingSize-1], m.Samples[0] = 7, 8
-	out := []int16{9, 9, 9, 9, 9, 9}
-	s.call(nil, out, 4) // paOutputUnderflow
-	if !slices.Equal(out, []int16{7, 7, 8, 8, 0, 0}) || m.Gaps.Load() != 0 || m.Xruns.Load() != 2 {
-		t.Errorf("played %v, %d gaps before the start", out, m.Gaps.Load())
-	}
-	m.Started.Store(1)
-	s.call(nil, out, 0)
-	if !slices.Equal(out, make([]int16, 6)) || m.Gaps.Load() != 1 || m.Xruns.Load() != 3 {
-		t.Errorf("played %v, %d gaps", out, m.Gaps.Load())
-	}
+	m.Head.Store(0)
+	m.Tail.Store(0)
 	m.Wanted.Store(3)
-	s.call(make([]int16, 4), nil, 0)
+	s.call(make([]int16, 4), 0)
 	time.Sleep(20 * time.Millisecond) // of no use to a test that passes
 	if len(woken) > 0 {
-		t.Error("woken although not wanted, for less than wanted or by a loudspeaker")
+		t.Error("woken although not wanted, or for less than wanted")
 	}
-	s.call(make([]int16, 2), nil, 0)
+	s.call(make([]int16, 2), 0)
 	await()
+}
+
+// What the thread of a loudspeaker does, with two channels.
+func TestFeeding(t *testing.T) {
+	x := device.NewRing(func() time.Duration { return time.Hour }, nil)
+	m := x.Memory()
+	s, err := newStream(nil, device.Out, 2, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.free()
+	c := newCard(s, 2)
+	taken := func(want int) {
+		t.Helper()
+		if got := int(m.Asked.Load()); got != want || m.Last.Load() == 0 {
+			t.Errorf("%d samples were taken at %d, want %d", got, m.Last.Load(), want)
+		}
+	}
+
+	if got, again := c.feed(10, 0); !slices.Equal(got, make([]int16, 4)) || again != 1 || m.Gaps.Load() != 0 {
+		t.Errorf("an empty card gets %v, %d gaps; again in %d ms", got, m.Gaps.Load(), again)
+	}
+	taken(-2) // two samples of silence wait in it
+	m.Head.Store(device.RingSize + 3)
+	m.Tail.Store(device.RingSize - 1)
+	m.Started.Store(1)
+	copy(m.Samples[:], []int16{8, 9, 10})
+	m.Samples[device.RingSize-1] = 7
+	if got, again := c.feed(8, 0); !slices.Equal(got, []int16{7, 7, 8, 8, 9, 9, 10, 10}) || again != 2 {
+		t.Errorf("%v was handed on, again in %d ms", got, again)
+	}
+	taken(device.RingSize - 3)
+	if got, _ := c.feed(6, 0); len(got) > 0 || m.Gaps.Load() != 0 {
+		t.Errorf("%v was handed on, nothing was there", got)
+	}
+	taken(device.RingSize - 1)
+	if got, _ := c.feed(9, 0); !slices.Equal(got, make([]int16, 4)) || m.Gaps.Load() != 1 || m.Fills.Load() != 2 || m.Xruns.Load() != 1 {
+		t.Errorf("%v was handed on where the card runs dry, %d gaps, %d silences", got, m.Gaps.Load(), m.Fills.Load())
+	}
+	taken(device.RingSize)
+	m.Head.Store(device.RingSize + 8)
+	if got, _ := c.feed(3, 0); len(got) != 6 || m.Tail.Load() != device.RingSize+6 {
+		t.Errorf("room for 3 samples, %v was handed on", got)
+	}
+	if _, again := c.feed(3, -9981); again != 1 || m.Tail.Load() != device.RingSize+6 { // paStreamIsStopped or so
+		t.Error("samples that the card did not take are lost")
+	}
+	last := m.Last.Load()
+	m.Last.Store(last - 1)
+	if got, _ := c.feed(-9999, 0); len(got) > 0 || m.Last.Load() != last-1 {
+		t.Error("a card that is gone counts as alive")
+	}
+	if c.feed(3, -9980); m.Xruns.Load() != 2 { // paOutputUnderflowed
+		t.Errorf("%d xruns", m.Xruns.Load())
+	}
 }
 
 // The struct in C and the one in Go are the same memory.
@@ -127,7 +171,7 @@ func TestLayout(t *testing.T) {
 	var m device.RingMemory
 	want := []uintptr{
 		unsafe.Offsetof(m.Head), unsafe.Offsetof(m.Tail), unsafe.Offsetof(m.Asked), unsafe.Offsetof(m.Last), unsafe.Offsetof(m.Chunk),
-		unsafe.Offsetof(m.Xruns), unsafe.Offsetof(m.Gaps), unsafe.Offsetof(m.Started), unsafe.Offsetof(m.Wanted),
+		unsafe.Offsetof(m.Xruns), unsafe.Offsetof(m.Gaps), unsafe.Offsetof(m.Fills), unsafe.Offsetof(m.Started), unsafe.Offsetof(m.Wanted),
 		unsafe.Offsetof(m.Samples), unsafe.Sizeof(m),
 	}
 	if got := layout(); !slices.Equal(got, want) {

@@ -2,11 +2,32 @@ package portaudio
 
 /*
 #include <stddef.h>
+#include <string.h>
 #include "callback.h"
+
+static long card_room, card_given;
+static int card_error;
+static int16_t card_pcm[4096];
+
+static long card_free(device *d) { (void)d; return card_room; }
+
+static int card_take(device *d, const int16_t *pcm, long n) {
+	if (card_error != 0 && card_error != paOutputUnderflowed) return card_error;
+	memcpy(card_pcm + card_given, pcm, n * d->channels * sizeof *pcm);
+	card_given += n * d->channels;
+	return card_error;
+}
+
+static void card_use(device *d) { d->room = card_free, d->put = card_take; }
+static void card_set(long room, int error) { card_room = room, card_error = error, card_given = 0; }
+static int16_t *card_got(long *n) { *n = card_given; return card_pcm; }
 */
 import "C"
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 // layout lists where the fields of the C struct ring lie, and its size. Tests
 // compare it to [device.RingMemory]: cgo cannot be used in tests themselves.
@@ -14,18 +35,33 @@ func layout() []uintptr {
 	var x C.ring
 	return []uintptr{
 		unsafe.Offsetof(x.head), unsafe.Offsetof(x.tail), unsafe.Offsetof(x.asked), unsafe.Offsetof(x.last), unsafe.Offsetof(x.chunk),
-		unsafe.Offsetof(x.xruns), unsafe.Offsetof(x.gaps), unsafe.Offsetof(x.started), unsafe.Offsetof(x.wanted),
+		unsafe.Offsetof(x.xruns), unsafe.Offsetof(x.gaps), unsafe.Offsetof(x.fills), unsafe.Offsetof(x.started), unsafe.Offsetof(x.wanted),
 		unsafe.Offsetof(x.samples), unsafe.Sizeof(x),
 	}
 }
 
-// call makes a callback as PortAudio would: with in of a microphone, or else with
-// out of a loudspeaker. Only tests call it.
-func (s *stream) call(in, out []int16, flags int) {
-	f := C.PaStreamCallbackFlags(flags)
-	if out == nil {
-		C.capture_callback(unsafe.Pointer(&in[0]), nil, C.ulong(len(in)/int(s.dev.channels)), nil, f, unsafe.Pointer(s.dev))
-		return
-	}
-	C.playback_callback(nil, unsafe.Pointer(&out[0]), C.ulong(len(out)/int(s.dev.channels)), nil, f, unsafe.Pointer(s.dev))
+// call makes a callback of a microphone as PortAudio would. Only tests call it.
+func (s *stream) call(in []int16, flags int) {
+	C.capture_callback(unsafe.Pointer(&in[0]), nil, C.ulong(len(in)/int(s.dev.channels)), nil,
+		C.PaStreamCallbackFlags(flags), unsafe.Pointer(s.dev))
+}
+
+// card is what the thread of a loudspeaker writes to, in tests.
+type card struct{ s *stream }
+
+// newCard puts one in the place of PortAudio, which takes so many samples at a time.
+func newCard(s *stream, step int) card {
+	C.card_use(s.dev)
+	s.dev.step, s.dev.step_ms, s.dev.floor = C.long(step), 1, C.long(step)
+	return card{s}
+}
+
+// feed does what the thread does when it is woken, with so much room in the card, and
+// returns what the card was given and after how many milliseconds it wants to be woken again.
+func (c card) feed(room int, code int) (given []int16, again int) {
+	C.card_set(C.long(room), C.int(code))
+	again = int(C.feed(c.s.dev))
+	var n C.long
+	pcm := C.card_got(&n)
+	return slices.Clone(unsafe.Slice((*int16)(unsafe.Pointer(pcm)), int(n))), again
 }

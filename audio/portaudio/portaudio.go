@@ -28,8 +28,13 @@ const (
 	// limit is how long a call into PortAudio may take. Initialising asks every
 	// card and plugin, which takes up to a second on slow boards.
 	limit = 4 * time.Second
-	// period is the callback that is asked for; the card may choose another.
-	period = 10 * time.Millisecond
+	// micPeriod is the callback of a microphone that is asked for: a packet. Nothing leaves
+	// before one is full.
+	micPeriod = 20 * time.Millisecond
+	// period is what a card plays before it takes more, and periods how many its buffer has.
+	// How much of that is used, the engine decides.
+	period  = 10 * time.Millisecond
+	periods = 9
 )
 
 // Driver is PortAudio. A process should have one.
@@ -326,15 +331,4 @@ func (d *Driver) openStream(dir device.Direction, dev *pa.DeviceInfo, x *device.
 		}
 	}
 	return nil, first
-}
-
-// latency is the size of the card's buffer to ask for: two periods beyond what is
-// being exchanged. The device's own "low" figure is less on some cards, and runs
-// dry on small boards.
-func latency(dev *pa.DeviceInfo, dir device.Direction) time.Duration {
-	const most = 3 * period
-	if dir == device.In {
-		return max(min(dev.DefaultLowInputLatency, most), 2*period)
-	}
-	return max(min(dev.DefaultLowOutputLatency, most), 2*period)
 }

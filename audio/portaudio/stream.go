@@ -5,12 +5,15 @@ package portaudio
 // garbage collector and keeps the scheduler's monitor awake (measured: 2800 wakeups
 // a second, more CPU than a call), a panic in it ends the process, and opening a
 // stream does not pass checkptr, so nothing could run under the race detector. The
-// callbacks in callback.c copy, count and write to an eventfd, and nothing else.
+// callback of a microphone, in callback.c, copies, counts and writes to a pipe, and
+// nothing else. A loudspeaker has no callback: see feeder.c.
 
 /*
 #cgo pkg-config: portaudio-2.0
 #include <stdlib.h>
+#include <unistd.h>
 #include "callback.h"
+#include <pa_linux_alsa.h>
 
 static PaError open_stream(device *d, int output, int index, double latency, double rate, unsigned long frames) {
 	PaStreamParameters p = {0};
@@ -19,12 +22,26 @@ static PaError open_stream(device *d, int output, int index, double latency, dou
 	p.sampleFormat = paInt16;
 	p.suggestedLatency = latency;
 	return Pa_OpenStream(&d->stream, output ? NULL : &p, output ? &p : NULL, rate, frames, paDitherOff,
-		output ? playback_callback : capture_callback, d);
+		output ? NULL : capture_callback, d);
+}
+
+static int start_feeder(device *d) {
+	d->room = stream_room, d->put = stream_put;
+	return pthread_create(&d->thread, NULL, feeder, d);
+}
+
+static void stop_feeder(device *d) {
+	uint64_t one = 1;
+	__atomic_store_n(&d->stop, 1, __ATOMIC_SEQ_CST);
+	ssize_t n = write(d->fd, &one, sizeof one);
+	(void)n;
+	pthread_join(d->thread, NULL);
 }
 */
 import "C"
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -45,7 +62,8 @@ type stream struct {
 	info  device.StreamInfo
 	dev   *C.device      // in C's memory
 	pin   runtime.Pinner // of the ring that dev points to
-	event *os.File       // eventfd of a microphone; nil for a loudspeaker
+	kick  *os.File       // eventfd that wakes the thread of a loudspeaker; nil for a microphone
+	event *os.File       // pipe that the callbacks of a microphone write to; nil for a loudspeaker
 	waker chan struct{}  // closed when the goroutine that reads event has ended
 }
 
@@ -62,13 +80,18 @@ func (d *Driver) openFormat(dir device.Direction, info *pa.DeviceInfo, f format,
 	if err != nil {
 		return nil, err
 	}
-	output := 0
+	size, buffer, output := micPeriod, 2*micPeriod, 0
 	if dir == device.Out {
-		output = 1
+		size, buffer, output = period, (periods-1)*period, 1
+		C.PaAlsa_SetNumPeriods(periods)
+	} else {
+		C.PaAlsa_SetNumPeriods(4)
 	}
-	frames := int(period * time.Duration(f.rate) / time.Second)
+	frames := int(size * time.Duration(f.rate) / time.Second)
+	s.dev.step, s.dev.step_ms = C.long(frames), C.int(size/time.Millisecond)
+	s.dev.floor = s.dev.step + s.dev.step/16 // a card takes a step at a time
 	code := C.open_stream(s.dev, C.int(output), C.int(info.Index),
-		C.double(latency(info, dir).Seconds()), C.double(f.rate), C.ulong(frames))
+		C.double(buffer.Seconds()), C.double(f.rate), C.ulong(frames))
 	if code != C.paNoError {
 		err := paError(code)
 		s.free()
@@ -85,7 +108,17 @@ func (d *Driver) openFormat(dir device.Direction, info *pa.DeviceInfo, f format,
 func (s *stream) start() error {
 	code := C.Pa_StartStream(s.dev.stream)
 	if code == C.paNoError {
-		return nil
+		if s.kick == nil {
+			return nil
+		}
+		e := C.start_feeder(s.dev)
+		if e == 0 {
+			return nil
+		}
+		C.Pa_AbortStream(s.dev.stream)
+		C.Pa_CloseStream(s.dev.stream)
+		s.free()
+		return fmt.Errorf("starting a thread: %w", unix.Errno(e))
 	}
 	err := paError(code)
 	C.Pa_CloseStream(s.dev.stream)
@@ -112,28 +145,46 @@ func newStream(d *Driver, dir device.Direction, channels int, x *device.Ring) (*
 	s.dev.x = (*C.ring)(unsafe.Pointer(x.Memory()))
 	s.dev.epoch = C.int64_t(now.Nano() - int64(x.Now()))
 	s.dev.channels = C.int(channels)
+	s.dev.fd = -1
+	wake := s.feeds
 	if dir == device.In {
-		if err := s.wakes(x); err != nil {
-			s.free()
-			return nil, err
-		}
+		wake = s.wakes
+	}
+	if err := wake(x); err != nil {
+		s.free()
+		return nil, err
 	}
 	return s, nil
 }
 
-// wakes lets the callbacks of a microphone wake the engine.
-func (s *stream) wakes(x *device.Ring) error {
-	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+// feeds lets the engine wake the thread of a loudspeaker.
+func (s *stream) feeds(x *device.Ring) error {
+	// It blocks, so that Go's poller, which would wake up each time, leaves it alone. No write waits:
+	// the thread reads it empty long before the counter is full.
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("eventfd: %w", err)
 	}
-	s.event, s.waker = os.NewFile(uintptr(fd), "eventfd"), make(chan struct{})
-	s.dev.fd = C.int(fd)
+	s.dev.fd, s.kick = C.int(fd), os.NewFile(uintptr(fd), "eventfd")
+	one := binary.NativeEndian.AppendUint64(nil, 1)
+	x.Feed(func() { _, _ = s.kick.Write(one) }) // closed: the engine has not noticed yet
+	return nil
+}
+
+// wakes lets the callbacks of a microphone wake the engine.
+func (s *stream) wakes(x *device.Ring) error {
+	// A pipe, since an eventfd would wake Go's poller also when it is read.
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		return fmt.Errorf("pipe: %w", err)
+	}
+	s.dev.fd = C.int(fds[1])
+	s.event, s.waker = os.NewFile(uintptr(fds[0]), "pipe"), make(chan struct{})
 	go func() {
 		defer close(s.waker)
-		var count [8]byte
+		var wakes [64]byte
 		for {
-			if _, err := s.event.Read(count[:]); err != nil {
+			if _, err := s.event.Read(wakes[:]); err != nil {
 				return // closed
 			}
 			x.Wake()
@@ -144,9 +195,13 @@ func (s *stream) wakes(x *device.Ring) error {
 
 // free gives back what newStream made, when no callback can come any more.
 func (s *stream) free() {
-	if s.event != nil {
+	switch {
+	case s.event != nil:
 		_ = s.event.Close() // nothing was written that could be lost
 		<-s.waker
+		_ = unix.Close(int(s.dev.fd))
+	case s.kick != nil:
+		_ = s.kick.Close()
 	}
 	C.free(unsafe.Pointer(s.dev))
 	s.pin.Unpin()
@@ -159,6 +214,9 @@ func (s *stream) Info() device.StreamInfo { return s.info }
 func (s *stream) Close() error {
 	return s.d.do("close", func() error {
 		s.d.open--
+		if s.kick != nil {
+			C.stop_feeder(s.dev)
+		}
 		return errors.Join(paError(C.Pa_AbortStream(s.dev.stream)), s.close())
 	})
 }

@@ -1,0 +1,92 @@
+// The loudspeaker without a callback: a thread that hands on what the engine has made.
+//
+// A callback has its own clock and takes what it needs when it needs it, so that the engine has to
+// be awake just before, and a period of the card more than that is always on its way. This thread
+// writes as soon as the engine has made something, and the card's buffer is all that waits: the
+// engine may make what is needed when the microphone has woken it anyhow.
+
+#define _GNU_SOURCE // pthread_setname_np
+#include "callback.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOAD(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define ADD(p, n) __atomic_add_fetch((p), (n), __ATOMIC_SEQ_CST)
+
+#define MOST 2048 // samples that are written at once
+
+// hand_on writes so many samples of the ring, or silence, to the card. It returns 0 if it could not.
+static int hand_on(device *d, long samples, int silence) {
+	ring *x = d->x;
+	int16_t pcm[MOST];
+	uint64_t tail = LOAD(&x->tail);
+	for (long done = 0; done < samples;) {
+		long n = samples - done, i = 0;
+		if (n > MOST / d->channels) n = MOST / d->channels;
+		for (int16_t *p = pcm; i < n; i++)
+			for (int c = 0; c < d->channels; c++) *p++ = silence ? 0 : x->samples[(tail + done + i) % RING_SIZE];
+		int error = d->put(d, pcm, n);
+		if (error == paOutputUnderflowed) ADD(&x->xruns, 1);
+		else if (error != paNoError) return 0;
+		done += n;
+	}
+	if (!silence) STORE(&x->tail, tail + samples);
+	return 1;
+}
+
+// feed hands on what waits, or silence where the card would run dry, and returns after how many
+// milliseconds it has to be called again if nothing is made meanwhile.
+int feed(device *d) {
+	ring *x = d->x;
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	long room = d->room(d);
+	if (room < 0) return d->step_ms; // the card is gone: who sees that nothing is taken any more closes it
+	if (d->size == 0) d->size = room; // it is empty
+	long queued = d->size - room;
+	uint64_t tail = LOAD(&x->tail);
+	int64_t taken = (int64_t)tail - queued;
+	if (taken != d->taken || LOAD(&x->last) == 0) { // else it stands still
+		int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - d->epoch;
+		STORE(&x->last, now > 0 ? now : 1);
+	}
+	long n = (long)(LOAD(&x->head) - tail);
+	if (n > room) n = room;
+	if (n > 0) {
+		if (!hand_on(d, n, 0)) return d->step_ms;
+	} else if (queued < d->floor && d->step <= room) {
+		if (!hand_on(d, n = d->step, 1)) return d->step_ms;
+		ADD(&x->fills, 1);
+		if (LOAD(&x->started)) ADD(&x->gaps, 1), ADD(&x->xruns, 1);
+		taken -= n;
+	} else {
+		n = 0;
+	}
+	d->taken = taken;
+	STORE(&x->asked, (uint64_t)taken);
+	queued += n;
+	long spare = (queued - d->floor) * d->step_ms / d->step;
+	return spare < 1 ? 1 : spare;
+}
+
+void *feeder(void *arg) {
+	device *d = arg;
+	pthread_setname_np(pthread_self(), "loudspeaker");
+	prctl(PR_SET_TIMERSLACK, 50000UL); // ns; the kernel's own default
+	while (!LOAD(&d->stop)) {
+		struct pollfd p = {.fd = d->fd, .events = POLLIN};
+		uint64_t count;
+		if (poll(&p, 1, feed(d)) > 0 && read(d->fd, &count, sizeof count) < 0 && errno != EAGAIN) break;
+	}
+	return NULL;
+}
+
+long stream_room(device *d) { return Pa_GetStreamWriteAvailable(d->stream); }
+int stream_put(device *d, const int16_t *pcm, long n) { return Pa_WriteStream(d->stream, pcm, n); }
