@@ -40,11 +40,11 @@ func auditOf(e station.Event) (a audit, ok bool) {
 		return released(e, n), true
 	case station.Commanded:
 		switch {
-		case n.Command == station.CommandOpen && n.Error == "", // Released tells of it
+		case n.Command == station.CommandOpen && n.Error != station.ErrNoRelay.Error(), // Released tells of it
 			n.Command == station.CommandForget: // Administered does
 			return audit{}, false
 		}
-		return audit{At: e.At, Call: e.Call, User: n.By.Name, From: n.By.From, How: how(n.By.Via), Did: string(n.Command), Of: cmp.Or(n.Button, n.Relay),
+		return audit{At: e.At, Call: e.Call, User: n.By.Name, From: n.By.From, How: how(n.By.Via), Did: string(n.Command), Of: cmp.Or(n.Button, n.Relay, n.Target),
 			OK: n.Error == "", Why: station.Refusal(n.Error)}, true
 	case station.SelfTestStarted:
 		// The command says that somebody wanted it; this, that what later tests are compared with is another one.

@@ -12,9 +12,11 @@ import (
 type Command struct {
 	Kind   CommandKind
 	Button string    // of CommandPress: the input's name
-	Relay  string    // of CommandOpen
+	Relay  string    // of CommandOpen and CommandSwitch
+	Target string    // of CommandDial: one of [Snapshot].Targets
 	By     Principal // who asks
 	Muted  bool      // of CommandMute
+	On     bool      // of CommandSwitch
 	// Of CommandTest: what is measured is what later tests are compared with.
 	Commission bool
 	Before     time.Time // of CommandForget
@@ -26,10 +28,12 @@ type CommandKind string
 // The commands.
 const (
 	CommandPress  CommandKind = "press"  // as if the button had been pressed
+	CommandDial   CommandKind = "dial"   // call Target, without a visitor
 	CommandAnswer CommandKind = "answer" // the call that rings at the door
 	CommandHangup CommandKind = "hangup" // the running call, answered or not
 	CommandMute   CommandKind = "mute"   // switch the microphone of the running call off (Muted), or on
 	CommandOpen   CommandKind = "open"   // pulse Relay
+	CommandSwitch CommandKind = "switch" // switch Relay, of a light, On or off
 	CommandDND    CommandKind = "dnd"    // switch do-not-disturb over
 	CommandTest   CommandKind = "test"   // try out the sound
 	CommandForget CommandKind = "forget" // calls and texts from before Before are shown no more
@@ -40,6 +44,10 @@ var (
 	ErrNoCall   = errors.New("no-call")
 	ErrNoButton = errors.New("no-such-button")
 	ErrNoRelay  = errors.New("no-such-relay")
+	ErrNoTarget = errors.New("no-such-target")
+	ErrOpens    = errors.New("relay-opens") // it opens something, and cannot be switched
+	ErrBlocked  = errors.New("relays-blocked")
+	ErrRelay    = errors.New("relay-fails")
 	ErrNotKnown = errors.New("no-such-command")
 	ErrStopped  = errors.New("door-stopped")
 )
@@ -73,14 +81,14 @@ func (s *Station) serve(r request) occurrence {
 		return occurrence{}
 	}
 	o, err := s.translate(r.cmd)
-	s.tell(Commanded{Command: r.cmd.Kind, By: r.cmd.By, Button: r.cmd.Button, Relay: r.cmd.Relay, Error: Code(err)})
+	s.tell(Commanded{Command: r.cmd.Kind, By: r.cmd.By, Button: r.cmd.Button, Relay: r.cmd.Relay, Target: r.cmd.Target, Error: Code(err)})
 	r.reply <- err
 	return o
 }
 
 // Code is the code of an error of [Station.Do]: "" of none, "failed" of one that has none.
 func Code(err error) string {
-	for _, known := range []error{ErrNoCall, ErrNoButton, ErrNoRelay, ErrNotKnown, ErrStopped, ErrNotIdle} {
+	for _, known := range []error{ErrNoCall, ErrNoButton, ErrNoRelay, ErrNoTarget, ErrOpens, ErrBlocked, ErrRelay, ErrNotKnown, ErrStopped, ErrNotIdle} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
@@ -105,7 +113,25 @@ func (s *Station) translate(cmd Command) (none occurrence, err error) {
 		if _, ok := s.cfg.Door.Pulses[cmd.Relay]; !ok {
 			return none, fmt.Errorf("open %q: %w", cmd.Relay, ErrNoRelay)
 		}
-		s.relay(Action{Do: Release, Relay: cmd.Relay}, Released{By: cmd.By})
+		if err := s.relay(Action{Do: Release, Relay: cmd.Relay}, Released{By: cmd.By}); err != nil {
+			return none, fmt.Errorf("open %q: %w", cmd.Relay, err)
+		}
+	case CommandSwitch:
+		if err := s.switchable(cmd.Relay); err != nil {
+			return none, fmt.Errorf("switch %q: %w", cmd.Relay, err)
+		}
+		if err := s.switchRelay(Action{Do: SwitchOff, Relay: cmd.Relay}, cmd.On, cmd.By); err != nil {
+			return none, fmt.Errorf("switch %q: %w", cmd.Relay, err)
+		}
+	case CommandDial:
+		switch {
+		case !s.callable(cmd.Target):
+			return none, fmt.Errorf("call %q: %w", cmd.Target, ErrNoTarget)
+		case s.state() != Idle:
+			return none, fmt.Errorf("call %q: %w", cmd.Target, ErrNotIdle)
+		}
+		s.endTest()
+		return occurrence{kind: pressed, press: press{at: time.Now(), action: Action{Do: Dial, Target: cmd.Target}, who: cmd.By}}, nil
 	case CommandDND:
 		s.disturb(cmd.By)
 	case CommandTest:
@@ -135,4 +161,36 @@ func (s *Station) translate(cmd Command) (none occurrence, err error) {
 		return none, fmt.Errorf("%q: %w", cmd.Kind, ErrNotKnown)
 	}
 	return none, nil
+}
+
+// switchable says why a relay cannot be switched at will; nil if it can.
+func (s *Station) switchable(relay string) error {
+	switch _, known := s.cfg.Door.Pulses[relay]; {
+	case !known:
+		return ErrNoRelay
+	case !slices.Contains(s.cfg.Door.Lights, relay):
+		return ErrOpens
+	}
+	return nil
+}
+
+// callable says whether a name is of somebody whom the configuration has the door call.
+func (s *Station) callable(target string) bool {
+	return slices.ContainsFunc(s.targets, func(t Target) bool { return t.Name == target })
+}
+
+// targets lists whom the door may be told to call: the targets of the configuration, and whom its
+// buttons call beside them.
+func targets(cfg *Config) (out []Target) {
+	for _, t := range cfg.Targets {
+		out = append(out, Target{Name: t.Name, Label: t.Label})
+	}
+	for _, b := range cfg.Buttons {
+		for _, a := range []Action{b.Press, b.Long} {
+			if a.Do == Dial && !slices.ContainsFunc(out, func(t Target) bool { return t.Name == a.Target }) {
+				out = append(out, Target{Name: a.Target})
+			}
+		}
+	}
+	return out
 }

@@ -21,6 +21,8 @@ type callPlan struct {
 	passed bool // somebody was reached, who passed the door on
 	prompt Tone // what the visitor hears if nobody comes; "": the usual
 	untold bool // nobody is told of it
+	// ordered: it is no visitor who calls, but somebody who gave the door a command.
+	ordered bool
 	// What the house calls the one user that the target has.
 	label, labelled string
 }
@@ -65,7 +67,7 @@ func (s *Station) startCall(p press) state {
 		s.playEndTone(ToneBusy)
 		return nil
 	}
-	t := callPlan{target: p.action.Target, at: p.at, todo: s.planCall(p.action.Target, now)}
+	t := callPlan{target: p.action.Target, at: p.at, todo: s.planCall(p.action.Target, now), ordered: p.button.Input == ""}
 	if i := slices.IndexFunc(s.cfg.Targets, func(c TargetConfig) bool { return c.Name == t.target }); i >= 0 {
 		t.prompt, t.untold = s.cfg.Targets[i].Prompt, s.cfg.Targets[i].Untold
 		if len(s.cfg.Targets[i].Steps) == 1 { // of a list nobody knows who is who
@@ -227,7 +229,7 @@ func (c *calling) failed(s *Station, e Ending) state {
 // nobody ends a plan without a conversation.
 func (s *Station) nobody(t callPlan, e Ending) state {
 	b := s.call().button
-	if e.Cause != CauseShutdown && e.Cause != CauseCancelled && !t.passed {
+	if e.Cause != CauseShutdown && e.Cause != CauseCancelled && !t.passed && !t.ordered {
 		s.tell(VisitorMissed{Button: b.Input, Label: b.title(), Ending: e, Quiet: t.untold})
 	}
 	s.rest(b)

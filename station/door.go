@@ -1,6 +1,7 @@
 package station
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -15,7 +16,7 @@ func (t *talking) digit(s *Station, d rune) Cause {
 	switch dec.verdict {
 	case Incomplete:
 	case Opens:
-		s.relay(dec.action, a)
+		_ = s.relay(dec.action, a) // told already
 		s.persist()
 	case Wrong, WrongEndsCall:
 		a.Why = RefusedCode
@@ -47,42 +48,44 @@ func (t *talking) digit(s *Station, d rune) Cause {
 }
 
 // relay does what an action asks of a relay. The length of all that opens something is
-// kept by the board.
-func (s *Station) relay(do Action, a Released) {
+// kept by the board. Everybody is told of what comes of it; the error is for who asked.
+func (s *Station) relay(do Action, a Released) error {
 	switch do.Do {
 	case Release:
 		pulse := s.cfg.Door.Pulses[do.Relay]
-		s.release(do, pulse, a, func() error { return s.board.PulseRelay(do.Relay, pulse) })
+		return s.release(do, pulse, a, func() error { return s.board.PulseRelay(do.Relay, pulse) })
 	case Flash:
 		f := s.cfg.Door.Flashes[do.Relay]
-		s.release(do, time.Duration(f.Count)*(f.On+f.Off), a, func() error { return s.board.FlashRelay(do.Relay, f.On, f.Off, f.Count) })
+		return s.release(do, time.Duration(f.Count)*(f.On+f.Off), a, func() error { return s.board.FlashRelay(do.Relay, f.On, f.Off, f.Count) })
 	case Toggle:
-		s.switchRelay(do, !s.board.RelayOn(do.Relay), a.By)
+		return s.switchRelay(do, !s.board.RelayOn(do.Relay), a.By)
 	case SwitchOn, SwitchOff:
-		s.switchRelay(do, do.Do == SwitchOn, a.By)
+		return s.switchRelay(do, do.Do == SwitchOn, a.By)
 	default: // nothing else is about relays
 	}
+	return nil
 }
 
 // release opens something for a time, unless tampering has blocked it.
-func (s *Station) release(do Action, length time.Duration, a Released, open func() error) {
+func (s *Station) release(do Action, length time.Duration, a Released, open func() error) error {
 	now := time.Now()
 	a.Relay = do.Relay
 	if slices.Contains(s.cfg.Door.Lights, do.Relay) {
-		s.tell(Switched{Relay: do.Relay, Does: do.Do, By: a.By, Detail: detail(open())})
-		return
+		err := open()
+		s.tell(Switched{Relay: do.Relay, Does: do.Do, By: a.By, Detail: detail(err)})
+		return broken(err)
 	}
 	if until := s.access.mem.TamperUntil; now.Before(until) {
 		a.Why, a.Until = RefusedBlocked, asSeen(until, now)
 		s.tell(a)
 		s.say(ToneLocked)
-		return
+		return ErrBlocked
 	}
 	if err := open(); err != nil {
 		a.Why, a.Detail = RefusedRelay, err.Error()
 		s.tell(a)
 		s.say(ToneCongestion)
-		return
+		return broken(err)
 	}
 	s.open[do.Relay] = now.Add(length)
 	if c := s.call(); c != nil {
@@ -91,16 +94,26 @@ func (s *Station) release(do Action, length time.Duration, a Released, open func
 	a.OK = true
 	s.tell(a)
 	s.say(ToneOpen)
+	return nil
 }
 
 // switchRelay switches a relay that has no business with security, such as a light.
-func (s *Station) switchRelay(do Action, on bool, by Principal) {
+func (s *Station) switchRelay(do Action, on bool, by Principal) error {
 	err := s.board.SwitchRelay(do.Relay, on)
 	does := SwitchOff
 	if on {
 		does = SwitchOn
 	}
 	s.tell(Switched{Relay: do.Relay, Does: does, By: by, Detail: detail(err)})
+	return broken(err)
+}
+
+// broken is the error of a relay that does not work, in front of what the board says; nil of none.
+func broken(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrRelay, err)
 }
 
 // detail is the text of an error, "" of none.

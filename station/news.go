@@ -234,6 +234,7 @@ type Commanded struct {
 	By      Principal   `json:"by"`
 	Button  string      `json:"button,omitempty"`
 	Relay   string      `json:"relay,omitempty"`
+	Target  string      `json:"target,omitempty"`
 	Error   string      `json:"error,omitempty"`
 }
 

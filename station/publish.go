@@ -125,7 +125,7 @@ func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
 		Name: s.cfg.Name, Version: s.cfg.Version, Started: s.started,
 		State: s.state(), Calls: s.calls, Waiting: s.waitingNow(), Texts: s.texts, Registration: s.reg,
 		Sound: sound, SelfTest: s.test.shown, Board: board, Door: s.doorState(now),
-		Buttons: s.meanings, Contacts: s.contacts.show(), Faults: s.faults.list(), Deliveries: s.deliveries,
+		Buttons: s.meanings, Targets: s.targets, Contacts: s.contacts.show(), Faults: s.faults.list(), Deliveries: s.deliveries,
 	}
 	if c := s.call(); c != nil {
 		rec := *c.rec

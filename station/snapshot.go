@@ -29,6 +29,7 @@ type Snapshot struct {
 	Board        BoardState   `json:"board"`
 	Door         DoorState    `json:"door"`
 	Buttons      []Button     `json:"buttons"`
+	Targets      []Target     `json:"targets"` // whom the door may be told to call
 	Contacts     []Contact    `json:"contacts"`
 	Faults       []Fault      `json:"faults"`     // what is wrong now, the gravest first
 	Deliveries   []Delivery   `json:"deliveries"` // the ways to tell people who are not at the door
@@ -273,6 +274,12 @@ type Button struct {
 	Target      string     `json:"target,omitempty"` // whom it calls
 	TargetLabel string     `json:"targetLabel,omitempty"`
 	Relay       string     `json:"relay,omitempty"` // what it opens or toggles
+}
+
+// Target is somebody whom the door may be told to call; see [CommandDial].
+type Target struct {
+	Name  string `json:"name"`
+	Label string `json:"label,omitempty"` // what people call them
 }
 
 // Contact is an input that is watched.

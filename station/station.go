@@ -39,6 +39,7 @@ type Station struct {
 	xruns       minute // of the sound devices
 	buttons     buttons
 	meanings    []Button // of the buttons, for every snapshot
+	targets     []Target // likewise
 	contacts    contacts
 	access      *access
 	test        selfTest
@@ -83,6 +84,7 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		reg:      Registration{State: RegOff, Since: now},
 		buttons:  newButtons(cfg.Buttons),
 		meanings: meanings(&cfg),
+		targets:  targets(&cfg),
 		contacts: newContacts(cfg.Contacts),
 		access:   newAccess(cfg.Door.Access, cfg.Memory.rebased(now, cfg.Ports.ClockKnown()), cfg.Ports.ClockKnown),
 		test:     newSelfTest(cfg.SelfTest, now),

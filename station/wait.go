@@ -170,7 +170,7 @@ func (s *Station) act(p press) occurrence {
 	case Nothing:
 		return occurrence{}
 	case Release, Flash, Toggle, SwitchOn, SwitchOff:
-		s.relay(p.action, Released{By: p.by()})
+		_ = s.relay(p.action, Released{By: p.by()}) // told already
 		return occurrence{}
 	case Disturb:
 		s.disturb(p.by())

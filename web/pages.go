@@ -92,7 +92,7 @@ func encode(snap *station.Snapshot) ([]byte, error) {
 	c.Gauges = measurable(c.Gauges)
 	// null instead of an empty list would be a trap for programs that loop.
 	c.Calls, c.Faults, c.Buttons, c.Waiting = list(c.Calls), list(c.Faults), list(c.Buttons), list(c.Waiting)
-	c.Texts, c.Contacts, c.Deliveries = list(c.Texts), list(c.Contacts), list(c.Deliveries)
+	c.Texts, c.Contacts, c.Deliveries, c.Targets = list(c.Texts), list(c.Contacts), list(c.Deliveries), list(c.Targets)
 	c.Board.Inputs, c.Board.Lamps, c.Board.Relays = list(c.Board.Inputs), list(c.Board.Lamps), list(c.Board.Relays)
 	body, err := json.Marshal(&c)
 	return tame(body), err
