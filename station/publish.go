@@ -154,7 +154,8 @@ func sameState(old, fresh *Snapshot) bool {
 		a.Registration == b.Registration && a.NotReady == b.NotReady && a.Sound == b.Sound && a.SelfTest == b.SelfTest && a.Door == b.Door &&
 		a.Board.Driver == b.Board.Driver && a.Board.Simulated == b.Board.Simulated && a.Board.Problem == b.Board.Problem &&
 		slices.Equal(a.Board.Inputs, b.Board.Inputs) && slices.Equal(a.Board.Lamps, b.Board.Lamps) && slices.Equal(a.Board.Relays, b.Board.Relays) &&
-		slices.Equal(a.Buttons, b.Buttons) && slices.Equal(a.Contacts, b.Contacts) && slices.Equal(a.Faults, b.Faults) && slices.Equal(a.Deliveries, b.Deliveries)
+		slices.Equal(a.Buttons, b.Buttons) && slices.Equal(a.Targets, b.Targets) && slices.Equal(a.Contacts, b.Contacts) && slices.Equal(a.Faults, b.Faults) &&
+		slices.Equal(a.Deliveries, b.Deliveries)
 }
 
 func sameCall(a, b *Record) bool {

@@ -69,12 +69,13 @@ var (
 	ErrLast     = errors.New("last-admin")
 	ErrTooMany  = errors.New("too-many")
 	ErrRole     = errors.New("bad-role")
+	ErrScope    = errors.New("bad-scope")
 	ErrNotSaved = errors.New("not-saved")
 )
 
 // Code is the code of an error of this package, "failed" of any other.
 func Code(err error) string {
-	for _, known := range []error{ErrWrong, ErrSlow, ErrBusy, ErrCode, ErrNoCode, ErrName, ErrTaken, ErrWeak, ErrUnknown, ErrLast, ErrTooMany, ErrRole, ErrNotSaved} {
+	for _, known := range []error{ErrWrong, ErrSlow, ErrBusy, ErrCode, ErrNoCode, ErrName, ErrTaken, ErrWeak, ErrUnknown, ErrLast, ErrTooMany, ErrRole, ErrScope, ErrNotSaved} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
@@ -91,9 +92,11 @@ type Store interface {
 
 // Person is who is there: somebody with a session, or a program with a token.
 type Person struct {
-	Name  string
-	Role  Role
-	Token bool // a program
+	Name string
+	Role Role
+	// Scopes beside those of the role; of programs.
+	Scopes []Scope
+	Token  bool // a program
 	// When the password was last given; zero for programs.
 	Confirmed time.Time
 }
@@ -113,13 +116,15 @@ type Account struct {
 
 // Token lets a program in.
 type Token struct {
-	ID   string    `json:"id"`
-	Name string    `json:"name"`
-	Role Role      `json:"role"`
-	Hash string    `json:"hash"` // SHA-256 of the secret, which has 256 bits
-	Made time.Time `json:"made"`
-	By   string    `json:"by"`
-	Used time.Time `json:"used,omitzero"` // to the hour
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Role Role   `json:"role"` // "" for none
+	// Scopes beside those of the role. Tokens of earlier versions have none.
+	Scopes []Scope   `json:"scopes,omitempty"`
+	Hash   string    `json:"hash"` // SHA-256 of the secret, which has 256 bits
+	Made   time.Time `json:"made"`
+	By     string    `json:"by"`
+	Used   time.Time `json:"used,omitzero"` // to the hour
 }
 
 type kept struct {
@@ -500,13 +505,14 @@ func (b *Book) Remove(name string) error {
 	return nil
 }
 
-// NewToken makes a token and returns its secret, which nobody can be told again.
-func (b *Book) NewToken(name string, role Role, by string) (string, error) {
+// NewToken makes a token and returns its secret, which nobody can be told again. It has the scopes of the
+// role, and more; without a role ("") those alone, and reaches the interface for programs but no page.
+func (b *Book) NewToken(name string, role Role, by string, more ...Scope) (string, error) {
 	if !names.MatchString(name) {
 		return "", ErrName
 	}
-	if !slices.Contains(Roles(), role) {
-		return "", ErrRole
+	if err := grantable(role, more); err != nil {
+		return "", err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -519,7 +525,7 @@ func (b *Book) NewToken(name string, role Role, by string) (string, error) {
 	s := "icd_" + secret()
 	sum := sha256.Sum256([]byte(s))
 	err := b.change(func(k *kept) {
-		k.Tokens = append(k.Tokens, Token{ID: hex.EncodeToString(sum[:6]), Name: name, Role: role, Hash: hex.EncodeToString(sum[:]), Made: time.Now().UTC(), By: by})
+		k.Tokens = append(k.Tokens, Token{ID: hex.EncodeToString(sum[:6]), Name: name, Role: role, Scopes: beside(role, more), Hash: hex.EncodeToString(sum[:]), Made: time.Now().UTC(), By: by})
 	})
 	if err != nil {
 		return "", err
@@ -568,7 +574,7 @@ func (b *Book) Bearer(secret string) (Person, bool) {
 		if now := time.Now().UTC(); now.Sub(t.Used) >= usedEvery {
 			_ = b.change(func(k *kept) { k.Tokens[i].Used = now }) // the token is good all the same
 		}
-		return Person{Name: t.Name, Role: t.Role, Token: true}, true
+		return Person{Name: t.Name, Role: t.Role, Scopes: t.Scopes, Token: true}, true
 	}
 	return Person{}, false
 }
