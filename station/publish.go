@@ -121,6 +121,10 @@ func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
 	if s.cfg.Call.PushToTalk {
 		sound.Duplex = Duplex{Mode: DuplexPush}
 	}
+	board.Relays = slices.Clone(board.Relays)
+	for i := range board.Relays {
+		board.Relays[i].Opens = !slices.Contains(s.cfg.Door.Lights, board.Relays[i].Name)
+	}
 	snap := &Snapshot{
 		Name: s.cfg.Name, Version: s.cfg.Version, Started: s.started,
 		State: s.state(), Calls: s.calls, Waiting: s.waitingNow(), Texts: s.texts, Registration: s.reg,

@@ -255,6 +255,7 @@ type Lamp struct {
 type Relay struct {
 	Name    string        `json:"name"`
 	On      bool          `json:"on"`
+	Opens   bool          `json:"opens"`          // it lets people in: blocked by tampering, audited, never switched
 	Until   time.Time     `json:"until,omitzero"` // end of the running pulse
 	Problem words.Message `json:"problem,omitzero"`
 }

@@ -156,6 +156,7 @@ type accessView struct {
 	Accounts       []accountRow
 	Tokens         []tokenRow
 	Roles          []roleRow
+	Scopes         []scopeRow
 	Secret         string // of the token that was just made
 	SecretOf       string
 	Fingerprint    string
@@ -173,9 +174,27 @@ type (
 		Role accounts.Role
 		Text string
 	}
+	scopeRow struct {
+		Scope accounts.Scope
+		Text  string
+	}
 )
 
 func (t teller) role(r accounts.Role) string { return t.Text("role." + string(r)) }
+
+func (t teller) scope(s accounts.Scope) string { return t.Text("scope." + string(s)) }
+
+// grants is what a token may do: its role, and the scopes beside it.
+func (t teller) grants(k accounts.Token) string {
+	var all []string
+	if k.Role != "" {
+		all = append(all, t.role(k.Role))
+	}
+	for _, s := range k.Scopes {
+		all = append(all, t.scope(s))
+	}
+	return strings.Join(all, "; ")
+}
 
 func (s *Server) getAccess(w http.ResponseWriter, r *http.Request) {
 	s.access(w, r, http.StatusOK, accessView{})
@@ -197,10 +216,13 @@ func (s *Server) access(w http.ResponseWriter, r *http.Request, status int, v ac
 		if !k.Used.IsZero() {
 			used = k.Used.In(now.Location()).Format("2006-01-02 15:04")
 		}
-		v.Tokens = append(v.Tokens, tokenRow{k.ID, k.Name, t.role(k.Role), k.Made.In(now.Location()).Format("2006-01-02"), used})
+		v.Tokens = append(v.Tokens, tokenRow{k.ID, k.Name, t.grants(k), k.Made.In(now.Location()).Format("2006-01-02"), used})
 	}
 	for _, role := range accounts.Roles() {
 		v.Roles = append(v.Roles, roleRow{role, t.role(role)})
+	}
+	for _, scope := range accounts.Scopes() {
+		v.Scopes = append(v.Scopes, scopeRow{scope, t.scope(scope)})
 	}
 	if s.cfg.Identity != nil {
 		v.Fingerprint = s.cfg.Identity.Fingerprint()
@@ -257,7 +279,11 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := strings.TrimSpace(r.PostForm.Get("name"))
-	secret, err := s.cfg.Book.NewToken(name, accounts.Role(r.PostForm.Get("role")), visitorOf(r).person.Name)
+	var scopes []accounts.Scope
+	for _, scope := range r.PostForm["scope"] {
+		scopes = append(scopes, accounts.Scope(scope))
+	}
+	secret, err := s.cfg.Book.NewToken(name, accounts.Role(r.PostForm.Get("role")), visitorOf(r).person.Name, scopes...)
 	if err != nil {
 		s.book(w, r, station.TokenMade, name, err)
 		return

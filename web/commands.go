@@ -46,14 +46,21 @@ func (s *Server) postSelfTest(w http.ResponseWriter, r *http.Request) {
 	s.command(w, r, cmd)
 }
 
-// command gives the station a command and answers. The station tells everybody of it.
-func (s *Server) command(w http.ResponseWriter, r *http.Request, cmd station.Command) {
+// do gives the station a command in the name of who asks. It waits no longer than a command may take.
+func (s *Server) do(r *http.Request, cmd station.Command) error {
 	cmd.By = principal(r)
 	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
 	defer cancel()
-	switch err := s.station.Do(ctx, cmd); {
+	return s.station.Do(ctx, cmd)
+}
+
+// command gives the station a command and answers. The station tells everybody of it.
+func (s *Server) command(w http.ResponseWriter, r *http.Request, cmd station.Command) {
+	switch err := s.do(r, cmd); {
 	case err == nil:
 		done(w, r)
+	case errors.Is(err, station.ErrBlocked):
+		s.refuse(w, r, http.StatusConflict, words.New("relays-blocked"))
 	case errors.Is(err, station.ErrNoCall), errors.Is(err, station.ErrNotIdle):
 		s.refuse(w, r, http.StatusConflict, words.New(string(cmd.Kind)+"-"+station.Code(err)))
 	default:

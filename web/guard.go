@@ -36,7 +36,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		case !s.pace.allow(r, v.addr, time.Now()):
 			w.Header().Set("Retry-After", "1")
 			s.refuse(w, r, http.StatusTooManyRequests, words.New("too-fast"))
-		case !v.secure && !v.near && !command(r):
+		case !v.secure && !v.near && !command(r) && !program(r): // of a program the token is known already
 			http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusPermanentRedirect)
 		case !v.secure && !v.near:
 			s.refuse(w, r, http.StatusForbidden, words.New("needs-https"))
@@ -83,6 +83,10 @@ func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 		panic(err)
 	}
 	s.cfg.Log.Error("status page: a request failed", "path", r.URL.Path, "panic", err)
+	if program(r) {
+		s.problem(r, http.StatusInternalServerError, words.New("page-failed")).Write(w)
+		return
+	}
 	http.Error(w, "The page has failed. The log of intercomd has the details.", http.StatusInternalServerError)
 }
 

@@ -27,6 +27,7 @@ func leads() []lead {
 		{"/people", "people.title", operator, true},
 		{"/config", "config.title", admin, true},
 		{"/access", "access.access", admin, true},
+		{root, "nav.api", admin, true},
 		{"/account", "access.account", viewer, true},
 	}
 }

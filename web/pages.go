@@ -88,14 +88,19 @@ func (s *Server) getJSON(w http.ResponseWriter, r *http.Request) {
 // encode is the JSON of a snapshot. JSON knows no NaN and no infinity, and one
 // odd measurement must not cost the reader all the rest.
 func encode(snap *station.Snapshot) ([]byte, error) {
+	body, err := json.Marshal(sayable(snap))
+	return tame(body), err
+}
+
+// sayable is a snapshot that JSON can say.
+func sayable(snap *station.Snapshot) *station.Snapshot {
 	c := *snap
 	c.Gauges = measurable(c.Gauges)
 	// null instead of an empty list would be a trap for programs that loop.
 	c.Calls, c.Faults, c.Buttons, c.Waiting = list(c.Calls), list(c.Faults), list(c.Buttons), list(c.Waiting)
 	c.Texts, c.Contacts, c.Deliveries, c.Targets = list(c.Texts), list(c.Contacts), list(c.Deliveries), list(c.Targets)
 	c.Board.Inputs, c.Board.Lamps, c.Board.Relays = list(c.Board.Inputs), list(c.Board.Lamps), list(c.Board.Relays)
-	body, err := json.Marshal(&c)
-	return tame(body), err
+	return &c
 }
 
 // tame takes out of JSON what steers a terminal or turns text around: JSON escapes control
@@ -277,6 +282,10 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, why words.Message) {
 	s.cfg.Log.Debug("status page: refused", "method", r.Method, "path", r.URL.Path,
 		"status", status, "why", why.Code, "from", r.RemoteAddr)
+	if program(r) {
+		s.problem(r, status, why).Write(w)
+		return
+	}
 	pages := s.renderer(r)
 	text := pages.sentence(pages.Say("refusal", why))
 	if wantsJSON(r) {

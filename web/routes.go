@@ -86,7 +86,7 @@ func (s *Server) table() []route {
 	if s.cfg.Metrics != nil {
 		all = append(all, route{"GET /metrics", viewer, 0, s.cfg.Metrics.ServeHTTP})
 	}
-	return all
+	return append(all, s.apiTable()...)
 }
 
 // routes answers by the table, and says no in the words of the page to all else.
@@ -118,6 +118,9 @@ func (s *Server) routes() http.Handler {
 // may says whether who asks may have what is of a class, and answers if not. It is the only place
 // that decides that.
 func (s *Server) may(w http.ResponseWriter, r *http.Request, c class) bool {
+	if scope, ok := c.scope(); ok {
+		return s.mayScoped(w, r, scope)
+	}
 	v := visitorOf(r)
 	role := accounts.Role(c)
 	switch c {

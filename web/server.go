@@ -16,6 +16,7 @@ import (
 
 	"intercomd/station"
 	"intercomd/web/accounts"
+	"intercomd/web/api"
 	"intercomd/web/identity"
 	"intercomd/words"
 )
@@ -107,6 +108,7 @@ type Server struct {
 	holds   chan struct{} // one taken per held button
 	pace    *pace
 	opened  opened
+	keys    api.Keys // of commands of programs
 	told    failed
 	anew    chan struct{} // closed when the port must be opened anew
 	claimed sync.Once

@@ -12,6 +12,7 @@ import (
 
 	"intercomd/station"
 	"intercomd/web/accounts"
+	"intercomd/web/api"
 	"intercomd/words"
 )
 
@@ -30,7 +31,7 @@ const (
 // that some are gone.
 func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	first := s.snapshot()
-	run := strconv.FormatInt(first.Started.UnixMilli(), 36)
+	run := s.run()
 	from := follows(cmp.Or(r.Header.Get("Last-Event-ID"), r.URL.Query().Get("after")), run, first.Events)
 	gauges := r.URL.Query().Has("gauges")
 	all := visitorOf(r).person.Role.Covers(accounts.Admin)
@@ -61,7 +62,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 				return nil, err
 			}
 			body = tame(body)
-			writeEvent(out, "event", run+"-"+strconv.FormatUint(e.Seq, 10), body)
+			writeEvent(out, "event", api.Cursor{Run: run, After: e.Seq}.String(), body)
 		}
 		if !gauges {
 			return more, nil
@@ -78,22 +79,18 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// maxSafe is the largest integer that every reader of JSON gets as it is (RFC 8259, section 6).
-const maxSafe = 1<<53 - 1
-
-// follows is the number of the event after the one with the ID last. An ID of another run of
-// the program is told as a number that cannot be, so that the reader hears that some are
+// follows is the number of the event after the one with the ID last. An ID that is none, or of another
+// run of the program, is told as a number that cannot be, so that the reader hears that some are
 // gone. Without an ID the events begin where the state of the first snapshot ends.
 func follows(last, run string, now uint64) uint64 {
 	if last == "" {
 		return now
 	}
-	at, n, _ := strings.Cut(last, "-")
-	seq, err := strconv.ParseUint(n, 10, 63)
-	if err != nil || at != run {
-		return maxSafe
+	next, bad := api.From(last, run)
+	if bad != nil {
+		return api.NoEvent
 	}
-	return seq + 1
+	return next
 }
 
 // update is what the page's script gets: the sections whose HTML changed.

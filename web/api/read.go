@@ -1,0 +1,107 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"intercomd/words"
+)
+
+// Refused is why a request cannot be understood, and with which status it is refused.
+type Refused struct {
+	Status int
+	Why    words.Message
+}
+
+// Error is for logs.
+func (r *Refused) Error() string { return r.Why.String() }
+
+func refused(status int, code string, params ...string) *Refused {
+	return &Refused{status, words.New(code, params...)}
+}
+
+// Body reads the body of a request. Its reader bounds it; see [http.MaxBytesReader].
+func Body(r *http.Request) ([]byte, *Refused) {
+	body, err := io.ReadAll(r.Body)
+	if err == nil {
+		return body, nil
+	}
+	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
+		return nil, refused(http.StatusRequestEntityTooLarge, "body-too-large")
+	}
+	return nil, refused(http.StatusBadRequest, "bad-body")
+}
+
+// JSON fills v with the object that a body is: all of it, and with no field that v does not have, so that
+// what is misspelt is told rather than left out. An empty body is an empty object.
+func JSON(header http.Header, body []byte, v any) *Refused {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil
+	}
+	if kind, _, err := mime.ParseMediaType(header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return refused(http.StatusUnsupportedMediaType, "wrong-media-type", "wanted", "application/json")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	if err == nil && bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		return refused(http.StatusBadRequest, "bad-json", "detail", "there is more than one object")
+	}
+	if err == nil {
+		return refused(http.StatusBadRequest, "bad-json", "detail", "it is no object")
+	}
+	return refused(http.StatusBadRequest, "bad-json", "detail", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// Query is the parameters of a request, of which each is there once at most and known.
+type Query struct{ values url.Values }
+
+// ParseQuery reads the parameters; known lists them. A name with "..." behind it may be there several times.
+func ParseQuery(raw string, known ...string) (Query, *Refused) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return Query{}, refused(http.StatusBadRequest, "bad-query")
+	}
+	for name, v := range values {
+		switch {
+		case slices.Contains(known, name+"..."):
+		case !slices.Contains(known, name):
+			return Query{}, refused(http.StatusBadRequest, "unknown-parameter", "name", name, "known", strings.ReplaceAll(strings.Join(known, ", "), "...", ""))
+		case len(v) > 1:
+			return Query{}, refused(http.StatusBadRequest, "bad-parameter", "name", name, "wanted", "one value")
+		}
+	}
+	return Query{values}, nil
+}
+
+// Has says whether a parameter is there.
+func (q Query) Has(name string) bool { return q.values.Has(name) }
+
+// Text is a parameter; "" if it is not there.
+func (q Query) Text(name string) string { return q.values.Get(name) }
+
+// All is a parameter that may be there several times.
+func (q Query) All(name string) []string { return q.values[name] }
+
+// Number is a parameter from low to high, or instead if it is not there.
+func (q Query) Number(name string, low, high, instead int) (int, *Refused) {
+	if !q.Has(name) {
+		return instead, nil
+	}
+	n, err := strconv.Atoi(q.Text(name))
+	if err != nil || n < low || n > high {
+		return 0, refused(http.StatusBadRequest, "bad-parameter", "name", name, "wanted", strconv.Itoa(low)+"…"+strconv.Itoa(high))
+	}
+	return n, nil
+}
