@@ -23,8 +23,10 @@ func scoped(s accounts.Scope) class { return "scope:" + class(s) }
 
 // scope is the scope of such a class.
 func (c class) scope() (accounts.Scope, bool) {
-	s, ok := strings.CutPrefix(string(c), "scope:")
-	return accounts.Scope(s), ok
+	if s, ok := strings.CutPrefix(string(c), "scope:"); ok {
+		return accounts.Scope(s), true
+	}
+	return "", false
 }
 
 // program says whether a request is one of the interface for programs, whatever it accepts.

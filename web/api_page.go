@@ -16,8 +16,8 @@ func (s *Server) getAPIDescription(w http.ResponseWriter, _ *http.Request) {
 // apiView is the page of the interface.
 type apiView struct {
 	frame
-	*api.Document
-	Problems []problemRow
+	Described *api.Document
+	Problems  []problemRow
 }
 
 type problemRow struct{ Code, Text string }
@@ -25,7 +25,7 @@ type problemRow struct{ Code, Text string }
 // getAPI shows the description of the interface. It needs nothing from elsewhere.
 func (s *Server) getAPI(w http.ResponseWriter, r *http.Request) {
 	t, d := s.renderer(r), api.ReadDocument()
-	v := apiView{frame: s.frame(r, t.Text("nav.api"), ""), Document: d}
+	v := apiView{frame: s.frame(r, t.Text("nav.api"), ""), Described: d}
 	for _, code := range d.Codes {
 		v.Problems = append(v.Problems, problemRow{code, t.sentence(t.Say("refusal", words.New(code)))})
 	}
