@@ -34,7 +34,7 @@ func (s *Station) change(cfg *Config) {
 		s.cfg.Door.TamperBlock = 30 * time.Minute
 	}
 	s.buttons.cfg = s.cfg.Buttons
-	s.meanings = meanings(&s.cfg)
+	s.meanings, s.targets = meanings(&s.cfg), targets(&s.cfg)
 	s.access.renew(cfg.Door.Access)
 	s.tell(ConfigRead{File: s.cfg.File, Faults: len(s.cfg.Faults)})
 }

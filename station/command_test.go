@@ -100,3 +100,18 @@ func TestSwitchByCommand(t *testing.T) {
 		c.Door.Pulses["light"], c.Door.Lights = time.Minute, []string{"light"}
 	})
 }
+
+// What the running door is given anew holds for commands, too.
+func TestChangedTargetsAreCalled(t *testing.T) {
+	story(t, func(h *house) {
+		cfg := h.st.cfg
+		cfg.Targets = []TargetConfig{{Name: "porter", Steps: []StepConfig{{User: "1009"}}}}
+		if err := h.st.Change(h.t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		h.forget()
+		h.asks(Command{Kind: CommandDial, Target: "porter", By: program})
+		h.expect("play calling", "dial 1009")
+		h.last().ends(Ending{Cause: CauseHangup, By: ByPeer})
+	}, func(c *Config) { c.Lamps = nil })
+}

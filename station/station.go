@@ -39,7 +39,7 @@ type Station struct {
 	xruns       minute // of the sound devices
 	buttons     buttons
 	meanings    []Button // of the buttons, for every snapshot
-	targets     []Target // likewise
+	targets     []Target // whom it may be told to call, likewise
 	contacts    contacts
 	access      *access
 	test        selfTest
