@@ -219,6 +219,7 @@ func furnishedSnapshot() *station.Snapshot {
 		s.Waiting = []station.Waiting{{ID: "c3", Since: now}}
 		s.Texts = []station.Text{{At: now, Body: "hello"}}
 		s.Targets = []station.Target{{Name: "home", Label: "Home"}}
+		s.Deliveries = []station.Delivery{{Key: "notify.1", To: words.New("told", "detail", "x"), Waiting: 1, Last: now, Tries: 2, Problem: words.New("told", "detail", "x")}}
 		s.Contacts = []station.Contact{{Input: "lid", Watches: station.TamperContact}}
 		s.Faults = []station.Fault{{Key: "x", Message: words.New("told", "detail", "x"), Blinks: 3, Since: now}}
 		s.Gauges.Inputs = []station.InputCount{{Name: "bell"}}
