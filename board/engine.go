@@ -102,7 +102,7 @@ type Engine struct {
 	state   atomic.Pointer[State]
 
 	// Owned by the engine's goroutine.
-	inputs []Input
+	inputs []InputState
 	lamps  []*lamp
 	relays []*relay
 	dirty  bool
@@ -113,7 +113,7 @@ type Engine struct {
 // report is what an input's goroutine tells the engine.
 type report struct {
 	index int
-	input Input
+	input InputState
 	edge  Edge
 	isNew bool // edge is to be delivered
 }

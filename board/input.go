@@ -23,7 +23,7 @@ type reader struct {
 	src   Source // nil while it could not be opened
 	err   error
 	deb   debouncer
-	input Input
+	input InputState
 	begun time.Time // of being active, for Stuck
 }
 
@@ -32,7 +32,7 @@ func newReader(i int, c InputConfig, log *slog.Logger) *reader {
 		c.Debounce = defaultDebounce
 	}
 	return &reader{index: i, cfg: c, log: log,
-		deb: debouncer{hold: c.Debounce}, input: Input{Name: c.Name}}
+		deb: debouncer{hold: c.Debounce}, input: InputState{Name: c.Name}}
 }
 
 // attach takes the line.
@@ -203,7 +203,7 @@ func (r *reader) count() {
 	r.input.Glitches, r.input.Bounces, r.input.Widths = r.deb.glitches, r.deb.bounces, r.deb.widths
 }
 
-func (r *reader) snapshot() Input {
+func (r *reader) snapshot() InputState {
 	s := r.input
 	s.Problem = problem(r.err)
 	if r.err == nil && s.Stuck {

@@ -140,8 +140,8 @@ func (l *lamp) due() time.Time {
 	return t
 }
 
-func (l *lamp) snapshot() Lamp {
-	s := Lamp{Name: l.cfg.Name, Pattern: l.player.pattern.Name, On: l.lit > 0, Level: l.lit}
+func (l *lamp) snapshot() LampState {
+	s := LampState{Name: l.cfg.Name, Pattern: l.player.pattern.Name, On: l.lit > 0, Level: l.lit}
 	if len(l.cfg.RGB) > 0 {
 		s.Colour = l.colour
 	}

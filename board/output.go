@@ -224,8 +224,8 @@ func (r *relay) due() time.Time {
 	return t
 }
 
-func (r *relay) snapshot() Relay {
-	s := Relay{Name: r.name, On: r.on, Until: r.until}
+func (r *relay) snapshot() RelayState {
+	s := RelayState{Name: r.name, On: r.on, Until: r.until}
 	s.Problem = problem(r.err)
 	return s
 }

@@ -11,13 +11,13 @@ type State struct {
 	Driver    string        // "gpio", "sim", "none"
 	Simulated bool          // inputs can be moved by hand
 	Problem   words.Message // of the board as a whole
-	Inputs    []Input
-	Lamps     []Lamp
-	Relays    []Relay
+	Inputs    []InputState
+	Lamps     []LampState
+	Relays    []RelayState
 }
 
-// Input is the state of a button or a contact.
-type Input struct {
+// InputState is the state of a button or a contact.
+type InputState struct {
 	Name     string
 	Active   bool
 	Since    time.Time     // of Active; zero until the first change
@@ -29,8 +29,8 @@ type Input struct {
 	Problem  words.Message // why the input cannot be read
 }
 
-// Lamp is the state of a lamp.
-type Lamp struct {
+// LampState is the state of a lamp.
+type LampState struct {
 	Name    string
 	Pattern string  // name of the pattern that is shown
 	On      bool    // at this moment of the pattern
@@ -39,8 +39,8 @@ type Lamp struct {
 	Problem words.Message
 }
 
-// Relay is the state of a relay.
-type Relay struct {
+// RelayState is the state of a relay.
+type RelayState struct {
 	Name    string
 	On      bool
 	Until   time.Time // end of the running pulse; zero when off, or on until further notice

@@ -65,11 +65,11 @@ func gpioConfig(c *configs.Config, log *slog.Logger) gpio.Config {
 	out := gpio.Config{Chips: c.Board.Chips, Relays: GPIORelays(c), Log: log}
 	pulls := map[string]gpio.Pull{"up": gpio.PullUp, "down": gpio.PullDown, "none": gpio.PullNone}
 	for _, b := range c.Buttons {
-		out.Inputs = append(out.Inputs, gpio.Input{Name: b.Name, Line: gpioLine(b.Chip, b.Line), Pull: pulls[b.Pull],
+		out.Inputs = append(out.Inputs, gpio.InputConfig{Name: b.Name, Line: gpioLine(b.Chip, b.Line), Pull: pulls[b.Pull],
 			ActiveLow: b.Active == "low", Debounce: b.Debounce, Stuck: stuckAfter})
 	}
 	for _, k := range c.Contacts {
-		out.Inputs = append(out.Inputs, gpio.Input{Name: k.Name, Line: gpioLine(k.Chip, k.Line), Pull: pulls[k.Pull],
+		out.Inputs = append(out.Inputs, gpio.InputConfig{Name: k.Name, Line: gpioLine(k.Chip, k.Line), Pull: pulls[k.Pull],
 			ActiveLow: k.Active == "low", Debounce: k.Debounce})
 	}
 	for _, l := range c.Lamps {
@@ -78,8 +78,8 @@ func gpioConfig(c *configs.Config, log *slog.Logger) gpio.Config {
 	return out
 }
 
-func gpioLamp(l configs.Lamp) gpio.Lamp {
-	out := gpio.Lamp{Name: l.Name, Line: gpioLine(l.Chip, l.Line), ActiveLow: l.Active == "low", OpenDrain: l.OpenDrain, SoftPWM: l.Dim}
+func gpioLamp(l configs.Lamp) gpio.LampConfig {
+	out := gpio.LampConfig{Name: l.Name, Line: gpioLine(l.Chip, l.Line), ActiveLow: l.Active == "low", OpenDrain: l.OpenDrain, SoftPWM: l.Dim}
 	for _, ln := range l.RGB {
 		out.RGB = append(out.RGB, gpioLine(l.Chip, ln))
 	}
@@ -92,9 +92,9 @@ func gpioLamp(l configs.Lamp) gpio.Lamp {
 }
 
 // GPIORelays are the relays on GPIO lines.
-func GPIORelays(c *configs.Config) (out []gpio.Relay) {
+func GPIORelays(c *configs.Config) (out []gpio.RelayConfig) {
 	for _, r := range c.Relays {
-		out = append(out, gpio.Relay{Name: r.Name, Line: gpioLine(r.Chip, r.Line), ActiveLow: r.Active == "low", OpenDrain: r.OpenDrain,
+		out = append(out, gpio.RelayConfig{Name: r.Name, Line: gpioLine(r.Chip, r.Line), ActiveLow: r.Active == "low", OpenDrain: r.OpenDrain,
 			Max: longestPulse(r), Latching: r.Latching})
 	}
 	return out

@@ -21,7 +21,7 @@ func smallDoor(t *testing.T) *configs.Config {
 	return &c
 }
 
-func (d *officeDoor) lamp() board.Lamp { return d.panel.State().Lamps[0] }
+func (d *officeDoor) lamp() board.LampState { return d.panel.State().Lamps[0] }
 
 // From the finger to the light: what the debouncing takes, and nothing else.
 func TestPressToLampTakesNoLongerThanDebouncing(t *testing.T) {

@@ -41,15 +41,15 @@ type Line struct {
 // Config describes a board on GPIO lines.
 type Config struct {
 	Chips  []string // for lines that name no chip
-	Inputs []Input
-	Lamps  []Lamp
-	Relays []Relay
+	Inputs []InputConfig
+	Lamps  []LampConfig
+	Relays []RelayConfig
 	Edge   func(board.Edge) // see [board.Config]
 	Log    *slog.Logger     // nil: none
 }
 
-// Input is a button or a contact.
-type Input struct {
+// InputConfig is a button or a contact.
+type InputConfig struct {
 	Name      string
 	Line      Line
 	Pull      Pull
@@ -58,8 +58,8 @@ type Input struct {
 	Stuck     time.Duration
 }
 
-// Lamp is a lamp of one line, or of three for its colours.
-type Lamp struct {
+// LampConfig is a lamp of one line, or of three for its colours.
+type LampConfig struct {
 	Name      string
 	Line      Line
 	RGB       []Line // red, green, blue in place of Line
@@ -71,8 +71,8 @@ type Lamp struct {
 	PWM []func() (board.Output, error)
 }
 
-// Relay is a relay.
-type Relay struct {
+// RelayConfig is a relay.
+type RelayConfig struct {
 	Name      string
 	Line      Line
 	ActiveLow bool
@@ -94,7 +94,7 @@ func Available() error { return probe().fault() }
 // Lock makes the lines of relays inert and gives them back: for the time after a
 // crash, when their driver could not do it. The errors name the relays that may still
 // be energised.
-func Lock(relays []Relay, chips []string) error { return lock(relays, chips, probe) }
+func Lock(relays []RelayConfig, chips []string) error { return lock(relays, chips, probe) }
 
 // search finds the chips as they are now.
 type search func() host
@@ -126,7 +126,7 @@ func open(ctx context.Context, cfg Config, look search) *board.Engine {
 }
 
 // lampConfig is a lamp on hardware PWM where there is some, else on its lines.
-func lampConfig(look search, l Lamp, chips []string) board.LampConfig {
+func lampConfig(look search, l LampConfig, chips []string) board.LampConfig {
 	one := func(ln Line, i int) func() (board.Output, error) {
 		place := &place{look: look, line: ln, chips: chips}
 		return func() (board.Output, error) {
@@ -145,7 +145,7 @@ func lampConfig(look search, l Lamp, chips []string) board.LampConfig {
 	return out
 }
 
-func lock(relays []Relay, chips []string, look search) error {
+func lock(relays []RelayConfig, chips []string, look search) error {
 	var all []error
 	for _, r := range relays {
 		out, err := openOutput(&place{look: look, line: r.Line, chips: chips}, r.ActiveLow, r.OpenDrain)

@@ -235,7 +235,7 @@ func TestThisMachine(t *testing.T) {
 		if _, ok := errors.AsType[*board.FaultError](err); !ok {
 			t.Errorf("no chips without a reason: %v", err)
 		}
-		b := Open(t.Context(), Config{Relays: []Relay{{Name: "door"}}})
+		b := Open(t.Context(), Config{Relays: []RelayConfig{{Name: "door"}}})
 		defer b.Close()
 		if s := b.State(); s.Problem.Remedy() == "" || s.Relays[0].Problem.None() {
 			t.Errorf("state %+v", s)
@@ -280,7 +280,7 @@ func TestOutputs(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBench()
 			brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"},
-				Relays: []Relay{{Name: "door", Line: Line{Offset: 22}, ActiveLow: tc.activeLow, OpenDrain: tc.openDrain}}}, b.look)
+				Relays: []RelayConfig{{Name: "door", Line: Line{Offset: 22}, ActiveLow: tc.activeLow, OpenDrain: tc.openDrain}}}, b.look)
 			p := b.pins["gpiochip0/22"]
 			if got := p.lines(); got != tc.start {
 				t.Errorf("after the start: %q, want %q", got, tc.start)
@@ -298,7 +298,7 @@ func TestOutputs(t *testing.T) {
 
 func TestLock(t *testing.T) {
 	b := newBench()
-	relays := []Relay{
+	relays := []RelayConfig{
 		{Name: "door", Line: Line{Offset: 22}, ActiveLow: true},
 		{Name: "gate", Line: Line{Offset: 99}},
 		{Name: "light", Line: Line{Offset: 23}},
@@ -325,12 +325,12 @@ type listened struct {
 }
 
 // press opens a board with one button and returns it with the button's line.
-func press(t *testing.T, in Input) (*listened, *fakePin) {
+func press(t *testing.T, in InputConfig) (*listened, *fakePin) {
 	t.Helper()
 	b := newBench()
 	brd := &listened{edges: make(chan board.Edge, 100)}
 	in.Name, in.Line = "bell", Line{Offset: 17}
-	brd.Engine = open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Inputs: []Input{in}, Edge: func(e board.Edge) { brd.edges <- e }}, b.look)
+	brd.Engine = open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Inputs: []InputConfig{in}, Edge: func(e board.Edge) { brd.edges <- e }}, b.look)
 	t.Cleanup(func() { _ = brd.Close() })
 	if s := brd.State(); s.Inputs[0].Problem.String() != "" {
 		t.Fatalf("state %+v", s)
@@ -350,7 +350,7 @@ func next(t *testing.T, b *listened) board.Edge {
 }
 
 func TestPress(t *testing.T) {
-	brd, p := press(t, Input{Pull: PullUp})
+	brd, p := press(t, InputConfig{Pull: PullUp})
 	now := monotonic(t)
 	before := time.Now()
 	p.send(t, now-int64(100*ms), true)
@@ -376,7 +376,7 @@ func TestActiveLow(t *testing.T) {
 	b.pins["gpiochip0/17"].level = true
 	brd := &listened{edges: make(chan board.Edge, 100)}
 	brd.Engine = open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Edge: func(e board.Edge) { brd.edges <- e },
-		Inputs: []Input{{Name: "bell", Line: Line{Offset: 17}, ActiveLow: true, Pull: PullNone}}}, b.look)
+		Inputs: []InputConfig{{Name: "bell", Line: Line{Offset: 17}, ActiveLow: true, Pull: PullNone}}}, b.look)
 	defer brd.Close()
 	if brd.State().Inputs[0].Active {
 		t.Error("active though the line is high")
@@ -394,7 +394,7 @@ func TestActiveLow(t *testing.T) {
 // Spikes that a stalled process reads long after they came are not presses, and a
 // short press that it reads late is one.
 func TestLateReader(t *testing.T) {
-	brd, p := press(t, Input{Pull: PullDown})
+	brd, p := press(t, InputConfig{Pull: PullDown})
 	base := monotonic(t) - int64(5*time.Second)
 	at := func(d time.Duration) int64 { return base + int64(d) }
 	var late []levelChange
@@ -415,7 +415,7 @@ func TestLateReader(t *testing.T) {
 
 // A chip that goes away is a fault of its lines.
 func TestChipGone(t *testing.T) {
-	brd, p := press(t, Input{Pull: PullDown})
+	brd, p := press(t, InputConfig{Pull: PullDown})
 	p.mu.Lock()
 	_ = p.events.Close() // the read end now reports its end
 	p.events = nil
@@ -552,7 +552,7 @@ func TestLampOnHardwarePWM(t *testing.T) {
 	broken := func() (board.Output, error) {
 		return nil, &board.FaultError{Message: words.New("told", "detail", "no permission"), Err: fs.ErrPermission}
 	}
-	brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Lamps: []Lamp{{Name: "ring",
+	brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Lamps: []LampConfig{{Name: "ring",
 		RGB: []Line{{Offset: 5}, {Offset: 6}, {Offset: 7}}, PWM: []func() (board.Output, error){offered, missing, broken}}}}, b.look)
 	defer brd.Close()
 	_ = brd.ColourLamp("ring", board.On(), board.White) // blue fails
@@ -612,7 +612,7 @@ func TestChipThatComesLate(t *testing.T) {
 			defer mu.Unlock()
 			return now
 		}
-		brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Relays: []Relay{{Name: "door", Line: Line{Offset: 22}}}}, look)
+		brd := open(t.Context(), Config{Chips: []string{"pinctrl-rp1"}, Relays: []RelayConfig{{Name: "door", Line: Line{Offset: 22}}}}, look)
 		if s := brd.State(); s.Problem.Code != "chip-forbidden" || s.Relays[0].Problem.Code != "chip-forbidden" {
 			t.Errorf("before: %+v", s)
 		}

@@ -82,7 +82,7 @@ func (l *piLine) start(id int) (process, search) {
 // train of flashes. systemd then runs "intercomd lock", some time later; the relay must
 // be at rest within the pulse and half a second.
 func TestKilledWithRelayOnThousandTimes(t *testing.T) {
-	relays := []Relay{{Name: "door", Line: Line{Offset: 22}}}
+	relays := []RelayConfig{{Name: "door", Line: Line{Offset: 22}}}
 	chips := []string{"pinctrl-bcm2711"}
 	synctest.Test(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))

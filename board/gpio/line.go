@@ -36,7 +36,7 @@ type input struct {
 	pin pin        // nil when closed
 }
 
-func openInput(f found, in Input) (*input, error) {
+func openInput(f found, in InputConfig) (*input, error) {
 	p := f.chip.pin(f.offset)
 	q, err := p.input(in.Pull)
 	if err != nil {
