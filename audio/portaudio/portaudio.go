@@ -283,7 +283,7 @@ func (d *Driver) with(dir device.Direction, name string, f func(*pa.DeviceInfo) 
 			return err
 		}
 		dev, err := find(dir, name)
-		if missing = noDevice(name, err); missing != nil || err != nil {
+		if missing = noDevice(err); missing != nil || err != nil {
 			return err
 		}
 		if err := f(dev); err != nil {
@@ -298,7 +298,7 @@ func (d *Driver) with(dir device.Direction, name string, f func(*pa.DeviceInfo) 
 }
 
 // noDevice is the error of a device that is not there; nil for any other.
-func noDevice(name string, err error) error {
+func noDevice(err error) error {
 	switch {
 	case errors.Is(err, pa.NoDefaultInputDevice), errors.Is(err, pa.NoDefaultOutputDevice):
 		return &words.Error{Message: words.New("device-none"), Err: device.ErrNotFound}
