@@ -79,7 +79,7 @@ func announce(ctx context.Context, door Door, c Config) error {
 		return fmt.Errorf("open a responder: %w", err)
 	}
 	for _, kind := range []string{TypePage, TypeDoor} {
-		service, err := dnssd.NewService(dnssd.Config{Name: s.Name, Type: kind, Host: c.Host, Port: c.Port, Text: text, Ifaces: c.Ifaces})
+		service, err := dnssd.NewService(dnssd.Config{Name: instance(s.Name, c.Serial), Type: kind, Host: c.Host, Port: c.Port, Text: text, Ifaces: c.Ifaces})
 		if err == nil {
 			_, err = responder.Add(service)
 		}
@@ -91,7 +91,7 @@ func announce(ctx context.Context, door Door, c Config) error {
 	defer stop()
 	over := make(chan error, 1)
 	go func() { over <- respond(own, responder) }()
-	c.Log.Info("the door is announced in its network", "host", c.Host+".local", "name", s.Name)
+	c.Log.Info("the door is announced in its network", "host", c.Host+".local", "name", instance(s.Name, c.Serial))
 	fresh := time.NewTimer(steady)
 	defer fresh.Stop()
 	for {
@@ -123,6 +123,12 @@ func respond(ctx context.Context, r dnssd.Responder) (err error) {
 		}
 	}()
 	return r.Respond(ctx)
+}
+
+// instance is the name of the services: that of the door, and the end of its serial number. Doors
+// of one house often have the same name, and the library does not always notice.
+func instance(name, serial string) string {
+	return name + " - " + serial[max(0, len(serial)-6):]
 }
 
 // textOf are the attributes of the services (RFC 6763, section 6).
