@@ -39,6 +39,7 @@ func subcommands() []subcommand {
 		{"update", "[FILE|URL|VERB …]", "install another system of a card image, and see what became of it", updateCommand},
 		{"fleet", "[status|now] [FILE]", "how the door is fed by the server of its fleet; ask that now", fleetCommand},
 		{"page", "VERB [FILE]", "the way into the page for whoever is at the machine: code, reset, fingerprint", pageCommand},
+		{"events", "[-f] [FILE]", "print what happens at the door, a line each", eventsCommand},
 		{"version", "", "print the version", versionCommand},
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/journal"
+
 	"intercomd/configs"
 	"intercomd/door"
 	"intercomd/metrics"
@@ -129,6 +131,9 @@ func newLogger(w io.Writer, c configs.Log) *slog.Logger {
 	opt := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, opt))
+	}
+	if native, err := journal.StderrIsJournalStream(); err == nil && native && w == os.Stderr {
+		return slog.New(newJournalHandler(w, level, journal.Send))
 	}
 	return slog.New(slog.NewTextHandler(w, opt))
 }
