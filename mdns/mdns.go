@@ -48,10 +48,14 @@ const (
 
 // Run announces the door until ctx ends, and takes that back then.
 func Run(ctx context.Context, door Door, c Config) {
-	liblog.Info.Disable() // it would write to standard output
+	// The library would write to standard output, and does so without end when the kernel's messages
+	// about interfaces have overflowed: then its watch of them is of no more use.
+	upset := make(chan struct{}, 1)
+	liblog.Info.SetOutput(alarm(upset))
+	defer liblog.Info.Disable()
 	last := ""
 	for ctx.Err() == nil {
-		err := announce(ctx, door, c)
+		err := announce(ctx, door, c, upset)
 		if ctx.Err() != nil {
 			return
 		}
@@ -70,7 +74,7 @@ func Run(ctx context.Context, door Door, c Config) {
 }
 
 // announce is one responder, until what it says is something else.
-func announce(ctx context.Context, door Door, c Config) error {
+func announce(ctx context.Context, door Door, c Config, upset <-chan struct{}) error {
 	changed := door.Changed()
 	s := door.Snapshot()
 	text := textOf(s, c.Serial)
@@ -101,6 +105,13 @@ func announce(ctx context.Context, door Door, c Config) error {
 				err = nil
 			}
 			return err
+		case <-upset:
+			stop()
+			upset = nil // until this one is over
+			select {
+			case <-time.After(time.Second): // at most one a second
+			case <-ctx.Done():
+			}
 		case <-fresh.C:
 			fresh.Reset(steady)
 			select {
@@ -113,6 +124,17 @@ func announce(ctx context.Context, door Door, c Config) error {
 			}
 		}
 	}
+}
+
+// alarm is a log that nobody reads: it tells that something was written.
+type alarm chan<- struct{}
+
+func (a alarm) Write(p []byte) (int, error) {
+	select {
+	case a <- struct{}{}:
+	default:
+	}
+	return len(p), nil
 }
 
 // respond answers until ctx ends. A packet that the library cannot bear must not take the door along.

@@ -13,6 +13,9 @@ import (
 	"intercomd/test/lab"
 )
 
+// online is what a listener at the broker hears of a door that is there.
+var online = regexp.MustCompile(`/availability \d online`)
+
 const brokerPort = 18883
 
 // startBroker starts a Mosquitto, and returns it with the settings of a door that uses it.
