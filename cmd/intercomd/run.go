@@ -60,6 +60,7 @@ func runDoors(ctx context.Context, force inForce, hangUp <-chan os.Signal, log *
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer end()
+	defer tellStopping()
 	t := openSetup(force, log.With("part", "setup"))
 	running.Go(func() { t.keeper.Run(beside) })
 	faults := append(systemNotes(notesDir, log), force.fleetFaults()...)

@@ -3,14 +3,21 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"intercomd/configs"
 	"intercomd/setup"
+	"intercomd/station"
 	"intercomd/words"
 )
 
@@ -65,5 +72,97 @@ func TestConfigCommand(t *testing.T) {
 	}
 	if k := openSetup(loadInForce(file, nil), slog.New(slog.DiscardHandler)).keeper; k.Running() != nil || k.Status().Note.Code != "setup-reset" {
 		t.Errorf("the next start: %+v", k.Status())
+	}
+}
+
+// A door that gives way to another one in the same process: the page stays open to who has signed in,
+// systemd hears nothing of an end, and nothing is left behind.
+func TestDoorsOneAfterTheOther(t *testing.T) {
+	dir := t.TempDir()
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(dir, "notify"))
+	heard := make(chan string, 1000)
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := socket.Read(buf)
+			if err != nil {
+				return
+			}
+			heard <- string(buf[:n])
+		}
+	}()
+	const text = "[sip]\nserver = \"ws://127.0.0.1:1\"\nuser = \"1000\"\npassword = \"secret\"\n[call]\ntarget = \"1001\"\n[board]\ndriver = \"sim\"\n[audio]\ninput = \"none\"\noutput = \"none\"\n"
+	d := startDoor(t, dir, text)
+	d.snapshot("a door", func(s *station.Snapshot) bool { return s.State == station.Idle })
+	code, err := os.ReadFile(filepath.Join(dir, "state", "page", "code"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	word, _, _ := strings.Cut(string(code), "\n")
+	jar, _ := cookiejar.New(nil) // never fails
+	client := &http.Client{Jar: jar}
+	defer client.CloseIdleConnections()
+	ask := func(method, path, body, kind string) (status int, answer string) {
+		req, err := http.NewRequestWithContext(t.Context(), method, d.page+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", kind)
+		req.Header.Set("Accept", "application/json")
+		res, err := client.Do(req)
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer res.Body.Close()
+		data, _ := io.ReadAll(res.Body)
+		return res.StatusCode, string(data)
+	}
+	const form = "application/x-www-form-urlencoded"
+	if status, answer := ask("POST", "/setup", url.Values{"code": {word}, "name": {"admin"}, "password": {"correct horse"}}.Encode(), form); status != http.StatusNoContent {
+		t.Fatal(status, answer)
+	}
+	file, err := os.ReadFile(filepath.Join(dir, "door.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := func(name string) {
+		t.Helper()
+		for range 600 {
+			if status, answer := ask("GET", "/status.json", "", ""); status == http.StatusOK && strings.Contains(answer, `"name":"`+name+`"`) {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		t.Fatalf("there is no door %s:\n%s", name, d.log)
+	}
+	changed := strings.Replace(string(file), "[sip]", "[sip]\ndisplay_name = \"North\"", 1)
+	if status, answer := ask("PUT", "/config", changed, "application/toml"); status != http.StatusOK {
+		t.Fatal(status, answer)
+	}
+	named("North")
+	if status, answer := ask("POST", "/config/back", "", form); status != http.StatusOK {
+		t.Fatal(status, answer)
+	}
+	named("Door")
+	for n := len(heard); n > 0; n-- {
+		if h := <-heard; strings.Contains(h, "STOPPING") {
+			t.Errorf("systemd was told %q, and the daemon goes on", h)
+		}
+	}
+	d.ends()
+	for {
+		select {
+		case h := <-heard:
+			if strings.Contains(h, "STOPPING=1") {
+				return
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("systemd was not told of the end")
+		}
 	}
 }

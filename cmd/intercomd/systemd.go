@@ -27,7 +27,6 @@ func tellSystemd(ctx context.Context, st *station.Station, log *slog.Logger) {
 		}
 		return
 	}
-	defer func() { _, _ = systemd.SdNotify(false, systemd.SdNotifyStopping) }()
 	every, err := systemd.SdWatchdogEnabled(false)
 	if err != nil || every <= 0 {
 		every = 10 * time.Second
@@ -46,6 +45,10 @@ func tellSystemd(ctx context.Context, st *station.Station, log *slog.Logger) {
 		}
 	}
 }
+
+// tellStopping reports that the daemon ends. It must not be told when a door gives way to another one:
+// systemd would wait for the end of the process, and then kill it.
+func tellStopping() { _, _ = systemd.SdNotify(false, systemd.SdNotifyStopping) }
 
 // statusLine is the state of the door in one line, for systemctl status.
 func statusLine(s *station.Snapshot) string {
