@@ -90,8 +90,8 @@ func Form(d *configs.Document) (out []Section) {
 				at = section + "[0]." + k
 			}
 			f.Default = show(usual, at, f.Sort)
-			if many && (k == "name" || k == "line") {
-				f.Default = "" // those of the one entry that there is without any
+			if many && ownOf(k) && d.Has(section) {
+				f.Default = "" // those of the one that there is without any
 			}
 			_, f.Given = d.Get(f.Path)
 			if f.Sort != configs.SortSecret {
@@ -113,6 +113,11 @@ func Form(d *configs.Document) (out []Section) {
 	}
 	return out
 }
+
+// ownOf tells the settings that each of [[sections]] has for itself. The one that a door has if its
+// file has none, such as the button "bell" on line 17, has them too: the first one that is added takes
+// them over where nothing else is typed.
+func ownOf(key string) bool { return key == "name" || key == "line" }
 
 // show is a setting as people type it.
 func show(d *configs.Document, path string, sort configs.Sort) string {
@@ -144,7 +149,10 @@ func Fill(d *configs.Document, get func(path string) (value string, ok bool), re
 		}
 		for _, f := range s.Fields {
 			v, ok := get(f.Path)
-			if v = strings.TrimSpace(v); !ok || v == f.Value {
+			if v = strings.TrimSpace(v); v == "" && path != s.Path && ownOf(strings.TrimPrefix(f.Key, s.Name+".")) {
+				v = f.Default
+			}
+			if !ok && v == "" || v == f.Value {
 				continue
 			}
 			to := path + strings.TrimPrefix(f.Path, s.Path)

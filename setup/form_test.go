@@ -71,6 +71,7 @@ func TestFormFills(t *testing.T) {
 		"a span":         {map[string]string{"relay[0].pulse": "5s"}, "", "= false\n", "= false\npulse = \"5s\"\n"},
 		"one gone":       {nil, "relay[0]", "[[relay]]\nname = \"door\"\nline = 22\nlatching = false\n", ""},
 		"one more":       {map[string]string{"relay[new].name": "bell", "relay[new].line": "6"}, "", "\"GPIO5\"\n", "\"GPIO5\"\n\n[[relay]]\nname = \"bell\"\nline = 6\n"},
+		"the first one":  {map[string]string{"button[new].target": "1002"}, "", "\"GPIO5\"\n", "\"GPIO5\"\n\n[[button]]\nname = \"bell\"\nline = 17\ntarget = \"1002\"\n"},
 		"a number":       {map[string]string{"audio.input_gain": "3,5"}, "", "\"GPIO5\"\n", "\"GPIO5\"\n\n[audio]\ninput_gain = 3.5\n"},
 	} {
 		d := document(t, site)
