@@ -138,7 +138,7 @@ func TestWalkOfAllRoutes(t *testing.T) {
 	}
 	known := map[string]bool{}
 	for _, rt := range p.table() {
-		known[rt.pattern] = true
+		known[strings.ReplaceAll(rt.pattern, "{name}", "door")] = true
 	}
 	for _, rt := range p.table() {
 		method, path, _ := strings.Cut(rt.pattern, " ")

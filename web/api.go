@@ -38,7 +38,7 @@ func program(r *http.Request) bool {
 // (web/api/openapi.json) has the same routes, and tests hold both together.
 func (s *Server) apiTable() []route {
 	read, call := scoped(accounts.ScopeRead), scoped(accounts.ScopeCall)
-	return []route{
+	all := []route{
 		{"GET " + root, public, 0, s.getAPI},
 		{"GET " + root + "/openapi.json", public, 0, s.getAPIDescription},
 		{"GET " + root + "/status", read, 0, s.answers(s.apiStatus)},
@@ -56,6 +56,10 @@ func (s *Server) apiTable() []route {
 		{"POST " + root + "/relays/{name}/switch", scoped(accounts.ScopeSwitch), maxBody, s.moves(s.apiSwitch)},
 		{"POST " + root + "/tests/sound", scoped(accounts.ScopeTest), maxBody, s.moves(s.apiTestSound)},
 	}
+	if s.cfg.Setup != nil {
+		all = append(all, s.apiSetupTable()...)
+	}
+	return all
 }
 
 // mayScoped says whether who asks may have what is of a scope, and answers if not. Programs open doors
@@ -86,6 +90,7 @@ type reply struct {
 	status int
 	body   any
 	why    words.Message
+	faults SetupFaults   // of what was sent
 	wait   time.Duration // before the client tries again; 0: it need not
 }
 
@@ -103,7 +108,11 @@ func (s *Server) render(r *http.Request, a reply) (api.Reply, error) {
 	}
 	if !a.why.None() {
 		header.Set("Content-Type", "application/problem+json")
-		a.body = s.problem(r, a.status, a.why)
+		p := s.problem(r, a.status, a.why)
+		if len(a.faults) > 0 {
+			p.Faults = a.faults
+		}
+		a.body = p
 	}
 	body, err := json.Marshal(a.body)
 	return api.Reply{Status: a.status, Header: header, Body: append(tame(body), '\n')}, err
@@ -136,13 +145,15 @@ func (s *Server) answers(do func(*http.Request) reply) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { s.send(w, r, do(r)) }
 }
 
-// moves serves a command: its body is read, and a key keeps it from being carried out twice.
-func (s *Server) moves(do func(r *http.Request, body []byte) reply) http.HandlerFunc {
+// moves serves a command: its body is read, and a key keeps it from being carried out twice. more are the
+// parameters that it may have.
+func (s *Server) moves(do func(r *http.Request, body []byte) reply, more ...string) http.HandlerFunc {
+	known := append([]string{"lang"}, more...)
 	return func(w http.ResponseWriter, r *http.Request) {
 		key, bad := api.Key(r.Header)
 		var body []byte
 		if bad == nil {
-			_, bad = api.ParseQuery(r.URL.RawQuery, "lang")
+			_, bad = api.ParseQuery(r.URL.RawQuery, known...)
 		}
 		if bad == nil {
 			body, bad = api.Body(r)
@@ -181,15 +192,19 @@ type taken struct {
 // run names the run of the daemon.
 func (s *Server) run() string { return api.Run(s.snapshot().Started) }
 
+// now is the cursor before what happens next.
+func (s *Server) now() string {
+	return api.Cursor{Run: s.run(), After: max(s.snapshot().Events, 1) - 1}.String()
+}
+
 // order gives the station a command of a program.
 func (s *Server) order(r *http.Request, cmd station.Command) reply {
-	snap := s.snapshot()
-	before := api.Cursor{Run: s.run(), After: max(snap.Events, 1) - 1}
+	before := s.now()
 	err := s.do(r, cmd)
 	code := station.Code(err)
 	switch {
 	case err == nil:
-		return reply{status: http.StatusAccepted, body: taken{before.String()}}
+		return reply{status: http.StatusAccepted, body: taken{before}}
 	case errors.Is(err, station.ErrNoButton), errors.Is(err, station.ErrNoRelay), errors.Is(err, station.ErrNoTarget):
 		return no(http.StatusNotFound, code)
 	case errors.Is(err, station.ErrNoCall), errors.Is(err, station.ErrNotIdle), errors.Is(err, station.ErrOpens), errors.Is(err, station.ErrBlocked):

@@ -33,6 +33,11 @@ func (s *Server) apiCalls(r *http.Request) reply {
 		return cannotRead(bad)
 	}
 	calls := list(s.snapshot().Calls)
+	if s.cfg.Past != nil {
+		if past, _ := s.cfg.Past.Calls(); len(past) >= len(calls) { // also if there may be still more
+			calls = list(past)
+		}
+	}
 	return reply{status: http.StatusOK, body: callList{calls[:min(len(calls), limit)]}}
 }
 

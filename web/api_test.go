@@ -45,6 +45,7 @@ func descriptionOf(t *testing.T) *openapi3.T {
 type programs struct {
 	*people
 	t     *testing.T
+	setup *fakeSetup
 	doc   *openapi3.T
 	with  map[accounts.Scope]string // a token with it alone
 	sans  map[accounts.Scope]string // a token with all others
@@ -56,6 +57,8 @@ func withPrograms(t *testing.T) *programs {
 	t.Helper()
 	p := &programs{people: withPeople(t), t: t, doc: descriptionOf(t), with: map[accounts.Scope]string{}, sans: map[accounts.Scope]string{}, heard: map[string]bool{}, codes: map[string]bool{}}
 	p.pace = nil
+	p.setup = &fakeSetup{text: "[sip]\n", list: []SetupPerson{{Name: "anna", Users: []string{"1001"}}}}
+	p.cfg.Setup = p.setup
 	for _, s := range accounts.Scopes() {
 		others := slices.DeleteFunc(accounts.Scopes(), func(o accounts.Scope) bool { return o == s })
 		for name, to := range map[string]struct {
@@ -206,6 +209,14 @@ func (p *programs) well() []call {
 		{route: "POST /api/v1/relays/{name}/open", values: "door", status: 202},
 		{route: "POST /api/v1/relays/{name}/switch", values: "light", body: `{"on":false}`, status: 202},
 		{route: "POST /api/v1/tests/sound", body: `{"commission":false}`, status: 202},
+		{route: "GET /api/v1/configuration", status: 200},
+		{route: "GET /api/v1/configuration/text", status: 200},
+		{route: "PUT /api/v1/configuration", body: "[sip]", header: []string{"Content-Type", "application/toml"}, status: 202},
+		{route: "POST /api/v1/configuration/keep", status: 202},
+		{route: "POST /api/v1/configuration/back", status: 202},
+		{route: "GET /api/v1/people", status: 200},
+		{route: "PUT /api/v1/people/{name}", values: "anna", body: `{"digits":"4711","users":["1001"],"once":true}`, status: 202},
+		{route: "DELETE /api/v1/people/{name}", values: "anna", status: 202},
 	}
 }
 
@@ -253,7 +264,7 @@ func TestDescriptionAndHandlersAreTheSame(t *testing.T) {
 	}
 
 	falling := newServer(falls{newStation(sample())}, nil)
-	falling.cfg.Book = p.book
+	falling.cfg.Book, falling.cfg.Setup = p.book, struct{ Setup }{} // which falls over, too
 	paced := newServer(p.st, nil)
 	paced.cfg.Book = p.book
 	for i, c := range p.well() {
@@ -277,24 +288,29 @@ func TestDescriptionAndHandlersAreTheSame(t *testing.T) {
 		also(401, func(d *call) { d.token = "icd_" + strings.Repeat("0", 64) })
 		also(403, func(d *call) { d.token, d.code = p.sans[scope], "scope-missing" })
 		also(400, func(d *call) { d.query, d.code = "nonsense=1", "unknown-parameter" })
-		also(500, func(d *call) { d.by, d.header = falling.Handler(), nil })
-		if !strings.HasPrefix(c.route, "POST") {
+		also(500, func(d *call) { d.by = falling.Handler() })
+		if strings.HasPrefix(c.route, "GET") {
 			continue
 		}
 		p.opened = opened{} // more than the latch is to take
-		told := len(p.st.told)
-		also(413, func(d *call) { d.body = `{"x":"` + strings.Repeat("x", maxBody) + `"}` })
+		told, did := len(p.st.told), len(p.setup.did)
+		also(413, func(d *call) { d.body = `{"x":"` + strings.Repeat("x", setupSize) + `"}` })
 		also(415, func(d *call) { d.body, d.header = `on=true`, []string{"Content-Type", form} })
-		also(400, func(d *call) { d.body, d.code = `{"nonsense":1}`, "bad-json" })
-		also(400, func(d *call) { d.body, d.code = `[]`, "bad-json" })
-		also(400, func(d *call) { d.body, d.code = `{} {}`, "bad-json" })
-		also(400, func(d *call) { d.header, d.code = []string{api.KeyHeader, "two words"}, "bad-key" })
-		if len(p.st.told) != told {
-			t.Errorf("%s: bad input gave commands: %v", c.route, p.st.told[told:])
+		if c.header == nil { // the body is JSON
+			also(400, func(d *call) { d.body, d.code = `{"nonsense":1}`, "bad-json" })
+			also(400, func(d *call) { d.body, d.code = `[]`, "bad-json" })
+			also(400, func(d *call) { d.body, d.code = `{} {}`, "bad-json" })
 		}
-		key := []string{api.KeyHeader, strconv.Itoa(i)}
+		also(400, func(d *call) { d.header, d.code = []string{api.KeyHeader, "two words"}, "bad-key" })
+		if len(p.st.told) != told || len(p.setup.did) != did {
+			t.Errorf("%s: bad input gave commands: %v, %v", c.route, p.st.told[told:], p.setup.did[did:])
+		}
+		key := append([]string{api.KeyHeader, strconv.Itoa(i)}, c.header...)
 		also(c.status, func(d *call) { d.header = key })
 		also(422, func(d *call) { d.header, d.body, d.code = key, ` {"on":true}`, "key-of-another" })
+		if p.setupRefusals(c, also) {
+			continue
+		}
 		for _, no := range []error{station.ErrNoCall, station.ErrNotIdle, station.ErrBlocked, station.ErrOpens} {
 			p.opened = opened{}
 			p.st.refuse(no)
@@ -329,6 +345,47 @@ func TestDescriptionAndHandlersAreTheSame(t *testing.T) {
 	}
 }
 
+// setupRefusals are the ways in which a route of the configuration is refused; false for other routes.
+func (p *programs) setupRefusals(c call, also func(status int, change func(*call))) bool {
+	if !strings.Contains(c.route, "/configuration") && !strings.Contains(c.route, "/people") {
+		return false
+	}
+	refuse := func(status int, code string, err error) {
+		p.setup.err, p.told = err, failed{}
+		also(status, func(d *call) { d.code = code })
+	}
+	for code := range setupCodes() {
+		status := map[string]int{"setup-no-person": 404, "setup-not-kept": 503}[code]
+		if status == 0 {
+			status = 409
+		}
+		if status != 404 || strings.Contains(c.route, "people") {
+			refuse(status, code, &SetupError{words.New(code, "detail", "x")})
+		}
+	}
+	refuse(503, "setup-failed", errors.New("odd"))
+	p.told = failed{}
+	p.setup.err = SetupFaults{{Line: 1, Key: "sip.user", Message: words.New("told", "detail", "x")}}
+	also(422, func(d *call) { d.code = "setup-faults" })
+	p.setup.err = nil
+	last := p.st.events[len(p.st.events)-1].News.(station.Administered)
+	if last.By.Name == "" || last.Why != "setup-faults" {
+		p.t.Errorf("%s: nobody is told who tried: %+v", c.route, last)
+	}
+	return true
+}
+
+// setupCodes are the codes of the errors of a [Setup], as far as a program can come by them.
+func setupCodes() map[string]bool {
+	all := map[string]bool{}
+	for _, key := range words.English().Keys() {
+		if code, ok := strings.CutPrefix(key, "refusal.setup-"); ok && code != "faults" && code != "failed" && code != "no-file" && code != "no-version" {
+			all["setup-"+code] = true
+		}
+	}
+	return all
+}
+
 // oddities are the codes that the walk over all routes does not come by.
 func (p *programs) oddities() {
 	read, opens := p.with[accounts.ScopeRead], p.with[accounts.ScopeOpen]
@@ -347,6 +404,7 @@ func (p *programs) oddities() {
 		c.token = read
 		p.ask(c)
 	}
+	p.ask(call{route: "PUT /api/v1/people/{name}", values: "anna", body: `{"name":"bert"}`, token: p.with[accounts.ScopePeople], status: 400, code: "bad-parameter"})
 	p.ask(call{route: "POST /api/v1/mute", token: p.with[accounts.ScopeCall], body: `{}`, status: 400, code: "missing-field"})
 	p.ask(call{route: "POST /api/v1/tests/sound", token: p.with[accounts.ScopeTest], body: `{"commission":true}`, status: 403, code: "scope-missing"})
 	p.ask(call{route: "POST /api/v1/hangup", token: p.with[accounts.ScopeCall], header: []string{"Sec-Fetch-Site", "cross-site"}, status: 403, code: "cross-site"})
@@ -370,6 +428,10 @@ func (p *programs) oddities() {
 
 	// Before there is a password.
 	nobody := newServer(p.st, nil)
+	nobody.cfg.Setup = p.setup
+	for _, route := range []string{"GET /api/v1/configuration", "GET /api/v1/configuration/text", "POST /api/v1/configuration/keep", "GET /api/v1/people"} {
+		p.ask(call{route: route, by: nobody.Handler(), status: 403, code: "no-password-yet"})
+	}
 	p.ask(call{route: "GET /api/v1/status", by: nobody.Handler(), status: 200})
 	p.ask(call{route: "GET /api/v1/status", by: nobody.Handler(), header: []string{"Forwarded", "for=x"}, status: 403, code: "no-password-yet"})
 	p.ask(call{route: "POST /api/v1/relays/{name}/open", values: "door", by: nobody.Handler(), status: 403, code: "people-only"})
@@ -420,17 +482,18 @@ func TestDescribedFields(t *testing.T) {
 	for name, of := range map[string]reflect.Type{
 		"Status": reflect.TypeFor[station.Snapshot](), "Call": reflect.TypeFor[station.Record](), "Event": reflect.TypeFor[apiEvent](),
 		"Events": reflect.TypeFor[eventList](), "Calls": reflect.TypeFor[callList](), "Relays": reflect.TypeFor[relayList](), "Taken": reflect.TypeFor[taken](), "Problem": reflect.TypeFor[api.Problem](),
+		"Configuration": reflect.TypeFor[SetupStatus](), "ConfigurationText": reflect.TypeFor[configText](), "SentFault": reflect.TypeFor[SetupFault](), "People": reflect.TypeFor[peopleList](),
 	} {
 		inCode, inDoc := map[string]bool{}, map[string]bool{}
 		jsonFields(of, "", inCode)
 		schemaFields(doc.Components.Schemas[name].Value, "", inDoc)
 		for f := range inCode {
-			if !inDoc[f] && !slices.ContainsFunc([]string{"data", "call", "params"}, func(end string) bool { return f == end || strings.HasSuffix(f, "."+end) }) {
+			if !inDoc[f] && !slices.ContainsFunc([]string{"data", "call", "params", "faults", "trial"}, func(end string) bool { return f == end || strings.HasSuffix(f, "."+end) }) {
 				t.Errorf("%s: %s is not described", name, f)
 			}
 		}
 		for f := range inDoc {
-			if !inCode[f] && !strings.HasPrefix(f, "call.") {
+			if !inCode[f] && !strings.HasPrefix(f, "call.") && !strings.HasPrefix(f, "trial.") && !strings.HasPrefix(f, "faults[]") {
 				t.Errorf("%s: %s is described and does not exist", name, f)
 			}
 		}

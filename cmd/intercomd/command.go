@@ -38,6 +38,7 @@ func subcommands() []subcommand {
 		{"provision", "[seal]", "set up the machine of a card image from what is on its card", provisionCommand},
 		{"update", "[FILE|URL|VERB …]", "install another system of a card image, and see what became of it", updateCommand},
 		{"fleet", "[status|now] [FILE]", "how the door is fed by the server of its fleet; ask that now", fleetCommand},
+		{"ctl", "VERB …", "ask a door, or tell it to do something, from a shell", ctlCommand},
 		{"page", "VERB [FILE]", "the way into the page for whoever is at the machine: code, reset, fingerprint", pageCommand},
 		{"events", "[-f] [FILE]", "print what happens at the door, a line each", eventsCommand},
 		{"version", "", "print the version", versionCommand},

@@ -16,7 +16,12 @@ type Problem struct {
 	Detail string       `json:"detail"` // for people, in the language of the request
 	Code   string       `json:"code"`   // for programs
 	Params words.Params `json:"params"` // what belongs to the code
+	// Faults are all that is wrong with what was sent; nil for what is told by the code.
+	Faults any `json:"faults,omitempty"`
 }
+
+// Error is for clients.
+func (p *Problem) Error() string { return p.Detail + " (" + p.Code + ")" }
 
 // NewProblem makes the problem of a refusal and its sentence.
 func NewProblem(status int, why words.Message, sentence string) Problem {

@@ -1,0 +1,184 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func header(key ...string) http.Header { return http.Header{KeyHeader: key} }
+
+func TestKey(t *testing.T) {
+	for _, tc := range []struct {
+		lines []string
+		want  string
+		bad   bool
+	}{
+		{nil, "", false},
+		{[]string{"8e03978e"}, "8e03978e", false},
+		{[]string{`"8e03978e"`}, "8e03978e", false},
+		{[]string{` "a" `}, "a", false},
+		{[]string{strings.Repeat("k", 128)}, strings.Repeat("k", 128), false},
+		{[]string{strings.Repeat("k", 129)}, "", true},
+		{[]string{""}, "", true},
+		{[]string{`""`}, "", true},
+		{[]string{`"`}, "", true},
+		{[]string{`"a`}, "", true},
+		{[]string{`a"b`}, "", true},
+		{[]string{`"a\"b"`}, "", true},
+		{[]string{"two words"}, "", true},
+		{[]string{"ü"}, "", true},
+		{[]string{"a", "a"}, "", true},
+	} {
+		h := http.Header{}
+		if tc.lines != nil {
+			h = header(tc.lines...)
+		}
+		got, bad := Key(h)
+		if got != tc.want || (bad != nil) != tc.bad {
+			t.Errorf("%q: %q, %v", tc.lines, got, bad)
+		}
+	}
+}
+
+func FuzzKey(f *testing.F) {
+	f.Add(`"x"`)
+	f.Add(`x`)
+	f.Fuzz(func(t *testing.T, s string) {
+		key, bad := Key(header(s))
+		if bad == nil && (key == "" || len(key) > mostKey || strings.ContainsAny(key, "\" \n\x00")) {
+			t.Errorf("%q is taken from %q", key, s)
+		}
+	})
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add("first")
+	f.Add("abc-17")
+	f.Add("abc-9007199254740991")
+	f.Add("--1")
+	f.Fuzz(func(t *testing.T, s string) {
+		from, bad := From(s, "abc")
+		if bad != nil {
+			return
+		}
+		if from > NoEvent {
+			t.Errorf("%q is number %d", s, from)
+		}
+		if from > 0 && from < NoEvent {
+			if again, bad := From(Cursor{"abc", from - 1}.String(), "abc"); bad != nil || again != from {
+				t.Errorf("%q is %d, and then %d", s, from, again)
+			}
+		}
+	})
+}
+
+func FuzzJSON(f *testing.F) {
+	f.Add([]byte(`{"on":true}`))
+	f.Add([]byte(`{"on":true}{}`))
+	f.Add([]byte(`null`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var v struct {
+			On *bool `json:"on"`
+		}
+		if bad := JSON(http.Header{"Content-Type": {"application/json"}}, body, &v); bad == nil && len(strings.TrimSpace(string(body))) > 0 {
+			var any map[string]any
+			if err := json.Unmarshal(body, &any); err != nil {
+				t.Errorf("%q is taken: %v", body, err)
+			}
+		}
+	})
+}
+
+func FuzzQuery(f *testing.F) {
+	f.Add("limit=1&kind=a&kind=b")
+	f.Fuzz(func(t *testing.T, raw string) {
+		q, bad := ParseQuery(raw, "limit", "kind...")
+		if bad != nil {
+			return
+		}
+		if n, bad := q.Number("limit", 1, 9, 5); bad == nil && (n < 1 || n > 9) {
+			t.Errorf("%q: %d", raw, n)
+		}
+	})
+}
+
+// Keys are bounded in number and time, and the answers of others stay theirs.
+func TestKeysAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var k Keys
+		n := 0
+		send := func(who, key string, status int) {
+			t.Helper()
+			_, bad := k.Once(who, key, httptest.NewRequest("POST", "/x", nil), nil, time.Now(), func() Reply {
+				n++
+				return Reply{Status: status}
+			})
+			if bad != nil {
+				t.Error(bad)
+			}
+		}
+		carriedOut := func(want int) {
+			t.Helper()
+			if n != want {
+				t.Errorf("%d were carried out, want %d", n, want)
+			}
+			n = 0
+		}
+		send("a", "1", 202)
+		send("a", "1", 202)
+		carriedOut(1)
+		send("b", "1", 202)
+		carriedOut(1)
+		time.Sleep(keyLasts)
+		send("a", "1", 202)
+		carriedOut(1)
+		for _, busy := range []int{429, 500, 503} { // is to be tried again
+			send("a", "busy", busy)
+		}
+		carriedOut(3)
+		send("a", "busy", 409)
+		send("a", "busy", 409)
+		carriedOut(1)
+		for i := range 3 * keysKept {
+			send("a", "many"+strconv.Itoa(i), 202)
+		}
+		if len(k.all) > keysKept || len(k.line) > keysKept {
+			t.Errorf("%d are kept", len(k.all))
+		}
+		n = 0
+		send("a", "many"+strconv.Itoa(3*keysKept-1), 202)
+		carriedOut(0)
+	})
+}
+
+// A command that fell over may be sent again.
+func TestKeyOfAPanic(t *testing.T) {
+	var k Keys
+	r := httptest.NewRequest("POST", "/x", nil)
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = k.Once("a", "1", r, nil, time.Now(), func() Reply { panic("falls over") })
+	}()
+	if out, bad := k.Once("a", "1", r, nil, time.Now(), func() Reply { return Reply{Status: 202} }); bad != nil || out.Status != 202 {
+		t.Errorf("%v, %v", out, bad)
+	}
+}
+
+func TestDescriptionIsReadable(t *testing.T) {
+	d := ReadDocument()
+	if d.Title == "" || len(d.Groups) == 0 || len(d.Schemas) == 0 || len(d.Codes) == 0 {
+		t.Fatalf("%+v", d)
+	}
+	for _, g := range d.Groups {
+		if len(g.Operations) == 0 {
+			t.Errorf("nothing is in %q", g.About)
+		}
+	}
+}
