@@ -26,6 +26,8 @@ type house struct {
 	file string
 	k    *Keeper
 	d    *fakeDoor
+	runs bool   // the keeper looks after trials by itself
+	end  func() // that of the process before
 }
 
 const whole = "[sip]\nserver = \"wss://pbx.example.lan\"\nuser = \"1000\"\npassword = \"secret\"\n[call]\ntarget = \"1001\"\n"
@@ -76,6 +78,17 @@ func (h *house) start() {
 	h.k = Open(Config{Dir: h.dir, File: h.file, Log: slog.New(slog.DiscardHandler),
 		Judge: func(text []byte) (*configs.Config, error) { return configs.LoadText(h.file, text) }})
 	h.k.Begun(h.d)
+	if h.end != nil {
+		h.end()
+	}
+	h.end = func() {}
+	if !h.runs {
+		return
+	}
+	ctx, cancel := context.WithCancel(h.t.Context())
+	done, k := make(chan struct{}), h.k
+	go func() { defer close(done); k.Run(ctx) }()
+	h.end = func() { cancel(); <-done }
 }
 
 // again is another door in the same process.
@@ -84,8 +97,8 @@ func (h *house) again() { h.k.Begun(nil); h.k.Begun(h.d) }
 // to is whole with another target.
 func to(target string) string { return strings.Replace(whole, "1001", target, 1) }
 
-// runs is the target of the door that would be made now.
-func (h *house) runs() string {
+// target is the target of the door that would be made now.
+func (h *house) target() string {
 	h.t.Helper()
 	text := h.k.Running()
 	if text == nil {
@@ -106,7 +119,7 @@ func (h *house) try(text string) Version {
 
 func (h *house) want(target string) {
 	h.t.Helper()
-	if got := h.runs(); got != target {
+	if got := h.target(); got != target {
 		h.t.Errorf("the door calls %s, want %s", got, target)
 	}
 }
@@ -116,12 +129,10 @@ func story(t *testing.T, tell func(h *house)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		ctx, end := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { defer close(done); h.k.Run(ctx) }()
+		h.runs = true
+		h.start()
 		tell(h)
-		end()
-		<-done
+		h.end()
 	})
 }
 
@@ -378,7 +389,7 @@ func TestPowerCuts(t *testing.T) {
 			}
 			tt.do(h.k)
 			h.start()
-			if got := h.runs(); got != before && got != tt.after || done && got != tt.after {
+			if got := h.target(); got != before && got != tt.after || done && got != tt.after {
 				t.Errorf("%s, cut at step %d: the door calls %s", what, cut, got)
 			}
 			if s := h.k.Status(); s.Trial != nil || !s.Broken.None() || !s.Note.None() {
