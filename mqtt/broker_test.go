@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -218,7 +217,7 @@ func (h *house) Changed() <-chan struct{}    { h.mu.Lock(); defer h.mu.Unlock();
 func (h *house) Since(from uint64) ([]station.Event, <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.events[min(int(from)-1, len(h.events)):], h.more //nolint:gosec // few
+	return h.events[min(int(from)-1, len(h.events)):], h.more
 }
 
 func (h *house) Do(_ context.Context, cmd station.Command) error {
@@ -291,7 +290,7 @@ func (h *house) until(t *testing.T, what string, ok func(h *house) bool) {
 
 func config(server string, commands ...string) Config {
 	return Config{Server: server, Topic: "intercomd", Serial: "10000000abcdef01", Discovery: "homeassistant", Language: words.English(), Relay: "door", Commands: commands,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		Log: slog.New(slog.DiscardHandler)}
 }
 
 // start runs a reader until the test is over.

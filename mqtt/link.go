@@ -179,7 +179,7 @@ func (l *link) pause(attempt int) time.Duration {
 // backoff is a part of a second that doubles with each try, up to longestWait.
 func backoff(try int) time.Duration {
 	most := min(longestWait, time.Second<<min(try-1, 10))
-	return most/2 + rand.N(most/2)
+	return most/2 + rand.N(most/2) //nolint:gosec // spreads load, no secret
 }
 
 // dial makes a connection that no write waits on for ever.
@@ -243,7 +243,7 @@ func (l *link) failed(err error) {
 		default:
 		}
 		select {
-		case <-l.errs: // an older one
+		case <-l.errs: //nolint:errcheck // an older one, which counts no more
 		default:
 		}
 	}
@@ -299,7 +299,7 @@ func (l *link) subscribe(ctx context.Context, topics []string) error {
 func (l *link) publish(ctx context.Context, m message) error {
 	p := &paho.Publish{Topic: m.topic, Payload: m.payload, Retain: m.retain, QoS: 1}
 	if !m.fresh.IsZero() {
-		left := uint32(max(time.Until(m.fresh), time.Second) / time.Second) //nolint:gosec // some seconds
+		left := uint32(max(time.Until(m.fresh), time.Second) / time.Second)
 		p.Properties = &paho.PublishProperties{MessageExpiry: &left}
 	}
 	on := l.conn.Load()

@@ -60,7 +60,7 @@ func office(keep Keeper, r *postRoom, send func(context.Context, entry) error) *
 }
 
 func ringOf(n int) station.Event {
-	return station.Event{Seq: uint64(n), At: time.Now(), News: station.Pressed{Button: fmt.Sprint("b", n), Label: fmt.Sprint("Bell ", n), Does: station.Dial}} //nolint:gosec // few
+	return station.Event{Seq: uint64(n), At: time.Now(), News: station.Pressed{Button: fmt.Sprint("b", n), Label: fmt.Sprint("Bell ", n), Does: station.Dial}}
 }
 
 // A web service that is away for hours gets everything, in order, once and under the same ID at each try,
@@ -186,7 +186,7 @@ func TestWhatWaitsIsForWhomItWaits(t *testing.T) {
 func TestSignature(t *testing.T) {
 	key := []byte("0123456789abcdef0123456789abcdef")
 	var problem string
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		mac := hmac.New(sha256.New, key)
 		fmt.Fprintf(mac, "%s.%s.%s", r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp"), body)

@@ -157,10 +157,9 @@ type courier struct {
 	limit time.Duration // of one try
 	pause time.Duration // before the second try
 
-	office  *Office
-	mu      sync.Mutex
-	shown   station.Delivery // without what waits
-	faulted bool
+	office *Office
+	mu     sync.Mutex
+	shown  station.Delivery // without what waits
 }
 
 // lasting reports whether notices are kept until they are delivered.
@@ -459,7 +458,7 @@ func (c *courier) before(try int) time.Duration {
 		return pause
 	}
 	most := min(longestPause, c.pause<<min(try-2, 12))
-	return most/2 + rand.N(most/2+1)
+	return most/2 + rand.N(most/2+1) //nolint:gosec // spreads load, no secret
 }
 
 // note keeps how the last try went, for people.

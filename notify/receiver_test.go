@@ -35,7 +35,7 @@ func TestReceiverOfTheDocuments(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.CommandContext(t.Context(), python, filepath.Join(dir, "receiver.py"), "0", filepath.Join(dir, "key")) //nolint:gosec // of the documents
+	cmd := exec.CommandContext(t.Context(), python, filepath.Join(dir, "receiver.py"), "0", filepath.Join(dir, "key"))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

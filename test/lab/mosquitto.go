@@ -45,7 +45,7 @@ func StartMosquitto(ctx context.Context, dir string, ca *CA, port int) (*Mosquit
 		if i == 0 {
 			args = append([]string{"-c"}, args...)
 		}
-		if out, err := exec.CommandContext(ctx, Tool("mosquitto_passwd"), args...).CombinedOutput(); err != nil { //nolint:gosec // a test
+		if out, err := exec.CommandContext(ctx, Tool("mosquitto_passwd"), args...).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("mosquitto_passwd: %w: %s", err, out)
 		}
 	}
@@ -97,8 +97,8 @@ func (m *Mosquitto) Listen() (*Proc, error) {
 
 // Kept is what the broker keeps below a topic: by topic, as a new client gets it.
 func (m *Mosquitto) Kept(ctx context.Context, topic string) (map[string]string, error) {
-	out, err := exec.CommandContext(ctx, Tool("mosquitto_sub"), m.client("-t", topic, "--retained-only", "-W", "1", "-F", "%t %p")...).Output() //nolint:gosec // a test
-	if exit, ok := err.(*exec.ExitError); ok && exit.ExitCode() == 27 {                                                                         //nolint:errorlint // as it comes; 27: it has waited long enough
+	out, err := exec.CommandContext(ctx, Tool("mosquitto_sub"), m.client("-t", topic, "--retained-only", "-W", "1", "-F", "%t %p")...).Output()
+	if exit, ok := err.(*exec.ExitError); ok && exit.ExitCode() == 27 { //nolint:errorlint // as it comes; 27: it has waited long enough
 		err = nil
 	}
 	kept := map[string]string{}
@@ -112,7 +112,7 @@ func (m *Mosquitto) Kept(ctx context.Context, topic string) (map[string]string, 
 // Say publishes something as the house.
 func (m *Mosquitto) Say(ctx context.Context, topic, payload string, more ...string) error {
 	args := append([]string{"-q", "1", "-t", topic, "-m", payload}, more...)
-	if out, err := exec.CommandContext(ctx, Tool("mosquitto_pub"), m.client(args...)...).CombinedOutput(); err != nil { //nolint:gosec // a test
+	if out, err := exec.CommandContext(ctx, Tool("mosquitto_pub"), m.client(args...)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("mosquitto_pub: %w: %s", err, out)
 	}
 	return nil

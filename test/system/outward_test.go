@@ -3,6 +3,7 @@ package system
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"slices"
@@ -105,10 +106,7 @@ func TestPressWhileEverythingOutsideHangs(t *testing.T) {
 		t.Cleanup(func() { _ = conn.Close() })
 		req, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(c.Port)+path, nil)
 		w := bufio.NewWriter(conn)
-		if err := req.Write(w); err == nil {
-			err = w.Flush()
-		}
-		if err != nil {
+		if err := errors.Join(req.Write(w), w.Flush()); err != nil {
 			t.Fatal(err)
 		}
 	}
