@@ -274,7 +274,9 @@ func (o *Office) Run(ctx context.Context, f Faults) {
 	if o.Idle() {
 		return
 	}
+	o.showing.Lock() // somebody may tell already
 	o.faults = f
+	o.showing.Unlock()
 	kept := o.restore()
 	o.show()
 	var all sync.WaitGroup
