@@ -16,6 +16,8 @@ import (
 	"intercomd/station"
 	"intercomd/web/accounts"
 	"intercomd/web/identity"
+	"intercomd/web/logtail"
+	"intercomd/web/machine"
 )
 
 // shelf keeps a book in memory.
@@ -87,7 +89,7 @@ func withPeople(t *testing.T) *people {
 		t.Fatal(err)
 	}
 	p := &people{st: newStation(sample()), book: book, session: map[string]string{}, token: map[string]string{}}
-	p.Server = New(Config{Listen: "127.0.0.1:0", Book: book, Identity: id, Log: quiet(), Metrics: http.NotFoundHandler(), Setup: &fakeSetup{}, Trace: func(string) []SIPMessage { return []SIPMessage{{Text: "x"}} }}, p.st, newPanel())
+	p.Server = New(Config{Listen: "127.0.0.1:0", Book: book, Identity: id, Log: quiet(), Metrics: http.NotFoundHandler(), Past: &fakePast{}, Tail: logtail.New(), Support: fakeSupport{}, Machine: func() machine.Facts { return machine.Facts{} }, Setup: &fakeSetup{}, Trace: func(string) []SIPMessage { return []SIPMessage{{Text: "x"}} }}, p.st, newPanel())
 	for _, role := range accounts.Roles() {
 		if role != accounts.Admin {
 			if err := book.Put(t.Context(), string(role), role, password, true); err != nil {

@@ -26,6 +26,8 @@ func leads() []lead {
 		{"/door", "access.open-door", operator, true},
 		{"/people", "people.title", operator, true},
 		{"/config", "config.title", admin, true},
+		{"/device", "nav.device", viewer, false},
+		{"/log", "nav.log", admin, false},
 		{"/access", "access.access", admin, true},
 		{root, "nav.api", admin, true},
 		{"/account", "access.account", viewer, true},
@@ -45,7 +47,7 @@ func (s *Server) nav(r *http.Request) (out []link) {
 		return nil
 	}
 	for _, p := range leads() {
-		if strings.HasPrefix(p.path, "/history") && s.cfg.Past == nil {
+		if strings.HasPrefix(p.path, "/history") && s.cfg.Past == nil || p.path == "/device" && s.cfg.Machine == nil || p.path == "/log" && s.cfg.Tail == nil {
 			continue
 		}
 		if !v.person.Role.Covers(accounts.Role(p.class)) || p.people && (v.open || v.person.Token) {

@@ -77,6 +77,17 @@ func (s *Server) table() []route {
 	if s.cfg.Setup != nil {
 		all = append(all, s.setupRoutes()...)
 	}
+	if s.cfg.Tail != nil {
+		all = append(all,
+			route{"GET /log", admin, 0, s.getLog},
+			route{"GET /log/live", admin, 0, s.getLogLive})
+	}
+	if s.cfg.Machine != nil {
+		all = append(all, route{"GET /device", viewer, 0, s.getDevice})
+	}
+	if s.cfg.Support != nil {
+		all = append(all, route{"POST /support", admin, 0, s.postSupport})
+	}
 	if s.panel != nil {
 		all = append(all,
 			route{"POST /panel/press", operator, 0, s.postPress},

@@ -18,6 +18,8 @@ import (
 	"intercomd/web/accounts"
 	"intercomd/web/api"
 	"intercomd/web/identity"
+	"intercomd/web/logtail"
+	"intercomd/web/machine"
 	"intercomd/words"
 )
 
@@ -70,6 +72,12 @@ type Config struct {
 	Trace func(call string) []SIPMessage
 	// Past is what the door remembers of calls and events; nil if it can remember nothing.
 	Past Past
+	// Tail is the last lines of the log; nil if they are not kept.
+	Tail *logtail.Tail
+	// Machine reads what the machine is and how it fares; nil if nobody knows.
+	Machine func() machine.Facts
+	// Support is what a support bundle needs; nil if there are none.
+	Support Support
 	// Starved hears that a connection could not be accepted because the process or the
 	// machine has no descriptors left; nil if nobody wants to know.
 	Starved func(error)
@@ -110,11 +118,13 @@ type Server struct {
 	opened  opened
 	keys    api.Keys // of commands of programs
 	told    failed
-	anew    chan struct{} // closed when the port must be opened anew
-	claimed sync.Once
-	stop    chan struct{} // closed when the server ends, for streams
-	ln      atomic.Pointer[net.Listener]
-	gate    atomic.Pointer[gate] // while it runs
+	// bundling is held while a support bundle is made.
+	bundling sync.Mutex
+	anew     chan struct{} // closed when the port must be opened anew
+	claimed  sync.Once
+	stop     chan struct{} // closed when the server ends, for streams
+	ln       atomic.Pointer[net.Listener]
+	gate     atomic.Pointer[gate] // while it runs
 }
 
 // New makes a server for st. A nil panel leaves out the buttons of the front

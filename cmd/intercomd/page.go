@@ -42,6 +42,7 @@ func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, t *tuning,
 			return out
 		},
 	}
+	tellOfMachine(cfg, &conf, t)
 	if h := d.Past(); h != nil {
 		conf.Past = past{h}
 	}

@@ -20,6 +20,7 @@ import (
 	"intercomd/metrics"
 	"intercomd/update/report"
 	"intercomd/update/slot"
+	"intercomd/web/logtail"
 )
 
 // runCommand is the daemon. A configuration that cannot be used does not keep it
@@ -35,7 +36,8 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 	defer signal.Stop(hangUp)
 	force := beginFleet(path)
 	cfg := force.Config
-	log := newLogger(io.err, cfg.Log)
+	tail := logtail.New()
+	log := slog.New(tail.Handler(newLogger(io.err, cfg.Log).Handler()))
 	slog.SetDefault(log) // for libraries that write to the standard logger
 	log.Info("starting", "version", buildVersion(), "config", path)
 	if built().IsZero() {
@@ -46,7 +48,7 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 		log.Warn("machine settings are ignored: only the card image configures its machine", "settings", strings.Join(keys, ", "),
 			"remedy", "set up name, network and time zone of this system by its own means, and remove them")
 	}
-	if err := runDoors(ctx, force, hangUp, log); err != nil && !errors.Is(err, errAnew) {
+	if err := runDoors(ctx, force, hangUp, log, tail); err != nil && !errors.Is(err, errAnew) {
 		log.Error("stopped", "error", err)
 		return exitFailed
 	}
@@ -55,13 +57,14 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 }
 
 // runDoors runs one door after the other, each made of what the page has set up by then.
-func runDoors(ctx context.Context, force inForce, hangUp <-chan os.Signal, log *slog.Logger) error {
+func runDoors(ctx context.Context, force inForce, hangUp <-chan os.Signal, log *slog.Logger, tail *logtail.Tail) error {
 	beside, end := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer end()
 	defer tellStopping()
 	t := openSetup(force, log.With("part", "setup"))
+	t.tail = tail
 	running.Go(func() { t.keeper.Run(beside) })
 	faults := append(systemNotes(notesDir, log), force.fleetFaults()...)
 	for {

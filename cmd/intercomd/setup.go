@@ -17,6 +17,7 @@ import (
 	"intercomd/store"
 	"intercomd/update/slot"
 	"intercomd/web/accounts"
+	"intercomd/web/logtail"
 	"intercomd/words"
 )
 
@@ -50,6 +51,7 @@ type tuning struct {
 	own    *configs.Config
 	path   string
 	log    *slog.Logger
+	tail   *logtail.Tail // the last lines of the log, for the page; nil: not kept
 
 	mu     sync.Mutex
 	ctx    context.Context //nolint:containedctx // of the door that runs

@@ -29,6 +29,7 @@ func composed() map[string][]string {
 		"by":            texts([]station.Party{station.ByDoor, station.ByPeer, station.ByNet}),
 		"does":          deeds,
 		"erase":         {"0", "1", "7", "30", "90", "365"},
+		"level":         {"debug", "info", "warn", "error"},
 		"callfilter":    {"all", "out", "in", "talked", "missed", "failed", "opened"},
 		"eventfilter":   {"all", "call", "door", "contact", "fault", "command", "start"},
 		"command":       texts([]station.CommandKind{station.CommandPress, station.CommandAnswer, station.CommandHangup, station.CommandMute, station.CommandOpen, station.CommandDND, station.CommandTest, station.CommandForget}),
