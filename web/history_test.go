@@ -160,7 +160,7 @@ func TestPastEvents(t *testing.T) {
 		}
 	}
 	page := p.as(p.session["admin"], "GET", "/history/events", "", "Accept", asHTML).Body.String()
-	for _, want := range []string{"token made", "panel · anna, this page 192.0.2.7", "door · code-anna · 1001", "wrong code", "hang up · anna, this page 192.0.2.7 · no call is in progress", "1.2.3", "future.kind", "1 min ago", "6 events"} {
+	for _, want := range []string{"token made", "panel · anna, this page 192.0.2.7", "door · code-anna · 1001", "wrong code", "hang up · anna, this page 192.0.2.7 · not done: no call is in progress", "1.2.3", "future.kind", "1 min ago", "6 events"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}

@@ -96,7 +96,7 @@ func (t teller) newsWords(n station.News) (text string, how tone) {
 			role = t.Text("page.loudspeaker")
 		}
 		add(role, orElse(n.Device.Name, n.Device.Wanted))
-		if !n.Device.OK {
+		if !n.Device.OK && !n.Device.Problem.None() {
 			how = bad
 			add(t.problem(n.Device.Problem))
 		}
@@ -120,13 +120,13 @@ func (t teller) newsWords(n station.News) (text string, how tone) {
 		add(t.Text("command."+string(n.Command)), n.Button, n.Relay, t.who(n.By))
 		if n.Error != "" {
 			how = warn
-			add(t.refused(n.Error))
+			add(t.Text("history.not-done", "why", t.refused(n.Error)))
 		}
 	case station.Administered:
 		add(n.Of, t.who(n.By))
 		if n.Why != "" {
 			how = warn
-			add(t.refused(n.Why))
+			add(t.Text("history.not-done", "why", t.refused(n.Why)))
 		}
 	}
 	for i := range say {
