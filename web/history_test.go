@@ -121,7 +121,7 @@ func TestCallsAreFiltered(t *testing.T) {
 func TestCellsAreText(t *testing.T) {
 	for in, want := range map[string]string{
 		"": "", "1001": "1001", "Kitchen": "Kitchen", "=1+1": "'=1+1", "+4930": "'+4930", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'=1", "\r\n=1": "'=1",
-		"＝1": "'＝1", "\u202e=1": "'=1", " =1": "'=1", "a=1": "a=1", "|calc": "'|calc", "%0A": "'%0A",
+		"＝1": "'＝1", "\u202e=1": "'=1", "\u00a0=1": "'=1", "a=1": "a=1", "|calc": "'|calc", "%0A": "'%0A",
 	} {
 		if got := cell(in); got != want {
 			t.Errorf("%q is %q, want %q", in, got, want)

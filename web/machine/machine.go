@@ -214,7 +214,7 @@ func (r *Reader) storage() []Storage {
 			continue
 		}
 		seen = append(seen, st.Fsid)
-		size := uint64(st.Bsize) //nolint:gosec // checked
+		size := uint64(st.Bsize)
 		out = append(out, Storage{Path: p, Space: Space{Total: st.Blocks * size, Free: st.Bavail * size}, ReadOnly: st.Flags&unix.ST_RDONLY != 0})
 	}
 	return out
