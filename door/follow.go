@@ -2,6 +2,7 @@ package door
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"time"
 
@@ -41,14 +42,22 @@ const tidyAfter = 5 * time.Second
 // tidy gives memory back to the machine when nobody talks any more. By itself Go does so little by
 // little, for minutes, and wakes up for it.
 func (d *Door) tidy() {
-	t := time.AfterFunc(tidyAfter, func() {
+	atRest(d.station.Subscribe(context.Background(), 0), func() {
 		if _, err := restMemory(); err != nil {
 			d.log.Debug("memory could not be given back", "error", err)
 		}
 	})
+}
+
+// atRest calls rest after the start and after each call, but never in one, until the news end.
+func atRest(news iter.Seq[station.Event], rest func()) {
+	t := time.AfterFunc(tidyAfter, rest)
 	defer t.Stop()
-	for e := range d.station.Subscribe(context.Background(), 0) {
-		if _, ok := e.News.(station.CallEnded); ok {
+	for e := range news {
+		switch e.News.(type) {
+		case station.CallStarted:
+			t.Stop()
+		case station.CallEnded:
 			t.Reset(tidyAfter)
 		}
 	}
