@@ -53,6 +53,7 @@ func TestAtRest(t *testing.T) {
 		}
 		atRest(news, func() { at = append(at, time.Since(begin)) })
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if want := []time.Duration{123*time.Second + tidyAfter}; !slices.Equal(at, want) {
 			t.Errorf("after %v, want %v", at, want)
 		}
