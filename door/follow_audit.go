@@ -2,6 +2,8 @@ package door
 
 import (
 	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"intercomd/station"
@@ -44,7 +46,7 @@ func auditOf(e station.Event) (a audit, ok bool) {
 			n.Command == station.CommandForget: // Administered does
 			return audit{}, false
 		}
-		return audit{At: e.At, Call: e.Call, User: n.By.Name, From: n.By.From, How: how(n.By.Via), Did: string(n.Command), Of: cmp.Or(n.Button, n.Relay, n.Target),
+		return audit{At: e.At, Call: e.Call, User: n.By.Name, From: n.By.From, How: how(n.By.Via), Did: string(n.Command), Of: commandedOf(n),
 			OK: n.Error == "", Why: station.Refusal(n.Error)}, true
 	case station.SelfTestStarted:
 		// The command says that somebody wanted it; this, that what later tests are compared with is another one.
@@ -56,6 +58,15 @@ func auditOf(e station.Event) (a audit, ok bool) {
 		return audit{At: e.At, User: n.By.Name, From: n.By.From, How: how(n.By.Via), Did: string(n.Deed), Of: n.Of, OK: n.Why == "", Why: station.Refusal(n.Why)}, true
 	}
 	return audit{}, false
+}
+
+// commandedOf is what a command was about.
+func commandedOf(n station.Commanded) string {
+	of := cmp.Or(n.Button, n.Relay, n.Target, n.Of)
+	if n.Check == "" {
+		return of
+	}
+	return strings.TrimSpace(strings.Join([]string{string(n.Check), of, string(n.Result)}, " "))
 }
 
 func released(e station.Event, n station.Released) (a audit) {

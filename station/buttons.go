@@ -9,6 +9,7 @@ type press struct {
 	long   bool
 	down   bool      // of a button to talk: pressed, not let go
 	who    Principal // if it was not pressed by a finger
+	test   bool      // the call that it begins is a test
 	action Action    // what it means in the present state
 }
 

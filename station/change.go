@@ -35,6 +35,8 @@ func (s *Station) change(cfg *Config) {
 	}
 	s.buttons.cfg = s.cfg.Buttons
 	s.meanings, s.targets = meanings(&s.cfg), targets(&s.cfg)
+	walk := s.walk.Load().with(checksOf(&s.cfg))
+	s.walk.Store(&walk)
 	s.access.renew(cfg.Door.Access)
 	s.tell(ConfigRead{File: s.cfg.File, Faults: len(s.cfg.Faults)})
 }

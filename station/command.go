@@ -19,7 +19,12 @@ type Command struct {
 	On     bool      // of CommandSwitch
 	// Of CommandTest: what is measured is what later tests are compared with.
 	Commission bool
-	Before     time.Time // of CommandForget
+	Before     time.Time     // of CommandForget
+	Test       bool          // of CommandDial: the call is marked as a test
+	For        time.Duration // of CommandLocate; 0: the usual time
+	Check      CheckKind     // of CommandCheck and CommandJudge
+	Of         string        // of the check: the name of what is tried
+	Result     CheckResult   // of CommandJudge: passed, failed or skipped
 }
 
 // CommandKind names a command.
@@ -37,6 +42,11 @@ const (
 	CommandDND    CommandKind = "dnd"    // switch do-not-disturb over
 	CommandTest   CommandKind = "test"   // try out the sound
 	CommandForget CommandKind = "forget" // calls and texts from before Before are shown no more
+	CommandLocate CommandKind = "locate" // show where the door is, by lamps and loudspeaker
+	CommandCanary CommandKind = "canary" // call the echo extension now
+	CommandWalk   CommandKind = "walk"   // begin commissioning anew
+	CommandCheck  CommandKind = "check"  // try one thing of it
+	CommandJudge  CommandKind = "judge"  // say how that went
 )
 
 // Errors of [Station.Do]. Their texts are codes; package words has the sentences.
@@ -81,14 +91,14 @@ func (s *Station) serve(r request) occurrence {
 		return occurrence{}
 	}
 	o, err := s.translate(r.cmd)
-	s.tell(Commanded{Command: r.cmd.Kind, By: r.cmd.By, Button: r.cmd.Button, Relay: r.cmd.Relay, Target: r.cmd.Target, Error: Code(err)})
+	s.tell(Commanded{Command: r.cmd.Kind, By: r.cmd.By, Button: r.cmd.Button, Relay: r.cmd.Relay, Target: r.cmd.Target, Check: r.cmd.Check, Of: r.cmd.Of, Result: r.cmd.Result, Error: Code(err)})
 	r.reply <- err
 	return o
 }
 
 // Code is the code of an error of [Station.Do]: "" of none, "failed" of one that has none.
 func Code(err error) string {
-	for _, known := range []error{ErrNoCall, ErrNoButton, ErrNoRelay, ErrNoTarget, ErrOpens, ErrBlocked, ErrRelay, ErrNotKnown, ErrStopped, ErrNotIdle} {
+	for _, known := range []error{ErrNoCall, ErrNoButton, ErrNoRelay, ErrNoTarget, ErrOpens, ErrBlocked, ErrRelay, ErrNotKnown, ErrStopped, ErrNotIdle, ErrNoCheck, ErrNotAsked} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
@@ -130,8 +140,8 @@ func (s *Station) translate(cmd Command) (none occurrence, err error) {
 		case s.state() != Idle:
 			return none, fmt.Errorf("call %q: %w", cmd.Target, ErrNotIdle)
 		}
-		s.endTest()
-		return occurrence{kind: pressed, press: press{at: time.Now(), action: Action{Do: Dial, Target: cmd.Target}, who: cmd.By}}, nil
+		s.tried = trial{}
+		return s.order(cmd.Target, cmd.By, cmd.Test), nil
 	case CommandDND:
 		s.disturb(cmd.By)
 	case CommandTest:
@@ -141,6 +151,26 @@ func (s *Station) translate(cmd Command) (none occurrence, err error) {
 	case CommandForget:
 		s.calls = slices.DeleteFunc(slices.Clone(s.calls), func(r Record) bool { return r.Ended.Before(cmd.Before) })
 		s.texts = slices.DeleteFunc(slices.Clone(s.texts), func(m Text) bool { return m.At.Before(cmd.Before) })
+	case CommandLocate:
+		if err := s.locate(cmd.For); err != nil {
+			return none, fmt.Errorf("locate: %w", err)
+		}
+	case CommandCanary:
+		if err := s.tryCanary(); err != nil {
+			return none, fmt.Errorf("canary call: %w", err)
+		}
+	case CommandWalk:
+		s.walkAnew()
+	case CommandCheck:
+		o, err := s.try(cmd)
+		if err != nil {
+			return none, fmt.Errorf("check %s %q: %w", cmd.Check, cmd.Of, err)
+		}
+		return o, nil
+	case CommandJudge:
+		if err := s.judge(cmd); err != nil {
+			return none, fmt.Errorf("check %s %q: %w", cmd.Check, cmd.Of, err)
+		}
 	case CommandAnswer:
 		if s.state() != Ringing {
 			return none, fmt.Errorf("answer: %w", ErrNoCall)

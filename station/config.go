@@ -21,6 +21,8 @@ type Config struct {
 	Incoming IncomingConfig
 	Door     DoorConfig
 	SelfTest SelfTestConfig
+	Canary   CanaryConfig
+	Walk     Walk     // as it was last saved
 	History  int      // finished calls kept in the snapshot; 0 means 20
 	Inbox    *Inbox   // what happens at the door comes by; nil for one of its own
 	Calls    []Record // finished calls of earlier starts, newest first
@@ -36,7 +38,12 @@ type Ports struct {
 	// goroutine; nil: it cannot be tried.
 	SelfTest    func(ctx context.Context, commission bool, done func(SelfTestResult))
 	PersistTest func(TestMemory) // keep this across restarts
-	ClockKnown  func() bool      // reports whether the time of day can be trusted; nil: it can
+	// Canary calls an extension that sends back what it hears, until ctx ends, and calls done once,
+	// from any goroutine. It opens neither microphone nor loudspeaker. nil: there is no phone.
+	Canary        func(ctx context.Context, target string, done func(CanaryResult))
+	PersistCanary func(Canary) // keep this across restarts
+	PersistWalk   func(Walk)   // keep this across restarts
+	ClockKnown    func() bool  // reports whether the time of day can be trusted; nil: it can
 }
 
 // ButtonConfig says what one button does.

@@ -74,7 +74,7 @@ func (s *Station) startCall(p press) state {
 			t.label, t.labelled = s.cfg.Targets[i].Label, s.cfg.Targets[i].Steps[0].User
 		}
 	}
-	rec := &Record{Direction: Outgoing, Button: p.button.Input, Peer: Peer{User: t.target}, Pressed: p.at}
+	rec := &Record{Direction: Outgoing, Button: p.button.Input, Peer: Peer{User: t.target}, Pressed: p.at, Test: p.test}
 	return &starting{&running{rec: rec, button: p.button}, t}
 }
 
@@ -222,7 +222,7 @@ func (c *calling) failed(s *Station, e Ending) state {
 		return s.nobody(c.plan, e)
 	}
 	s.record(e)
-	rec := &Record{Direction: Outgoing, Button: c.button.Input, Pressed: time.Now()}
+	rec := &Record{Direction: Outgoing, Button: c.button.Input, Pressed: time.Now(), Test: c.rec.Test}
 	return &calling{running: &running{rec: rec, button: c.button}, plan: c.plan}
 }
 

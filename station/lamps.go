@@ -269,7 +269,14 @@ func (s *Station) showLamps() {
 	}
 	for i := range s.cfg.Lamps {
 		l := &s.cfg.Lamps[i]
-		if p := l.look(f); s.lamps[l.Name] != p {
+		p := l.look(f)
+		if t := s.trial; t.all || t.lamp == l.Name && t.lamp != "" {
+			p = shown{LampOn, 0xffffff}
+			if t.all {
+				p.pattern = LampFast
+			}
+		}
+		if s.lamps[l.Name] != p {
 			s.lamps[l.Name] = p
 			s.board.SetLamp(l.Name, p.pattern, p.colour)
 		}

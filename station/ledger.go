@@ -43,6 +43,7 @@ func (s *Station) record(e Ending) {
 	r := s.call().rec
 	r.Ended, r.Ending = time.Now(), e
 	s.remember(*r)
+	s.calledTried(*r)
 }
 
 // remember puts a finished call at the head of the history.

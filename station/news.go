@@ -222,6 +222,16 @@ type SelfTestEnded struct {
 	Result SelfTest `json:"result"`
 }
 
+// Checked tells what came of a check of the commissioning walk.
+type Checked struct {
+	Check Check `json:"check"`
+}
+
+// CanaryEnded tells how a canary call went.
+type CanaryEnded struct {
+	Canary Canary `json:"canary"`
+}
+
 // TextCame tells that somebody sent a text message to the door. What it says is in the snapshot.
 type TextCame struct {
 	From       Peer `json:"from"`
@@ -235,6 +245,9 @@ type Commanded struct {
 	Button  string      `json:"button,omitempty"`
 	Relay   string      `json:"relay,omitempty"`
 	Target  string      `json:"target,omitempty"`
+	Check   CheckKind   `json:"check,omitempty"`
+	Of      string      `json:"of,omitempty"`
+	Result  CheckResult `json:"result,omitempty"`
 	Error   string      `json:"error,omitempty"`
 }
 
@@ -265,6 +278,8 @@ const (
 	CertificateInstalled Deed = "certificate-installed"
 	UpdateAsked          Deed = "update-asked"
 	HistoryErased        Deed = "history-erased"
+	RestartAsked         Deed = "restart-asked"
+	FactoryReset         Deed = "factory-reset"
 	BundleTaken          Deed = "bundle-taken" // for support
 	SettingsTried        Deed = "settings-tried"
 	SettingsKept         Deed = "settings-kept"
@@ -276,7 +291,7 @@ const (
 // Deeds lists the deeds.
 func Deeds() []Deed {
 	return []Deed{SignedIn, SignedOut, SignedOutEverywhere, PasswordConfirmed, PasswordChanged, FirstAccountMade, AccountChanged, AccountRemoved,
-		TokenMade, TokenRevoked, CertificateInstalled, UpdateAsked, HistoryErased, BundleTaken,
+		TokenMade, TokenRevoked, CertificateInstalled, UpdateAsked, HistoryErased, RestartAsked, FactoryReset, BundleTaken,
 		SettingsTried, SettingsKept, SettingsTakenBack, BackupTaken, PeopleChanged}
 }
 
@@ -372,6 +387,12 @@ func (SelfTestStarted) Kind() Kind { return "selftest.started" }
 
 // Kind names it for programs.
 func (SelfTestEnded) Kind() Kind { return "selftest.ended" }
+
+// Kind names it for programs.
+func (Checked) Kind() Kind { return "check.settled" }
+
+// Kind names it for programs.
+func (CanaryEnded) Kind() Kind { return "canary.ended" }
 
 // Kind names it for programs.
 func (TextCame) Kind() Kind { return "text.received" }

@@ -12,7 +12,7 @@ func newsTypes() []News {
 	return []News{Started{}, ConfigRead{}, Halted{}, Missed{}, Pressed{}, PressIgnored{}, PressKept{}, CallStarted{}, CallDigit{}, CallQueued{}, CallPassedOn{},
 		CallNotPassedOn{}, CallEnded{}, VisitorMissed{}, TalkExtended{}, TalkTurned{}, Muted{}, Released{}, Switched{}, KeypadLocked{}, RelaysBlocked{},
 		ContactChanged{}, AlarmChanged{}, DisturbChanged{}, FaultRaised{}, FaultCleared{}, RegistrationChanged{}, DeviceChanged{}, SelfTestStarted{},
-		SelfTestEnded{}, TextCame{}, Commanded{}, CallStep{}, Administered{}}
+		SelfTestEnded{}, Checked{}, CanaryEnded{}, TextCame{}, Commanded{}, CallStep{}, Administered{}}
 }
 
 // ReadNews is the news that somebody has kept as JSON, by its kind. The value is one of the types

@@ -141,12 +141,13 @@ const (
 	ToneDisturb    Tone = "dnd"        // do-not-disturb is on: ends by itself
 	ToneLocked     Tone = "locked"     // keypad locked, or relays blocked: ends by itself
 	ToneAlarm      Tone = "alarm"      // a contact: repeats
+	ToneLocate     Tone = "locate"     // where is this door: repeats
 )
 
 // Tones lists all tones.
 func Tones() []Tone {
 	return []Tone{ToneCalling, ToneRingback, ToneBusy, ToneCongestion, ToneIncoming, ToneWaiting, ToneNobody, ToneConnected,
-		ToneOpen, ToneWarning, ToneEnd, ToneError, ToneDisturb, ToneLocked, ToneAlarm}
+		ToneOpen, ToneWarning, ToneEnd, ToneError, ToneDisturb, ToneLocked, ToneAlarm, ToneLocate}
 }
 
 // Board is the door's buttons, lamps and relays. No method blocks. Changes of its inputs are

@@ -42,7 +42,7 @@ func (s *Station) Looked() time.Time { return s.gauges.Load().Time }
 func (s *Station) look(now time.Time) time.Time {
 	asked := s.asked.Load()
 	switch {
-	case s.state() != Idle, now.Before(s.livelyUntil), asked != 0 && now.Sub(s.started)-time.Duration(asked) < lively, s.pulsing():
+	case s.state() != Idle, s.trial.runs(), now.Before(s.livelyUntil), asked != 0 && now.Sub(s.started)-time.Duration(asked) < lively, s.pulsing():
 		return now.Add(refreshEvery)
 	default:
 		// By the clock's even seconds, as phone and sound do at rest: one wake-up for all.
@@ -69,6 +69,7 @@ func (s *Station) refresh() {
 	gauges.Time, gauges.Inputs, gauges.Runtime = now, counts, cost()
 	gauges.Stats.XrunsNow = s.xruns.lately(gauges.Stats.Xruns, now)
 	s.gauges.Store(&gauges)
+	s.hearTrial(gauges.Mic)
 	s.devices(sound)
 	s.faults.derive(s.reg, sound, board, s.doorState(now), now)
 	for _, n := range s.faults.news() {
@@ -129,6 +130,7 @@ func (s *Station) publish(now time.Time, sound Sound, board BoardState) {
 		Name: s.cfg.Name, Version: s.cfg.Version, Started: s.started,
 		State: s.state(), Calls: s.calls, Waiting: s.waitingNow(), Texts: s.texts, Registration: s.reg,
 		Sound: sound, SelfTest: s.test.shown, Board: board, Door: s.doorState(now),
+		Canary:  s.canary.shown,
 		Buttons: s.meanings, Targets: s.targets, Contacts: s.contacts.show(), Faults: s.faults.list(), Deliveries: s.deliveries,
 	}
 	if c := s.call(); c != nil {
@@ -155,7 +157,7 @@ func sameState(old, fresh *Snapshot) bool {
 	a, b := old, fresh
 	return a.Name == b.Name && a.Version == b.Version && a.Started.Equal(b.Started) && a.State == b.State &&
 		sameCall(a.Call, b.Call) && slices.Equal(a.Calls, b.Calls) && slices.Equal(a.Waiting, b.Waiting) && slices.Equal(a.Texts, b.Texts) &&
-		a.Registration == b.Registration && a.NotReady == b.NotReady && a.Sound == b.Sound && a.SelfTest == b.SelfTest && a.Door == b.Door &&
+		a.Registration == b.Registration && a.NotReady == b.NotReady && a.Sound == b.Sound && a.SelfTest == b.SelfTest && a.Canary == b.Canary && a.Door == b.Door &&
 		a.Board.Driver == b.Board.Driver && a.Board.Simulated == b.Board.Simulated && a.Board.Problem == b.Board.Problem &&
 		slices.Equal(a.Board.Inputs, b.Board.Inputs) && slices.Equal(a.Board.Lamps, b.Board.Lamps) && slices.Equal(a.Board.Relays, b.Board.Relays) &&
 		slices.Equal(a.Buttons, b.Buttons) && slices.Equal(a.Targets, b.Targets) && slices.Equal(a.Contacts, b.Contacts) && slices.Equal(a.Faults, b.Faults) &&

@@ -170,6 +170,8 @@ func (s *Station) startTest(commission bool, by Principal) error {
 	case s.state() != Idle || s.test.cancel != nil:
 		return ErrNotIdle
 	}
+	s.tried = trial{}
+	s.makeWay()
 	s.tell(SelfTestStarted{Commission: commission, By: by})
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &s.test
@@ -198,7 +200,10 @@ func (s *Station) testOver(r tested) {
 	now, res := time.Now(), r.result
 	t.cancel = nil
 	t.shown.State, t.shown.At = res.Verdict, now
-	defer func() { s.tell(SelfTestEnded{t.shown}) }()
+	defer func() {
+		s.tell(SelfTestEnded{t.shown})
+		s.soundTried(res)
+	}()
 	if res.Verdict == TestInterrupted {
 		if t.scheduled {
 			s.testLater(now)

@@ -26,6 +26,7 @@ type Snapshot struct {
 	Registration Registration `json:"registration"`
 	Sound        Sound        `json:"sound"`
 	SelfTest     SelfTest     `json:"selfTest"`
+	Canary       Canary       `json:"canary"`
 	Board        BoardState   `json:"board"`
 	Door         DoorState    `json:"door"`
 	Buttons      []Button     `json:"buttons"`
@@ -342,7 +343,8 @@ type Record struct {
 	PassedTo  string    `json:"passedTo,omitempty"` // whom to
 	PassedBy  string    `json:"passedBy,omitempty"` // who passed the door on to this call
 	Ended     time.Time `json:"ended,omitzero"`
-	Digits    int       `json:"digits"` // DTMF digits received; which ones is nobody's business
+	Test      bool      `json:"test,omitempty"` // somebody tried the door: no visitor began it
+	Digits    int       `json:"digits"`         // DTMF digits received; which ones is nobody's business
 	Ending    Ending    `json:"ending"`
 }
 

@@ -13,6 +13,12 @@ func (idle) name() State    { return Idle }
 func (idle) call() *running { return nil }
 
 func (idle) run(ctx context.Context, s *Station) state {
+	if p := s.after; p != nil {
+		s.after = nil
+		if next := s.startCall(*p); next != nil {
+			return next
+		}
+	}
 	if next := s.next(); next != nil {
 		return next
 	}
@@ -38,7 +44,7 @@ func (idle) run(ctx context.Context, s *Station) state {
 
 // offer decides about a call to an idle door; nil refuses it.
 func (s *Station) offer(call Call, came time.Time) state {
-	s.endTest()
+	s.makeWay()
 	if refused := s.refuses(call); refused != "" {
 		s.turnAway(call, CauseRefused, refused)
 		return nil

@@ -24,6 +24,7 @@ type Station struct {
 	gauges   atomic.Pointer[Gauges]
 	asked    atomic.Int64  // when somebody asked for gauges last, ns since the start
 	poke     chan struct{} // buffered: somebody asks again
+	walk     atomic.Pointer[Walk]
 
 	// Below: owned by the goroutine in Run.
 	now         state // what the door is doing; set by Run alone
@@ -43,6 +44,10 @@ type Station struct {
 	contacts    contacts
 	access      *access
 	test        selfTest
+	trial       trial  // what somebody tries at the door
+	tried       trial  // the check that a test call or a self-test belongs to
+	after       *press // came while a test call was in its way
+	canary      canary
 	rested      map[string]time.Time // when each button may call again
 	lamps       map[string]shown     // what each lamp shows
 	failedUntil time.Time            // lamps show until then that the visitor reached nobody
@@ -91,6 +96,7 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		rested:   map[string]time.Time{},
 		lamps:    map[string]shown{},
 		open:     map[string]time.Time{},
+		canary:   newCanary(&cfg, now),
 		calls:    slices.Clone(cfg.Calls[:min(len(cfg.Calls), cfg.History)]),
 	}
 	if cfg.Ports.SelfTest != nil { // else no test could ever take the fault back
@@ -100,6 +106,9 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 		}
 		s.faults.change(s.test.kept.fault(), since)
 	}
+	s.faults.change(s.canary.shown.fault(), s.canary.shown.At)
+	walk := cfg.Walk.with(checksOf(&cfg))
+	s.walk.Store(&walk)
 	for _, f := range cfg.Faults {
 		s.faults.change(faultChange{fault: f, set: true}, now)
 	}
@@ -179,7 +188,7 @@ func (s *Station) persist() {
 // stop makes the door inert.
 func (s *Station) stop() {
 	s.refuseLetters()
-	s.endTest()
+	s.makeWay()
 	s.dismiss()
 	s.voice.Silence()
 	for _, l := range s.cfg.Lamps {

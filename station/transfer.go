@@ -28,7 +28,7 @@ func (s *Station) beginTransfer(c *running, next Call) {
 		return
 	}
 	now := time.Now()
-	r := &Record{ID: next.ID(), Direction: Outgoing, Button: c.rec.Button, Peer: next.Peer(), PassedBy: c.rec.Peer.known(), Pressed: now}
+	r := &Record{ID: next.ID(), Direction: Outgoing, Button: c.rec.Button, Peer: next.Peer(), PassedBy: c.rec.Peer.known(), Pressed: now, Test: c.rec.Test}
 	if next.Incoming() {
 		r.Direction = Incoming
 	}

@@ -98,6 +98,8 @@ func (s *Station) due(now time.Time, dues []deadline) occurrence {
 	s.persistLocks(now)
 	s.lookAfter(now)
 	s.testDue(now)
+	s.trialDue(now)
+	s.canaryDue(now)
 	for _, d := range dues {
 		if !d.at.IsZero() && !now.Before(d.at) {
 			return occurrence{kind: elapsed, due: d}
@@ -129,6 +131,8 @@ func (s *Station) nearest(dues []deadline) time.Time {
 		}
 	}
 	sooner(s.test.due)
+	sooner(s.trial.until)
+	sooner(s.canary.due)
 	return next
 }
 
@@ -164,8 +168,17 @@ const leastLate = 2 * time.Second
 // act carries a press out, or hands it to the state if that must decide.
 func (s *Station) act(p press) occurrence {
 	p.action = p.button.meaning(p.long, s.state())
+	if s.yields(p) {
+		p.action = p.button.Press
+		s.after = &p
+		s.tellAt(p.at, Pressed{Button: p.button.Input, Label: p.button.Label, State: s.state(), Does: p.action.Do, By: p.by()})
+		end := p
+		end.action = Action{Do: HangUp}
+		return occurrence{kind: pressed, press: end}
+	}
 	s.tellAt(p.at, Pressed{Button: p.button.Input, Label: p.button.Label, Long: p.long, State: s.state(), Does: p.action.Do, By: p.by()})
-	s.endTest()
+	s.pressTried(p)
+	s.makeWay()
 	switch p.action.Do {
 	case Nothing:
 		return occurrence{}
