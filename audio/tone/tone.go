@@ -46,6 +46,7 @@ const (
 	Disturb    = "dnd"        // do not disturb
 	Locked     = "locked"     // too many wrong codes, or tampering
 	Alarm      = "alarm"      // at the door: repeats
+	Locate     = "locate"     // where is this door: repeats
 )
 
 // Regions lists the regions that [Table] knows.
@@ -75,6 +76,8 @@ func Table(region string) (map[string]Tone, error) {
 		Disturb: {Times: 2, Steps: slices.Concat(notes(500, 587), pause(150), notes(500, 587), pause(600))},
 		Locked:  {Times: 5, Steps: slices.Concat(notes(90, 466), pause(90))},
 		Alarm:   {Steps: slices.Concat(notes(300, 932), notes(300, 740))},
+		// High and short: easily told where it comes from.
+		Locate: {Steps: slices.Concat(notes(120, 2093), pause(80), notes(120, 2093), pause(680))},
 	}
 	switch strings.ToLower(region) {
 	case "eu", "":
