@@ -79,6 +79,9 @@ func (c *checker) check() {
 	c.profile()
 	c.sharedLines()
 	c.page()
+	if t := c.cfg.Canary.Target; t != "" {
+		c.dialable("canary.target", t)
+	}
 	c.directory()
 	c.card()
 }

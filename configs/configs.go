@@ -42,6 +42,7 @@ type Config struct {
 	Contacts  []Contact  `toml:"contact"`
 	Lamps     []Lamp     `toml:"lamp"`
 	Relays    []Relay    `toml:"relay"`
+	Canary    Canary     `toml:"canary"`
 	Web       Web        `toml:"web"`
 	Log       Log        `toml:"log"`
 	State     State      `toml:"state"`
@@ -206,6 +207,13 @@ type Relay struct {
 	Latching  bool          `toml:"latching"`
 }
 
+// Canary is a call to an extension that sends back what it hears.
+type Canary struct {
+	Target string        `toml:"target"` // user or SIP URI; "" is off
+	Every  time.Duration `toml:"every" range:"10m..168h"`
+	Hours  Hours         `toml:"hours"` // none is always
+}
+
 // Web is the status page.
 type Web struct {
 	Listen   string   `toml:"listen"`   // host:port; "" is off
@@ -312,6 +320,7 @@ func Default() Config {
 		MQTT:    MQTT{Topic: "intercomd", Discovery: "homeassistant", Language: "en"},
 		Fleet:   Fleet{Interval: time.Hour},
 		History: History{Days: 365},
+		Canary:  Canary{Every: 6 * time.Hour},
 		Web:     Web{Listen: "127.0.0.1:8080", Announce: true},
 		Log:     Log{Level: "info", Format: "text"},
 	}

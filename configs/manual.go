@@ -51,7 +51,7 @@ One TOML file. The four settings above have no default; all others are below wit
 reports every fault of a file with its line and remedy.
 An unknown key or a value out of range is a fault, never ignored.
 In sections that decide whom to call, who may open or what lines do, a fault keeps the phone off; in the others
-(audio, mixer, notify, web, log, state, system, update) whatever is at fault has its default or is left out, and the bell works.
+(audio, mixer, notify, canary, web, log, state, system, update) whatever is at fault has its default or is left out, and the bell works.
 Windows line ends and a byte order mark are fine.
 .PP
 Sections with double brackets may occur several times; some of them show examples instead of defaults, and exist

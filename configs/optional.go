@@ -21,7 +21,7 @@ import (
 func dispensable(key string) (yes, known bool) {
 	section, setting, _ := strings.Cut(key, ".")
 	switch section {
-	case "audio", "mixer", "notify", "mqtt", "web", "log", "state", "history", "system", "update", "fleet":
+	case "audio", "mixer", "notify", "mqtt", "web", "log", "state", "history", "system", "update", "fleet", "canary":
 		return true, true
 	case "target":
 		return setting == "prompt", true // what is played, not whom it calls
