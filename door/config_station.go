@@ -20,6 +20,13 @@ func stationConfig(c *configs.Config) station.Config {
 		Door:     doorConfig(c),
 		SelfTest: station.SelfTestConfig{Daily: c.Audio.SelfTest.Given, Minute: c.Audio.SelfTest.Minute, Zone: c.Time.Location()},
 	}
+	if k := c.Canary; k.Target != "" {
+		zone := c.Time.Location()
+		out.Canary = station.CanaryConfig{Target: k.Target, Every: k.Every}
+		if k.Hours != (configs.Hours{}) {
+			out.Canary.Within = func(t time.Time) bool { return k.Hours.Contain(t.In(zone)) }
+		}
+	}
 	out.Call.PushToTalk = c.Audio.Duplex == "push-to-talk"
 	if k := c.Call.TalkKey; k != "" && out.Call.PushToTalk {
 		out.Call.TalkKey = rune(k[0])

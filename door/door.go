@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"reflect"
 	"sync"
 	"time"
 
@@ -60,6 +61,7 @@ type Door struct {
 	phone     *phone.UA    // nil: the configuration cannot be used
 	telephone *telephone   // what the station calls with
 	media     *rtc.Factory // of the phone
+	canaries  *canaries    // nil as the phone
 	panel     *sim.Board   // nil: the board is not simulated
 	notices   *notify.Office
 
@@ -133,6 +135,9 @@ func (d *Door) Run(ctx context.Context) error {
 	d.station.Run(ctx) // the call ends in here
 	followed.Wait()    // whoever follows the events has read them all
 	d.tester.wait()
+	if d.canaries != nil {
+		d.canaries.wait()
+	}
 	endPhone()
 	<-registered // hung up and unregistered
 	endServices()
@@ -178,6 +183,8 @@ func (d *Door) build(ctx context.Context) error {
 	sc.Inbox, sc.Memory, sc.Ports = d.in, memory, d.ports()
 	d.openHistory()
 	sc.Calls = d.earlier()
+	d.recall(canaryFile, &sc.Canary.Kept)
+	d.recall(walkFile, &sc.Walk)
 	sc.SelfTest.Commissioned, sc.SelfTest.Kept = d.tester.commissioned(), d.tester.last()
 	d.station = station.New(sc, d.dialer(), d.voice, d.board)
 	return nil
@@ -258,6 +265,20 @@ func (d *Door) kept(err error) {
 	d.station.SetFault(stateFault(err))
 }
 
+// recall reads what was kept and can be done without.
+func (d *Door) recall(name string, v any) {
+	if d.keep == nil {
+		return
+	}
+	if err := d.keep.Load(name, v); err != nil {
+		d.log.Warn("what was kept cannot be read; it is ignored", "file", name, "error", err)
+		reflect.ValueOf(v).Elem().SetZero()
+	}
+}
+
+// walkFile is what came of the commissioning walk.
+const walkFile = "walk.json"
+
 // memoryFile is what the station asked to keep.
 const memoryFile = "memory.json"
 
@@ -287,6 +308,7 @@ func (d *Door) buildPhone() error {
 		return errors.Join(err, media.Close())
 	}
 	d.phone, d.telephone, d.media = t.ua, t, media
+	d.canaries = &canaries{tel: t, sound: audioConfig(d.cfg, d.made.recordings, d.log), log: d.log.With("part", "canary")}
 	return nil
 }
 
@@ -331,7 +353,12 @@ func (d *Door) ports() station.Ports {
 		SelfTest:   d.tester.start,
 		ClockKnown: clockKnown(d.floor()),
 	}
+	if d.canaries != nil {
+		p.Canary = d.canaries.start
+	}
 	if d.keep != nil {
+		p.PersistCanary = func(c station.Canary) { d.keep.Later(d.log, func() error { return d.keep.Save(canaryFile, c, 0o600) }) }
+		p.PersistWalk = func(w station.Walk) { d.keep.Later(d.log, func() error { return d.keep.Save(walkFile, w, 0o600) }) }
 		p.Persist = func(m station.Memory) { d.keep.Later(d.log, func() error { return d.keep.Save(memoryFile, m, 0o600) }) }
 		p.PersistTest = func(m station.TestMemory) { d.keep.Later(d.log, func() error { return d.tester.saveLast(m) }) }
 	}

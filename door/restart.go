@@ -13,10 +13,7 @@ func (d *Door) EndWhenIdle(ctx context.Context, why error) {
 	for {
 		changed := d.station.Changed()
 		if s := d.station.Snapshot().State; s == station.Idle || s == station.Stopped {
-			select {
-			case d.end <- why:
-			default: // there is a reason already
-			}
+			d.End(why)
 			return
 		}
 		select {
@@ -24,5 +21,13 @@ func (d *Door) EndWhenIdle(ctx context.Context, why error) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// End ends the door at once; a call that is up is hung up. Run returns why.
+func (d *Door) End(why error) {
+	select {
+	case d.end <- why:
+	default: // there is a reason already
 	}
 }
