@@ -2,7 +2,6 @@ package door
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"time"
 

@@ -92,14 +92,23 @@ func (s *Server) postConfirm(w http.ResponseWriter, r *http.Request) {
 	}
 	s.note(station.PasswordConfirmed, v.person.Name, v, err)
 	if err != nil {
-		s.denied(w, r, err, func(status int, problem string) { s.door(w, r, status, problem) })
+		s.denied(w, r, err, func(status int, problem string) {
+			switch next := r.PostForm.Get("next"); {
+			case next == "/service":
+				s.service(w, r, status, problem)
+			case next == "/walk" && s.may(w, r, admin):
+				s.walk(w, r, status, problem)
+			case next != "/walk":
+				s.door(w, r, status, problem)
+			}
+		})
 		return
 	}
-	if wantsJSON(r) {
-		w.WriteHeader(http.StatusNoContent)
-		return
+	next := local(r.PostForm.Get("next"))
+	if next == "/" {
+		next = "/door"
 	}
-	http.Redirect(w, r, "/door", http.StatusSeeOther)
+	doneThen(w, r, next)
 }
 
 // postOpen opens a door. The station tells who did, and its audit log keeps it.

@@ -56,15 +56,27 @@ func (s *Server) do(r *http.Request, cmd station.Command) error {
 
 // command gives the station a command and answers. The station tells everybody of it.
 func (s *Server) command(w http.ResponseWriter, r *http.Request, cmd station.Command) {
-	switch err := s.do(r, cmd); {
-	case err == nil:
-		done(w, r)
+	if err := s.do(r, cmd); err != nil {
+		s.commandFailed(w, r, cmd.Kind, err)
+		return
+	}
+	done(w, r)
+}
+
+// commandFailed says why the station did not take a command.
+func (s *Server) commandFailed(w http.ResponseWriter, r *http.Request, kind station.CommandKind, err error) {
+	code := station.Code(err)
+	switch {
+	case errors.Is(err, station.ErrNoCall), errors.Is(err, station.ErrNotIdle):
+		s.refuse(w, r, http.StatusConflict, words.New(string(kind)+"-"+code))
 	case errors.Is(err, station.ErrBlocked):
 		s.refuse(w, r, http.StatusConflict, words.New("relays-blocked"))
-	case errors.Is(err, station.ErrNoCall), errors.Is(err, station.ErrNotIdle):
-		s.refuse(w, r, http.StatusConflict, words.New(string(cmd.Kind)+"-"+station.Code(err)))
+	case errors.Is(err, station.ErrNotAsked):
+		s.refuse(w, r, http.StatusConflict, words.New(string(kind)+"-failed", "why", code))
+	case errors.Is(err, station.ErrRelay):
+		s.refuse(w, r, http.StatusServiceUnavailable, words.New("open-failed", "why", code))
 	default:
-		s.refuse(w, r, http.StatusServiceUnavailable, words.New(string(cmd.Kind)+"-failed", "why", station.Code(err), "detail", err.Error()))
+		s.refuse(w, r, http.StatusServiceUnavailable, words.New(string(kind)+"-failed", "why", code, "detail", err.Error()))
 	}
 }
 

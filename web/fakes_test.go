@@ -29,6 +29,7 @@ type fakeStation struct {
 	more    chan struct{}
 	told    []station.Command
 	err     error // of Do
+	walk    *station.Walk
 }
 
 func newStation(snap *station.Snapshot) *fakeStation {
@@ -87,6 +88,12 @@ func (f *fakeStation) Do(_ context.Context, cmd station.Command) error {
 	defer f.mu.Unlock()
 	f.told = append(f.told, cmd)
 	return f.err
+}
+
+func (f *fakeStation) Walk() *station.Walk {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.walk
 }
 
 func (f *fakeStation) Administer(a station.Administered) { f.happens(a) }

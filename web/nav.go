@@ -28,6 +28,7 @@ func leads() []lead {
 		{"/config", "config.title", admin, true},
 		{"/device", "nav.device", viewer, false},
 		{"/log", "nav.log", admin, false},
+		{"/service", "nav.service", operator, false},
 		{"/access", "access.access", admin, true},
 		{root, "nav.api", admin, true},
 		{"/account", "access.account", viewer, true},

@@ -67,6 +67,22 @@ func (s *Server) table() []route {
 		{"POST /access/tokens/revoke", admin, 0, s.postRevoke},
 		{"GET /access/request.csr", admin, 0, s.getRequest},
 		{"POST /access/certificate", admin, maxCertificate, s.postCertificate},
+
+		{"GET /service", operator, 0, s.getService},
+		{"POST /locate", operator, 0, s.postLocate},
+		{"POST /test-call", operator, 0, s.postTestCall},
+		{"POST /canary", operator, 0, s.postCanary},
+		{"GET /walk", admin, 0, s.getWalk},
+		{"GET /walk/report", operator, 0, s.getReport},
+		{"POST /walk/try", admin, 0, s.postTry},
+		{"POST /walk/relay", owner, 0, s.postTryRelay},
+		{"POST /walk/judge", admin, 0, s.postJudge},
+		{"POST /walk/anew", admin, 0, s.postWalk},
+	}
+	if s.cfg.Machine != nil {
+		all = append(all,
+			route{"POST /restart", admin, 0, s.postRestart},
+			route{"POST /reset", owner, 0, s.postReset})
 	}
 	if s.cfg.Updates != nil {
 		all = append(all,

@@ -36,6 +36,8 @@ type Station interface {
 	// Since returns the events from a number on, and a channel that is closed when there
 	// are more; see [station.Station.Since].
 	Since(from uint64) ([]station.Event, <-chan struct{})
+	// Walk is how far the commissioning is; nil before there is any.
+	Walk() *station.Walk
 	// Do gives the station a command and returns when it was taken or refused.
 	Do(ctx context.Context, cmd station.Command) error
 	// Administer puts what somebody did beside the calls among the events. It does not wait.
@@ -87,6 +89,8 @@ type Config struct {
 	Updates Updates
 	// Setup changes the configuration; nil where it cannot be changed from here.
 	Setup Setup
+	// Machine restarts the door and makes a new one of it; nil where that is done by other means.
+	Machine Machine
 	// Log receives the log lines of the page. Required.
 	Log *slog.Logger
 }

@@ -21,6 +21,7 @@ type callView struct {
 	Sent, Rang, Audible string // press → INVITE, INVITE → ring, answer → first audio
 	Remedy              string // of a call that went wrong
 	Opened              bool
+	Test                bool   // somebody tried the door
 	Trace               string // path of its SIP messages
 }
 
@@ -72,6 +73,7 @@ func (t teller) newCallViews(records []station.Record, now time.Time) []callView
 			Rang:    t.between(firstOf(r.Sent, r.Pressed), firstOf(r.Ringing, r.Early)),
 			Audible: t.between(r.Answered, r.Heard),
 			Opened:  !r.Opened.IsZero(),
+			Test:    r.Test,
 			Trace:   tracePath(r.ID),
 		}
 		if v.Tone == bad {

@@ -32,8 +32,11 @@ func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, t *tuning,
 		updates = updatePage{agentClient(updateSocket)}
 	}
 	st := d.Station()
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	conf := web.Config{
-		Listen: cfg.Web.Listen, Names: cfg.Web.Names, Proxies: proxies(cfg.Web.Proxies), Metrics: metrics, Updates: updates, Setup: setupPage{t}, Log: log,
+		Machine: machine{ctx, d, &beside},
+		Listen:  cfg.Web.Listen, Names: cfg.Web.Names, Proxies: proxies(cfg.Web.Proxies), Metrics: metrics, Updates: updates, Setup: setupPage{t}, Log: log,
 		Starved: func(error) { lookAtDescriptors(st) },
 		Trace: func(call string) (out []web.SIPMessage) {
 			for _, m := range d.SIPMessages(call) {
@@ -46,8 +49,6 @@ func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, t *tuning,
 	if h := d.Past(); h != nil {
 		conf.Past = past{h}
 	}
-	var beside sync.WaitGroup
-	defer beside.Wait()
 	err := openAccess(ctx, cfg, &conf, t, st, &beside, log)
 	for last := ""; err == nil; {
 		page := web.New(conf, st, panel)
@@ -107,3 +108,28 @@ func (p past) Events() ([]web.PastEvent, error) {
 }
 
 func (p past) Erase(before time.Time) error { return p.h.Erase(before) }
+
+// machine is this program as the page sees it.
+type machine struct {
+	ctx    context.Context //nolint:containedctx // of what waits for the end of a call
+	door   *door.Door
+	beside *sync.WaitGroup
+}
+
+// Restart implements [web.Machine].
+func (m machine) Restart(now bool) {
+	if now {
+		m.door.End(errAnew)
+		return
+	}
+	m.beside.Go(func() { m.door.EndWhenIdle(m.ctx, errAnew) })
+}
+
+// Reset implements [web.Machine].
+func (m machine) Reset(by station.Principal) error {
+	if err := m.door.WishReset(by); err != nil {
+		return err
+	}
+	m.Restart(false)
+	return nil
+}

@@ -35,11 +35,21 @@ func runCommand(ctx context.Context, args []string, io streams) int {
 	signal.Notify(hangUp, syscall.SIGHUP)
 	defer signal.Stop(hangUp)
 	force := beginFleet(path)
+	by, isNew, resetErr := door.Reset(force.own)
+	if isNew {
+		force = beginFleet(path)
+	}
 	cfg := force.Config
 	tail := logtail.New()
 	log := slog.New(tail.Handler(newLogger(io.err, cfg.Log).Handler()))
 	slog.SetDefault(log) // for libraries that write to the standard logger
 	log.Info("starting", "version", buildVersion(), "config", path)
+	switch {
+	case isNew:
+		log.Warn("the door was reset: it is a new one now", "by", by.Name, "from", by.From)
+	case resetErr != nil:
+		log.Error("the door could not be reset; the next start tries again", "error", resetErr)
+	}
 	if built().IsZero() {
 		log.Warn("this build has no build time: a board without a battery clock may accept a date in the past",
 			"remedy", "build it from a clone, or with SOURCE_DATE_EPOCH set")

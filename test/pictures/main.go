@@ -218,6 +218,7 @@ func (d door) Snapshot() *station.Snapshot               { return d.snap }
 func (d door) Changed() <-chan struct{}                  { return d.changed }
 func (d door) Gauges() *station.Gauges                   { return nil }
 func (d door) Administer(station.Administered)           {}
+func (d door) Walk() *station.Walk                       { return &station.Walk{} }
 func (d door) Do(context.Context, station.Command) error { return nil }
 
 // Since has nothing to tell: a picture stands still.

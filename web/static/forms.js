@@ -24,3 +24,27 @@ for (const fault of document.querySelectorAll("a[data-line]")) {
 		text.scrollTop = Math.max(0, (number - 5) * text.scrollHeight / lines.length);
 	});
 }
+
+for (const button of document.querySelectorAll("[data-print]")) {
+	button.hidden = false;
+	button.addEventListener("click", () => print());
+}
+
+// While something goes on at the door the page is looked at again, and the focus stays.
+async function again() {
+	const main = document.querySelector("main[data-again]");
+	if (!main) return;
+	try {
+		const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+		const fresh = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+		const now = document.activeElement;
+		const typed = now && now.matches("input");
+		if (fresh && !typed && fresh.innerHTML !== main.innerHTML) {
+			const name = now && main.contains(now) && now.getAttribute("aria-label");
+			main.replaceWith(fresh);
+			if (name) [...fresh.querySelectorAll("button")].find((b) => b.getAttribute("aria-label") === name)?.focus();
+		}
+	} catch { /* the door is away: the next look may find it */ }
+	setTimeout(again, 1000);
+}
+setTimeout(again, 1000);
