@@ -11,24 +11,24 @@ import (
 	"intercomd/words"
 )
 
-// fakeMachine remembers what it is told.
-type fakeMachine struct {
+// fakeProcess remembers what it is told.
+type fakeProcess struct {
 	restarts []bool
 	resets   []station.Principal
 }
 
-func (m *fakeMachine) Restart(now bool) { m.restarts = append(m.restarts, now) }
+func (m *fakeProcess) Restart(now bool) { m.restarts = append(m.restarts, now) }
 
-func (m *fakeMachine) Reset(by station.Principal) error {
+func (m *fakeProcess) Reset(by station.Principal) error {
 	m.resets = append(m.resets, by)
 	return nil
 }
 
 // inspected is a door in the middle of its commissioning.
-func inspected(t *testing.T) (*people, *fakeMachine) {
+func inspected(t *testing.T) (*people, *fakeProcess) {
 	t.Helper()
-	p, m := withPeople(t), &fakeMachine{}
-	p.cfg.Machine = m
+	p, m := withPeople(t), &fakeProcess{}
+	p.cfg.Process = m
 	snap := sample()
 	snap.Targets = []station.Target{{Name: "reception", Label: "Reception"}}
 	snap.Canary = station.Canary{State: station.CanaryFailed, Target: "9196", At: time.Now(), Problem: words.New("canary-no-echo")}

@@ -79,7 +79,7 @@ func (s *Server) table() []route {
 		{"POST /walk/judge", admin, 0, s.postJudge},
 		{"POST /walk/anew", admin, 0, s.postWalk},
 	}
-	if s.cfg.Machine != nil {
+	if s.cfg.Process != nil {
 		all = append(all,
 			route{"POST /restart", admin, 0, s.postRestart},
 			route{"POST /reset", owner, 0, s.postReset})

@@ -89,8 +89,8 @@ type Config struct {
 	Updates Updates
 	// Setup changes the configuration; nil where it cannot be changed from here.
 	Setup Setup
-	// Machine restarts the door and makes a new one of it; nil where that is done by other means.
-	Machine Machine
+	// Process restarts the door and makes a new one of it; nil where that is done by other means.
+	Process Process
 	// Log receives the log lines of the page. Required.
 	Log *slog.Logger
 }

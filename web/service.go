@@ -11,9 +11,9 @@ import (
 	"intercomd/words"
 )
 
-// Machine is what the page can do with the program that the door runs in. Its methods return at
+// Process is what the page can do with the program that the door runs in. Its methods return at
 // once and may be called by any number of goroutines.
-type Machine interface {
+type Process interface {
 	// Restart lets a new process begin: when no call is up, or now.
 	Restart(now bool)
 	// Reset makes a new door of this one, when no call is up: by is who wanted it. An error changes
@@ -32,7 +32,7 @@ type serviceView struct {
 	CanTry   bool
 	Admin    bool
 	Progress string // of the walk
-	Machine  bool
+	Process  bool
 	People   bool // somebody who has signed in
 	Fresh    bool // and has given the password lately
 }
@@ -54,7 +54,7 @@ func (s *Server) getService(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) service(w http.ResponseWriter, r *http.Request, status int, problem string) {
 	t, v, snap, now := s.renderer(r), visitorOf(r), s.snapshot(), time.Now()
-	page := serviceView{frame: s.frame(r, t.Text("nav.service"), problem), Targets: snap.Targets, Machine: s.cfg.Machine != nil,
+	page := serviceView{frame: s.frame(r, t.Text("nav.service"), problem), Targets: snap.Targets, Process: s.cfg.Process != nil,
 		Admin: v.person.Role.Covers(accounts.Admin), People: !v.open && !v.person.Token, Fresh: v.person.Fresh(now)}
 	if key := notice(r.URL.Query().Get("said")); key != "" {
 		page.Said = t.Text(key)
@@ -143,7 +143,7 @@ func (s *Server) postRestart(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.audit(station.RestartAsked, r.PostForm.Get("when"), visitorOf(r), "")
-	s.cfg.Machine.Restart(now)
+	s.cfg.Process.Restart(now)
 	doneThen(w, r, "/service?said=restart")
 }
 
@@ -153,7 +153,7 @@ func (s *Server) postReset(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusBadRequest, words.New("tick-first"))
 		return
 	}
-	if err := s.cfg.Machine.Reset(principal(r)); err != nil {
+	if err := s.cfg.Process.Reset(principal(r)); err != nil {
 		s.audit(station.FactoryReset, "", visitorOf(r), "not-saved")
 		s.refuse(w, r, http.StatusServiceUnavailable, words.New("reset-failed", "detail", err.Error()))
 		return

@@ -35,7 +35,7 @@ func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, t *tuning,
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	conf := web.Config{
-		Machine: machine{ctx, d, &beside},
+		Process: process{ctx, d, &beside},
 		Listen:  cfg.Web.Listen, Names: cfg.Web.Names, Proxies: proxies(cfg.Web.Proxies), Metrics: metrics, Updates: updates, Setup: setupPage{t}, Log: log,
 		Starved: func(error) { lookAtDescriptors(st) },
 		Trace: func(call string) (out []web.SIPMessage) {
@@ -109,15 +109,15 @@ func (p past) Events() ([]web.PastEvent, error) {
 
 func (p past) Erase(before time.Time) error { return p.h.Erase(before) }
 
-// machine is this program as the page sees it.
-type machine struct {
+// process is this program as the page sees it.
+type process struct {
 	ctx    context.Context //nolint:containedctx // of what waits for the end of a call
 	door   *door.Door
 	beside *sync.WaitGroup
 }
 
-// Restart implements [web.Machine].
-func (m machine) Restart(now bool) {
+// Restart implements [web.Process].
+func (m process) Restart(now bool) {
 	if now {
 		m.door.End(errAnew)
 		return
@@ -125,8 +125,8 @@ func (m machine) Restart(now bool) {
 	m.beside.Go(func() { m.door.EndWhenIdle(m.ctx, errAnew) })
 }
 
-// Reset implements [web.Machine].
-func (m machine) Reset(by station.Principal) error {
+// Reset implements [web.Process].
+func (m process) Reset(by station.Principal) error {
 	if err := m.door.WishReset(by); err != nil {
 		return err
 	}
