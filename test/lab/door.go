@@ -152,12 +152,19 @@ type Status struct {
 	Sound struct {
 		Input, Output struct {
 			OK      bool    `json:"ok"`
+			Open    bool    `json:"open"`
 			Problem Problem `json:"problem"`
 		}
 		MicLive bool   `json:"micLive"`
 		Muted   bool   `json:"muted"`
 		Codec   string `json:"codec"`
 	} `json:"sound"`
+	Canary struct {
+		State    string  `json:"state"`
+		Problem  Problem `json:"problem"`
+		AnswerMS float64 `json:"answerMs"`
+		EchoMS   float64 `json:"echoMs"`
+	} `json:"canary"`
 	Gauges struct {
 		Stats struct {
 			Sent uint64  `json:"sent"`
@@ -210,6 +217,7 @@ func (p Problem) String() string {
 type CallRecord struct {
 	ID        string    `json:"id"`
 	Direction string    `json:"direction"`
+	Test      bool      `json:"test"`
 	Button    string    `json:"button"`
 	Pressed   time.Time `json:"pressed"`
 	Sent      time.Time `json:"sent"`
