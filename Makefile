@@ -16,7 +16,7 @@ endif
 STAMP     := $(if $(SOURCE_DATE_EPOCH),-ldflags "-X main.buildTime=$(SOURCE_DATE_EPOCH)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install deb repo test-deb bench bench-audio bench-delay bench-rest bench-net soak fuzz test-vm test-vm-arm64 image image-amd64 bundle bundles-amd64 test-image test-image-arm64 bench-boot pictures clean
+.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install deb repo test-deb bench bench-audio bench-delay bench-rest bench-net soak fuzz test-page test-vm test-vm-arm64 image image-amd64 bundle bundles-amd64 test-image test-image-arm64 bench-boot pictures clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
@@ -142,6 +142,10 @@ bench-net: build-native ## 100 calls over a line with 5 % loss and 30 ms jitter,
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@$(SETUP) build
 	@sh test/tools/fuzz.sh $(or $(FUZZTIME),10s)
+
+test-page: ## every page in every role and every refusal in Chromium: axe, widths, dark, forced colours, keyboard; PICTURES=folder
+	@$(SETUP) build system
+	INTERCOMD_PAGE=1 INTERCOMD_PICTURES="$(PICTURES)" $(GO) test -count=1 -v -timeout 10m -run 'EveryPage' ./web
 
 test-vm: build-native ## on a real kernel with GPIO and sound, in qemu; COUNT=1000 presses and kills (docs/vm-tests.md)
 	@$(SETUP) build demo vm

@@ -82,7 +82,7 @@ func (t *teller) retained() map[string]string {
 	out := map[string]string{t.base + "/availability": online}
 	put := func(topic string, v any) {
 		if data, err := json.Marshal(v); err == nil {
-			out[topic] = string(data)
+			out[topic] = string(words.Tame(data))
 		}
 	}
 	put(t.base+"/state", stateOf(s, t.cfg.Relay, t.cfg.Language))
@@ -123,14 +123,14 @@ type ring struct {
 func (t *teller) messagesOf(e station.Event) (out []message) {
 	fresh := e.At.Add(freshFor)
 	if data, err := json.Marshal(e); err == nil {
-		out = append(out, message{topic: t.base + "/event/" + strings.ReplaceAll(string(e.News.Kind()), ".", "/"), payload: data, fresh: fresh})
+		out = append(out, message{topic: t.base + "/event/" + strings.ReplaceAll(string(e.News.Kind()), ".", "/"), payload: words.Tame(data), fresh: fresh})
 	}
 	p, ok := e.News.(station.Pressed)
 	if !ok || p.Does != station.Dial || t.door.Snapshot().Door.DoNotDisturb {
 		return out
 	}
 	if data, err := json.Marshal(ring{ringType, p.Button, p.Label, e.At, e.Seq}); err == nil {
-		out = append(out, message{topic: t.base + "/ring/" + p.Button, payload: data, fresh: fresh})
+		out = append(out, message{topic: t.base + "/ring/" + p.Button, payload: words.Tame(data), fresh: fresh})
 	}
 	return out
 }

@@ -107,6 +107,7 @@ func (w *webhook) post(ctx context.Context, e entry) error {
 	if err != nil {
 		return permanentError{fmt.Errorf("write the notice: %w", err)}
 	}
+	body = words.Tame(body)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.address, bytes.NewReader(body))
 	if err != nil {
 		return permanentError{&words.Error{Message: words.New("webhook-no-address")}} // err would show it

@@ -63,33 +63,21 @@ func (s *Server) getDoor(w http.ResponseWriter, r *http.Request) { s.door(w, r, 
 
 func (s *Server) door(w http.ResponseWriter, r *http.Request, status int, problem string) {
 	v := visitorOf(r)
-	if v.open || v.person.Token {
-		s.refuse(w, r, http.StatusForbidden, words.New("people-only"))
-		return
-	}
 	snap, t := s.snapshot(), s.renderer(r)
 	page := doorView{Title: t.Text("access.open-door"), Problem: problem, Fresh: v.person.Fresh(time.Now()), Blocked: !snap.Door.BlockedUntil.IsZero()}
 	page.Relays = t.newPanelView(snap, time.Now(), false).Relays
 	s.document(w, r, status, "door", page)
 }
 
-// confirmed takes the password of a session once more. nil is a visitor without a session, who has
-// been refused.
-func (s *Server) confirmed(w http.ResponseWriter, r *http.Request) (*visitor, error) {
+// confirmed takes the password of a session once more. Its routes are for people in person.
+func (s *Server) confirmed(r *http.Request) (*visitor, error) {
 	v := visitorOf(r)
-	if v.session == "" {
-		s.refuse(w, r, http.StatusForbidden, words.New("people-only"))
-		return nil, nil //nolint:nilnil // see above
-	}
 	return v, s.cfg.Book.Confirm(r.Context(), v.session, r.PostForm.Get("password"), v.addr)
 }
 
 // postConfirm shows that somebody is still who has signed in.
 func (s *Server) postConfirm(w http.ResponseWriter, r *http.Request) {
-	v, err := s.confirmed(w, r)
-	if v == nil {
-		return
-	}
+	v, err := s.confirmed(r)
 	s.note(station.PasswordConfirmed, v.person.Name, v, err)
 	if err != nil {
 		s.denied(w, r, err, func(status int, problem string) {
@@ -140,10 +128,7 @@ func (s *Server) account(w http.ResponseWriter, r *http.Request, status int, pro
 
 // postPassword changes somebody's own password. All sessions end with it.
 func (s *Server) postPassword(w http.ResponseWriter, r *http.Request) {
-	v, err := s.confirmed(w, r)
-	if v == nil {
-		return
-	}
+	v, err := s.confirmed(r)
 	if err == nil {
 		err = accounts.ErrWeak
 		if fresh := r.PostForm.Get("new"); fresh != "" {

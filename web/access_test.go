@@ -89,7 +89,7 @@ func withPeople(t *testing.T) *people {
 		t.Fatal(err)
 	}
 	p := &people{st: newStation(sample()), book: book, session: map[string]string{}, token: map[string]string{}}
-	p.Server = New(Config{Listen: "127.0.0.1:0", Book: book, Identity: id, Log: quiet(), Metrics: http.NotFoundHandler(), Past: &fakePast{}, Tail: logtail.New(), Support: fakeSupport{}, Machine: func() machine.Facts { return machine.Facts{} }, Setup: &fakeSetup{}, Trace: func(string) []SIPMessage { return []SIPMessage{{Text: "x"}} }}, p.st, newPanel())
+	p.Server = New(Config{Listen: "127.0.0.1:0", Book: book, Identity: id, Log: quiet(), Metrics: http.NotFoundHandler(), Past: &fakePast{}, Tail: logtail.New(), Support: fakeSupport{}, Machine: func() machine.Facts { return machine.Facts{} }, Setup: &fakeSetup{}, Process: &fakeProcess{}, Trace: func(string) []SIPMessage { return []SIPMessage{{Text: "x"}} }}, p.st, newPanel())
 	for _, role := range accounts.Roles() {
 		if role != accounts.Admin {
 			if err := book.Put(t.Context(), string(role), role, password, true); err != nil {
@@ -118,9 +118,9 @@ func (p *people) as(session, method, path, body string, header ...string) *httpt
 // Every route, by every kind of visitor: nobody gets what is not theirs. A route that nobody has
 // classed fails here.
 func TestWalkOfAllRoutes(t *testing.T) {
-	p := withPeople(t)
-	p.pace = nil
-	rank := map[class]int{viewer: 1, operator: 2, opener: 2, admin: 3, owner: 3}
+	p := everything(t)
+	rank := map[class]int{viewer: 1, viewerInPerson: 1, operator: 2, operatorInPerson: 2, opener: 2, admin: 3, adminInPerson: 3, owner: 3}
+	inPerson := map[class]bool{viewerInPerson: true, operatorInPerson: true, adminInPerson: true, opener: true, owner: true}
 	visitors := []struct {
 		name   string
 		rank   int
@@ -137,6 +137,7 @@ func TestWalkOfAllRoutes(t *testing.T) {
 		{"admin", 3, []string{"Cookie", nearCookie + "=" + p.session["admin"]}},
 		{"viewer's token", 1, []string{"Authorization", "Bearer " + p.token["viewer"]}},
 		{"operator's token", 2, []string{"Authorization", "Bearer " + p.token["operator"]}},
+		{"admin's token", 3, []string{"Authorization", "Bearer " + p.token["admin"]}},
 	}
 	known := map[string]bool{}
 	for _, rt := range p.table() {
@@ -183,6 +184,10 @@ func TestWalkOfAllRoutes(t *testing.T) {
 				case v.rank < rank[rt.class]:
 					if got != http.StatusForbidden {
 						t.Errorf("%s as %s: %d", rt.pattern, v.name, got)
+					}
+				case inPerson[rt.class] && strings.HasSuffix(v.name, "token"):
+					if got != http.StatusForbidden || !strings.Contains(w.Body.String(), "people-only") {
+						t.Errorf("%s as %s: %d %s", rt.pattern, v.name, got, w.Body)
 					}
 				case got == http.StatusUnauthorized && strings.Contains(w.Body.String(), `"sign-in"`): // and no wrong password
 					t.Errorf("%s as %s: %d %s", rt.pattern, v.name, got, w.Body)

@@ -115,7 +115,7 @@ func (s *Server) render(r *http.Request, a reply) (api.Reply, error) {
 		a.body = p
 	}
 	body, err := json.Marshal(a.body)
-	return api.Reply{Status: a.status, Header: header, Body: append(tame(body), '\n')}, err
+	return api.Reply{Status: a.status, Header: header, Body: append(words.Tame(body), '\n')}, err
 }
 
 func (s *Server) problem(r *http.Request, status int, why words.Message) api.Problem {

@@ -161,7 +161,7 @@ func (s *Server) apiStream(w http.ResponseWriter, r *http.Request) {
 			if err != nil {
 				return nil, err
 			}
-			writeEvent(out, "event", e.Cursor, tame(body))
+			writeEvent(out, "event", e.Cursor, words.Tame(body))
 		}
 		return more, nil
 	})

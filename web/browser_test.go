@@ -24,6 +24,12 @@ type tab struct {
 // browser opens a tab for the test, or skips it.
 func browser(t *testing.T) tab {
 	t.Helper()
+	return browserFor(t, 3*time.Minute)
+}
+
+// browserFor is browser for a test that takes its time.
+func browserFor(t *testing.T, limit time.Duration) tab {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("a browser takes its time")
 	}
@@ -39,7 +45,7 @@ func browser(t *testing.T) tab {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1000, 1400))
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
 	ctx, cancelAlloc := chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancelAlloc)

@@ -335,7 +335,7 @@ func (s *Server) sendList(w http.ResponseWriter, r *http.Request, name string, i
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(tame(body), '\n'))
+	_, _ = w.Write(append(words.Tame(body), '\n'))
 }
 
 // sendCSV answers with a table (RFC 4180) as a file. It begins with a byte-order mark, without which

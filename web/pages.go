@@ -11,10 +11,8 @@ import (
 	"mime"
 	"net/http"
 	"path"
-	"regexp"
 	"strings"
 	"time"
-	"unicode"
 
 	"intercomd/station"
 	"intercomd/words"
@@ -89,7 +87,7 @@ func (s *Server) getJSON(w http.ResponseWriter, r *http.Request) {
 // odd measurement must not cost the reader all the rest.
 func encode(snap *station.Snapshot) ([]byte, error) {
 	body, err := json.Marshal(sayable(snap))
-	return tame(body), err
+	return words.Tame(body), err
 }
 
 // sayable is a snapshot that JSON can say.
@@ -101,44 +99,6 @@ func sayable(snap *station.Snapshot) *station.Snapshot {
 	c.Texts, c.Contacts, c.Deliveries, c.Targets = list(c.Texts), list(c.Contacts), list(c.Deliveries), list(c.Targets)
 	c.Board.Inputs, c.Board.Lamps, c.Board.Relays = list(c.Board.Inputs), list(c.Board.Lamps), list(c.Board.Relays)
 	return &c
-}
-
-// tame takes out of JSON what steers a terminal or turns text around: JSON escapes control
-// characters of ASCII, but readers undo that, and lets all others through. Texts of the
-// network are shown by programs that do not expect any.
-func tame(body []byte) []byte {
-	if !bytes.ContainsFunc(body, steers) && !bytes.Contains(body, []byte(`\u00`)) {
-		return body
-	}
-	body = bytes.Map(func(r rune) rune {
-		if steers(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, body)
-	return escaped.ReplaceAllFunc(body, func(m []byte) []byte {
-		if m[1] == '\\' || htmlEscaped(m) { // backslashes, and HTML, which the encoder escapes
-			return m
-		}
-		return []byte(`\ufffd`)
-	})
-}
-
-// htmlEscaped says whether m is what the encoder makes of <, > and &.
-func htmlEscaped(m []byte) bool {
-	switch string(m) {
-	case `\u0026`, `\u003c`, `\u003e`:
-		return true
-	}
-	return false
-}
-
-// escaped is an escaped control character, or backslashes of a text, which are escaped themselves.
-var escaped = regexp.MustCompile(`(?:\\\\)+|\\u00[0-9a-f]{2}`)
-
-// steers says whether a character is of those that no text needs (Unicode TR36, section 2.3).
-func steers(r rune) bool {
-	return r >= 0x7f && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }
 
 // measurable is g without numbers that JSON does not know.

@@ -16,6 +16,11 @@ const (
 	viewer   class = "viewer"   // and above
 	operator class = "operator" // and above
 	admin    class = "admin"
+	// The same, if they are people who have signed in: no token, and nobody for whom there is no
+	// password.
+	viewerInPerson   class = "viewer in person"
+	operatorInPerson class = "operator in person"
+	adminInPerson    class = "admin in person"
 	// opener is an operator or above who is a person and has given the password lately.
 	opener class = "opener"
 	// owner is an admin who is a person and has given the password lately.
@@ -55,11 +60,11 @@ func (s *Server) table() []route {
 		{"GET /setup", public, 0, s.getSetup},
 		{"POST /setup", public, 0, s.postSetup},
 		{"GET /ca.crt", public, 0, s.getCA},
-		{"GET /door", operator, 0, s.getDoor},
-		{"POST /confirm", operator, 0, s.postConfirm},
+		{"GET /door", operatorInPerson, 0, s.getDoor},
+		{"POST /confirm", operatorInPerson, 0, s.postConfirm},
 		{"POST /door/open", opener, 0, s.postOpen},
 		{"GET /account", viewer, 0, s.getAccount},
-		{"POST /account/password", viewer, 0, s.postPassword},
+		{"POST /account/password", viewerInPerson, 0, s.postPassword},
 		{"GET /access", admin, 0, s.getAccess},
 		{"POST /access/accounts", admin, 0, s.postAccount},
 		{"POST /access/accounts/remove", admin, 0, s.postRemove},
@@ -149,15 +154,21 @@ func (s *Server) may(w http.ResponseWriter, r *http.Request, c class) bool {
 		return s.mayScoped(w, r, scope)
 	}
 	v := visitorOf(r)
-	role := accounts.Role(c)
+	role, person, fresh := accounts.Role(c), false, false
 	switch c {
 	case public:
 		return true
 	case viewer, operator, admin:
+	case viewerInPerson:
+		role, person = accounts.Viewer, true
+	case operatorInPerson:
+		role, person = accounts.Operator, true
+	case adminInPerson:
+		role, person = accounts.Admin, true
 	case opener:
-		role = accounts.Operator
+		role, person, fresh = accounts.Operator, true, true
 	case owner:
-		role = accounts.Admin
+		role, person, fresh = accounts.Admin, true, true
 	default:
 		s.refuse(w, r, http.StatusForbidden, words.New("not-allowed"))
 		return false
@@ -169,9 +180,9 @@ func (s *Server) may(w http.ResponseWriter, r *http.Request, c class) bool {
 		s.askWho(w, r)
 	case !v.person.Role.Covers(role):
 		s.refuse(w, r, http.StatusForbidden, words.New("not-allowed"))
-	case (c == opener || c == owner) && (v.open || v.person.Token):
+	case person && (v.open || v.person.Token):
 		s.refuse(w, r, http.StatusForbidden, words.New("people-only"))
-	case (c == opener || c == owner) && !v.person.Fresh(time.Now()):
+	case fresh && !v.person.Fresh(time.Now()):
 		s.refuse(w, r, http.StatusForbidden, words.New("confirm-first"))
 	default:
 		return true

@@ -116,7 +116,7 @@ func (s *Server) setupRoutes() []route {
 		{"GET /config/versions/{id}", admin, 0, s.getConfigVersion},
 		{"POST /config/again", admin, 0, s.postConfigAgain},
 		{"POST /config/restore", admin, setupSize, s.postConfigRestore},
-		{"POST /config/confirm", admin, 0, s.postConfigConfirm},
+		{"POST /config/confirm", adminInPerson, 0, s.postConfigConfirm},
 		{"POST /config/backup", owner, 0, s.postConfigBackup},
 		{"GET /people", operator, 0, s.getPeople},
 		{"POST /people", operator, 0, s.postPeople},
@@ -356,10 +356,7 @@ func (s *Server) postConfigRestore(w http.ResponseWriter, r *http.Request) {
 
 // postConfigConfirm asks for the password once more, for the backup with its secrets.
 func (s *Server) postConfigConfirm(w http.ResponseWriter, r *http.Request) {
-	v, err := s.confirmed(w, r)
-	if v == nil {
-		return
-	}
+	v, err := s.confirmed(r)
 	s.note(station.PasswordConfirmed, v.person.Name, v, err)
 	if err != nil {
 		s.denied(w, r, err, func(status int, problem string) { s.config(w, r, status, problem) })

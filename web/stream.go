@@ -61,7 +61,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 			if err != nil {
 				return nil, err
 			}
-			body = tame(body)
+			body = words.Tame(body)
 			writeEvent(out, "event", api.Cursor{Run: run, After: e.Seq}.String(), body)
 		}
 		if !gauges {

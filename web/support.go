@@ -99,7 +99,7 @@ func (s *Server) supportFiles() []supportFile {
 	if s.cfg.Machine != nil {
 		files = append(files, supportFile{"machine.json", func() []byte {
 			body, err := json.MarshalIndent(s.cfg.Machine(), "", " ")
-			return orError(tame(body), err)
+			return orError(words.Tame(body), err)
 		}})
 	}
 	if s.cfg.Past != nil {
@@ -136,13 +136,13 @@ func (s *Server) pastLines() []byte {
 	events, err := s.cfg.Past.Events()
 	for _, e := range events {
 		line, _ := json.Marshal(e)
-		b.Write(append(tame(line), '\n'))
+		b.Write(append(words.Tame(line), '\n'))
 	}
 	calls, cerr := s.cfg.Past.Calls()
 	for _, c := range calls {
 		if len(events) == 0 || c.Ended.Before(events[len(events)-1].At) {
 			line, _ := json.Marshal(c)
-			b.Write(append(tame(line), '\n'))
+			b.Write(append(words.Tame(line), '\n'))
 		}
 	}
 	for _, e := range []error{err, cerr} {

@@ -74,16 +74,13 @@ func (s *Server) getUpdate(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(append(tame(body), '\n'))
+		_, _ = w.Write(append(words.Tame(body), '\n'))
 		return
 	}
 	body, err := s.renderer(r).update(st)
 	if err != nil {
 		s.failed(w, r, err)
 		return
-	}
-	if st.underWay() {
-		w.Header().Set("Refresh", strconv.Itoa(updateEvery))
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write(body)
@@ -116,7 +113,11 @@ func (r *renderer) update(st UpdateStatus) ([]byte, error) {
 		UpdateStatus
 		State, Waits, Trouble, Remedy string
 		Bar                           bool
+		Again                         int // seconds until there may be news; 0: there will be none
 	}{UpdateStatus: st, Bar: st.Stage == "installing"}
+	if st.underWay() {
+		v.Again = updateEvery
+	}
 	version := st.Version
 	if version == "" {
 		version = st.Source

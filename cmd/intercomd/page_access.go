@@ -69,14 +69,14 @@ func openAccess(ctx context.Context, cfg *configs.Config, conf *web.Config, t *t
 	if err := dir.Replace(consoleFile, []byte(conf.Book.Console()+"\n"), 0o600); err != nil {
 		log.Warn("the commands of this machine cannot sign in to the page", "error", err)
 	}
-	showCode(ctx, dir, conf.Book, log)
+	showCode(dir, conf.Book, log)
 	beside.Go(func() { watchCertificate(ctx, conf.Identity, st) })
 	beside.Go(func() { forgetCode(ctx, dir, conf.Book) })
 	return nil
 }
 
 // showCode writes the one-time code where whoever owns the machine finds it.
-func showCode(ctx context.Context, dir *store.Dir, b *accounts.Book, log *slog.Logger) {
+func showCode(dir *store.Dir, b *accounts.Book, log *slog.Logger) {
 	code, until := b.Code()
 	if code == "" {
 		_ = os.Remove(dir.Path(codeFile)) // of an earlier start
@@ -86,7 +86,6 @@ func showCode(ctx context.Context, dir *store.Dir, b *accounts.Book, log *slog.L
 	if err := dir.Replace(codeFile, []byte(code+"\n"+until.UTC().Format(time.RFC3339)+"\n"), 0o600); err != nil {
 		log.Warn("the one-time code cannot be saved; it is only in this log", "error", err)
 	}
-	onCardOnly(ctx, code)
 }
 
 // onCardOnly puts the code onto the card, where there is one; "" takes it off.
@@ -98,11 +97,15 @@ func onCardOnly(ctx context.Context, code string) {
 	}
 }
 
-// cardTimeout is how long the card may take: the page waits for it.
+// cardTimeout is how long the card may take. Nobody waits for it.
 const cardTimeout = 5 * time.Second
 
-// forgetCode removes the file of the code when that is no good any more.
+// forgetCode puts the code onto the card, and removes it from there and from its file when it is no
+// good any more.
 func forgetCode(ctx context.Context, dir *store.Dir, b *accounts.Book) {
+	if code, _ := b.Code(); code != "" {
+		onCardOnly(ctx, code)
+	}
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
 	for {

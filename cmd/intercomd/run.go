@@ -21,6 +21,7 @@ import (
 	"intercomd/update/report"
 	"intercomd/update/slot"
 	"intercomd/web/logtail"
+	"intercomd/words"
 )
 
 // runCommand is the daemon. A configuration that cannot be used does not keep it
@@ -144,10 +145,21 @@ func newLogger(w io.Writer, c configs.Log) *slog.Logger {
 	}
 	opt := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, opt))
+		return slog.New(slog.NewJSONHandler(tamed{w}, opt))
 	}
 	if native, err := journal.StderrIsJournalStream(); err == nil && native && w == os.Stderr {
 		return slog.New(newJournalHandler(w, level, journal.Send))
 	}
 	return slog.New(slog.NewTextHandler(w, opt))
+}
+
+// tamed writes JSON without the characters that steer terminals, which the network may have sent:
+// whoever follows the log sees them undone. Lines of text have them quoted.
+type tamed struct{ io.Writer }
+
+func (t tamed) Write(line []byte) (int, error) {
+	if _, err := t.Writer.Write(words.Tame(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }

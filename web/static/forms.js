@@ -30,21 +30,23 @@ for (const button of document.querySelectorAll("[data-print]")) {
 	button.addEventListener("click", () => print());
 }
 
-// While something goes on at the door the page is looked at again, and the focus stays.
-async function again() {
-	const main = document.querySelector("main[data-again]");
-	if (!main) return;
+// What goes on by itself is fetched anew, and the page around it stays as it is: a file that is
+// chosen stays chosen, what is typed stays typed, and the focus stays where it was.
+const again = async () => {
+	const shown = document.querySelector("[data-again]");
+	if (!shown) return;
 	try {
 		const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-		const fresh = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
-		const now = document.activeElement;
-		const typed = now && now.matches("input");
-		if (fresh && !typed && fresh.innerHTML !== main.innerHTML) {
-			const name = now && main.contains(now) && now.getAttribute("aria-label");
-			main.replaceWith(fresh);
-			if (name) [...fresh.querySelectorAll("button")].find((b) => b.getAttribute("aria-label") === name)?.focus();
+		if (answer.status === 401) return location.reload(); // the door has started anew
+		const page = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+		const next = page && (shown.id ? page.getElementById(shown.id) : page.querySelector(shown.localName));
+		const now = shown.contains(document.activeElement) ? document.activeElement : null;
+		if (next && next.innerHTML !== shown.innerHTML && !now?.matches("input")) {
+			const name = now?.getAttribute("aria-label");
+			shown.replaceWith(document.adoptNode(next));
+			if (name) [...next.querySelectorAll("button")].find((b) => b.getAttribute("aria-label") === name)?.focus();
 		}
-	} catch { /* the door is away: the next look may find it */ }
-	setTimeout(again, 1000);
-}
-setTimeout(again, 1000);
+	} catch { /* it is starting, and will be back */ }
+	setTimeout(again, 1000 * (shown.dataset.again || 1));
+};
+setTimeout(again, 1000 * (document.querySelector("[data-again]")?.dataset.again || 1));
