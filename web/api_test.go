@@ -549,7 +549,7 @@ func TestIdempotency(t *testing.T) {
 	told := len(p.st.told)
 	for range 8 {
 		all.Go(func() {
-			r := httptest.NewRequest("POST", "/api/v1/hangup", nil)
+			r := httptest.NewRequest(http.MethodPost, "/api/v1/hangup", nil)
 			r.Host = "localhost"
 			r.Header.Set("Authorization", "Bearer "+token)
 			r.Header.Set(api.KeyHeader, "all-at-once")

@@ -22,7 +22,7 @@ import (
 const (
 	ctlURL       = "INTERCOMD_URL"
 	ctlToken     = "INTERCOMD_TOKEN"
-	ctlTokenFile = "INTERCOMD_TOKEN_FILE" //nolint:gosec // the name of a variable
+	ctlTokenFile = "INTERCOMD_TOKEN_FILE"
 	ctlCA        = "INTERCOMD_CA"
 )
 

@@ -116,7 +116,7 @@ func TestKeysAreBounded(t *testing.T) {
 		n := 0
 		send := func(who, key string, status int) {
 			t.Helper()
-			_, bad := k.Once(who, key, httptest.NewRequest("POST", "/x", nil), nil, time.Now(), func() Reply {
+			_, bad := k.Once(who, key, httptest.NewRequest(http.MethodPost, "/x", nil), nil, time.Now(), func() Reply {
 				n++
 				return Reply{Status: status}
 			})
@@ -161,7 +161,7 @@ func TestKeysAreBounded(t *testing.T) {
 // A command that fell over may be sent again.
 func TestKeyOfAPanic(t *testing.T) {
 	var k Keys
-	r := httptest.NewRequest("POST", "/x", nil)
+	r := httptest.NewRequest(http.MethodPost, "/x", nil)
 	func() {
 		defer func() { _ = recover() }()
 		_, _ = k.Once("a", "1", r, nil, time.Now(), func() Reply { panic("falls over") })

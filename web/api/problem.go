@@ -9,7 +9,7 @@ import (
 
 // Problem is the form of every answer that says no (RFC 9457). Type is "about:blank": Code tells
 // problems apart, as everywhere else at the door.
-type Problem struct {
+type Problem struct { //nolint:errname // as RFC 9457 calls it
 	Type   string       `json:"type"`
 	Title  string       `json:"title"`  // of the status
 	Status int          `json:"status"` // of HTTP

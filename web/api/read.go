@@ -16,7 +16,7 @@ import (
 )
 
 // Refused is why a request cannot be understood, and with which status it is refused.
-type Refused struct {
+type Refused struct { //nolint:errname // an answer first, and an error for logs
 	Status int
 	Why    words.Message
 }

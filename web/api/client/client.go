@@ -153,7 +153,7 @@ func (c *Client) Follow(ctx context.Context, after string, kinds []string, each 
 		var no *api.Problem
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // whoever ends it wants no more
 		case errors.As(err, &no) && no.Status < 500 && no.Status != http.StatusTooManyRequests:
 			return err
 		case err != nil:
