@@ -50,7 +50,7 @@ func everything(t *testing.T) *people {
 		return []SIPMessage{{Text: "INVITE sip:1001@pbx " + strings.Repeat("x", 300)}}
 	}
 	p.Server = New(cfg, p.st, newPanel())
-	p.Server.pace = nil
+	p.pace = nil
 	p.st.publish(with(func(s *station.Snapshot) {
 		s.Time, s.Started = now, now.Add(-time.Hour)
 		past, _ := cfg.Past.Calls() // of a fake that does not fail
