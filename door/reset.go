@@ -32,7 +32,7 @@ func Reset(c *configs.Config) (by station.Principal, done bool, err error) {
 	}
 	var m station.Memory
 	if err := keep.Load(memoryFile, &m); err != nil || !m.DoNotDisturb {
-		return by, done, nil // the start tells of a memory that cannot be read
+		return by, done, nil //nolint:nilerr // the start tells of a memory that cannot be read
 	}
 	m.DoNotDisturb = false
 	return by, done, keep.Save(memoryFile, m, 0o600)

@@ -422,7 +422,7 @@ func TestTheCanaryWaitsUntilTheDoorIsAtRest(t *testing.T) {
 }
 
 func TestTheCanaryKeepsItsHours(t *testing.T) {
-	canaryStory(t, func(h *house, e *echo) {
+	canaryStory(t, func(_ *house, e *echo) {
 		time.Sleep(time.Hour) // it is midnight at the beginning
 		if e.runs != 0 {
 			t.Error("at night")

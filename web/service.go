@@ -104,7 +104,7 @@ func doneThen(w http.ResponseWriter, r *http.Request, then string) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	http.Redirect(w, r, then, http.StatusSeeOther) //nolint:gosec // a path of this page
+	http.Redirect(w, r, then, http.StatusSeeOther)
 }
 
 // postLocate lets the door show where it is, for the usual time or "seconds".
