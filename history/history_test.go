@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -280,8 +281,8 @@ func TestACardThatIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		h := open(t, dir, 0)
-		var last error
-		h.cfg.Kept = func(err error) { last = err }
+		var last atomic.Pointer[error]
+		h.cfg.Kept = func(err error) { last.Store(&err) }
 		if err := os.Mkdir(dir+"/"+file, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -290,16 +291,19 @@ func TestACardThatIsFull(t *testing.T) {
 				d.call(fmt.Sprint(i))
 			}
 			synctest.Wait()
-			if last == nil || len(h.pending) > 2*Events {
-				t.Errorf("%v, %d pending", last, len(h.pending))
+			h.mu.Lock()
+			pending := len(h.pending)
+			h.mu.Unlock()
+			if err := last.Load(); err == nil || *err == nil || pending > 2*Events {
+				t.Errorf("%v, %d pending", err, pending)
 			}
 			if err := os.Remove(dir + "/" + file); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(2 * time.Minute)
 		})
-		if last != nil {
-			t.Error(last)
+		if err := last.Load(); *err != nil {
+			t.Error(*err)
 		}
 		if p := past(t, open(t, dir, 0)); len(p.Events) < Events/2 {
 			t.Errorf("%d events are there in the end", len(p.Events))
