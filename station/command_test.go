@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -62,6 +63,7 @@ func TestOpenByCommandSaysWhatCameOfIt(t *testing.T) {
 			t.Error(err)
 		}
 		h.st.Edge(Edge{Input: "lid", Active: true, At: time.Now()})
+		synctest.Wait()
 		if err := open("door"); !errors.Is(err, ErrBlocked) {
 			t.Error(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -307,11 +308,37 @@ func TestTheWalkOutlivesARestart(t *testing.T) {
 	}, func(c *Config) { c.Walk = kept })
 }
 
-// echo is an extension that says what came of canary calls.
+// echo is an extension that says what came of canary calls: to the test, and called by the core.
 type echo struct {
-	runs int
-	ctx  context.Context //nolint:containedctx // of the call that runs
-	done func(CanaryResult)
+	mu    sync.Mutex
+	count int
+	ctx   context.Context //nolint:containedctx // of the call that runs
+	tell  func(CanaryResult)
+}
+
+func (e *echo) calls(ctx context.Context, done func(CanaryResult)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.count, e.ctx, e.tell = e.count+1, ctx, done
+}
+
+func (e *echo) runs() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.count
+}
+
+func (e *echo) over() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ctx.Err()
+}
+
+func (e *echo) done(r CanaryResult) {
+	e.mu.Lock()
+	tell := e.tell
+	e.mu.Unlock()
+	tell(r)
 }
 
 func canaryStory(t *testing.T, tell func(h *house, e *echo), change ...func(*Config)) {
@@ -323,7 +350,7 @@ func canaryStory(t *testing.T, tell func(h *house, e *echo), change ...func(*Con
 			if target != "9196" {
 				t.Error("calls ", target)
 			}
-			e.runs, e.ctx, e.done = e.runs+1, ctx, done
+			e.calls(ctx, done)
 		}
 	}}, change...)...)
 }
@@ -331,8 +358,8 @@ func canaryStory(t *testing.T, tell func(h *house, e *echo), change ...func(*Con
 func TestTheCanaryCallsNowAndThen(t *testing.T) {
 	canaryStory(t, func(h *house, e *echo) {
 		time.Sleep(canaryFirst + canarySpread + time.Second)
-		if s := h.snap(); e.runs != 1 || s.Canary.State != CanaryRunning || s.State != Idle || s.Call != nil {
-			t.Fatalf("%d runs, %+v", e.runs, s.Canary)
+		if s := h.snap(); e.runs() != 1 || s.Canary.State != CanaryRunning || s.State != Idle || s.Call != nil {
+			t.Fatalf("%d runs, %+v", e.runs(), s.Canary)
 		}
 		e.done(CanaryResult{Problem: words.New("canary-no-echo")})
 		s := h.snap()
@@ -340,7 +367,7 @@ func TestTheCanaryCallsNowAndThen(t *testing.T) {
 			t.Fatalf("%+v %+v", s.Canary, s.Faults)
 		}
 		time.Sleep(canaryAgain + time.Second)
-		if e.runs != 2 {
+		if e.runs() != 2 {
 			t.Fatal("it is not tried again")
 		}
 		e.done(CanaryResult{Answer: 100 * time.Millisecond, Echo: 150 * time.Millisecond})
@@ -348,11 +375,11 @@ func TestTheCanaryCallsNowAndThen(t *testing.T) {
 			t.Fatalf("%+v %+v", s.Canary, s.Faults)
 		}
 		time.Sleep(5 * time.Hour)
-		if e.runs != 2 {
+		if e.runs() != 2 {
 			t.Error("too often")
 		}
 		time.Sleep(2 * time.Hour)
-		if e.runs != 3 {
+		if e.runs() != 3 {
 			t.Error("not again")
 		}
 		e.done(CanaryResult{})
@@ -367,12 +394,12 @@ func TestAPressEndsTheCanaryAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			canaryStory(t, func(h *house, e *echo) {
 				h.must(Command{Kind: CommandCanary})
-				if e.runs != 1 {
+				if e.runs() != 1 {
 					t.Fatal("it does not run")
 				}
 				somebody(h)
 				synctest.Wait()
-				if e.ctx.Err() == nil || h.snap().State == Idle {
+				if e.over() == nil || h.snap().State == Idle {
 					t.Error("the canary goes on, or the door does not answer")
 				}
 				e.done(CanaryResult{Problem: words.New("canary-no-echo")}) // too late to count
@@ -399,21 +426,21 @@ func TestTheCanaryWaitsUntilTheDoorIsAtRest(t *testing.T) {
 						h.last().ends(Ending{Cause: CauseBusy})
 						h.press("bell")
 						time.Sleep(20 * time.Second)
-						if e.runs > 0 {
+						if e.runs() > 0 {
 							t.Fatal("beside a call")
 						}
 					}
 					h.last().ends(Ending{Cause: CauseBusy})
 				} else {
 					time.Sleep(time.Hour)
-					if e.runs > 0 {
+					if e.runs() > 0 {
 						t.Fatal("without a registration")
 					}
 					h.st.SetRegistration(Registration{State: RegRegistered})
 				}
 				time.Sleep(canaryLater + time.Minute)
-				if e.runs != 1 {
-					t.Errorf("%d runs at rest", e.runs)
+				if e.runs() != 1 {
+					t.Errorf("%d runs at rest", e.runs())
 				}
 				e.done(CanaryResult{})
 			})
@@ -424,11 +451,11 @@ func TestTheCanaryWaitsUntilTheDoorIsAtRest(t *testing.T) {
 func TestTheCanaryKeepsItsHours(t *testing.T) {
 	canaryStory(t, func(_ *house, e *echo) {
 		time.Sleep(time.Hour) // it is midnight at the beginning
-		if e.runs != 0 {
+		if e.runs() != 0 {
 			t.Error("at night")
 		}
 		time.Sleep(8 * time.Hour)
-		if e.runs != 1 {
+		if e.runs() != 1 {
 			t.Error("not by day")
 		}
 		e.done(CanaryResult{})
