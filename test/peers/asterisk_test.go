@@ -132,7 +132,7 @@ func TestAsterisk(t *testing.T) {
 			s.hears(serverTone)
 			s.press("echo")
 		}},
-		{name: "Asterisk calls, the door refuses", cause: "refused", by: "door", play: func(s *scene) {
+		{name: "Asterisk calls, the door refuses", cause: "refused", by: "command", play: func(s *scene) {
 			s.must(m.Originate(within(s.T, 5*time.Second), "1000", "tone", "3333"))
 			s.inState("ringing")
 			s.must(s.door.Hangup(within(s.T, 5*time.Second)))

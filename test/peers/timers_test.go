@@ -55,7 +55,7 @@ func (c *longCall) refreshed(t *testing.T, a *lab.Asterisk) {
 	t.Logf("refreshed by Asterisk; the door agreed to %s", w.Header("Session-Expires"))
 	c.inState("talking")
 	c.must(c.door.Hangup(within(t, 5*time.Second)))
-	c.over("hung-up", "door")
+	c.over("hung-up", "command")
 }
 
 // A proxy may ask for a session timer that the far end knows nothing of: then the

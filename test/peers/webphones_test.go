@@ -145,7 +145,7 @@ var pageCalls = []pageRow{
 		s.inState("ringing")
 		s.do("phone.hangup()")
 	}},
-	{name: "the door refuses", cause: "refused", by: "door", play: func(s *pageScene) {
+	{name: "the door refuses", cause: "refused", by: "command", play: func(s *pageScene) {
 		s.do(`phone.call("1000")`)
 		s.inState("ringing")
 		s.must(s.door.Hangup(within(s.T, 5*time.Second)))

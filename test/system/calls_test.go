@@ -194,7 +194,7 @@ var calls = []struct {
 		s.inState("talking")
 		s.press()
 	}},
-	{name: "page calls, door rejects", cause: "refused", by: "door", play: func(s *stage) {
+	{name: "page calls, door rejects", cause: "refused", by: "command", play: func(s *stage) {
 		s.do(`phone.call("1000")`)
 		s.inState("ringing")
 		s.must(s.door.Hangup(within(s.T, 5*time.Second)))

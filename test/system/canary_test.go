@@ -56,7 +56,8 @@ func TestCanaryAndTestCall(t *testing.T) {
 		t.Errorf("%+v, faults %+v", st.Canary, st.Faults)
 	}
 
-	// A press in the middle of one rings.
+	// A press in the middle of one calls at once. The far end, a door with one line, may have heard
+	// of it before the end of the canary, and be busy.
 	if err := d.Do(within(t, 10*time.Second), "canary", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -64,11 +65,12 @@ func TestCanaryAndTestCall(t *testing.T) {
 	if _, err := d.Press(within(t, 5*time.Second), "bell"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Wait(within(t, 15*time.Second), "the visitor's call", func(st lab.Status) bool { return st.Call != nil }); err != nil {
+	st, err = d.Wait(within(t, 15*time.Second), "the visitor's call", func(st lab.Status) bool { return st.Call != nil || len(st.Calls) > 0 })
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Hangup(within(t, 5*time.Second)); err != nil {
-		t.Error(err)
+	if st.Call != nil {
+		_ = d.Hangup(within(t, 5*time.Second)) // it may be over meanwhile
 	}
 	if _, err := d.InState(within(t, 10*time.Second), "idle"); err != nil {
 		t.Fatal(err)

@@ -71,7 +71,7 @@ func (r *remote) ends(t *testing.T, begin time.Time, limit time.Duration, byDoor
 		if err != nil {
 			t.Fatalf("%v\non the wire:\n%s", err, lab.Ladder(r.kam.Since(begin)))
 		}
-		by := map[bool]string{true: "door", false: "far-end"}[(d == r.door) == byDoor]
+		by := map[bool]string{true: "command", false: "far-end"}[(d == r.door) == byDoor]
 		if over.Ending.Cause != "hung-up" || over.Ending.By != by {
 			t.Errorf("the record says %q by %q, want hung-up by %q", over.Ending.Cause, over.Ending.By, by)
 		}
