@@ -45,7 +45,7 @@ func (c *longCall) refreshed(t *testing.T, a *lab.Asterisk) {
 	_, err := a.Wait(within(t, 100*time.Second), c.begin.Add(20*time.Second), func(w lab.Wire) bool {
 		callID = w.Header("Call-ID")
 		to := w.Header("To")
-		return w.Sent && w.Header("Session-Expires") != "" && strings.Contains(to, c.door.Config.User) && strings.Contains(to, "tag=")
+		return w.Sent && w.Header("Session-Expires") != "" && strings.Contains(to, "sip:"+c.door.Config.User+"@") && strings.Contains(to, "tag=")
 	})
 	c.must(err)
 	w, err := a.Wait(within(t, 10*time.Second), c.begin.Add(20*time.Second), func(w lab.Wire) bool {
