@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 )
 
 // Change gives the running door another meaning: whom buttons call, who may open, how lamps look,
@@ -26,13 +25,11 @@ func (s *Station) Change(ctx context.Context, cfg Config) error {
 
 // change is Change in the station's goroutine.
 func (s *Station) change(cfg *Config) {
-	s.cfg.Buttons, s.cfg.Targets, s.cfg.Lamps = slices.Clone(cfg.Buttons), slices.Clone(cfg.Targets), slices.Clone(cfg.Lamps)
+	cfg.complete()
+	s.cfg.Buttons, s.cfg.Targets, s.cfg.Lamps = cfg.Buttons, slices.Clone(cfg.Targets), slices.Clone(cfg.Lamps)
 	s.cfg.Call, s.cfg.Incoming = cfg.Call, cfg.Incoming
 	s.cfg.Door = cfg.Door
 	s.cfg.Door.Pulses, s.cfg.Door.Flashes = maps.Clone(cfg.Door.Pulses), maps.Clone(cfg.Door.Flashes)
-	if s.cfg.Door.TamperBlock <= 0 {
-		s.cfg.Door.TamperBlock = 30 * time.Minute
-	}
 	s.buttons.cfg = s.cfg.Buttons
 	s.meanings, s.targets = meanings(&s.cfg), targets(&s.cfg)
 	walk := s.walk.Load().with(checksOf(&s.cfg))

@@ -34,6 +34,29 @@ func TestChange(t *testing.T) {
 	})
 }
 
+// What is left out means the same as at the start: a button without a long press calls when it goes
+// down, and not when it is let go.
+func TestChangeFillsInWhatIsLeftOut(t *testing.T) {
+	story(t, func(h *house) {
+		is := h.st.cfg
+		is.Buttons = []ButtonConfig{{Input: "bell", Press: Action{Do: Dial, Target: "1099"}}}
+		is.Door.TamperBlock = 0
+		if err := h.st.Change(h.t.Context(), is); err != nil {
+			t.Fatal(err)
+		}
+		h.st.Edge(Edge{Input: "bell", Active: true, At: time.Now()})
+		synctest.Wait()
+		if h.snap().State != Calling {
+			t.Errorf("a button that is down: %s", h.snap().State)
+		}
+		if got := h.st.cfg.Door.TamperBlock; got != 30*time.Minute {
+			t.Errorf("relays are blocked for %v", got)
+		}
+		h.st.Edge(Edge{Input: "bell", At: time.Now()})
+		h.last().ends(Ending{Cause: CauseBusy, By: ByPeer})
+	})
+}
+
 // What is remembered of codes outlives a change of them.
 func TestChangeForgetsNothing(t *testing.T) {
 	a := newAccess(AccessConfig{PerHour: 3}, Memory{Used: []string{"once"}, LockedUntil: time.Now().Add(time.Hour)}, func() bool { return true })

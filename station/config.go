@@ -3,6 +3,7 @@ package station
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 )
 
@@ -92,6 +93,17 @@ func (b ButtonConfig) complete() ButtonConfig {
 		a.Do = cmp.Or(a.Do, Nothing)
 	}
 	return b
+}
+
+// complete has what is left out of what [Station.Change] may change, in buttons of its own.
+func (c *Config) complete() {
+	c.Buttons = slices.Clone(c.Buttons)
+	for i, b := range c.Buttons {
+		c.Buttons[i] = b.complete()
+	}
+	if c.Door.TamperBlock <= 0 {
+		c.Door.TamperBlock = 30 * time.Minute
+	}
 }
 
 // TargetConfig is somebody to call: a person, a group that the server knows, or

@@ -64,16 +64,10 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 	if cfg.History <= 0 {
 		cfg.History = 20
 	}
-	if cfg.Door.TamperBlock <= 0 {
-		cfg.Door.TamperBlock = 30 * time.Minute
-	}
 	if cfg.Ports.ClockKnown == nil {
 		cfg.Ports.ClockKnown = func() bool { return true }
 	}
-	cfg.Buttons = slices.Clone(cfg.Buttons)
-	for i, b := range cfg.Buttons {
-		cfg.Buttons[i] = b.complete()
-	}
+	cfg.complete()
 	now := time.Now()
 	if cfg.Inbox == nil {
 		cfg.Inbox = NewInbox()
