@@ -33,23 +33,27 @@ const (
 	openingsPer = time.Minute
 )
 
-// opened remembers when doors were opened from the page.
-type opened struct {
+// recent remembers when something was done lately.
+type recent struct {
 	mu sync.Mutex
 	at []time.Time
 }
 
-// once says whether the door may be opened now, and counts that.
-func (o *opened) once(now time.Time) bool {
+// once says whether it may be done now, which is most times in per, and counts that.
+func (o *recent) once(now time.Time, most int, per time.Duration) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.at = slices.DeleteFunc(o.at, func(t time.Time) bool { return now.Sub(t) >= openingsPer })
-	if len(o.at) >= openings {
+	o.at = slices.DeleteFunc(o.at, func(t time.Time) bool { return now.Sub(t) >= per })
+	if len(o.at) >= most {
 		return false
 	}
 	o.at = append(o.at, now)
 	return true
 }
+
+// mayOpen says whether a door may be opened now, and counts that. All programs and people share one
+// bound: it is the latch that is spared.
+func (s *Server) mayOpen() bool { return s.opened.once(time.Now(), openings, openingsPer) }
 
 // doorView is the page from which doors are opened.
 type doorView struct {
@@ -101,15 +105,23 @@ func (s *Server) postConfirm(w http.ResponseWriter, r *http.Request) {
 
 // postOpen opens a door. The station tells who did, and its audit log keeps it.
 func (s *Server) postOpen(w http.ResponseWriter, r *http.Request) {
+	if s.opens(w, r) {
+		s.command(w, r, station.Command{Kind: station.CommandOpen, Relay: r.PostForm.Get("relay")})
+	}
+}
+
+// opens says whether something may be opened from the page now, or refuses.
+func (s *Server) opens(w http.ResponseWriter, r *http.Request) bool {
 	switch {
 	case !s.snapshot().Door.BlockedUntil.IsZero():
 		s.refuse(w, r, http.StatusConflict, words.New("relays-blocked"))
-	case !s.opened.once(time.Now()):
+	case !s.mayOpen():
 		w.Header().Set("Retry-After", "60")
 		s.refuse(w, r, http.StatusTooManyRequests, words.New("too-many-openings"))
 	default:
-		s.command(w, r, station.Command{Kind: station.CommandOpen, Relay: r.PostForm.Get("relay")})
+		return true
 	}
+	return false
 }
 
 // accountView is somebody's own page.
@@ -234,11 +246,7 @@ func (s *Server) book(w http.ResponseWriter, r *http.Request, what station.Deed,
 		s.denied(w, r, err, func(status int, problem string) { s.access(w, r, status, accessView{Problem: problem}) })
 		return
 	}
-	if wantsJSON(r) {
-		w.WriteHeader(http.StatusNoContent)
-		return
-	}
-	http.Redirect(w, r, "/access", http.StatusSeeOther)
+	doneThen(w, r, "/access")
 }
 
 // ready says whether there is a book to write in, or refuses.

@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"slices"
-	"time"
 
 	"intercomd/station"
 	"intercomd/web/accounts"
@@ -129,12 +128,12 @@ func (s *Server) apiRelays(r *http.Request) reply {
 	return reply{status: http.StatusOK, body: relayList{list(s.snapshot().Board.Relays)}}
 }
 
-// apiOpen opens a door. All programs and people share one bound: it is the latch that is spared.
+// apiOpen opens a door.
 func (s *Server) apiOpen(r *http.Request, body []byte) reply {
 	if bad := api.JSON(r.Header, body, &struct{}{}); bad != nil {
 		return cannotRead(bad)
 	}
-	if !s.opened.once(time.Now()) {
+	if !s.mayOpen() {
 		a := no(http.StatusTooManyRequests, "too-many-openings")
 		a.wait = openingsPer
 		return a

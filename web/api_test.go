@@ -292,7 +292,7 @@ func TestDescriptionAndHandlersAreTheSame(t *testing.T) {
 		if strings.HasPrefix(c.route, "GET") {
 			continue
 		}
-		p.opened = opened{} // more than the latch is to take
+		p.opened = recent{} // more than the latch is to take
 		told, did := len(p.st.told), len(p.setup.did)
 		also(413, func(d *call) { d.body = `{"x":"` + strings.Repeat("x", setupSize) + `"}` })
 		also(415, func(d *call) { d.body, d.header = `on=true`, []string{"Content-Type", form} })
@@ -312,7 +312,7 @@ func TestDescriptionAndHandlersAreTheSame(t *testing.T) {
 			continue
 		}
 		for _, no := range []error{station.ErrNoCall, station.ErrNotIdle, station.ErrBlocked, station.ErrOpens} {
-			p.opened = opened{}
+			p.opened = recent{}
 			p.st.refuse(no)
 			also(409, func(d *call) { d.code = no.Error() })
 		}
@@ -351,7 +351,7 @@ func (p *programs) setupRefusals(c call, also func(status int, change func(*call
 		return false
 	}
 	refuse := func(status int, code string, err error) {
-		p.setup.err, p.told = err, failed{}
+		p.setup.err, p.told = err, recent{}
 		also(status, func(d *call) { d.code = code })
 	}
 	for code := range setupCodes() {
@@ -364,7 +364,7 @@ func (p *programs) setupRefusals(c call, also func(status int, change func(*call
 		}
 	}
 	refuse(503, "setup-failed", errors.New("odd"))
-	p.told = failed{}
+	p.told = recent{}
 	p.setup.err = SetupFaults{{Line: 1, Key: "sip.user", Message: words.New("told", "detail", "x")}}
 	also(422, func(d *call) { d.code = "setup-faults" })
 	p.setup.err = nil
@@ -409,14 +409,14 @@ func (p *programs) oddities() {
 	p.ask(call{route: "POST /api/v1/tests/sound", token: p.with[accounts.ScopeTest], body: `{"commission":true}`, status: 403, code: "scope-missing"})
 	p.ask(call{route: "POST /api/v1/hangup", token: p.with[accounts.ScopeCall], header: []string{"Sec-Fetch-Site", "cross-site"}, status: 403, code: "cross-site"})
 
-	p.opened = opened{}
+	p.opened = recent{}
 	for range openings {
 		p.ask(call{route: "POST /api/v1/relays/{name}/open", values: "door", token: opens, status: 202})
 	}
 	if w := p.ask(call{route: "POST /api/v1/relays/{name}/open", values: "door", token: opens, status: 429, code: "too-many-openings"}); w.Header().Get("Retry-After") != "60" {
 		p.t.Errorf("no word of when to come back: %v", w.Header())
 	}
-	p.opened = opened{}
+	p.opened = recent{}
 
 	// People come in by their session.
 	admin := []string{"Cookie", nearCookie + "=" + p.session["admin"]}

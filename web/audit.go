@@ -2,7 +2,6 @@ package web
 
 import (
 	"errors"
-	"sync"
 	"time"
 
 	"intercomd/station"
@@ -15,26 +14,6 @@ const (
 	failures    = 20 // at most, in
 	failuresPer = time.Hour
 )
-
-// failed counts the failures that were told.
-type failed struct {
-	mu sync.Mutex
-	at []time.Time
-}
-
-// once says whether one more may be told now, and counts it.
-func (f *failed) once(now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for len(f.at) > 0 && now.Sub(f.at[0]) >= failuresPer {
-		f.at = f.at[1:]
-	}
-	if len(f.at) >= failures {
-		return false
-	}
-	f.at = append(f.at, now)
-	return true
-}
 
 // note tells who did what to the accounts, or tried.
 func (s *Server) note(what station.Deed, of string, v *visitor, err error) {
@@ -53,7 +32,7 @@ func (s *Server) note(what station.Deed, of string, v *visitor, err error) {
 
 // audit is note with a code for why it was not done, "" if it was.
 func (s *Server) audit(what station.Deed, of string, v *visitor, why string) {
-	if why != "" && !s.told.once(time.Now()) {
+	if why != "" && !s.told.once(time.Now(), failures, failuresPer) {
 		s.cfg.Log.Warn("status page: too many failures to log each of them", "deed", string(what), "why", why, "of", clean(of, maxName), "from", v.from)
 		return
 	}

@@ -56,17 +56,17 @@ func TestDeedsAreTold(t *testing.T) {
 
 // Whoever tries passwords cannot fill the card with it.
 func TestFailuresAreToldSparingly(t *testing.T) {
-	var f failed
+	var f recent
 	now, n := time.Unix(1e9, 0), 0
 	for i := range 3600 {
-		if f.once(now.Add(time.Duration(i) * time.Second)) {
+		if f.once(now.Add(time.Duration(i) * time.Second), failures, failuresPer) {
 			n++
 		}
 	}
 	if n != failures {
 		t.Errorf("%d in an hour", n)
 	}
-	if !f.once(now.Add(failuresPer)) {
+	if !f.once(now.Add(failuresPer), failures, failuresPer) {
 		t.Error("none in the next hour")
 	}
 }

@@ -119,9 +119,9 @@ type Server struct {
 	streams chan struct{} // one taken per stream
 	holds   chan struct{} // one taken per held button
 	pace    *pace
-	opened  opened
+	opened  recent   // doors, from the page
 	keys    api.Keys // of commands of programs
-	told    failed
+	told    recent   // failures, as events
 	// bundling is held while a support bundle is made.
 	bundling sync.Mutex
 	anew     chan struct{} // closed when the port must be opened anew

@@ -160,12 +160,7 @@ func (s *Server) postTryRelay(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 	case c.Kind != station.CheckRelay:
 		s.refuse(w, r, http.StatusNotFound, words.New("check-failed", "why", station.ErrNoCheck.Error()))
-	case !s.snapshot().Door.BlockedUntil.IsZero():
-		s.refuse(w, r, http.StatusConflict, words.New("relays-blocked"))
-	case !s.opened.once(time.Now()):
-		w.Header().Set("Retry-After", "60")
-		s.refuse(w, r, http.StatusTooManyRequests, words.New("too-many-openings"))
-	default:
+	case s.opens(w, r):
 		s.commandThen(w, r, station.Command{Kind: station.CommandCheck, Check: c.Kind, Of: c.Of}, then)
 	}
 }
