@@ -43,9 +43,7 @@ func (s *Server) apiConfig(r *http.Request) reply {
 	if a := unsure(r); a != nil {
 		return *a
 	}
-	st := s.cfg.Setup.Status()
-	st.Versions = list(st.Versions)
-	return reply{status: http.StatusOK, body: st}
+	return reply{status: http.StatusOK, body: s.setupStatus()}
 }
 
 // configText is a text to be changed and tried.
@@ -158,20 +156,17 @@ func (s *Server) sets(r *http.Request, deed station.Deed, of string, do func(by 
 	}
 	v, before := visitorOf(r), s.now()
 	err := do(v.principal())
+	s.audit(deed, of, v, setupCode(err))
 	faults, faulty := errors.AsType[SetupFaults](err)
 	se, known := errors.AsType[*SetupError](err)
 	switch {
 	case err == nil:
-		s.audit(deed, of, v, "")
 		return reply{status: http.StatusAccepted, body: taken{before}}
 	case faulty:
-		s.audit(deed, of, v, "setup-faults")
 		return reply{status: http.StatusUnprocessableEntity, why: words.New("setup-faults"), faults: faults}
 	case !known:
-		s.audit(deed, of, v, "failed")
 		return no(http.StatusServiceUnavailable, "setup-failed", "detail", err.Error())
 	}
-	s.audit(deed, of, v, se.Code)
 	a := reply{status: http.StatusConflict, why: se.Message}
 	switch se.Code {
 	case "setup-no-person":

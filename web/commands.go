@@ -173,15 +173,19 @@ func (s *Server) flag(w http.ResponseWriter, r *http.Request, field string) (on,
 // form reads the form of a command, or refuses.
 func (s *Server) form(w http.ResponseWriter, r *http.Request) bool {
 	err := r.ParseForm()
-	if err == nil {
-		return true
+	if err != nil {
+		s.refuseBody(w, r, err, "bad-form")
 	}
+	return err == nil
+}
+
+// refuseBody refuses a body that cannot be read: one that is too large, or what otherwise names.
+func (s *Server) refuseBody(w http.ResponseWriter, r *http.Request, err error, otherwise string) {
 	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
 		s.refuse(w, r, http.StatusRequestEntityTooLarge, words.New("form-too-large"))
-	} else {
-		s.refuse(w, r, http.StatusBadRequest, words.New("bad-form"))
+		return
 	}
-	return false
+	s.refuse(w, r, http.StatusBadRequest, words.New(otherwise))
 }
 
 // pressable finds the input in the form, or refuses.
@@ -210,10 +214,13 @@ func holdTime(field string) (time.Duration, error) {
 }
 
 // done answers a command: programs get 204, forms are led back to the page.
-func done(w http.ResponseWriter, r *http.Request) {
+func done(w http.ResponseWriter, r *http.Request) { doneThen(w, r, "/") }
+
+// doneThen answers a command: programs get 204, people are led on.
+func doneThen(w http.ResponseWriter, r *http.Request, then string) {
 	if wantsJSON(r) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, then, http.StatusSeeOther)
 }

@@ -420,9 +420,5 @@ func (s *Server) postErase(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusServiceUnavailable, words.New("history-not-erased", "detail", station.Code(err)))
 		return
 	}
-	if wantsJSON(r) {
-		w.WriteHeader(http.StatusNoContent)
-		return
-	}
-	http.Redirect(w, r, "/history", http.StatusSeeOther)
+	doneThen(w, r, "/history")
 }

@@ -98,15 +98,6 @@ func (s *Server) commandThen(w http.ResponseWriter, r *http.Request, cmd station
 	doneThen(w, r, then)
 }
 
-// doneThen answers a command: programs get 204, people are led on.
-func doneThen(w http.ResponseWriter, r *http.Request, then string) {
-	if wantsJSON(r) {
-		w.WriteHeader(http.StatusNoContent)
-		return
-	}
-	http.Redirect(w, r, then, http.StatusSeeOther)
-}
-
 // postLocate lets the door show where it is, for the usual time or "seconds".
 func (s *Server) postLocate(w http.ResponseWriter, r *http.Request) {
 	cmd := station.Command{Kind: station.CommandLocate}

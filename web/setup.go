@@ -136,12 +136,17 @@ func (s *Server) setupRoutes() []route {
 	return all
 }
 
+// setupStatus is how the configuration stands, for programs.
+func (s *Server) setupStatus() SetupStatus {
+	st := s.cfg.Setup.Status()
+	st.Versions = list(st.Versions)
+	return st
+}
+
 // getConfig shows what is in force, what is on trial and what was before.
 func (s *Server) getConfig(w http.ResponseWriter, r *http.Request) {
 	if wantsJSON(r) {
-		st := s.cfg.Setup.Status()
-		st.Versions = list(st.Versions)
-		writeJSON(w, http.StatusOK, st)
+		writeJSON(w, http.StatusOK, s.setupStatus())
 		return
 	}
 	s.config(w, r, http.StatusOK, "")
@@ -173,26 +178,12 @@ func (s *Server) config(w http.ResponseWriter, r *http.Request, status int, prob
 // tried answers a command of the configuration. Whoever uses a browser is led to a page; what is
 // wrong is shown by again, if it can.
 func (s *Server) tried(w http.ResponseWriter, r *http.Request, deed station.Deed, of, to string, err error, again func(status int, problem string, faults SetupFaults)) {
-	v := visitorOf(r)
 	faults, faulty := errors.AsType[SetupFaults](err)
-	se, _ := errors.AsType[*SetupError](err)
-	switch {
-	case err == nil:
-		s.audit(deed, of, v, "")
-	case faulty:
-		s.audit(deed, of, v, "setup-faults")
-	case se != nil:
-		s.audit(deed, of, v, se.Code)
-	default:
-		s.audit(deed, of, v, "failed")
-		se = &SetupError{words.New("setup-failed", "detail", err.Error())}
-	}
+	s.audit(deed, of, visitorOf(r), setupCode(err))
 	t := s.renderer(r)
 	switch {
 	case err == nil && wantsJSON(r):
-		st := s.cfg.Setup.Status()
-		st.Versions = list(st.Versions)
-		writeJSON(w, http.StatusOK, st)
+		writeJSON(w, http.StatusOK, s.setupStatus())
 	case err == nil:
 		if st := s.cfg.Setup.Status(); st.Trial != nil && !st.Begun || deed == station.SettingsTakenBack {
 			// The page ends with the door, and comes back with the other one.
@@ -208,16 +199,33 @@ func (s *Server) tried(w http.ResponseWriter, r *http.Request, deed station.Deed
 	case faulty:
 		s.refuse(w, r, http.StatusUnprocessableEntity, words.New("setup-faults"))
 	default:
-		status := http.StatusConflict
-		if se.Code == "setup-not-kept" {
+		status, why := http.StatusConflict, words.New("setup-failed", "detail", err.Error())
+		if se, known := errors.AsType[*SetupError](err); known {
+			why = se.Message
+		}
+		if why.Code == "setup-not-kept" {
 			status = http.StatusServiceUnavailable
 		}
 		if wantsHTML(r) && again != nil {
-			again(status, t.sentence(t.Say("refusal", se.Message)), nil)
+			again(status, t.sentence(t.Say("refusal", why)), nil)
 			return
 		}
-		s.refuse(w, r, status, se.Message)
+		s.refuse(w, r, status, why)
 	}
+}
+
+// setupCode is the code of an error of [Setup], for the audit log; "" of none.
+func setupCode(err error) string {
+	if err == nil {
+		return ""
+	}
+	if _, faulty := errors.AsType[SetupFaults](err); faulty {
+		return "setup-faults"
+	}
+	if se, known := errors.AsType[*SetupError](err); known {
+		return se.Code
+	}
+	return "failed"
 }
 
 // putConfig tries the body, for programs.
@@ -232,15 +240,11 @@ func (s *Server) putConfig(w http.ResponseWriter, r *http.Request) {
 // body reads a body whole, or refuses.
 func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	text, err := io.ReadAll(r.Body)
-	if err == nil {
-		return text, true
+	if err != nil {
+		s.refuseBody(w, r, err, "bad-form")
+		return nil, false
 	}
-	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
-		s.refuse(w, r, http.StatusRequestEntityTooLarge, words.New("form-too-large"))
-	} else {
-		s.refuse(w, r, http.StatusBadRequest, words.New("bad-form"))
-	}
-	return nil, false
+	return text, true
 }
 
 func (s *Server) getConfigText(w http.ResponseWriter, r *http.Request) {
@@ -326,11 +330,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, field string) ([
 	}
 	f, _, err := r.FormFile(field)
 	if err != nil {
-		if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
-			s.refuse(w, r, http.StatusRequestEntityTooLarge, words.New("form-too-large"))
-		} else {
-			s.refuse(w, r, http.StatusBadRequest, words.New("setup-no-file"))
-		}
+		s.refuseBody(w, r, err, "setup-no-file")
 		return nil, false
 	}
 	defer f.Close()
@@ -362,11 +362,7 @@ func (s *Server) postConfigConfirm(w http.ResponseWriter, r *http.Request) {
 		s.denied(w, r, err, func(status int, problem string) { s.config(w, r, status, problem) })
 		return
 	}
-	if wantsJSON(r) {
-		w.WriteHeader(http.StatusNoContent)
-		return
-	}
-	http.Redirect(w, r, "/config#backup", http.StatusSeeOther)
+	doneThen(w, r, "/config#backup")
 }
 
 // postConfigBackup gives the text in force with all that is secret in it.

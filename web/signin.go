@@ -81,11 +81,7 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.begin(w, r, secret)
-	if wantsJSON(r) {
-		w.WriteHeader(http.StatusNoContent)
-		return
-	}
-	http.Redirect(w, r, local(r.PostForm.Get("next")), http.StatusSeeOther)
+	doneThen(w, r, local(r.PostForm.Get("next")))
 }
 
 // knownAccount is a name that somebody gave if it is that of an account: people type their password into

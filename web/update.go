@@ -201,14 +201,11 @@ func (p *PatientReader) Read(b []byte) (int, error) {
 
 // updated answers a command about updates.
 func (s *Server) updated(w http.ResponseWriter, r *http.Request, err error) {
-	switch {
-	case err != nil:
+	if err != nil {
 		s.refuseUpdate(w, r, err)
-	case wantsJSON(r):
-		w.WriteHeader(http.StatusNoContent)
-	default:
-		http.Redirect(w, r, "/update", http.StatusSeeOther)
+		return
 	}
+	doneThen(w, r, "/update")
 }
 
 func (s *Server) refuseUpdate(w http.ResponseWriter, r *http.Request, err error) {
