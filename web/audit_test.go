@@ -59,7 +59,7 @@ func TestFailuresAreToldSparingly(t *testing.T) {
 	var f recent
 	now, n := time.Unix(1e9, 0), 0
 	for i := range 3600 {
-		if f.once(now.Add(time.Duration(i) * time.Second), failures, failuresPer) {
+		if f.once(now.Add(time.Duration(i)*time.Second), failures, failuresPer) {
 			n++
 		}
 	}
