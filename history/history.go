@@ -15,6 +15,8 @@ import (
 	"time"
 	"weak"
 
+	"golang.org/x/time/rate"
+
 	"intercomd/station"
 	"intercomd/store"
 )
@@ -73,7 +75,7 @@ type History struct {
 	pending []Entry
 	due     time.Time // of pending
 	shrink  int64     // size at which the file is made smaller
-	budget  map[station.Kind]*budget
+	budget  map[station.Kind]*rate.Limiter
 	reg     station.RegState // that was written last
 	tidied  time.Time
 	read    weak.Pointer[Past] // what is in the file, while somebody has it; see [History.Past]
@@ -81,7 +83,7 @@ type History struct {
 
 // Open opens the history in a directory. Nothing is read or written yet.
 func Open(c Config) *History {
-	return &History{cfg: c, log: c.Dir.Log(file, mostFile), shrink: fileBegins, budget: map[station.Kind]*budget{}}
+	return &History{cfg: c, log: c.Dir.Log(file, mostFile), shrink: fileBegins, budget: map[station.Kind]*rate.Limiter{}}
 }
 
 // Source is where events come from; [station.Station] is one.
@@ -182,10 +184,10 @@ func (h *History) worth(e station.Event, now time.Time) bool {
 	}
 	b := h.budget[e.News.Kind()]
 	if b == nil {
-		b = &budget{left: burst, at: now}
+		b = rate.NewLimiter(rate.Every(refill), burst)
 		h.budget[e.News.Kind()] = b
 	}
-	return b.spend(now)
+	return b.AllowN(now, 1)
 }
 
 // A budget of lines for each kind of event: a contact that bounces, or a stranger who rings without
@@ -194,22 +196,6 @@ const (
 	burst  = 300
 	refill = 2 * time.Minute
 )
-
-type budget struct {
-	left int
-	at   time.Time // until which it was refilled
-}
-
-func (b *budget) spend(now time.Time) bool {
-	if n := int(now.Sub(b.at) / refill); n > 0 {
-		b.left, b.at = min(burst, b.left+n), b.at.Add(time.Duration(n)*refill)
-	}
-	if b.left == 0 {
-		return false
-	}
-	b.left--
-	return true
-}
 
 // flush writes what is pending, if it is due or the door ends. What cannot be written stays
 // pending, but no more than can be kept.
