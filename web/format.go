@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"intercomd/station"
+	"intercomd/words"
 )
 
 const none = "–" // stands where there is nothing to show
@@ -28,7 +29,7 @@ func clean(s string, limit int) string {
 		switch {
 		case r == '\n' || r == '\t' || r == '\r':
 			return ' '
-		case r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
+		case words.Steers(r):
 			return -1
 		}
 		return r

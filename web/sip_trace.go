@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"intercomd/words"
 )
@@ -126,7 +124,7 @@ func stepOf(text string) string {
 // printable keeps text from steering the terminal that shows it.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r != '\n' && (r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+		if r != '\n' && words.Steers(r) {
 			return '?'
 		}
 		return r

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Tame takes out of JSON what steers a terminal or turns text around: JSON escapes control
@@ -40,7 +41,13 @@ func htmlEscaped(m []byte) bool {
 // backslashes of a text, which are escaped themselves.
 var escaped = regexp.MustCompile(`(?:\\\\)+|\\u(?:00[0-9a-f]{2}|202[89])|\\[bf]`)
 
-// steers says whether a character is of those that no text needs (Unicode TR36, section 2.3).
+// steers says whether a character is of those that no JSON needs: its ends of lines are its own.
 func steers(r rune) bool {
-	return r >= 0x7f && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
+	return r >= 0x7f && r != utf8.RuneError && Steers(r) || r == '\u2028' || r == '\u2029'
+}
+
+// Steers says whether a character controls what shows it, turns text around (Unicode TR36, section 2.3),
+// or stands for one that could not be read. Ends of lines and tabulators are among them.
+func Steers(r rune) bool {
+	return r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
 }

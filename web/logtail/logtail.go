@@ -13,8 +13,9 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"intercomd/words"
 )
 
 // Bounds of what is kept.
@@ -110,7 +111,7 @@ func Clean(s string, limit int) string {
 		switch {
 		case r == '\n' || r == '\r' || r == '\t' || r == '\u2028' || r == '\u2029':
 			return ' '
-		case r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
+		case words.Steers(r):
 			return '?'
 		}
 		return r
