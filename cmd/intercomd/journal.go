@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
+
+	"intercomd/web/logtail"
 )
 
 // journalHandler writes records into systemd's journal by its own protocol, where standard error
@@ -99,21 +101,9 @@ const maxField = 4 << 10
 
 // addField adds an attribute, a group as each of its own.
 func addField(fields map[string]string, prefix string, a slog.Attr) {
-	v := a.Value.Resolve()
-	if v.Kind() == slog.KindGroup {
-		if a.Key != "" {
-			prefix += a.Key + "."
-		}
-		for _, one := range v.Group() {
-			addField(fields, prefix, one)
-		}
-		return
-	}
-	if a.Key == "" {
-		return
-	}
-	text := v.String()
-	fields[fieldName(prefix+a.Key)] = text[:min(len(text), maxField)]
+	logtail.Each(prefix, a, func(group, key, text string) {
+		fields[fieldName(group+key)] = text[:min(len(text), maxField)]
+	})
 }
 
 // fieldName is a key as the journal takes it: upper case, digits and underscores, 64 characters.

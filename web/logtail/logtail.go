@@ -177,27 +177,33 @@ func (h *handler) WithGroup(name string) slog.Handler {
 
 // write puts an attribute behind a line.
 func write(b *strings.Builder, group string, a slog.Attr) {
+	Each(group, a, func(group, key, text string) {
+		if secret(key) {
+			text = Removed
+		}
+		if text == "" || strings.ContainsAny(text, " \"=\n") {
+			text = `"` + text + `"`
+		}
+		b.WriteString(" " + group + key + "=" + text)
+	})
+}
+
+// Each passes an attribute on, those of a group one by one: the names of the groups around it, each with
+// a point behind it, its own, and its text. Attributes without a name are none.
+func Each(group string, a slog.Attr, do func(group, key, text string)) {
 	v := a.Value.Resolve()
 	if v.Kind() == slog.KindGroup {
 		if a.Key != "" {
 			group += a.Key + "."
 		}
 		for _, m := range v.Group() {
-			write(b, group, m)
+			Each(group, m, do)
 		}
 		return
 	}
-	if a.Key == "" {
-		return
+	if a.Key != "" {
+		do(group, a.Key, v.String())
 	}
-	text := v.String()
-	if secret(a.Key) {
-		text = Removed
-	}
-	if text == "" || strings.ContainsAny(text, " \"=\n") {
-		text = `"` + text + `"`
-	}
-	b.WriteString(" " + group + a.Key + "=" + text)
 }
 
 // secret tells names of attributes that have what nobody may read here, such as the one-time code
