@@ -134,13 +134,21 @@ func plainValue(raw []byte) string {
 
 // splice replaces a part of the text. The document is as before if it would not be one any more.
 func (d *Document) splice(from, to int, with string) error {
-	was, index := d.text, d.index
-	d.text = slices.Concat(was[:from], []byte(with), was[to:])
-	if err := d.again(); err != nil {
-		d.text, d.index = was, index
+	if d.become(slices.Concat(d.text[:from], []byte(with), d.text[to:])) != nil {
 		return ErrWritten
 	}
 	return nil
+}
+
+// become gives the document another text. With an error it is as before.
+func (d *Document) become(text []byte) error {
+	was := d.text
+	d.text = text
+	err := d.again()
+	if err != nil {
+		d.text = was
+	}
+	return err
 }
 
 // Set gives a setting a value: a string, a bool, an int, a float64 or a []string. If the text does
@@ -300,14 +308,17 @@ func (d *Document) remove(path string) error {
 	if h < 0 {
 		return nil
 	}
-	from, to := d.above(x.headers[h].at), len(d.text)
-	for _, next := range x.headers[h+1:] {
-		if !strings.HasPrefix(next.path, path+".") {
-			to = d.above(next.at)
-			break
+	return d.splice(d.above(x.headers[h].at), d.endOf(h), "")
+}
+
+// endOf is where a section ends with all that is below it: at the comment above the next one.
+func (d *Document) endOf(h int) int {
+	for _, next := range d.index.headers[h+1:] {
+		if !strings.HasPrefix(next.path, d.index.headers[h].path+".") {
+			return d.above(next.at)
 		}
 	}
-	return d.splice(from, to, "")
+	return len(d.text)
 }
 
 // outOfInline takes a pair, or an item, out of its braces, with one of the commas beside it.
@@ -332,13 +343,12 @@ func (d *Document) Add(name string) (path string, err error) {
 		if raw := d.text[g.value.from:g.value.to]; len(raw) < 2 || blanks(raw, 1) != len(raw)-1 {
 			return "", fmt.Errorf("add %s: %w", name, ErrWritten)
 		}
-		was := d.Text()
+		was, index := d.text, d.index
 		if err := d.Remove(name); err != nil {
 			return "", err
 		}
 		if path, err = d.Add(name); err != nil {
-			d.text = bytes.TrimPrefix(was, []byte(byteOrderMark))
-			_ = d.again() // as before
+			d.text, d.index = was, index
 		}
 		return path, err
 	}
@@ -346,14 +356,7 @@ func (d *Document) Add(name string) (path string, err error) {
 	path = fmt.Sprintf("%s[%d]", name, n)
 	at := len(d.text)
 	if n > 0 {
-		last := fmt.Sprintf("%s[%d]", name, n-1)
-		h := x.header(last)
-		for i, next := range x.headers[h+1:] {
-			if !strings.HasPrefix(next.path, last+".") {
-				at = d.above(x.headers[h+1+i].at)
-				break
-			}
-		}
+		at = d.endOf(x.header(fmt.Sprintf("%s[%d]", name, n-1)))
 	} else if dot := strings.LastIndexByte(name, '.'); dot >= 0 { // below its section
 		h := x.header(name[:dot])
 		if h < 0 {

@@ -2,7 +2,6 @@ package configs
 
 import (
 	"bytes"
-	"errors"
 	"reflect"
 	"slices"
 	"strconv"
@@ -112,21 +111,21 @@ func next(line []byte, after int, b byte) int {
 // Masked is the text with a placeholder, "=1", "=2" and so on, for each secret, those in comments
 // included. Lines keep their numbers as long as secrets are in one line, as all good ones are.
 func (d *Document) Masked() []byte {
-	var out []byte
-	last := 0
-	for i, s := range d.secrets() {
-		out = append(append(out, d.text[last:s.from]...), maskedAs(i+1)...)
-		last = s.to
-	}
-	return append(out, d.text[last:]...)
+	return d.replaced(func(n int, _ []byte) string { return maskedAs(n) })
 }
 
 // Hidden is the text for people with dots for each secret: nothing can be put back.
 func (d *Document) Hidden() []byte {
+	return d.replaced(func(int, []byte) string { return `"•••"` })
+}
+
+// replaced is the text with something else for each secret, of which with is told the number, from
+// 1, and how it is written.
+func (d *Document) replaced(with func(n int, raw []byte) string) []byte {
 	var out []byte
 	last := 0
-	for _, s := range d.secrets() {
-		out = append(append(out, d.text[last:s.from]...), `"•••"`...)
+	for i, s := range d.secrets() {
+		out = append(append(out, d.text[last:s.from]...), with(i+1, d.text[s.from:s.to])...)
 		last = s.to
 	}
 	return append(out, d.text[last:]...)
@@ -137,26 +136,13 @@ func (d *Document) Hidden() []byte {
 // configuration: the loader says that the secret has to be typed anew.
 func (d *Document) Unmask(from *Document) error {
 	theirs := from.secrets()
-	var out []byte
-	last := 0
-	for _, s := range d.secrets() {
-		raw := d.text[s.from:s.to]
-		n := maskOf(plainValue(raw))
-		if n == 0 {
-			continue
+	return d.become(d.replaced(func(_ int, raw []byte) string {
+		switch n := maskOf(plainValue(raw)); {
+		case n == 0:
+			return string(raw)
+		case n <= len(theirs):
+			return string(from.text[theirs[n-1].from:theirs[n-1].to])
 		}
-		with := []byte(`"` + sealed + `"`)
-		if n <= len(theirs) {
-			with = from.text[theirs[n-1].from:theirs[n-1].to]
-		}
-		out = append(append(out, d.text[last:s.from]...), with...)
-		last = s.to
-	}
-	was := d.text
-	d.text = append(out, d.text[last:]...)
-	if err := d.again(); err != nil {
-		d.text = was
-		return errors.Join(err, d.again())
-	}
-	return nil
+		return `"` + sealed + `"`
+	}))
 }
