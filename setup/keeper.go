@@ -36,11 +36,12 @@ var (
 	ErrNoVersion     = errors.New("setup-no-version")
 	ErrElsewhere     = errors.New("setup-elsewhere") // the configuration comes from the fleet's server
 	ErrNotKept       = errors.New("setup-not-kept")  // the state directory cannot be written to
+	ErrChanged       = errors.New("setup-changed")   // meanwhile, by somebody else
 )
 
 // Code is the code of an error of this package, "failed" of any other.
 func Code(err error) string {
-	for _, known := range []error{ErrOnTrial, ErrNoTrial, ErrNotYet, ErrNotRegistered, ErrSame, ErrNoVersion, ErrElsewhere, ErrNotKept,
+	for _, known := range []error{ErrOnTrial, ErrNoTrial, ErrNotYet, ErrNotRegistered, ErrSame, ErrNoVersion, ErrElsewhere, ErrNotKept, ErrChanged,
 		ErrNoPerson, ErrNoName, ErrTaken, ErrNoDigits} {
 		if errors.Is(err, known) {
 			return known.Error()

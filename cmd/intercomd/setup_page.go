@@ -92,21 +92,19 @@ func (p setupPage) Text() (text, mark string) {
 	return string(d.Masked()), mark
 }
 
-var errChanged = errors.New("setup-changed")
-
 // from is the document that a change with that mark was made of.
 func (p setupPage) from(mark string) (*configs.Document, error) {
 	d, is, err := p.document()
 	if mark != "" && mark != is {
-		return nil, &web.SetupError{Message: words.New(errChanged.Error())}
+		return nil, setup.ErrChanged
 	}
 	return d, err
 }
 
 func (p setupPage) Try(text []byte, mark string, by station.Principal, how string) error {
 	was, err := p.from(mark)
-	if _, changed := errors.AsType[*web.SetupError](err); changed {
-		return err
+	if errors.Is(err, setup.ErrChanged) {
+		return told(err)
 	}
 	if d, derr := configs.NewDocument(text); derr == nil && err == nil {
 		if d.Unmask(was) == nil {
@@ -179,9 +177,6 @@ func (p setupPage) Form() (sections []web.SetupSection, mark string) {
 func (p setupPage) Fill(mark string, get func(string) (string, bool), remove func(string) bool, by station.Principal) error {
 	d, err := p.from(mark)
 	if err != nil {
-		if _, is := errors.AsType[*web.SetupError](err); is {
-			return err
-		}
 		return told(err)
 	}
 	added, err := setup.Fill(d, get, remove)
