@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"strings"
 
 	"intercomd/web/accounts"
 )
@@ -48,13 +47,7 @@ func (s *Server) nav(r *http.Request) (out []link) {
 		return nil
 	}
 	for _, p := range leads() {
-		if strings.HasPrefix(p.path, "/history") && s.cfg.Past == nil || p.path == "/device" && s.cfg.Machine == nil || p.path == "/log" && s.cfg.Tail == nil {
-			continue
-		}
-		if !v.person.Role.Covers(accounts.Role(p.class)) || p.people && (v.open || v.person.Token) {
-			continue
-		}
-		if s.cfg.Setup == nil && (p.path == "/people" || p.path == "/config") {
+		if s.lacks(p.path) || !v.person.Role.Covers(accounts.Role(p.class)) || p.people && (v.open || v.person.Token) {
 			continue
 		}
 		text := t.Text(p.key)
@@ -64,6 +57,21 @@ func (s *Server) nav(r *http.Request) (out []link) {
 		out = append(out, link{Path: p.path, Text: text, Here: p.path == r.URL.Path})
 	}
 	return out
+}
+
+// lacks says whether the door does not have such a page.
+func (s *Server) lacks(path string) bool {
+	switch path {
+	case "/history", "/history/events":
+		return s.cfg.Past == nil
+	case "/device":
+		return s.cfg.Machine == nil
+	case "/log":
+		return s.cfg.Tail == nil
+	case "/people", "/config":
+		return s.cfg.Setup == nil
+	}
+	return false
 }
 
 // frame is what all pages have that are not the live one.

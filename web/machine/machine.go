@@ -92,12 +92,15 @@ type Reader struct {
 // most is how much of a file is read, in bytes: those of the kernel are short.
 const most = 64 << 10
 
-func (r *Reader) text(name string) string {
-	root := r.Root
-	if root == nil {
-		root = os.DirFS("/")
+func (r *Reader) root() fs.FS {
+	if r.Root == nil {
+		return os.DirFS("/")
 	}
-	f, err := root.Open(strings.TrimPrefix(name, "/"))
+	return r.Root
+}
+
+func (r *Reader) text(name string) string {
+	f, err := r.root().Open(strings.TrimPrefix(name, "/"))
 	if err != nil {
 		return ""
 	}
@@ -108,11 +111,7 @@ func (r *Reader) text(name string) string {
 }
 
 func (r *Reader) stat(name string) (fs.FileInfo, bool) {
-	root := r.Root
-	if root == nil {
-		root = os.DirFS("/")
-	}
-	info, err := fs.Stat(root, strings.TrimPrefix(name, "/"))
+	info, err := fs.Stat(r.root(), strings.TrimPrefix(name, "/"))
 	return info, err == nil
 }
 
