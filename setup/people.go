@@ -61,53 +61,41 @@ func Put(d *configs.Document, p Person, fresh bool) error {
 		return ErrNoDigits
 	}
 	if i < 0 {
-		_, err := d.AddAll("code", [][]configs.Setting{p.settings()})
+		_, err := d.AddAll("code", [][]configs.Setting{p.settings(true)})
 		return err
 	}
 	return write(d, fmt.Sprintf("code[%d]", i), p)
 }
 
-// settings are those of a new section.
-func (p *Person) settings() (out []configs.Setting) {
-	add := func(name string, value any, given bool) {
-		if given {
+// settings are what p has or, where given is false, what it lacks.
+func (p *Person) settings(given bool) (out []configs.Setting) {
+	add := func(name string, value any, is bool) {
+		if is == given {
 			out = append(out, configs.Setting{Name: name, Value: value})
 		}
 	}
-	add("name", p.Name, true)
-	add("digits", p.Digits, true)
+	add("name", p.Name, p.Name != "")
+	add("digits", p.Digits, p.Digits != "")
 	add("relay", p.Relay, p.Relay != "")
 	add("users", p.Users, len(p.Users) > 0)
 	add("from", p.From, p.From != "")
 	add("until", p.Until, p.Until != "")
 	add("when", p.When, p.When != "")
-	add("once", true, p.Once)
+	add("once", p.Once, p.Once)
 	return out
 }
 
-// write gives a person's section what p has.
-func write(d *configs.Document, path string, p Person) error {
-	set := func(key, value string) error {
-		if value == "" {
-			return d.Remove(path + "." + key)
+// write gives a person's section what p has. Digits that p does not have stay.
+func write(d *configs.Document, path string, p Person) (err error) {
+	for _, s := range p.settings(true) {
+		err = errors.Join(err, d.Set(path+"."+s.Name, s.Value))
+	}
+	for _, s := range p.settings(false) {
+		if s.Name != "digits" {
+			err = errors.Join(err, d.Remove(path+"."+s.Name))
 		}
-		return d.Set(path+"."+key, value)
 	}
-	err := set("name", p.Name)
-	if p.Digits != "" {
-		err = errors.Join(err, set("digits", p.Digits))
-	}
-	err = errors.Join(err, set("relay", p.Relay))
-	if len(p.Users) > 0 {
-		err = errors.Join(err, d.Set(path+".users", p.Users))
-	} else {
-		err = errors.Join(err, d.Remove(path+".users"))
-	}
-	err = errors.Join(err, set("from", p.From), set("until", p.Until), set("when", p.When))
-	if p.Once {
-		return errors.Join(err, d.Set(path+".once", true))
-	}
-	return errors.Join(err, d.Remove(path+".once"))
+	return err
 }
 
 // Drop removes the person of that name.
@@ -193,7 +181,7 @@ func Import(d *configs.Document, data []byte) (line func(path string) int, err e
 		case r.Digits == "":
 			faults = append(faults, Fault{r.line, words.New(ErrNoDigits.Error())})
 		default:
-			fresh, freshLines = append(fresh, r.settings()), append(freshLines, r.line)
+			fresh, freshLines = append(fresh, r.settings(true)), append(freshLines, r.line)
 		}
 	}
 	first, err := d.AddAll("code", fresh)
