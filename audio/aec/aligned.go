@@ -3,7 +3,7 @@ package aec
 import (
 	"math"
 
-	"intercomd/audio/fft"
+	"intercomd/audio/pcm"
 )
 
 // Plain is a canceller that expects the echo within a short time of its
@@ -72,7 +72,7 @@ func (a *Aligned) Process(out, mic, far []float32) {
 	}
 	a.inner.Process(out, m, a.late[:])
 	a.outDown.process(a.lin[:], out)
-	active := fft.Dot(a.late[:], a.late[:]) > 1e-4
+	active := pcm.Dot(a.late[:], a.late[:]) > 1e-4
 	a.mon.update(frame{a.mic[:], a.lin[:], a.lin[:], a.zero[:], a.far[:], 0, active})
 }
 

@@ -3,7 +3,7 @@ package aec
 import (
 	"math"
 
-	"intercomd/audio/fft"
+	"intercomd/audio/pcm"
 )
 
 // The canceller proper works at 16 kHz, where speech and nearly all echo of
@@ -74,17 +74,8 @@ func (d *decimator) reset() { clear(d.buf) }
 func (d *decimator) process(y, x []float32) {
 	copy(d.buf, d.buf[Frame:])
 	copy(d.buf[bandTaps:], x[:Frame])
-	h := d.taps[:bandTaps/2+1]
 	for i := range y[:lowFrame] {
-		// The filter is symmetric: fold before multiplying.
-		w := d.buf[decim*i:][:bandTaps+1]
-		lo, hi := w[:bandTaps/2], w[bandTaps/2+1:]
-		var s0, s1 float32
-		for k := 0; k+1 < len(lo) && bandTaps/2-2-k >= 0; k += 2 {
-			s0 += h[k] * (lo[k] + hi[bandTaps/2-1-k])
-			s1 += h[k+1] * (lo[k+1] + hi[bandTaps/2-2-k])
-		}
-		y[i] = s0 + s1 + h[bandTaps/2]*w[bandTaps/2]
+		y[i] = pcm.Dot(d.taps, d.buf[decim*i:])
 	}
 }
 
@@ -119,9 +110,9 @@ func (p *interpolator) process(y, x []float32) {
 	y = y[:Frame]
 	for i := range lowFrame {
 		w := p.buf[i:][:interTaps]
-		y[decim*i] = fft.Dot(w, p.phase[0])
-		y[decim*i+1] = fft.Dot(w, p.phase[1])
-		y[decim*i+2] = fft.Dot(w, p.phase[2])
+		y[decim*i] = pcm.Dot(w, p.phase[0])
+		y[decim*i+1] = pcm.Dot(w, p.phase[1])
+		y[decim*i+2] = pcm.Dot(w, p.phase[2])
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"intercomd/audio/fft"
+	"intercomd/audio/pcm"
 )
 
 // delaySearch finds how long a sample handed to the loudspeaker takes to
@@ -132,15 +133,15 @@ func (s *delaySearch) feed(dst, in, x []float32) {
 	copy(dst, dst[n:])
 	out := dst[len(dst)-n:]
 	for i := range out {
-		out[i] = fft.Dot(in[searchDecim*i+searchDecim:][:searchTaps], s.taps)
+		out[i] = pcm.Dot(in[searchDecim*i+searchDecim:][:searchTaps], s.taps)
 	}
 }
 
 // start takes a snapshot of both signals; far-end silence is skipped, since it
 // could only dilute the averages.
 func (s *delaySearch) start() {
-	e := fft.Dot(s.far, s.far) / searchLen
-	m := fft.Dot(s.mic, s.mic) / (searchLen / 2)
+	e := pcm.Dot(s.far, s.far) / searchLen
+	m := pcm.Dot(s.mic, s.mic) / (searchLen / 2)
 	s.skip = e < 1e-7 || m < 1e-10
 	if s.skip {
 		return

@@ -1,6 +1,9 @@
 package aec
 
-import "intercomd/audio/fft"
+import (
+	"intercomd/audio/fft"
+	"intercomd/audio/pcm"
+)
 
 // filter is a partitioned-block frequency-domain Kalman filter: the echo path
 // is a slowly wandering state, the microphone an observation of it in the
@@ -26,6 +29,7 @@ type filter struct {
 	grad [bins]complex64
 	time [fftLen]float32
 	line []float32 // the path in time, while it is moved
+	fast bool      // the sums are made in C
 }
 
 const (
@@ -48,6 +52,7 @@ func newFilter(parts int) *filter {
 		w:     make([]complex64, parts*bins),
 		p:     make([]float32, parts*bins),
 		line:  make([]float32, parts*lowFrame),
+		fast:  pcm.Vectors(),
 	}
 	k.reset()
 	return k
@@ -87,8 +92,18 @@ func (k *filter) predict(y []float32, h *history) { k.through(y, h, h.x) }
 // through writes the newest frame of any signal behind the path to y; x holds
 // its spectra in the same slots as h.
 func (k *filter) through(y []float32, h *history, spectra []complex64) {
+	clear(k.acc[:])
+	if k.fast {
+		k.fastThrough(h, spectra)
+	} else {
+		k.slowThrough(h, spectra)
+	}
+	k.f.Inverse(k.time[:], k.acc[:])
+	copy(y, k.time[lowFrame:])
+}
+
+func (k *filter) slowThrough(h *history, spectra []complex64) {
 	acc := &k.acc
-	clear(acc[:])
 	q := 0
 	for ; q+1 < k.parts; q += 2 { // two at a time spare half of the sums' traffic
 		x0 := spectra[h.slot(q):][:bins]
@@ -109,8 +124,6 @@ func (k *filter) through(y []float32, h *history, spectra []complex64) {
 			acc[i] += x[i] * b
 		}
 	}
-	k.f.Inverse(k.time[:], acc[:])
-	copy(y, k.time[lowFrame:])
 }
 
 // observe takes the error of the last prediction and learns from it if the
@@ -127,8 +140,22 @@ func (k *filter) observe(e []float32, h *history, learn bool) {
 		return
 	}
 	k.turn = (k.turn + 1) % constrainEvery
+	if k.fast {
+		k.fastLearn(h)
+	} else {
+		for q := range k.parts {
+			k.learn(q, h)
+		}
+	}
+	// A partition must stay shorter than a frame, or the convolution is not a linear one. It is
+	// enough to see to that in turn.
 	for q := range k.parts {
-		k.learn(q, h)
+		if (q+k.turn)%constrainEvery == 0 {
+			w := k.w[q*bins:][:bins]
+			k.f.Inverse(k.time[:], w)
+			clear(k.time[lowFrame:])
+			k.f.Forward(w, k.time[:])
+		}
 	}
 }
 
@@ -138,16 +165,25 @@ func (k *filter) observe(e []float32, h *history, learn bool) {
 func (k *filter) expect(h *history) {
 	l := &k.left
 	clear(l[:])
+	if k.fast {
+		k.fastExpect(h)
+	} else {
+		k.slowExpect(h)
+	}
+	for i := range l {
+		k.gain[i] = 1 / (caution*l[i] + k.es[i])
+		l[i] *= 0.5 // half of an error block is zero padding
+	}
+}
+
+func (k *filter) slowExpect(h *history) {
+	l := &k.left
 	for q := range k.parts {
 		x2 := h.x2[h.slot(q):][:bins]
 		p := k.p[q*bins:][:bins]
 		for i := range l {
 			l[i] += x2[i] * p[i]
 		}
-	}
-	for i := range l {
-		k.gain[i] = 1 / (caution*l[i] + k.es[i])
-		l[i] *= 0.5 // half of an error block is zero padding
 	}
 }
 
@@ -172,14 +208,6 @@ func (k *filter) learn(q int, h *history) {
 	for i, v := range g {
 		w[i] = complex(real(w[i])+real(v), imag(w[i])+imag(v))
 	}
-	if (q+k.turn)%constrainEvery != 0 {
-		return
-	}
-	// A partition must stay shorter than a frame, or the convolution is not
-	// a linear one. It is enough to see to that in turn.
-	k.f.Inverse(k.time[:], w)
-	clear(k.time[lowFrame:])
-	k.f.Forward(w, k.time[:])
 }
 
 // shift moves the path by n samples, to later times if n is positive.

@@ -3,7 +3,7 @@ package aec
 import (
 	"math"
 
-	"intercomd/audio/fft"
+	"intercomd/audio/pcm"
 )
 
 // Kalman is the canceller of the house: delay search, frequency-domain
@@ -223,8 +223,8 @@ type levels struct {
 }
 
 func (l *levels) update(k *Kalman) {
-	l.far = fft.Dot(k.aligned[:], k.aligned[:])
-	d, e, y := fft.Dot(k.mic[:], k.mic[:]), fft.Dot(k.lin[:], k.lin[:]), fft.Dot(k.echo[:], k.echo[:])
+	l.far = pcm.Dot(k.aligned[:], k.aligned[:])
+	d, e, y := pcm.Dot(k.mic[:], k.mic[:]), pcm.Dot(k.lin[:], k.lin[:]), pcm.Dot(k.echo[:], k.echo[:])
 	l.mic = 0.9*l.mic + 0.1*d
 	l.lin = 0.9*l.lin + 0.1*e
 	l.echo = 0.9*l.echo + 0.1*y

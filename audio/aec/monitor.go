@@ -3,7 +3,7 @@ package aec
 import (
 	"math"
 
-	"intercomd/audio/fft"
+	"intercomd/audio/pcm"
 )
 
 // monitor watches over the canceller: figures for the operator, and the
@@ -58,11 +58,11 @@ func (m *monitor) alone(f frame) {
 		keep = 0.9
 		m.known = m.mic > 1e-3
 	}
-	m.mic = keep*m.mic + (1-keep)*fft.Dot(f.mic, f.mic)
-	m.lin = keep*m.lin + (1-keep)*fft.Dot(f.lin, f.lin)
-	m.clean = keep*m.clean + (1-keep)*fft.Dot(f.clean, f.clean)
-	m.echo = keep*m.echo + (1-keep)*fft.Dot(f.echo, f.echo)
-	m.far = keep*m.far + (1-keep)*fft.Dot(f.far, f.far)
+	m.mic = keep*m.mic + (1-keep)*pcm.Dot(f.mic, f.mic)
+	m.lin = keep*m.lin + (1-keep)*pcm.Dot(f.lin, f.lin)
+	m.clean = keep*m.clean + (1-keep)*pcm.Dot(f.clean, f.clean)
+	m.echo = keep*m.echo + (1-keep)*pcm.Dot(f.echo, f.echo)
+	m.far = keep*m.far + (1-keep)*pcm.Dot(f.far, f.far)
 }
 
 // unlike tells, from 0 to 1, how little of the prediction has been in the
@@ -77,12 +77,12 @@ func (m *monitor) unlike() float32 {
 
 func (m *monitor) lost(f frame) bool {
 	const keep, keep1 = 0.99, 0.92
-	c, p := fft.Dot(f.echo, f.mic), fft.Dot(f.echo, f.echo)
+	c, p := pcm.Dot(f.echo, f.mic), pcm.Dot(f.echo, f.echo)
 	m.cross = keep*m.cross + (1-keep)*c
 	m.self = keep*m.self + (1-keep)*p
 	m.cross1 = keep1*m.cross1 + (1-keep1)*c
 	m.self1 = keep1*m.self1 + (1-keep1)*p
-	m.mic1 = keep1*m.mic1 + (1-keep1)*fft.Dot(f.mic, f.mic)
+	m.mic1 = keep1*m.mic1 + (1-keep1)*pcm.Dot(f.mic, f.mic)
 	if m.self < 1e-4 || m.cross > astrayShare*m.self {
 		m.astray = 0
 		return false

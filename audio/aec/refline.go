@@ -1,6 +1,10 @@
 package aec
 
-import "math"
+import (
+	"math"
+
+	"intercomd/audio/pcm"
+)
 
 // refLine holds the last second of the far end at 16 kHz and reads it back
 // with a delay that may be fractional and may change slowly: the bulk delay
@@ -9,7 +13,8 @@ type refLine struct {
 	ring  []float32
 	end   int // samples written so far, modulo the ring
 	table []float32
-	delay float64 // samples; whole while exact is set
+	delay float64                     // samples; whole while exact is set
+	piece [lowFrame + refTaps]float32 // of the ring, while it is read
 }
 
 const (
@@ -57,7 +62,7 @@ func (r *refLine) push(x []float32) {
 // setDelay asks for a delay in samples of 16 kHz.
 func (r *refLine) setDelay(d float64) { r.delay = min(max(d, 0), refMax) }
 
-// read fills y with the far end as it was back samples before the newest
+// read fills y, a frame at most, with the far end as it was back samples before the newest
 // frame, behind the delay. back = 0 reads the frame that belongs to the
 // newest microphone frame.
 func (r *refLine) read(y []float32, back int) {
@@ -81,11 +86,11 @@ func (r *refLine) read(y []float32, back int) {
 		h[i] = a[i] + mix*(b[i]-a[i])
 	}
 	start -= refTaps / 2
+	x := r.piece[:len(y)+refTaps]
+	for i := range x {
+		x[i] = r.ring[(start+i)&refMask]
+	}
 	for i := range y {
-		var s float32
-		for j, c := range h {
-			s += c * r.ring[(start+i+j)&refMask]
-		}
-		y[i] = s
+		y[i] = pcm.Dot(h[:], x[i:])
 	}
 }

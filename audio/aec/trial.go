@@ -1,6 +1,6 @@
 package aec
 
-import "intercomd/audio/fft"
+import "intercomd/audio/pcm"
 
 // trial tells a changed echo path from double talk, which both make the error
 // rise. It lets a copy of the filter believe that all of the error is a
@@ -51,7 +51,7 @@ func (t *trial) step(main *filter, h *history, mic, e []float32, wanted bool) bo
 	if t.frames++; t.frames <= trialSkip {
 		return false
 	}
-	em, et := fft.Dot(e, e), fft.Dot(t.lin[:], t.lin[:])
+	em, et := pcm.Dot(e, e), pcm.Dot(t.lin[:], t.lin[:])
 	t.em += em
 	t.et += et
 	if et < em {

@@ -1,12 +1,12 @@
 // Package fft is a small single-precision Fourier transform for real signals
 // of one fixed length, made for audio frames: it is planned once and then
-// transforms without allocating. [Dot] and [LowDelay], which the users of
-// transforms need beside it, live here too.
+// transforms without allocating. [LowDelay], which the users of transforms need
+// beside it, lives here too.
 //
 // It knows nothing of sound: no signals, no overlapping, no sample rates.
 //
-// The algorithm is the self-sorting Stockham scheme with radices 5, 4, 3 and
-// 2 on half the length, followed by the usual real-input butterfly (C. Van
+// The algorithm is the self-sorting Stockham scheme with radices 4, 2, 3 and
+// 5 on half the length, followed by the usual real-input butterfly (C. Van
 // Loan, "Computational Frameworks for the Fast Fourier Transform", SIAM 1992,
 // sections 1.7 and 4.3).
 package fft
@@ -24,12 +24,13 @@ type Real struct {
 	stages []stage
 	twist  []complex64 // exp(-2πi·k/n), k = 0..n/4
 	a, b   []complex64
+	c      *kernel // the same in C; nil: it is not used
 }
 
 // stage is one Stockham pass: m groups of radix-p butterflies, s apart.
 type stage struct {
 	p, m, s int
-	tw      []complex64 // (p-1) twiddles for each of the m groups
+	tw      []complex64 // p-1 times those of the m groups
 }
 
 // NewReal plans a transform of n real samples. n must be even and n/2 must
@@ -40,7 +41,7 @@ func NewReal(n int) (*Real, error) {
 	}
 	f := &Real{n: n, half: n / 2}
 	left, s := f.half, 1
-	for _, p := range []int{5, 3, 4, 2} {
+	for _, p := range []int{4, 2, 3, 5} {
 		for left%p == 0 {
 			f.stages = append(f.stages, newStage(p, left/p, s))
 			left /= p
@@ -56,6 +57,7 @@ func NewReal(n int) (*Real, error) {
 	}
 	f.a = make([]complex64, f.half)
 	f.b = make([]complex64, f.half)
+	f.c = newKernel(f)
 	return f, nil
 }
 
@@ -73,7 +75,7 @@ func newStage(p, m, s int) stage {
 	st := stage{p: p, m: m, s: s, tw: make([]complex64, m*(p-1))}
 	for g := range m {
 		for k := 1; k < p; k++ {
-			st.tw[g*(p-1)+k-1] = root(g*k, p*m)
+			st.tw[(k-1)*m+g] = root(g*k, p*m)
 		}
 	}
 	return st
@@ -97,6 +99,10 @@ func (f *Real) Forward(dst []complex64, x []float32) {
 	h := f.half
 	x = x[:f.n]
 	dst = dst[:h+1]
+	if f.c != nil {
+		f.c.forward(dst, x)
+		return
+	}
 	a := f.a[:h]
 	for i := range a {
 		a[i] = complex(x[2*i], x[2*i+1])
@@ -125,6 +131,10 @@ func (f *Real) Inverse(x []float32, bins []complex64) {
 	h := f.half
 	x = x[:f.n]
 	bins = bins[:h+1]
+	if f.c != nil {
+		f.c.inverse(x, bins)
+		return
+	}
 	a := f.a[:h]
 	g := 0.5 / float32(h)
 	r0, rh := real(bins[0]), real(bins[h])
@@ -189,8 +199,7 @@ func (st *stage) radix3(y, x []complex64) {
 	const sin60 = 0.86602540378443864676
 	m, s := st.m, st.s
 	for g := range m {
-		tw := st.tw[2*g:][:2]
-		w1, w2 := tw[0], tw[1]
+		w1, w2 := st.tw[g], st.tw[m+g]
 		for q := range s {
 			a, b, c := x[q+s*g], x[q+s*(g+m)], x[q+s*(g+2*m)]
 			t := b + c
@@ -207,10 +216,10 @@ func (st *stage) radix3(y, x []complex64) {
 func (st *stage) radix4(y, x []complex64) {
 	m, s := st.m, st.s
 	for g := range m {
-		tw := st.tw[3*g:][:3]
-		w1r, w1i := real(tw[0]), imag(tw[0])
-		w2r, w2i := real(tw[1]), imag(tw[1])
-		w3r, w3i := real(tw[2]), imag(tw[2])
+		w1, w2, w3 := st.tw[g], st.tw[m+g], st.tw[2*m+g]
+		w1r, w1i := real(w1), imag(w1)
+		w2r, w2i := real(w2), imag(w2)
+		w3r, w3i := real(w3), imag(w3)
 		x0 := x[s*g:][:s]
 		x1 := x[s*(g+m):][:s]
 		x2 := x[s*(g+2*m):][:s]
@@ -246,7 +255,7 @@ func (st *stage) radix5(y, x []complex64) {
 	)
 	m, s := st.m, st.s
 	for g := range m {
-		tw := st.tw[4*g:][:4]
+		w1, w2, w3, w4 := st.tw[g], st.tw[m+g], st.tw[2*m+g], st.tw[3*m+g]
 		for q := range s {
 			a := x[q+s*g]
 			b, c := x[q+s*(g+m)], x[q+s*(g+2*m)]
@@ -262,10 +271,10 @@ func (st *stage) radix5(y, x []complex64) {
 			// -i·(s1·u + s2·v) and -i·(s2·u - s1·v)
 			n1r, n1i := s1*ui+s2*vi, -(s1*ur + s2*vr)
 			n2r, n2i := s2*ui-s1*vi, -(s2*ur - s1*vr)
-			y[q+s*(5*g+1)] = complex(m1r+n1r, m1i+n1i) * tw[0]
-			y[q+s*(5*g+2)] = complex(m2r+n2r, m2i+n2i) * tw[1]
-			y[q+s*(5*g+3)] = complex(m2r-n2r, m2i-n2i) * tw[2]
-			y[q+s*(5*g+4)] = complex(m1r-n1r, m1i-n1i) * tw[3]
+			y[q+s*(5*g+1)] = complex(m1r+n1r, m1i+n1i) * w1
+			y[q+s*(5*g+2)] = complex(m2r+n2r, m2i+n2i) * w2
+			y[q+s*(5*g+3)] = complex(m2r-n2r, m2i-n2i) * w3
+			y[q+s*(5*g+4)] = complex(m1r-n1r, m1i-n1i) * w4
 		}
 	}
 }

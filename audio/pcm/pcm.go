@@ -31,15 +31,6 @@ func Duration(samples int) time.Duration {
 	return time.Duration(samples) * time.Second / SampleRate
 }
 
-// Dot is the inner product over the length of x; y is at least as long.
-func Dot(x, y []float32) (s float32) {
-	y = y[:len(x)]
-	for i, v := range x {
-		s += v * y[i]
-	}
-	return s
-}
-
 // Peak is the largest amplitude of a frame.
 func Peak(frame []float32) (p float32) {
 	for _, v := range frame {

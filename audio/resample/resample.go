@@ -22,12 +22,13 @@ type Resampler struct {
 	pos   float64   // of the next output sample in hist, plus rateTaps/2-1
 	hist  []float32 // input not yet done with
 	table []float32 // ratePhases+1 rows of rateTaps
+	fast  bool      // by vectors, see kernel.go
 }
 
 // New converts from one rate to another, in Hz, taking pieces of input
 // of up to most samples.
 func New(from, to float64, most int) *Resampler {
-	r := &Resampler{Step: from / to}
+	r := &Resampler{Step: from / to, fast: pcm.Vectors()}
 	r.table = sincTable(min(1, 0.97/r.Step))
 	if r.Step == 1 {
 		r.table = sincTable(1)
@@ -86,10 +87,12 @@ func (r *Resampler) Clear() {
 	clear(r.hist)
 }
 
+// place is where the i-th output sample from now on is, rounded twice on every machine, as C does it.
+func (r *Resampler) place(i int) float64 { return r.pos + float64(float64(i)*r.Step) }
+
 // Need is how many samples feed must be given before pull can make n.
 func (r *Resampler) Need(n int) int {
-	last := int(r.pos + float64(n-1)*r.Step)
-	return max(0, last+rateTaps-len(r.hist))
+	return max(0, int(r.place(n-1))+rateTaps-len(r.hist))
 }
 
 // Feed takes input.
@@ -103,19 +106,27 @@ func (r *Resampler) Ready() int {
 
 // Pull makes len(out) samples, at most ready.
 func (r *Resampler) Pull(out []float32) {
-	if r.Step == 1 && r.pos == math.Trunc(r.pos) {
+	switch {
+	case r.Step == 1 && r.pos == math.Trunc(r.pos):
 		copy(out, r.hist[int(r.pos)+rateTaps/2-1:])
-	} else {
-		for i := range out {
-			pos := r.pos + float64(i)*r.Step
-			k := int(pos)
-			out[i] = r.at(k, pos-float64(k))
-		}
+	case r.fast:
+		r.fastPull(out)
+	default:
+		r.slowPull(out)
 	}
 	r.pos += float64(len(out)) * r.Step
 	done := min(int(r.pos), len(r.hist))
 	r.hist = r.hist[:copy(r.hist, r.hist[done:])]
 	r.pos -= float64(done)
+}
+
+// slowPull is Pull in Go, for processors without vectors, and what C is compared with.
+func (r *Resampler) slowPull(out []float32) {
+	for i := range out {
+		pos := r.place(i)
+		k := int(pos)
+		out[i] = r.at(k, pos-float64(k))
+	}
 }
 
 // All converts a whole sound from a rate in Hz to [SampleRate].
