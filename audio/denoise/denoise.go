@@ -11,12 +11,11 @@
 // on the gain of 22 bands of the Bark scale, and a comb filter at the pitch
 // period cleans between the harmonics. RNNOISE-LICENSE has the terms of the
 // network's parameters. Its window is not kept: that of [fft.LowDelay] waits for
-// less, and the network bears it (docs/decisions/low-delay-windows.md).
+// less, and the network bears it (docs/decisions/low-delay-windows.md). Its gains
+// are corrected (docs/decisions/noise-readout.md).
 package denoise
 
 import (
-	"math"
-
 	"intercomd/audio/fft"
 )
 
@@ -56,30 +55,17 @@ func (l Level) share() float32 {
 const (
 	window = 2 * Frame
 	bins   = Frame + 1
-
-	// unheard is the level of noise that nobody needs to be rid of, -75 dBFS: noise is
-	// not lowered below it, so that a voice in a quiet place stays as it is.
-	unheard = 1.7783e-4
-	// floorWindow is the frames whose quietest one is the noise: a sentence has a pause
-	// in one of two such windows.
-	floorWindow = 150
 )
 
 // Suppressor suppresses the noise of one signal. It belongs to one goroutine.
 type Suppressor struct {
-	net   *network
-	f     *fft.Real
-	win   [window]float32 // before transforms
-	syn   [window]float32 // after the inverse one
-	feat  features
-	share float32
-	least float32 // of what is mixed back, by level
-
-	quiet  [2]float32 // power of the quietest frame of this window and of the one before
-	frames int        // in this window
-
-	high   [2]float32 // memory of the high-pass
-	x      [Frame]float32
+	net  *network
+	f    *fft.Real
+	win  [window]float32 // before transforms
+	syn  [window]float32 // after the inverse one
+	feat features
+	floor
+	highPass
 	before [Frame]float32 // the frame before, for the window and for the mix
 	ola    [Latency]float32
 	time   [window]float32
@@ -94,20 +80,12 @@ func New(level Level) (*Suppressor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Suppressor{net: net, f: fft.MustReal(window)}
-	s.SetLevel(level)
-	s.forgetFloor()
+	s := &Suppressor{net: net, f: fft.MustReal(window), floor: newFloor(level)}
 	analysis, synthesis := fft.LowDelay(window, Frame, Latency)
 	copy(s.win[:], analysis)
 	copy(s.syn[:], synthesis)
 	s.feat.init()
 	return s, nil
-}
-
-// SetLevel changes how much noise is taken away from the next frame on.
-func (s *Suppressor) SetLevel(level Level) {
-	s.least = level.share()
-	s.share = s.least
 }
 
 // Voice is the chance that the last frame held a voice, 0..1.
@@ -117,11 +95,10 @@ func (s *Suppressor) Voice() float32 { return s.net.voiceChance[0] }
 func (s *Suppressor) Reset() {
 	s.net.reset()
 	s.feat.reset()
-	s.high = [2]float32{}
+	s.highPass = highPass{}
 	s.before, s.ola = [Frame]float32{}, [Latency]float32{}
 	s.gain = [bandCount]float32{}
-	s.forgetFloor()
-	s.share = s.least
+	s.forget()
 }
 
 // Process suppresses the noise of frame, Frame samples of full scale ±1, in
@@ -131,7 +108,7 @@ func (s *Suppressor) Process(frame []float32) {
 	if len(frame) != Frame {
 		return
 	}
-	s.highPass(frame)
+	s.take(frame)
 	copy(frame, s.before[Frame-Latency:])
 	copy(frame[Latency:], s.x[:])
 	if s.least == 1 {
@@ -141,7 +118,10 @@ func (s *Suppressor) Process(frame []float32) {
 		}
 		return
 	}
-	s.listen()
+	if s.least != 0 && !s.nobody { // least is 0 for comparison with RNNoise itself
+		noise := s.listen(s.x[:])
+		s.net.trust = trust(noise, faint, plain)
+	}
 	s.analyse()
 	if !s.feat.extract(s.f, &s.win, s.x[:]) {
 		s.net.run(&s.feat.out)
@@ -176,46 +156,6 @@ func (s *Suppressor) synthesise(frame []float32) {
 	}
 }
 
-// highPass scales to what the network was trained with and takes away what
-// lies below the voice. Anything that is no number becomes silence.
-func (s *Suppressor) highPass(frame []float32) {
-	const a0, a1, b0, b1 = -1.99599, 0.99600, -2, 1
-	m0, m1 := float64(s.high[0]), float64(s.high[1])
-	for i, v := range frame {
-		if !(v >= -8 && v <= 8) {
-			v = 0
-		}
-		x := float64(v) * 32768
-		y := x + m0
-		m0 = m1 + b0*x - a0*y
-		m1 = b1*x - a1*y
-		s.x[i] = float32(y)
-	}
-	s.high = [2]float32{float32(m0), float32(m1)}
-}
-
-// listen follows the noise and decides how much of the input is mixed back: all of
-// it where the noise is not heard anyway.
-func (s *Suppressor) listen() {
-	if s.least == 0 { // for comparison with RNNoise itself
-		return
-	}
-	power := fft.Dot(s.x[:], s.x[:]) / Frame
-	if s.frames++; s.frames > floorWindow {
-		s.quiet[1], s.quiet[0], s.frames = s.quiet[0], power, 1
-	}
-	s.quiet[0] = min(s.quiet[0], power)
-	noise := min(s.quiet[0], s.quiet[1])
-	wanted := float32(32768 * unheard)
-	want := min(1, max(s.least, wanted/float32(math.Sqrt(float64(noise)+1e-9))))
-	s.share += 0.02 * (want - s.share) // half a second: no pumping
-}
-
-// forgetFloor takes the noise for as loud as can be until something was heard.
-func (s *Suppressor) forgetFloor() {
-	s.quiet, s.frames = [2]float32{1e9, 1e9}, 0
-}
-
 // analyse computes the spectrum of this and the last frame.
 func (s *Suppressor) analyse() {
 	copy(s.time[:], s.before[:])
@@ -240,8 +180,5 @@ func (s *Suppressor) shape() {
 		s.gain[i] = max(g, 0.6*s.gain[i])
 	}
 	interpolate(&s.curve, &s.gain)
-	for i, g := range s.curve {
-		v := s.feat.spec[i]
-		s.feat.spec[i] = complex(g*real(v), g*imag(v))
-	}
+	scaleBins(&s.feat.spec, &s.curve)
 }

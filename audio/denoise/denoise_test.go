@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"strconv"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -52,7 +54,7 @@ func floorDiv(a, b int) int {
 
 // TestNetworkAgreesWithTheReference compares the chance of voice and the
 // level of every frame with what RNNoise 0.1 itself gave for the same input, with
-// the window that it has.
+// the window and the gains that it has.
 func TestNetworkAgreesWithTheReference(t *testing.T) {
 	f, err := os.Open("testdata/reference.txt")
 	if err != nil {
@@ -61,11 +63,8 @@ func TestNetworkAgreesWithTheReference(t *testing.T) {
 	defer f.Close()
 	s := suppressor(t, High)
 	s.least, s.share = 0, 0
-	for i := range Frame {
-		v := math.Sin(0.5 * math.Pi * (float64(i) + 0.5) / Frame)
-		w := float32(math.Sin(0.5 * math.Pi * v * v))
-		s.win[i], s.win[window-1-i] = w, w
-	}
+	s.net.readout = layer{}
+	vorbis(&s.win)
 	var time [window]float32
 	var half [Frame]float32
 	in := buzz(2 * SampleRate)
@@ -77,9 +76,7 @@ func TestNetworkAgreesWithTheReference(t *testing.T) {
 		if _, err := fmt.Sscan(lines.Text(), &voice, &level); err != nil {
 			t.Fatal(err)
 		}
-		for i := range frame {
-			frame[i] = float32(in[n*Frame+i]) / 32768
-		}
+		put(frame, in, n)
 		s.Process(frame)
 		s.f.Inverse(time[:], s.feat.spec[:])
 		for i := range half {
@@ -101,31 +98,108 @@ func TestNetworkAgreesWithTheReference(t *testing.T) {
 	}
 }
 
+// TestReadoutAgreesWithTheReference compares the gains of every tenth frame with
+// what the program that trained the read-out made of the same states.
+func TestReadoutAgreesWithTheReference(t *testing.T) {
+	f, err := os.Open("testdata/readout.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s := suppressor(t, High)
+	in := buzz(2 * SampleRate)
+	frame := make([]float32, Frame)
+	lines := bufio.NewScanner(f)
+	compared := 0
+	for n := range len(in) / Frame {
+		put(frame, in, n)
+		s.Process(frame)
+		if n%10 != 9 || !lines.Scan() {
+			continue
+		}
+		for band, field := range strings.Fields(lines.Text()) {
+			want, err := strconv.ParseFloat(field, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := float64(s.net.gains[band]); math.Abs(got-want) > 0.01 {
+				t.Errorf("frame %d, band %d: gain %.4f, want %.4f", n, band, got, want)
+			}
+			compared++
+		}
+	}
+	if compared != 20*bandCount {
+		t.Errorf("%d gains compared", compared)
+	}
+}
+
 // Street noise is mostly rumble; white noise, which the network hardly knows,
 // would be another matter.
 func TestNoiseAloneIsLoweredByTheLevel(t *testing.T) {
 	for level, want := range map[Level]float64{Off: 0, Low: 12, High: 20} {
-		s := suppressor(t, level)
-		r := rand.New(rand.NewPCG(1, 1))
-		frame := make([]float32, Frame)
-		var in, out, a, b float64
-		for n := range 300 {
+		if got := lowered(suppressor(t, level), always); math.Abs(got-want) > 2.5 {
+			t.Errorf("level %d lowers noise by %.1f dB, want %.0f", level, got, want)
+		}
+	}
+}
+
+// processor is a suppressor of either kind.
+type processor interface{ Process(frame []float32) }
+
+// lowered is by how many dB a second of street noise is lowered after two. Of those frames that
+// are not heard there is a digital silence.
+func lowered(s processor, heard func(n int) bool) float64 {
+	r := rand.New(rand.NewPCG(1, 1))
+	frame := make([]float32, Frame)
+	var in, out, a, b float64
+	for n := range 300 {
+		clear(frame)
+		if heard(n) {
 			for i := range frame {
 				a += 0.03 * (r.NormFloat64() - a)
 				b += 0.2 * (r.NormFloat64() - b)
 				frame[i] = float32(0.3*a + 0.02*b)
 			}
-			if n >= 200 {
-				in += power(frame)
-			}
-			s.Process(frame)
-			if n >= 200 {
-				out += power(frame)
-			}
 		}
-		if got := 10 * math.Log10(in/out); math.Abs(got-want) > 2.5 {
-			t.Errorf("level %d lowers noise by %.1f dB, want %.0f", level, got, want)
+		if n >= 200 {
+			in += power(frame)
 		}
+		s.Process(frame)
+		if n >= 200 {
+			out += power(frame)
+		}
+	}
+	return 10 * math.Log10(in/out)
+}
+
+func always(int) bool { return true }
+
+// lateness is by how many samples, fewer than most, a second of a voice comes late.
+func lateness(s processor, most int) (at int) {
+	in := buzz(SampleRate)
+	out := make([]float32, len(in))
+	for n := range len(in) / Frame {
+		frame := out[n*Frame:][:Frame]
+		put(frame, in, n)
+		s.Process(frame)
+	}
+	var likest float64
+	for lag := range most {
+		var sum float64
+		for i := 20 * Frame; i < len(in); i++ {
+			sum += float64(in[i-lag]) * float64(out[i])
+		}
+		if sum > likest {
+			at, likest = lag, sum
+		}
+	}
+	return at
+}
+
+// put writes frame n of in to frame.
+func put(frame []float32, in []int, n int) {
+	for i := range frame {
+		frame[i] = float32(in[n*Frame+i]) / 32768
 	}
 }
 
@@ -156,27 +230,7 @@ func TestOffOnlyDelaysAndFiltersRumble(t *testing.T) {
 // What is heard comes Latency late at any level.
 func TestLatency(t *testing.T) {
 	for _, level := range []Level{Off, Low, High} {
-		s := suppressor(t, level)
-		in := buzz(SampleRate)
-		out := make([]float32, len(in))
-		for i, v := range in {
-			out[i] = float32(v) / 32768
-		}
-		for i := 0; i < len(out); i += Frame {
-			s.Process(out[i : i+Frame])
-		}
-		var at int
-		var most float64
-		for lag := range 2 * Frame {
-			var sum float64
-			for i := 20 * Frame; i < len(in); i++ {
-				sum += float64(in[i-lag]) * float64(out[i])
-			}
-			if sum > most {
-				at, most = lag, sum
-			}
-		}
-		if at != Latency {
+		if at := lateness(suppressor(t, level), 2*Frame); at != Latency {
 			t.Errorf("level %d: %d samples late, want %d", level, at, Latency)
 		}
 	}
@@ -191,10 +245,8 @@ func TestWhatIsLeftAloneComesBack(t *testing.T) {
 	var want [Latency]float32 // of the frame before
 	for n := range len(in) / Frame {
 		frame := make([]float32, Frame)
-		for i := range frame {
-			frame[i] = float32(in[n*Frame+i]) / 32768
-		}
-		s.highPass(frame)
+		put(frame, in, n)
+		s.take(frame)
 		now := s.x
 		if n < 10 {
 			s.pass()
@@ -218,38 +270,41 @@ func TestWhatIsLeftAloneComesBack(t *testing.T) {
 func TestAnyInputGivesNumbers(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	for name, v := range map[string]float32{"silence": 0, "full scale": 1, "NaN": nan, "infinity": inf, "huge": 3e38, "tiny": 1e-42} {
-		s := suppressor(t, High)
-		frame := make([]float32, Frame)
-		for n := range 30 {
-			for i := range frame {
-				frame[i] = v
-				if i&1 == 1 {
-					frame[i] = -v
+		small := suppressor(t, High)
+		for _, s := range []processor{small, large(t)} {
+			frame := make([]float32, Frame)
+			for n := range 30 {
+				for i := range frame {
+					frame[i] = v
+					if i&1 == 1 {
+						frame[i] = -v
+					}
 				}
-			}
-			s.Process(frame)
-			for i, y := range frame {
-				if y != y || y > 16 || y < -16 {
-					t.Fatalf("%s: frame %d, sample %d is %v", name, n, i, y)
+				s.Process(frame)
+				for i, y := range frame {
+					if y != y || y > 16 || y < -16 {
+						t.Fatalf("%T, %s: frame %d, sample %d is %v", s, name, n, i, y)
+					}
 				}
 			}
 		}
-		s.Reset()
+		small.Reset()
 	}
-	suppressor(t, Low).Process(make([]float32, 7))
+	for _, s := range []processor{suppressor(t, Low), large(t)} {
+		s.Process(make([]float32, 7))
+	}
 }
 
 func TestProcessDoesNotAllocate(t *testing.T) {
-	s := suppressor(t, High)
-	in := buzz(Frame)
-	frame := make([]float32, Frame)
-	if n := testing.AllocsPerRun(100, func() {
-		for i := range frame {
-			frame[i] = float32(in[i]) / 32768
+	for _, s := range []processor{suppressor(t, High), large(t)} {
+		in := buzz(Frame)
+		frame := make([]float32, Frame)
+		if n := testing.AllocsPerRun(100, func() {
+			put(frame, in, 0)
+			s.Process(frame)
+		}); n != 0 {
+			t.Errorf("%T: %v allocations per frame", s, n)
 		}
-		s.Process(frame)
-	}); n != 0 {
-		t.Errorf("%v allocations per frame", n)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"intercomd/audio/fft"
+	"intercomd/audio/pcm"
 )
 
 // Edges of the bands in units of 200 Hz: the critical bands of Opus.
@@ -36,11 +37,7 @@ type features struct {
 func (f *features) init() {
 	for i := range bandCount {
 		for j := range bandCount {
-			v := math.Cos((float64(i)+0.5)*float64(j)*math.Pi/bandCount) * math.Sqrt(2.0/bandCount)
-			if j == 0 {
-				v *= math.Sqrt(0.5)
-			}
-			f.dct[j][i] = float32(v)
+			f.dct[j][i] = cosine(i, j, bandCount)
 		}
 	}
 }
@@ -60,16 +57,15 @@ func (f *features) extract(t *fft.Real, win *[window]float32, x []float32) bool 
 	correlate(&f.ex, f.spec[:], f.spec[:])
 	correlate(&f.ep, f.comp[:], f.comp[:])
 	correlate(&f.exp, f.spec[:], f.comp[:])
-	for i := range f.exp {
-		f.exp[i] /= sqrt(0.001 + f.ex[i]*f.ep[i])
-	}
+	alike(f.exp[:], f.ex[:], f.ep[:])
 	f.transformBands(&f.tmp, &f.exp)
 	copy(f.out[bandCount+2*deltas:], f.tmp[:deltas])
 	f.out[bandCount+2*deltas] -= 1.3
 	f.out[bandCount+2*deltas+1] -= 0.9
 	f.out[bandCount+3*deltas] = 0.01 * float32(period-300)
 
-	ly, energy := f.logBands()
+	var ly [bandCount]float32
+	energy := logBands(ly[:], f.ex[:])
 	if energy < 0.04 {
 		return true
 	}
@@ -90,11 +86,29 @@ func (f *features) extract(t *fft.Real, win *[window]float32, x []float32) bool 
 	return false
 }
 
-// logBands is the logarithm of the band energies, with the masking that the
-// network was trained with, and the total energy.
-func (f *features) logBands() (ly [bandCount]float32, energy float32) {
+// cosine is the weight of band i of so many in cepstrum j. The measure is that of the bands of RNNoise 0.1, with
+// which 0.2 was trained too.
+func cosine(i, j, bands int) float32 {
+	v := math.Cos((float64(i)+0.5)*float64(j)*math.Pi/float64(bands)) * math.Sqrt(2.0/bandCount)
+	if j == 0 {
+		v *= math.Sqrt(0.5)
+	}
+	return float32(v)
+}
+
+// alike makes of what the bands of a frame have in common with those of one pitch period before how alike they
+// are, by the energies of both.
+func alike(exp, ex, ep []float32) {
+	for i := range exp {
+		exp[i] /= sqrt(0.001 + ex[i]*ep[i])
+	}
+}
+
+// logBands writes the logarithm of the energies of the bands to ly, with the masking that the
+// networks were trained with, and returns the total energy.
+func logBands(ly, ex []float32) (energy float32) {
 	top, follow := float32(-2), float32(-2)
-	for i, e := range f.ex {
+	for i, e := range ex {
 		v := float32(math.Log10(0.01 + float64(e)))
 		v = max(top-7, follow-1.5, v)
 		top = max(top, v)
@@ -102,7 +116,7 @@ func (f *features) logBands() (ly [bandCount]float32, energy float32) {
 		ly[i] = v
 		energy += e
 	}
-	return ly, energy
+	return energy
 }
 
 func (f *features) variability() (sum float32) {
@@ -126,7 +140,7 @@ func (f *features) variability() (sum float32) {
 
 func (f *features) transformBands(dst, src *[bandCount]float32) {
 	for i := range dst {
-		dst[i] = fft.Dot(f.dct[i][:], src[:])
+		dst[i] = pcm.Dot(f.dct[i][:], src[:])
 	}
 }
 
@@ -135,27 +149,41 @@ func (f *features) transformBands(dst, src *[bandCount]float32) {
 func (f *features) comb(gains *[bandCount]float32, curve *[bins]float32) {
 	r := &f.tmp
 	for i, g := range gains {
-		e := f.exp[i]
-		v := float32(1)
-		if e <= g {
-			v = e * e * (1 - g*g) / (0.001 + g*g*(1-e*e))
-		}
-		v = sqrt(min(1, max(0, v)))
-		r[i] = v * sqrt(f.ex[i]/(1e-8+f.ep[i]))
+		r[i] = combGain(g, f.exp[i]) * sqrt(f.ex[i]/(1e-8+f.ep[i]))
 	}
 	interpolate(curve, r)
-	for i, g := range curve {
-		a, b := f.spec[i], f.comp[i]
-		f.spec[i] = complex(real(a)+g*real(b), imag(a)+g*imag(b))
-	}
+	addBins(&f.spec, &f.comp, curve)
 	correlate(r, f.spec[:], f.spec[:])
 	for i, e := range r {
 		r[i] = sqrt(f.ex[i] / (1e-8 + e))
 	}
 	interpolate(curve, r)
+	scaleBins(&f.spec, curve)
+}
+
+// combGain is how much of the signal one pitch period before is added in a band that the network would lower by
+// g and that is periodic to the degree e.
+func combGain(g, e float32) float32 {
+	v := float32(1)
+	if e <= g {
+		v = e * e * (1 - g*g) / (0.001 + g*g*(1-e*e))
+	}
+	return sqrt(min(1, max(0, v)))
+}
+
+// addBins adds other to spec by a curve.
+func addBins(spec, other *[bins]complex64, curve *[bins]float32) {
 	for i, g := range curve {
-		v := f.spec[i]
-		f.spec[i] = complex(g*real(v), g*imag(v))
+		a, b := spec[i], other[i]
+		spec[i] = complex(real(a)+g*real(b), imag(a)+g*imag(b))
+	}
+}
+
+// scaleBins multiplies spec by a curve.
+func scaleBins(spec *[bins]complex64, curve *[bins]float32) {
+	for i, g := range curve {
+		v := spec[i]
+		spec[i] = complex(g*real(v), g*imag(v))
 	}
 }
 

@@ -2,6 +2,7 @@ package denoise
 
 import (
 	_ "embed"
+	"encoding/binary"
 	"fmt"
 	"math"
 )
@@ -12,6 +13,12 @@ import (
 //go:embed rnnoise.weights
 var weights []byte
 
+// The correction of the gains: little endian floats, weights by input, then
+// the bias of each band (docs/decisions/noise-readout.md).
+//
+//go:embed readout.weights
+var readoutWeights []byte
+
 const (
 	bandCount    = 22
 	featureCount = 42
@@ -21,12 +28,16 @@ const (
 	noiseSize  = 48
 	cleanSize  = 96
 	weightStep = 1.0 / 256
+
+	knownSize = denseSize + voiceSize + noiseSize + cleanSize + featureCount
 )
 
 // network is the recurrent network of RNNoise: one dense layer, a gated
 // recurrent unit that knows voice, one that knows noise, and one that decides
 // on the gain of each band (J.-M. Valin, "A hybrid DSP/deep learning approach
-// to real-time full-band speech enhancement", MMSP 2018, section IV).
+// to real-time full-band speech enhancement", MMSP 2018, section IV). RNNoise
+// reads the gains from the last unit alone and was trained for another window;
+// readout corrects them from all that the network knows of a frame.
 type network struct {
 	in          layer
 	voice       gru
@@ -34,6 +45,10 @@ type network struct {
 	clean       gru
 	gainOut     layer
 	voiceOut    layer
+	readout     layer // no weights: RNNoise as it was
+	known       [knownSize]float32
+	fix         [bandCount]float32
+	trust       float32 // how much of the correction counts, 0..1
 	noiseIn     [denseSize + voiceSize + featureCount]float32
 	cleanIn     [voiceSize + noiseSize + featureCount]float32
 	dense       [denseSize]float32
@@ -54,7 +69,27 @@ func newNetwork() (*network, error) {
 	if r.short || len(r.left) != 0 {
 		return nil, fmt.Errorf("denoise: the embedded network has %d bytes too few or too many", len(r.left))
 	}
-	return n, nil
+	var err error
+	n.readout, err = floats(readoutWeights, knownSize, bandCount)
+	return n, err
+}
+
+// floats takes a layer of floats, which must be all of raw.
+func floats(raw []byte, in, out int) (layer, error) {
+	if len(raw) != 4*out*(in+1) {
+		return layer{}, fmt.Errorf("denoise: the embedded read-out has %d bytes, want %d", len(raw), 4*out*(in+1))
+	}
+	all := decode(raw)
+	return layer{w: all[:in*out], b: all[in*out:]}, nil
+}
+
+// decode makes numbers of little endian floats.
+func decode(raw []byte) []float32 {
+	out := make([]float32, len(raw)/4)
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+	}
+	return out
 }
 
 func (n *network) reset() {
@@ -85,8 +120,25 @@ func (n *network) run(features *[featureCount]float32) {
 	n.clean.run(n.cleanIn[:])
 
 	n.gainOut.run(n.gains[:], n.clean.state)
+	n.correct(features)
 	for i, v := range n.gains {
 		n.gains[i] = sigmoid(v)
+	}
+}
+
+// correct adds to the logits of the gains what all that is known says of them.
+func (n *network) correct(features *[featureCount]float32) {
+	if n.readout.w == nil || n.trust == 0 {
+		return
+	}
+	k := copy(n.known[:], n.dense[:])
+	k += copy(n.known[k:], n.voice.state)
+	k += copy(n.known[k:], n.noise.state)
+	k += copy(n.known[k:], n.clean.state)
+	copy(n.known[k:], features[:])
+	n.readout.run(n.fix[:], n.known[:])
+	for i, v := range n.fix {
+		n.gains[i] += n.trust * v
 	}
 }
 

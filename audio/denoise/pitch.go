@@ -3,7 +3,7 @@ package denoise
 import (
 	"math"
 
-	"intercomd/audio/fft"
+	"intercomd/audio/pcm"
 )
 
 // pitch finds the period of the voice in the last 36 ms: an open-loop search
@@ -50,7 +50,7 @@ func (p *pitch) downsample() {
 	}
 	var ac [5]float32
 	for k := range ac {
-		ac[k] = fft.Dot(h[k:], h[:len(h)-k])
+		ac[k] = pcm.Dot(h[k:], h[:len(h)-k])
 	}
 	ac[0] *= 1.0001
 	for i := 1; i < len(ac); i++ {
@@ -112,7 +112,7 @@ func (p *pitch) search() int {
 	}
 	coarse := p.corr[:pitchRange/4]
 	for i := range coarse {
-		coarse[i] = fft.Dot(p.quarterX[:], p.quarterY[i:])
+		coarse[i] = pcm.Dot(p.quarterX[:], p.quarterY[i:])
 	}
 	a, b := best(coarse, p.quarterY[:], pitchFrame/4)
 	fine := p.corr[:]
@@ -121,7 +121,7 @@ func (p *pitch) search() int {
 		if away(i-2*a) > 2 && away(i-2*b) > 2 {
 			continue
 		}
-		fine[i] = max(-1, fft.Dot(x[:pitchFrame/2], y[i:]))
+		fine[i] = max(-1, pcm.Dot(x[:pitchFrame/2], y[i:]))
 	}
 	a, _ = best(fine, y, pitchFrame/2)
 	if a > 0 && a < len(fine)-1 {
@@ -150,7 +150,7 @@ func lean(a, b, c float32) int {
 
 // best returns the two lags with the largest normalised correlation.
 func best(corr, y []float32, n int) (first, second int) {
-	energy := 1 + fft.Dot(y[:n], y[:n])
+	energy := 1 + pcm.Dot(y[:n], y[:n])
 	num := [2]float32{-1, -1}
 	var den [2]float32
 	second = 1
@@ -186,7 +186,7 @@ func (p *pitch) undouble(period int) int {
 	t0 := min(period/2, longest-1)
 	last := p.lastPeriod / 2
 
-	xx := fft.Dot(x, x)
+	xx := pcm.Dot(x, x)
 	p.energy[0] = xx
 	yy := xx
 	for i := 1; i <= longest; i++ {
@@ -194,7 +194,7 @@ func (p *pitch) undouble(period int) int {
 		yy += a*a - b*b
 		p.energy[i] = max(0, yy)
 	}
-	xy := fft.Dot(x, back(t0))
+	xy := pcm.Dot(x, back(t0))
 	bestXY, bestYY := xy, p.energy[t0]
 	g0 := pitchGain(xy, xx, bestYY)
 	g, t := g0, t0
@@ -209,7 +209,7 @@ func (p *pitch) undouble(period int) int {
 				t2 = t0
 			}
 		}
-		xy := 0.5 * (fft.Dot(x, back(t1)) + fft.Dot(x, back(t2)))
+		xy := 0.5 * (pcm.Dot(x, back(t1)) + pcm.Dot(x, back(t2)))
 		yy := 0.5 * (p.energy[t1] + p.energy[t2])
 		g1 := pitchGain(xy, xx, yy)
 		var cont float32
@@ -236,7 +236,7 @@ func (p *pitch) undouble(period int) int {
 		pg = bestXY / (bestYY + 1)
 	}
 	p.lastGain = min(pg, g)
-	out := 2*t + lean(fft.Dot(x, back(t-1)), fft.Dot(x, back(t)), fft.Dot(x, back(t+1)))
+	out := 2*t + lean(pcm.Dot(x, back(t-1)), pcm.Dot(x, back(t)), pcm.Dot(x, back(t+1)))
 	p.lastPeriod = max(out, pitchMin)
 	return p.lastPeriod
 }
