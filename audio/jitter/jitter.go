@@ -13,7 +13,8 @@
 // The delay of playback is how much later than base a packet is played. A packet
 // whose transit exceeds base by j is in time if the delay is at least j, so the
 // target is a high quantile of j. Compared with counting queued packets this
-// works for any packet duration, for silence suppression and across loss.
+// works for any packet duration, for silence suppression and across loss. Where packets
+// are lost and others can mend that, the target is longer if what they mend is worth it.
 package jitter
 
 import "time"
@@ -38,6 +39,9 @@ const (
 	early = 5 * time.Millisecond
 	// concealStep is the longest repair at once.
 	concealStep = 10 * time.Millisecond
+	// askStep is how often the caller asks for more: what comes in between is as late as what
+	// comes then.
+	askStep = 10 * time.Millisecond
 	// dryAfter is how long nothing may come before the stream counts as paused;
 	// when it comes back, playback waits for the target delay anew.
 	dryAfter = 100 * time.Millisecond
@@ -50,7 +54,7 @@ const (
 
 // Config bounds the delay. The zero value takes the defaults.
 type Config struct {
-	Floor time.Duration // least target delay; default 20 ms
+	Floor time.Duration // least target delay; default 15 ms
 	Ceil  time.Duration // greatest target delay; default 200 ms
 	// Excess is how much more audio than the target may wait before packets are
 	// thrown away; less is for time-scale modification to mend. Default 150 ms.
@@ -69,6 +73,7 @@ type Packet struct {
 	ClockRate int    // of Timestamp, Hz
 	Samples   int    // duration in units of ClockRate
 	Codec     int    // whatever tells decoders apart
+	Repairs   bool   // the payload can stand in for the packet before it
 	Payload   []byte // copied by Put
 }
 
@@ -116,6 +121,8 @@ type Stats struct {
 	Late      uint64 // of these, the ones that came too late
 	Duplicate uint64
 	Discarded uint64        // thrown away to catch up
+	Mended    uint64        // played by a copy that another packet carried
+	Repaired  uint64        // of Lost, the ones for which a packet that could do so stood in
 	Target    time.Duration // delay aimed at
 	Delay     time.Duration // delay of the packet played last
 }
@@ -126,6 +133,10 @@ type slot struct {
 	codec    int
 	at       time.Duration // media time
 	duration time.Duration
+	came     time.Duration
+	copied   bool // it is a copy that another packet carried
+	missed   bool // not used: seq was given up, and nothing of it has come since
+	repairs  bool
 	n        int
 	payload  [MaxPayload]byte
 }
@@ -153,6 +164,7 @@ type Buffer struct {
 	oldN    int
 
 	// Playback.
+	asked   time.Duration // when Next was called last
 	running bool
 	waiting int           // packets in slots
 	nextSeq uint16        // of the next packet to be played
@@ -166,7 +178,7 @@ type Buffer struct {
 // New returns an empty buffer.
 func New(c Config) *Buffer {
 	if c.Floor <= 0 {
-		c.Floor = 20 * time.Millisecond
+		c.Floor = 15 * time.Millisecond
 	}
 	if c.Ceil < c.Floor {
 		c.Ceil = max(c.Floor, 200*time.Millisecond)
@@ -188,14 +200,20 @@ func (b *Buffer) Stats() Stats {
 func (b *Buffer) Reset() {
 	s, c := b.stats, b.cfg
 	s.Delay = 0
-	for i := range b.slots {
-		b.slots[i].used = false
-	}
+	b.empty()
 	*b = Buffer{cfg: c, stats: s, bad: -1, delay: newEstimator(), slots: b.slots}
 }
 
+// empty throws all packets away, and what is known of those that did not come.
+func (b *Buffer) empty() {
+	for i := range b.slots {
+		b.slots[i].used, b.slots[i].missed = false, false
+	}
+	b.waiting = 0
+}
+
 func (b *Buffer) target() time.Duration {
-	return min(max(b.delay.quantile(), b.cfg.Floor), b.cfg.Ceil)
+	return min(b.delay.worth(max(b.delay.quantile(), b.cfg.Floor)), b.cfg.Ceil)
 }
 
 // delayOf is the delay that s would have if its first sample were heard at t.
@@ -216,6 +234,11 @@ func (b *Buffer) first() *slot {
 	return nil
 }
 
+// asks is when the caller asks first after an arrival: some times 10 ms after it asked last.
+func (b *Buffer) asks(arrival time.Duration) time.Duration {
+	return arrival + (askStep-(arrival-b.asked)%askStep)%askStep
+}
+
 // Ready tells whether the next packet in order is here, so that Next will
 // return Play.
 func (b *Buffer) Ready() bool {
@@ -228,6 +251,7 @@ func (b *Buffer) Ready() bool {
 func (b *Buffer) Next(now, ahead time.Duration) Action {
 	s := b.first()
 	t := now + ahead
+	b.asked = now
 	switch {
 	case !b.running:
 		eager := b.cfg.Eager && b.fresh
@@ -246,7 +270,11 @@ func (b *Buffer) Next(now, ahead time.Duration) Action {
 	if b.queued(s) > b.target()+b.cfg.Excess {
 		return b.play(b.catchUp(s), t)
 	}
-	gap := (s.at - b.next - b.extra).Truncate(finest)
+	whole := (s.at - b.next).Truncate(finest)
+	gap := (whole - b.extra).Truncate(finest)
+	if s.repairs && s.seq != b.nextSeq && gap < s.duration && whole >= s.duration && b.extra <= whole {
+		gap = s.duration // the repair comes late: all of it is worth more than the delay that it costs
+	}
 	if gap <= 0 {
 		return b.play(s, t)
 	}
@@ -257,7 +285,10 @@ func (b *Buffer) Next(now, ahead time.Duration) Action {
 func (b *Buffer) fill(s *slot, gap time.Duration) Action {
 	lost := b.passTo(s)
 	if lost && gap <= s.duration {
-		b.next += gap
+		b.next, b.extra = s.at, 0
+		if s.repairs {
+			b.stats.Repaired++
+		}
 		return Action{Kind: Recover, Payload: s.payload[:s.n], Codec: s.codec, Duration: gap}
 	}
 	step := min(gap, concealStep)
@@ -274,13 +305,31 @@ func (b *Buffer) passTo(s *slot) bool {
 	if s.seq != b.nextSeq {
 		b.gap = true
 	}
-	b.skip(s.seq)
+	b.skipTo(s)
 	return b.gap
+}
+
+// skipTo moves on to s. If it can stand in for the packet before it, that one came as
+// late as s did.
+func (b *Buffer) skipTo(s *slot) {
+	if s.seq != b.nextSeq && s.repairs {
+		b.delay.mended(b.asks(s.came) - s.at + s.duration)
+	}
+	b.skip(s.seq)
+	if s.repairs {
+		b.slots[(s.seq-1)%slots].missed = false
+	}
 }
 
 // skip moves on to seq; what is before it was lost.
 func (b *Buffer) skip(seq uint16) {
 	b.stats.Lost += uint64(seq - b.nextSeq)
+	if int16(seq-b.nextSeq) < slots {
+		for ; b.nextSeq != seq; b.nextSeq++ {
+			l := &b.slots[b.nextSeq%slots]
+			l.missed, l.seq = true, b.nextSeq
+		}
+	}
 	b.nextSeq = seq
 }
 
@@ -301,14 +350,17 @@ func (b *Buffer) catchUp(s *slot) *slot {
 
 // take removes s, the first packet, from the queue.
 func (b *Buffer) take(s *slot) {
-	b.skip(s.seq)
+	b.skipTo(s)
 	b.nextSeq++
-	s.used = false
+	s.used, s.missed = false, false
 	b.waiting--
 }
 
 func (b *Buffer) play(s *slot, t time.Duration) Action {
 	b.stats.Delay = b.delayOf(s, t)
+	if s.copied {
+		b.stats.Mended++
+	}
 	a := Action{
 		Kind: Play, Payload: s.payload[:s.n], Codec: s.codec, Duration: s.duration,
 		Fresh: b.fresh, Jump: b.jump,

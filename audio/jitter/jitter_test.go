@@ -191,7 +191,7 @@ func TestStories(t *testing.T) {
 		}, 9, 14, "9 10 11 12 13 14"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := play(jitter.New(jitter.Config{}), trace(50, c.edit), 900*ms)
+			r := play(jitter.New(jitter.Config{Floor: 20 * ms}), trace(50, c.edit), 900*ms)
 			if got := r.around(c.first, c.last); got != c.want {
 				t.Errorf("played %s\n  want  %s", got, c.want)
 			}
@@ -207,7 +207,7 @@ func TestSteadyStreamWaitsForTheFloorOnly(t *testing.T) {
 	if d := r.sum(jitter.Conceal) + r.sum(jitter.Recover); d != 0 {
 		t.Errorf("%v repaired in a perfect stream", d)
 	}
-	if s := r.b.Stats(); s.Delay != 20*ms || s.Target != 20*ms || s.Lost != 0 {
+	if s := r.b.Stats(); s.Delay != 10*ms || s.Target != 15*ms || s.Lost != 0 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -242,7 +242,7 @@ func TestWrap(t *testing.T) {
 		a.p.Timestamp += 0xffff0000
 		return i%10 != 5
 	})
-	r := play(jitter.New(jitter.Config{}), tr, 8*time.Second+100*ms)
+	r := play(jitter.New(jitter.Config{Floor: 20 * ms}), tr, 8*time.Second+100*ms)
 	if n := len(r.played()); n != 360 {
 		t.Errorf("%d packets played, want 360", n)
 	}
@@ -520,7 +520,7 @@ func TestPauseComesBackAtTheTarget(t *testing.T) {
 		return true
 	})
 	r := play(jitter.New(jitter.Config{}), tr, 7*time.Second)
-	if s := r.b.Stats(); s.Delay != 20*ms || s.Lost != 0 {
+	if s := r.b.Stats(); s.Delay != 10*ms || s.Lost != 0 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -563,11 +563,15 @@ func FuzzBuffer(f *testing.F) {
 		b, now, stamp := jitter.New(jitter.Config{}), time.Duration(0), uint32(0)
 		for len(data) >= 6 {
 			stamp += uint32(data[3])<<16 | uint32(data[4])<<8
-			b.Put(jitter.Packet{
+			p := jitter.Packet{
 				SSRC: uint32(data[0] & 3), Codec: int(data[0] >> 7), ClockRate: []int{48000, 8000, 0}[data[0]>>2%3],
 				Seq: uint16(data[1])<<8 | uint16(data[2]), Timestamp: stamp,
-				Samples: int(data[4]) * 8, Payload: data[:6],
-			}, now)
+				Samples: int(data[4]) * 8, Repairs: data[3]&1 == 1, Payload: data[:6],
+			}
+			b.Put(p, now)
+			carrier := p.Seq
+			p.Seq -= uint16(data[3] >> 1)
+			b.Mend(p, carrier, now)
 			b.Ready()
 			if a := b.Next(now, 0); a.Duration <= 0 || a.Duration > time.Second {
 				t.Fatalf("%+v", a)

@@ -23,20 +23,80 @@ func (b *Buffer) Put(p Packet, arrival time.Duration) Verdict {
 	if int16(p.Seq-b.nextSeq) < 0 {
 		b.stats.Late++
 		b.delay.add(arrival, arrival-at)
+		b.missed(p.Seq)
 		return Late
 	}
 	s := &b.slots[p.Seq%slots]
 	if s.used && s.seq == p.Seq {
-		b.stats.Duplicate++
+		if !s.copied {
+			b.stats.Duplicate++
+		}
 		return Duplicate
 	}
 	b.makeRoom(p.Seq)
 	b.delay.add(arrival, arrival-at)
+	b.store(s, p, at, arrival)
+	return Taken
+}
+
+// store puts a packet into its slot.
+func (b *Buffer) store(s *slot, p Packet, at, arrival time.Duration) {
 	s.used, s.seq, s.codec = true, p.Seq, p.Codec
-	s.at, s.duration = at, span(int64(p.Samples), p.ClockRate)
+	s.at, s.duration, s.came = at, span(int64(p.Samples), p.ClockRate), arrival
+	s.copied, s.missed, s.repairs = false, false, p.Repairs
 	s.n = copy(s.payload[:], p.Payload)
 	b.waiting++
+}
+
+// Mend takes a copy of an earlier packet that a later one carried (RFC 2198): p has the sequence
+// number and the timestamp of the packet that was copied, carrier is the sequence number of the one
+// that it came in, which has just been put. The copy is taken where the packet itself is missing
+// and its time has not passed. It tells nothing of the sender's clock or of the network but how
+// late the copy is.
+func (b *Buffer) Mend(p Packet, carrier uint16, arrival time.Duration) Verdict {
+	c, back := &b.slots[carrier%slots], int(int16(carrier-p.Seq))
+	switch {
+	case p.Samples <= 0 || p.ClockRate != b.clock || len(p.Payload) > MaxPayload:
+		return Malformed
+	case !b.known || p.SSRC != b.ssrc || !c.used || c.seq != carrier || back <= 0 || back >= slots:
+		return Foreign
+	}
+	at := c.at - time.Duration(back)*span(int64(p.Samples), b.clock)
+	if int16(p.Seq-b.nextSeq) < 0 {
+		if b.missed(p.Seq) { // had it been waited for, it would have mended
+			b.delay.mended(b.asks(arrival) - at)
+		}
+		return Late
+	}
+	s := &b.slots[p.Seq%slots]
+	if s.used {
+		return Duplicate
+	}
+	if b.running && at < b.next-finest {
+		return Late // its number was that of something else, a digit: it has been heard under another
+	}
+	for k := 1; k < slots; k++ {
+		if o := &b.slots[(carrier-uint16(k))%slots]; o.used && o.at <= at+finest {
+			if o.at > at-finest {
+				return Duplicate // likewise
+			}
+			break
+		}
+	}
+	b.delay.mended(b.asks(arrival) - at)
+	b.store(s, p, at, arrival)
+	s.copied = true
 	return Taken
+}
+
+// missed tells whether a packet was given up and nothing of it has come since, until now.
+func (b *Buffer) missed(seq uint16) bool {
+	s := &b.slots[seq%slots]
+	if !s.missed || s.seq != seq {
+		return false
+	}
+	s.missed = false
+	return true
 }
 
 // sender decides whether a packet belongs to the stream that is played.
@@ -73,10 +133,8 @@ func (b *Buffer) wasReplaced(ssrc uint32) bool {
 // restart begins a new stream with p, which counts as a packet of usual transit.
 // What was learned about jitter stays: the path is likely the same.
 func (b *Buffer) restart(p Packet, arrival time.Duration) {
-	for i := range b.slots {
-		b.slots[i].used = false
-	}
-	b.waiting, b.running, b.extra, b.bad = 0, false, 0, -1
+	b.empty()
+	b.running, b.extra, b.bad = false, 0, -1
 	b.fresh, b.gap, b.jump = true, false, false
 	b.known, b.ssrc, b.clock = true, p.SSRC, p.ClockRate
 	b.newest, b.nextSeq, b.stamp = p.Seq, p.Seq, p.Timestamp

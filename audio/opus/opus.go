@@ -48,6 +48,14 @@ func NewEncoder(s Settings) (*Encoder, error) {
 	return &Encoder{enc}, nil
 }
 
+// Adapt changes some settings between two packets; loss is of use with fec alone.
+func (e *Encoder) Adapt(bitrate int, fec bool, loss int) error {
+	if err := errors.Join(e.enc.SetBitrate(bitrate), e.enc.SetInBandFEC(fec), e.enc.SetPacketLossPerc(loss)); err != nil {
+		return fmt.Errorf("opus: adapting to %d bit/s: %w", bitrate, err)
+	}
+	return nil
+}
+
 // Encode writes one packet to buf and returns its length in bytes. pcm holds
 // 2.5, 5, 10, 20, 40 or 60 ms of mono samples, full scale ±1.
 func (e *Encoder) Encode(pcm []float32, buf []byte) (int, error) {
@@ -60,7 +68,21 @@ func (e *Encoder) Encode(pcm []float32, buf []byte) (int, error) {
 }
 
 // Decoder decodes the packets of one stream, in order.
-type Decoder struct{ dec *lib.Decoder }
+type Decoder struct {
+	dec     *lib.Decoder
+	lossy   int  // packets until losses count as over
+	careful bool // the decoder's complexity is carefulness
+	plain   bool // the library knows but one complexity
+}
+
+const (
+	// carefulness is the complexity from which libopus 1.5 conceals with a neural network, if it was built
+	// with one: what is lost with nothing that mends it is understood far better. It also listens to
+	// every packet that comes then, for twice the cost of decoding, so that it is on in calls that lose.
+	carefulness = 5
+	// calm is how many packets in a row make losses be over: 20 s.
+	calm = 1000
+)
 
 // NewDecoder returns a decoder.
 func NewDecoder() (*Decoder, error) {
@@ -68,13 +90,33 @@ func NewDecoder() (*Decoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opus: decoder: %w", err)
 	}
-	return &Decoder{dec}, nil
+	return &Decoder{dec: dec}, nil
+}
+
+// heed sets how carefully the next packet is decoded. It is never between a loss and its repair that
+// this changes: the network has to have heard what is before.
+func (d *Decoder) heed() {
+	d.lossy = max(0, d.lossy-1)
+	careful := d.lossy > 0
+	if d.plain || careful == d.careful {
+		return
+	}
+	complexity := 0
+	if careful {
+		complexity = carefulness
+	}
+	if d.dec.SetComplexity(complexity) != nil {
+		d.plain = true // before libopus 1.5
+		return
+	}
+	d.careful = careful
 }
 
 // Decode decodes a packet into pcm, which must hold [MaxSamples], and returns
 // the number of samples. A packet that is not Opus is an error and leaves the
 // decoder usable.
 func (d *Decoder) Decode(packet []byte, pcm []float32) (int, error) {
+	d.heed()
 	n, err := d.dec.DecodeFloat32(packet, pcm[:len(pcm):len(pcm)])
 	if err != nil {
 		return 0, fmt.Errorf("opus: decode %d bytes: %w", len(packet), err)
@@ -86,6 +128,7 @@ func (d *Decoder) Decode(packet []byte, pcm []float32) (int, error) {
 // the copy in packet if there is one, else from what was heard before. len(pcm)
 // is the duration lost, a multiple of 2.5 ms.
 func (d *Decoder) Recover(packet []byte, pcm []float32) error {
+	d.lossy = calm
 	if err := d.dec.DecodeFECFloat32(packet, pcm[:len(pcm):len(pcm)]); err != nil {
 		return fmt.Errorf("opus: recover %d samples: %w", len(pcm), err)
 	}
@@ -95,6 +138,7 @@ func (d *Decoder) Recover(packet []byte, pcm []float32) error {
 // Conceal fills pcm with a continuation of what was heard before. len(pcm) is a
 // multiple of 2.5 ms.
 func (d *Decoder) Conceal(pcm []float32) error {
+	d.lossy = calm
 	if err := d.dec.DecodePLCFloat32(pcm[:len(pcm):len(pcm)]); err != nil {
 		return fmt.Errorf("opus: conceal %d samples: %w", len(pcm), err)
 	}
@@ -124,6 +168,19 @@ func Samples(packet []byte) (int, error) {
 		return 0, errPacket
 	}
 	return n, nil
+}
+
+// Repairs reports whether a packet has a coarse copy of the frame before its own, for
+// [Decoder.Recover] (RFC 6716 section 4.2.4: the flag behind those of voice activity).
+func Repairs(packet []byte) bool {
+	if len(packet) < 2 || packet[0]>>3 >= 16 || packet[0]&3 > 1 {
+		return false // CELT has none; of packets of several frames only the simple kind is read
+	}
+	frames := 1
+	if config := packet[0] >> 3; config < 12 {
+		frames = max(1, int(config&3)) // 10, 20, 40, 60 ms in frames of SILK
+	}
+	return packet[1]>>(7-frames)&1 == 1
 }
 
 // frameSamples is table 2 of RFC 6716: the frame size of each configuration.

@@ -29,6 +29,34 @@ func decoder(t testing.TB) *opus.Decoder {
 	return d
 }
 
+// What an encoder with forward error correction makes says so, what one without makes does not.
+func TestRepairsAreSeen(t *testing.T) {
+	for _, fec := range []bool{true, false} {
+		e, err := opus.NewEncoder(opus.Settings{Bitrate: 32000, Complexity: 5, FEC: fec, Loss: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, buf, n := voice(100*frame), make([]byte, 1500), 0
+		for k := range 100 {
+			size, err := e.Encode(said[k*frame:(k+1)*frame], buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if opus.Repairs(buf[:size]) {
+				n++
+			}
+		}
+		if fec && n < 50 || !fec && n > 0 {
+			t.Errorf("FEC %v: %d of 100 packets have a copy of the frame before", fec, n)
+		}
+	}
+	for _, b := range [][]byte{nil, {0x48}, {0xf8, 0xff}, {0x4b, 0xff, 0xff}} {
+		if opus.Repairs(b) {
+			t.Errorf("%x repairs", b)
+		}
+	}
+}
+
 // voice is something that the coder takes for speech: a swept, modulated tone.
 func voice(n int) []float32 {
 	pcm := make([]float32, n)

@@ -13,6 +13,10 @@ type Packet struct {
 	Timestamp uint32
 	Marker    bool
 	Codec     codec.Format
-	Payload   []byte
-	Arrival   time.Time // when it came from the network
+	// Copy is 0 for a packet of its own. That of an earlier one, which another packet carried, has
+	// the timestamp of the packet that was copied and the sequence number of the one that carried
+	// it, which it follows; Copy is by how much the former is older, on the RTP clock.
+	Copy    uint32
+	Payload []byte
+	Arrival time.Time // when it came from the network
 }

@@ -28,6 +28,7 @@ type Receiver struct {
 	stretch stretcher
 	pause   int           // frames until the next stretch
 	shift   time.Duration // how much the delay was changed since the last packet
+	spare   time.Duration // how much more than its target it is to be
 	rate    *resample.Resampler
 	drift   resample.Drift
 }
@@ -49,7 +50,7 @@ func (r *Receiver) Reset() {
 	r.jb = jitter.New(jitter.Config{Eager: true})
 	r.dec, r.codec, r.concealed, r.began = nil, codec.None, 0, false
 	r.fifo.clear()
-	r.pause, r.shift, r.drift, r.comfort = 0, 0, resample.FarDrift(), levels.Comfort{}
+	r.pause, r.shift, r.spare, r.drift, r.comfort = 0, 0, 0, resample.FarDrift(), levels.Comfort{}
 	r.rate.Clear()
 }
 
@@ -69,11 +70,23 @@ func (r *Receiver) Put(p *Packet, at time.Duration) {
 	if id == codec.None || len(p.Payload) > jitter.MaxPayload {
 		return
 	}
-	r.jb.Put(jitter.Packet{
+	q := jitter.Packet{
 		SSRC: p.SSRC, Seq: p.Seq, Timestamp: p.Timestamp,
-		ClockRate: codec.ClockRate(id), Samples: codec.Samples(id, p.Payload), Codec: id, Payload: p.Payload,
-	}, at)
+		ClockRate: codec.ClockRate(id), Samples: codec.Samples(id, p.Payload), Codec: id,
+		Repairs: codec.Repairs(id, p.Payload), Payload: p.Payload,
+	}
+	switch n := uint32(q.Samples); {
+	case p.Copy == 0:
+		r.jb.Put(q, at)
+	case n > 0 && p.Copy%n == 0 && p.Copy/n < 1<<15: // else something lies between that was no packet of audio
+		q.Seq -= uint16(p.Copy / n)
+		r.jb.Mend(q, p.Seq, at)
+	}
 }
+
+// Spare has the delay be so much longer than its target, for who will soon ask for frames so much
+// sooner.
+func (r *Receiver) Spare(d time.Duration) { r.spare = d }
 
 // Frame fills out with the next 10 ms and tells whether the call's audio has
 // begun. now is the engine's clock.
@@ -89,20 +102,21 @@ func (r *Receiver) Frame(out []float32, now time.Duration) bool {
 }
 
 // adapt keeps the delay near its target: small errors by playing a little faster
-// or slower, larger ones by cutting or repeating periods.
+// or slower, larger ones by cutting or repeating periods, and in pauses, where nobody hears
+// it, smaller ones too.
 func (r *Receiver) adapt(now time.Duration) {
 	if !r.began {
 		return
 	}
 	s := r.jb.Stats()
-	late := s.Delay + r.shift - s.Target
+	late := s.Delay + r.shift - s.Target - r.spare
 	r.rate.Step = 1 + 1e-6*r.drift.Ppm(late)
 	if r.pause > 0 {
 		r.pause--
 		return
 	}
 	switch {
-	case late > tooLate:
+	case late > tooLate, late > tooLateInPause && r.fifo.len() >= 2*minLag && silent(r.fifo.data()):
 		fast := late > hurry
 		for r.fifo.len() < 2*maxLag && r.jb.Ready() {
 			r.more(now)

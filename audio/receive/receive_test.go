@@ -158,6 +158,31 @@ func TestLatencyShrinksBack(t *testing.T) {
 	}
 }
 
+// A delay that is a little too long is cut where nobody hears it, and nowhere else.
+func TestPausesShortenTheDelay(t *testing.T) {
+	for _, pauses := range []bool{true, false} {
+		n := network{x: tone1k, codec: codec.PCMU, delay: func(packet int) time.Duration {
+			if packet < 100 {
+				return 8 * ms
+			}
+			return 0 // all are sooner now: what is in store is 8 ms more
+		}}
+		if pauses {
+			n.x = func(i int) float64 {
+				if i/(pcm.SampleRate/4)%4 == 3 {
+					return 0
+				}
+				return tone1k(i)
+			}
+		}
+		o := n.run(t, 6*time.Second)
+		over := o.delays[len(o.delays)-1] - o.rcv.jb.Stats().Target
+		if pauses != (over <= 3*ms) || over > tooLate {
+			t.Errorf("with pauses %v: %v more than the target at the end", pauses, over)
+		}
+	}
+}
+
 // The far end's clock steps, as FreeSWITCH's does when what it plays changes: nobody
 // hears it.
 func TestClockStepsAreInaudible(t *testing.T) {

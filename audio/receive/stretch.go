@@ -61,6 +61,9 @@ func (s *stretcher) lengthen(before, x []float32, most int) int {
 	return lag
 }
 
+// silent tells whether x is of a pause, where anything can be joined.
+func silent(x []float32) bool { return pcm.Dot(x, x) < quiet*float32(len(x)) }
+
 // lag finds the period at the front of x, up to most samples long.
 func (s *stretcher) lag(x []float32, most int, fast bool) int {
 	n := min(len(x)/2, maxLag)
@@ -68,7 +71,7 @@ func (s *stretcher) lag(x []float32, most int, fast bool) int {
 	if top < minLag {
 		return 0
 	}
-	if energy := pcm.Dot(x[:2*n], x[:2*n]); energy < quiet*float32(2*n) {
+	if silent(x[:2*n]) {
 		return top
 	}
 	small := s.small[:2*n/coarse]
@@ -122,7 +125,9 @@ const (
 	// loop.
 	tooLate  = 8 * time.Millisecond
 	tooEarly = 6 * time.Millisecond
-	hurry    = 60 * time.Millisecond // beyond it, faster and less choosy
+	// In a pause less is cut too: the shortest that can be.
+	tooLateInPause = 2500 * time.Microsecond
+	hurry          = 60 * time.Millisecond // beyond it, faster and less choosy
 	// Frames between two changes.
 	pauseSlow = 8
 	pauseFast = 3
