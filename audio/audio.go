@@ -49,7 +49,7 @@ type EchoStats struct {
 	Howling    bool          // a tone builds up through both ends
 }
 
-// Suppressor removes noise from a frame of the microphone, in place. It is used
+// Suppressor removes noise from a frame of the microphone, in place and two frames late at most. It is used
 // by one goroutine and does not allocate.
 type Suppressor interface {
 	Process(frame []float32)

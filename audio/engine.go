@@ -102,8 +102,8 @@ type Engine struct {
 	request atomic.Pointer[playRequest]
 	played  atomic.Pointer[playRequest] // the last that has nothing left to sound
 	probe   atomic.Pointer[probe]
-	ready   atomic.Bool   // a call is on its way, see Prepare
-	token   chan struct{} // wakes the pump
+	ready   atomic.Bool // a call is on its way, see Prepare
+	bell    device.Bell // wakes the pump
 
 	in, out     *device.Slot
 	mic         atomic.Pointer[device.Capture]  // nil: no microphone
@@ -150,7 +150,13 @@ func New(cfg Config, drv device.Driver) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, log: cfg.Log, epoch: time.Now(), g: newGauges(duplex.Status{Switched: cfg.Duplex == duplex.Switched}), tones: tones, prompts: cfg.Prompts, words: cfg.Speech,
-		token: make(chan struct{}, 1),
+		bell: device.NewBell(),
+	}
+	// A driver has nothing to ring for where no device is wanted; there, time may be virtual.
+	if b, ok := drv.(device.BellDriver); ok && (cfg.Input != device.None || cfg.Output != device.None) {
+		if e.bell, err = b.Bell(); err != nil {
+			return nil, fmt.Errorf("audio: %w", err)
+		}
 	}
 	e.in = device.NewSlot(device.In, cfg.Input, func() device.Opened {
 		return device.NewCapture(e.clock, e.nudge, &e.mic)
@@ -173,12 +179,7 @@ func New(cfg Config, drv device.Driver) (*Engine, error) {
 func (e *Engine) clock() time.Duration { return time.Since(e.epoch) }
 
 // nudge wakes the pump. It may be called from a callback.
-func (e *Engine) nudge() {
-	select {
-	case e.token <- struct{}{}:
-	default:
-	}
-}
+func (e *Engine) nudge() { e.bell.Ring() }
 
 // wants reports whether anybody has use for a device now: a call does from [Engine.Prepare]
 // on, a tone for the loudspeaker only. It is asked by the supervisor.

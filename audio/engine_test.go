@@ -630,6 +630,82 @@ func TestLatency(t *testing.T) {
 	})
 }
 
+// The first words do not wait until the microphone wakes the pump, behind silence that was made for
+// that time: they are handed to the loudspeaker within a frame, whenever they come. After that it is
+// fed a packet at a time, without a gap.
+func TestFirstWordsAreHandedOnSoon(t *testing.T) {
+	for after := time.Millisecond; after < 20*time.Millisecond; after += 3 * time.Millisecond {
+		d := newFakeDriver()
+		d.packets = true
+		inHouse(t, audio.Config{}, d, func(h *house) {
+			l := newFakeLink("PCMU", 8000)
+			defer close(l.quit)
+			h.Connect(l, true)
+			for time.Sleep(500 * time.Millisecond); l.count() == 0; {
+				time.Sleep(time.Millisecond)
+			}
+			for n := l.count(); n == l.count(); {
+				time.Sleep(100 * time.Microsecond)
+			}
+			time.Sleep(after) // since the microphone has woken the pump
+			began := time.Now()
+			h.talk(l, "PCMU", 1000, 2*time.Second)
+			at := time.Hour
+			for _, e := range h.told() {
+				if e.Kind == audio.FirstHeard {
+					at = e.At.Sub(began)
+				}
+			}
+			if at > 11*time.Millisecond {
+				t.Errorf("words that come %v after the microphone are handed on after %v", after, at)
+			}
+			heard := d.heard()
+			if a := amplitude(heard[len(heard)/2:], 1000, 48000); math.Abs(a-0.3) > 0.01 {
+				t.Errorf("1000 Hz is heard at amplitude %.3f, want 0.3", a)
+			}
+			if s := h.Status(); s.Call.Concealed > 0 || s.Call.Lost > 0 {
+				t.Errorf("%+v", s.Call)
+			}
+		})
+	}
+}
+
+// A call that has rung is answered: what the loudspeaker was fed of the ring-back tone does not stand
+// before the first words, and of what the microphone hears from then on nothing is thrown away. It is
+// no different in the second call, whose pump knows a codec from the first.
+func TestAnswerIsHeardSoon(t *testing.T) {
+	for after := time.Millisecond; after < 20*time.Millisecond; after += 3 * time.Millisecond {
+		d := newFakeDriver()
+		d.packets = true
+		inHouse(t, audio.Config{}, d, func(h *house) {
+			for call := range 2 {
+				h.Prepare()
+				h.Play("ringback")
+				time.Sleep(time.Second + after)
+				l := newFakeLink("PCMU", 8000)
+				known, answered := len(h.told()), time.Now()
+				h.Silence()
+				h.Connect(l, true)
+				time.Sleep(time.Millisecond)
+				h.talk(l, "PCMU", 1000, 200*time.Millisecond)
+				soon := map[audio.EventKind]time.Duration{}
+				for _, e := range h.told()[known:] {
+					soon[e.Kind] = e.At.Sub(answered)
+				}
+				if at, ok := soon[audio.FirstHeard]; !ok || at > 12*time.Millisecond {
+					t.Errorf("call %d, answered after %v: the first words are handed on after %v", call, after, at)
+				}
+				if at, ok := soon[audio.FirstSpoken]; !ok || at > 21*time.Millisecond {
+					t.Errorf("call %d, answered after %v: the first packet leaves after %v", call, after, at)
+				}
+				h.Disconnect()
+				close(l.quit)
+				time.Sleep(3 * time.Second)
+			}
+		})
+	}
+}
+
 // What is played is heard, late as the devices are, and whatever the gains; a call
 // ends it at once.
 func TestProbe(t *testing.T) {

@@ -22,6 +22,7 @@ type fakeDriver struct {
 	present bool  // devices can be opened
 	rate    int   // Hz
 	chunk   int   // samples per callback
+	packets bool  // the microphone's callbacks bring 20 ms, and the loudspeaker is fed, as with PortAudio
 	err     error // of Open, instead
 	streams map[*fakeStream]bool
 	stuck   time.Duration // how long Open and Close take
@@ -68,8 +69,16 @@ func (d *fakeDriver) Open(dir device.Direction, name string, x *device.Ring) (de
 	if err := d.missing(name); err != nil {
 		return nil, err
 	}
-	s := &fakeStream{d: d, dir: dir, x: x, quit: make(chan struct{}), done: make(chan struct{})}
+	s := &fakeStream{d: d, dir: dir, x: x, quit: make(chan struct{}), done: make(chan struct{}), fed: make(chan struct{}, 1)}
 	d.streams[s] = true
+	if d.packets && dir == device.Out {
+		x.Feed(func() { // the card looks for samples each time it takes a chunk
+			select {
+			case s.fed <- struct{}{}:
+			default:
+			}
+		}, true)
+	}
 	go s.run()
 	return s, nil
 }
@@ -133,6 +142,36 @@ type fakeStream struct {
 	x          *device.Ring
 	dead       bool
 	quit, done chan struct{}
+	fed        chan struct{}
+}
+
+// until waits for the time of a callback, and rings the bell meanwhile if that is asked for. It returns
+// false if the stream was closed.
+func (s *fakeStream) until(t time.Time) bool {
+	due := time.NewTimer(time.Until(t))
+	defer due.Stop()
+	for {
+		alarm := &s.x.Memory().Alarm
+		at := alarm.Load()
+		ring := time.NewTimer(time.Duration(at) - s.x.Now())
+		if at == 0 {
+			ring.Stop()
+		}
+		select {
+		case <-s.quit:
+			ring.Stop()
+			return false
+		case <-due.C:
+			ring.Stop()
+			return true
+		case <-s.fed:
+			ring.Stop()
+		case <-ring.C:
+			if alarm.CompareAndSwap(at, 0) {
+				s.x.Wake()
+			}
+		}
+	}
 }
 
 func (s *fakeStream) Info() device.StreamInfo {
@@ -151,16 +190,18 @@ func (s *fakeStream) Close() error {
 
 func (s *fakeStream) run() {
 	defer close(s.done)
-	period := float64(s.d.chunk) / float64(s.d.rate) * 1e9
+	chunk, card := s.d.chunk, []int16{}
+	if s.d.packets && s.dir == device.In {
+		chunk *= 2
+	}
+	period := float64(chunk) / float64(s.d.rate) * 1e9
 	if s.dir == device.In {
 		period /= 1 + s.d.inPPM*1e-6
 	}
-	start, pcm := time.Now(), make([]int16, s.d.chunk)
+	start, pcm := time.Now(), make([]int16, chunk)
 	for n := 0; ; n++ {
-		select {
-		case <-s.quit:
+		if !s.until(start.Add(time.Duration(period * float64(n+1)))) {
 			return
-		case <-time.After(time.Until(start.Add(time.Duration(period * float64(n+1))))):
 		}
 		s.d.mu.Lock()
 		loop, echo := s.d.loop, s.d.played
@@ -177,7 +218,7 @@ func (s *fakeStream) run() {
 			for i := range pcm {
 				pcm[i] = 0
 				if mic != nil {
-					pcm[i] = int16(mic(n*s.d.chunk+i) * 32767)
+					pcm[i] = int16(mic(n*chunk+i) * 32767)
 				} else if k := len(echo) - s.d.rate/50 - len(pcm) + i; loop > 0 && k >= 0 {
 					pcm[i] = int16(loop * float64(echo[k]) * 32767)
 				}
@@ -190,13 +231,36 @@ func (s *fakeStream) run() {
 			}
 			continue
 		}
-		s.x.Fetch(pcm, false)
+		if s.d.packets {
+			card = s.take(card, pcm)
+		} else {
+			s.x.Fetch(pcm, false)
+		}
 		s.d.mu.Lock()
 		for _, v := range pcm {
 			s.d.played = append(s.d.played, float32(v)/32768)
 		}
 		s.d.mu.Unlock()
 	}
+}
+
+// take fills pcm from a card that is fed, and hands on to it what was written since, or silence where
+// it would run dry. It returns what the card has then.
+func (s *fakeStream) take(card, pcm []int16) []int16 {
+	clear(pcm)
+	card = card[copy(pcm, card):]
+	m := s.x.Memory()
+	for t := m.Tail.Load(); t < m.Head.Load(); t = m.Tail.Add(1) {
+		card = append(card, m.Samples[t%device.RingSize])
+	}
+	taken := m.Tail.Load() - uint64(len(card))
+	if len(card) < len(pcm) {
+		card, taken = append(card, make([]int16, len(pcm))...), taken-uint64(len(pcm))
+		m.Fills.Add(1)
+	}
+	m.Last.Store(int64(s.x.Now()))
+	m.Asked.Store(taken)
+	return card
 }
 
 // sine is a microphone before which somebody whistles at f Hz.

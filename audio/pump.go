@@ -2,7 +2,6 @@ package audio
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"intercomd/audio/codec"
@@ -22,6 +21,10 @@ const (
 	// together is how soon a frame must be due to be made now that the pump is awake.
 	together = 2 * time.Millisecond
 )
+
+// grace is by how much the microphone may be late before the loudspeaker has the pump woken instead. The
+// two keep their distance, so that without it one might come just before the other for all of a call.
+const grace = time.Millisecond
 
 // pump owns everything between the rings and the link. Its run is one goroutine.
 type pump struct {
@@ -59,7 +62,10 @@ type pump struct {
 }
 
 // told is what was already said about the present call.
-type told struct{ heard, spoken, failed bool }
+type told struct {
+	heard          int // frames of the far end, up to opening
+	spoken, failed bool
+}
 
 func newPump(e *Engine) *pump {
 	p := &pump{
@@ -77,20 +83,9 @@ func (p *pump) close() { p.mic.close() }
 
 // run makes frames until ctx ends.
 func (p *pump) run(ctx context.Context) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		if d := p.work(); d < resting {
-			timer.Reset(d)
-		} else {
-			timer.Stop()
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-p.e.token:
-		case <-timer.C:
-		}
+	defer context.AfterFunc(ctx, p.e.nudge)()
+	for ctx.Err() == nil {
+		p.e.bell.Wait(p.work())
 	}
 }
 
@@ -98,13 +93,14 @@ func (p *pump) run(ctx context.Context) {
 const firstLook = 2 * time.Millisecond
 
 // resting is how long there is nothing to do for a pump that has to be woken.
-const resting = time.Duration(math.MaxInt64)
+const resting = device.ForEver
 
 // work makes the frames that are due and returns how long nothing is, unless the
 // microphone says so. Each device sets the pace of its own direction; one that is not
 // there follows the other, and without both the clock sets the pace, if there is
 // anything to be made.
 func (p *pump) work() time.Duration {
+	p.adopt()
 	now := p.e.clock()
 	p.out, p.in = p.e.loudspeaker.Load(), p.e.mic.Load()
 	speaks, hears := p.out != nil && p.out.Alive(now), p.in != nil && p.in.Alive(now)
@@ -122,17 +118,20 @@ func (p *pump) work() time.Duration {
 		}
 		return device.Stalled
 	}
-	p.speak(now, hears)
+	p.speak(now, now, hears)
 	for hears && p.in.Ready(p.snd.wants()) {
 		p.makeRec(true)
-		p.speak(p.e.clock(), hears) // echo cancelling takes its time on small boards
+		p.speak(p.e.clock(), now, hears) // echo cancelling takes its time on small boards
 	}
-	return max(p.out.Due()-p.e.clock(), pcm.FrameTime/10)
+	if p.out.Rings() {
+		return resting
+	}
+	now = p.e.clock()
+	return p.out.Next(now) - now
 }
 
 // idle tells that nobody talks and nothing sounds or is about to.
 func (p *pump) idle() bool {
-	p.adopt()
 	return p.cur == nil && p.e.probe.Load() == nil && !p.sounding() &&
 		(p.e.request.Load() == p.request || p.starting())
 }
@@ -175,18 +174,21 @@ func (p *pump) keepTime(now time.Duration) time.Duration {
 }
 
 // speak makes what the loudspeaker is about to need, and the microphone's part where
-// there is none that would ask for it.
-func (p *pump) speak(now time.Duration, hears bool) {
+// there is none that would ask for it. woken is when the pump began to be awake.
+func (p *pump) speak(now, woken time.Duration, hears bool) {
 	soon := now + together
 	if p.cur == nil && !p.sounding() {
 		soon = now + pcm.FrameTime // nothing is to be heard: once per frame is enough to be awake
 	}
 	if p.out.Fed() {
-		soon = now + pcm.FrameTime
+		ahead := pcm.FrameTime
 		if hears { // until the microphone wakes the pump again
-			soon = now + max(p.in.Callback(), time.Duration(p.snd.wants())*pcm.FrameTime)
+			ahead = max(p.in.Callback(), time.Duration(p.snd.wants())*pcm.FrameTime)
 		}
-		defer p.out.Flush()
+		if !p.opens() {
+			soon = max(soon, woken+ahead+grace)
+		}
+		defer func() { p.out.Flush(p.e.clock()) }()
 	}
 	for p.out.Hungry(soon) {
 		p.makePlay(p.out.Turn())
@@ -194,6 +196,29 @@ func (p *pump) speak(now time.Duration, hears bool) {
 			p.makeRec(false)
 		}
 	}
+}
+
+// opening is for how many frames of the far end the loudspeaker is fed just in time.
+const opening = 60
+
+// opens tells that the far end is about to be heard, be it that the call still rings, or has only just
+// begun. The loudspeaker is fed just in time then, so that the first words are not behind what was made
+// before they came.
+func (p *pump) opens() bool {
+	if p.cur == nil {
+		return p.e.ready.Load()
+	}
+	return !p.cur.deaf.Load() && p.told.heard < opening
+}
+
+// spare has the jitter buffer keep a frame more as long as the loudspeaker is fed just in time: that is how
+// much sooner it is asked for when it is fed ahead. A little beyond, since a delay may still be growing then.
+func (p *pump) spare() {
+	d := time.Duration(0)
+	if p.opens() {
+		d = pcm.FrameTime + 3*time.Millisecond
+	}
+	p.rcv.Spare(d)
 }
 
 // tick advances the smoothed clock.
@@ -264,9 +289,14 @@ func (p *pump) makePlay(now time.Duration) {
 			p.way.Play(out)
 		}
 		at = p.out.Write(out)
-		if began && !p.told.heard {
-			p.told.heard = true
-			p.e.cfg.Notify(Event{FirstHeard, time.Now(), p.cur.link})
+		if began && p.told.heard < opening {
+			p.told.heard++
+			if p.out.Fed() {
+				p.spare()
+			}
+			if p.told.heard == 1 {
+				p.e.cfg.Notify(Event{FirstHeard, time.Now(), p.cur.link})
+			}
 		}
 	}
 	p.reference.push(out, levels.Of(out), at, pr)

@@ -38,6 +38,12 @@ func (s *sender) wants() int {
 // frame takes a frame and, when a payload is complete, returns it with its
 // duration in RTP clock units. f is what the far end wants now.
 func (s *sender) frame(frame []float32, f codec.Format) (payload []byte, samples uint32, err error) {
+	if f != s.codec && s.enc != nil && s.codec.Adapts(f) {
+		s.codec = f
+		if err := s.enc.Adapt(f); err != nil {
+			return nil, 0, err
+		}
+	}
 	if f != s.codec {
 		s.codec, s.n = f, 0
 		if s.enc, s.size, err = codec.NewEncoder(f, s.bitrate, s.complexity); err != nil {

@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -13,19 +14,30 @@ import (
 // comes at all.
 type Network func(seq int) (delay time.Duration, ok bool)
 
+// Line is the way between the two ends of a simulated call.
+type Line struct {
+	Network Network
+	// Copies are the earlier packets that each one carries, by how many packets they are
+	// older (RFC 2198). None: no redundancy.
+	Copies []int
+	PPM    float64 // by how much the receiver's clock is faster, millionths
+}
+
 // Heard is what a call came to.
 type Heard struct {
 	Sound     Sound
-	Delay     time.Duration // from a sample to its hearing, at the end
+	Delay     time.Duration // of the jitter buffer at the end
 	Concealed int           // frames that were made up
 	Lost      int           // packets that never came, or too late
+	Repaired  int           // of these, the ones for which the next packet stood in
+	Mended    int           // packets in whose place a copy was played
 }
 
-// Simulate sends a recording through the sender and the receiver of a call, over a line
-// that network describes, with a clock of its own: no time is waited for, and the
-// same line gives the same sound. The receiver's clock is faster by ppm.
-func Simulate(cfg Config, codec codec.Format, said Sound, network Network, ppm float64) (Heard, error) {
-	l := &line{network: network, codec: codec}
+// Simulate sends a recording through the sender and the receiver of a call, over a
+// line, with a clock of its own: no time is waited for, and the same line gives the
+// same sound.
+func Simulate(cfg Config, codec codec.Format, said Sound, over Line) (Heard, error) {
+	l := &line{Line: over, codec: codec}
 	cfg.encoding()
 	snd := &sender{bitrate: cfg.Bitrate, complexity: cfg.Complexity}
 	snd.reset()
@@ -33,7 +45,7 @@ func Simulate(cfg Config, codec codec.Format, said Sound, network Network, ppm f
 	voice := said.at48k()
 	out := make([]float32, 0, len(voice)+pcm.SampleRate)
 	var mic, ear [pcm.Frame]float32
-	pace := pcm.FrameTime.Seconds() / (1 + ppm*1e-6)
+	pace := float64(pcm.FrameTime) / (1 + over.PPM*1e-6)
 	for n := 0; n*pcm.Frame < len(voice)+pcm.SampleRate/2; n++ {
 		fill(mic[:], voice, n*pcm.Frame)
 		payload, samples, err := snd.frame(mic[:], codec)
@@ -46,7 +58,8 @@ func Simulate(cfg Config, codec codec.Format, said Sound, network Network, ppm f
 		}
 		// The loudspeaker takes what is due at the end of this frame of the microphone.
 		for {
-			now := time.Duration(float64(len(out)/pcm.Frame+1) * pace * float64(time.Second))
+			// Rounded, not cut off: a packet that comes right then is there.
+			now := time.Duration(math.Round(float64(len(out)/pcm.Frame+1) * pace))
 			if now > sent {
 				break
 			}
@@ -56,26 +69,40 @@ func Simulate(cfg Config, codec codec.Format, said Sound, network Network, ppm f
 		}
 	}
 	s := rcv.Stats()
-	return Heard{Sound{pcm.SampleRate, out}, s.Delay, int(rcv.Made()), int(s.Lost)}, nil
+	return Heard{
+		Sound: Sound{pcm.SampleRate, out}, Delay: s.Delay,
+		Concealed: int(rcv.Made()), Lost: int(s.Lost), Mended: int(s.Mended), Repaired: int(s.Repaired),
+	}, nil
 }
 
 // line is a network between one sender and one receiver.
 type line struct {
-	network Network
-	codec   codec.Format
-	seq     int
-	stamp   uint32
-	flying  []flying // by arrival
+	Line
+	codec  codec.Format
+	seq    int
+	stamp  uint32
+	sent   []receive.Packet
+	flying []flying // by arrival
 }
 
 type flying struct {
 	at time.Duration
-	p  receive.Packet
+	p  []receive.Packet // what one packet carries, itself first
 }
 
 func (l *line) send(payload []byte, samples uint32, now time.Duration) {
-	p := receive.Packet{SSRC: 1, Seq: uint16(l.seq + 65000), Timestamp: l.stamp, Codec: l.codec, Payload: slices.Clone(payload)}
-	delay, ok := l.network(l.seq)
+	l.sent = append(l.sent, receive.Packet{
+		SSRC: 1, Seq: uint16(l.seq + 65000), Timestamp: l.stamp, Codec: l.codec, Payload: slices.Clone(payload),
+	})
+	p := l.sent[l.seq:][:1:1]
+	for _, back := range l.Copies {
+		if back <= l.seq {
+			q := l.sent[l.seq-back]
+			q.Seq, q.Copy = p[0].Seq, p[0].Timestamp-q.Timestamp
+			p = append(p, q)
+		}
+	}
+	delay, ok := l.Network(l.seq)
 	l.seq++
 	l.stamp += samples
 	if !ok {
@@ -89,7 +116,9 @@ func (l *line) send(payload []byte, samples uint32, now time.Duration) {
 // deliver hands over what has arrived by now.
 func (l *line) deliver(rcv *receive.Receiver, now time.Duration) {
 	for len(l.flying) > 0 && l.flying[0].at <= now {
-		rcv.Put(&l.flying[0].p, l.flying[0].at)
+		for i := range l.flying[0].p {
+			rcv.Put(&l.flying[0].p[i], l.flying[0].at)
+		}
 		l.flying = l.flying[1:]
 	}
 }

@@ -19,9 +19,9 @@ func TestASimulatedCallKeepsPaceWithBothClocks(t *testing.T) {
 	}
 	for _, ppm := range []float64{0, 200, -200} {
 		r := rand.New(rand.NewPCG(1, 1))
-		h, err := Simulate(Config{}, codec.Format{Name: "opus", FEC: true}, Sound{pcm.SampleRate, said}, func(int) (time.Duration, bool) {
+		h, err := Simulate(Config{}, codec.Format{Name: "opus", FEC: true}, Sound{pcm.SampleRate, said}, Line{PPM: ppm, Network: func(int) (time.Duration, bool) {
 			return 20*time.Millisecond + time.Duration(r.Float64()*float64(5*time.Millisecond)), true
-		}, ppm)
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,9 +37,9 @@ func TestSimulatedLossIsMended(t *testing.T) {
 	for i := range said {
 		said[i] = float32(0.2 * math.Sin(2*math.Pi*300*float64(i)/pcm.SampleRate) * (1 + math.Sin(2*math.Pi*3*float64(i)/pcm.SampleRate)))
 	}
-	h, err := Simulate(Config{}, codec.Format{Name: "opus", FEC: true}, Sound{pcm.SampleRate, said}, func(seq int) (time.Duration, bool) {
+	h, err := Simulate(Config{}, codec.Format{Name: "opus", FEC: true}, Sound{pcm.SampleRate, said}, Line{Network: func(seq int) (time.Duration, bool) {
 		return 30 * time.Millisecond, r.Float64() > 0.05 || seq < 10
-	}, 0)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,5 +56,29 @@ func TestSimulatedLossIsMended(t *testing.T) {
 	}
 	if silent > 0 {
 		t.Errorf("%d quarters of a second are silent", silent)
+	}
+}
+
+// Bursts of three packets leave nothing to make up when the packets behind carry copies.
+func TestSimulatedCopiesFillBursts(t *testing.T) {
+	said := make([]float32, 20*pcm.SampleRate)
+	for i := range said {
+		said[i] = float32(0.2 * math.Sin(2*math.Pi*300*float64(i)/pcm.SampleRate))
+	}
+	var made [2]int
+	for i, copies := range [][]int{nil, {1, 3}} {
+		h, err := Simulate(Config{}, codec.Format{Name: "opus", FEC: true, Copies: len(copies)}, Sound{pcm.SampleRate, said}, Line{
+			Copies: copies, Network: func(seq int) (time.Duration, bool) { return 30 * time.Millisecond, seq%30 > 2 || seq < 100 },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		made[i] = h.Concealed
+		if i == 1 && (h.Lost > 10 || h.Mended < 80) {
+			t.Errorf("%d lost, %d mended", h.Lost, h.Mended)
+		}
+	}
+	if made[0] < 180 || made[1] > 40 {
+		t.Errorf("frames made up: %d without copies, %d with", made[0], made[1])
 	}
 }

@@ -21,8 +21,8 @@ type suppressorGate struct {
 	frames int     // of this window
 	quiet  bool    // by the last whole window; not before there was one
 	inCall bool
-	yes    bool // in this call
-	last   [pcm.Frame]float32
+	yes    bool                  // in this call
+	last   [2][pcm.Frame]float32 // frames of this call, the older one first
 }
 
 // listen takes what the microphone heard, its echo cancelled.
@@ -39,8 +39,8 @@ func (n *suppressorGate) listen(frame []float32) {
 	}
 }
 
-// suppress runs the suppressor on a frame where it is needed. Its output is late, by a
-// frame at most: whenever it begins, it is given the frame before, or none from before
+// suppress runs the suppressor on a frame where it is needed. Its output is late, by two
+// frames at most: whenever it begins, it is given the frames before, or none from before
 // the call. In a call its output is faded in.
 func (n *suppressorGate) suppress(s Suppressor, frame []float32, call bool) {
 	n.listen(frame)
@@ -51,23 +51,35 @@ func (n *suppressorGate) suppress(s Suppressor, frame []float32, call bool) {
 	case began:
 		clear(n.last[:])
 		if n.yes = !n.quiet; n.yes {
-			s.Process(n.last[:])
+			n.catchUp(s)
 			s.Process(frame)
 			return
 		}
-		copy(n.last[:], frame)
+		n.keep(frame)
 	case n.yes:
 		s.Process(frame)
 	case !n.quiet:
 		n.yes = true
-		s.Process(n.last[:])
-		copy(n.last[:], frame)
+		n.catchUp(s)
+		n.keep(frame)
 		s.Process(frame)
-		for i, v := range n.last {
+		for i, v := range n.last[1] {
 			w := (float32(i) + 0.5) / pcm.Frame
 			frame[i] = v*(1-w) + frame[i]*w
 		}
 	default:
-		copy(n.last[:], frame)
+		n.keep(frame)
+	}
+}
+
+func (n *suppressorGate) keep(frame []float32) {
+	n.last[0] = n.last[1]
+	copy(n.last[1][:], frame)
+}
+
+// catchUp gives the suppressor what was before: it will give that back.
+func (n *suppressorGate) catchUp(s Suppressor) {
+	for i := range n.last {
+		s.Process(n.last[i][:])
 	}
 }

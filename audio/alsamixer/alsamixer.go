@@ -66,8 +66,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unsafe"
+
+	"intercomd/words"
 )
 
 // Errors of [Set].
@@ -75,7 +78,7 @@ var (
 	ErrNoCard    = errors.New("there is no such sound card")
 	ErrNoControl = errors.New("there is no such control")
 	ErrTooLoud   = errors.New("the card cannot be that loud")
-	ErrNoLevel   = errors.New("this control has no level of that kind; give it in percent, and see whether it has that side")
+	ErrNoLevel   = errors.New("this control has no level of that kind")
 )
 
 // Side is what a control has an effect on. One of the name "Mic" often has both:
@@ -173,11 +176,10 @@ func Set(card string, s Setting) error {
 	switch {
 	case open != nil:
 		return open
-	case !found && len(have) == 0:
-		return fmt.Errorf("%q on the card %q: %w; it has none at all", s.Control, card, ErrNoControl)
 	case !found:
-		return fmt.Errorf("%q on the card %q: %w; there are %q", s.Control, card, ErrNoControl, have)
-	case err != nil:
+		err = &words.Error{Message: words.New("mixer-no-control", "have", strings.Join(have, ", ")), Kind: ErrNoControl}
+	}
+	if err != nil {
 		return fmt.Errorf("%q on the card %q: %w", s.Control, card, err)
 	}
 	return nil
@@ -200,7 +202,7 @@ func (s Setting) apply(e *C.snd_mixer_elem_t) error {
 		return alsaError(C.set_switch(e, capture, 0))
 	}
 	if side == Capture && !records || side == Playback && !plays {
-		return ErrNoLevel
+		return &words.Error{Message: words.New("mixer-no-level"), Kind: ErrNoLevel}
 	}
 	var code C.int
 	if s.Decibel {
@@ -209,14 +211,14 @@ func (s Setting) apply(e *C.snd_mixer_elem_t) error {
 		code = C.set_percent(e, capture, C.double(s.Level/100))
 	}
 	if code < 0 {
-		return fmt.Errorf("%w: %w", ErrNoLevel, alsaError(code))
+		return &words.Error{Message: words.New("mixer-no-level"), Kind: ErrNoLevel, Err: alsaError(code)}
 	}
 	if err := alsaError(C.set_switch(e, capture, 1)); err != nil || !s.Decibel {
 		return err
 	}
 	var low, high C.long
 	if C.range_centibels(e, capture, &low, &high) >= 0 && s.Level*100 > float64(high) {
-		return fmt.Errorf("%w: it goes from %.1f to %.1f dB", ErrTooLoud, float64(low)/100, float64(high)/100)
+		return &words.Error{Message: words.New("mixer-too-loud", "low", decibel(low), "high", decibel(high)), Kind: ErrTooLoud}
 	}
 	return nil
 }
@@ -227,7 +229,7 @@ func with(card string, f func(*C.snd_mixer_elem_t)) error {
 	defer C.free(unsafe.Pointer(text))
 	var m *C.snd_mixer_t
 	if code := C.open_mixer(&m, text); code < 0 { //nolint:gocritic // cgo's own code
-		return fmt.Errorf("%q: %w: %w", card, ErrNoCard, alsaError(code))
+		return &words.Error{Message: words.New("mixer-no-card", "card", card), Kind: ErrNoCard, Err: alsaError(code)}
 	}
 	defer C.snd_mixer_close(m)
 	for e := C.snd_mixer_first_elem(m); e != nil; e = C.snd_mixer_elem_next(e) {
@@ -237,6 +239,9 @@ func with(card string, f func(*C.snd_mixer_elem_t)) error {
 	}
 	return nil
 }
+
+// decibel is a level of ALSA, in hundredths of a dB, as a parameter.
+func decibel(centibels C.long) string { return strconv.FormatFloat(float64(centibels)/100, 'f', 1, 64) }
 
 func alsaError(code C.int) error {
 	if code >= 0 {

@@ -114,12 +114,12 @@ func TestWhatIsNotThere(t *testing.T) {
 		err  error
 		says string
 	}{
-		{"door", Setting{Control: "Speaker", Level: 50}, ErrNoControl, `there are ["Master" "Capture"]`},
-		{"door", Setting{Control: "Master,1", Level: 50}, ErrNoControl, `"Master"`},
+		{"door", Setting{Control: "Speaker", Level: 50}, ErrNoControl, `there are Master, Capture`},
+		{"door", Setting{Control: "Master,1", Level: 50}, ErrNoControl, `there are Master`},
 		{"door", Setting{Control: "Master", Side: Capture, Level: 50}, ErrNoLevel, "Master"},
 		{"door", Setting{Control: "Master", Decibel: true, Level: -6}, ErrNoLevel, "in percent"},
-		{"garage", Setting{Control: "Master", Level: 50}, ErrNoCard, `"garage"`},
-		{"hw:31", Setting{Control: "Master", Level: 50}, ErrNoCard, `"hw:31"`},
+		{"garage", Setting{Control: "Master", Level: 50}, ErrNoCard, "`garage`"},
+		{"hw:31", Setting{Control: "Master", Level: 50}, ErrNoCard, "`hw:31`"},
 	} {
 		err := Set(c.card, c.s)
 		if !errors.Is(err, c.err) || !strings.Contains(fmt.Sprint(err), c.says) {

@@ -4,6 +4,8 @@ package audiotest
 
 import (
 	"math"
+	"runtime"
+	"testing"
 	"time"
 
 	"intercomd/audio/pcm"
@@ -15,6 +17,20 @@ func Length(d time.Duration) time.Duration {
 		return d / 8
 	}
 	return d
+}
+
+// Vectors tells whether what C does with vectors can be compared with what Go does. On processors of which all
+// have them, it fails the test if not.
+func Vectors(t testing.TB) bool {
+	t.Helper()
+	if pcm.Vectors() {
+		return true
+	}
+	if runtime.GOARCH != "arm" {
+		t.Fatal("this processor is said to have no vectors")
+	}
+	t.Log("this processor has no vectors: Go does it all")
+	return false
 }
 
 // SNR is the ratio, in dB, of a sine of f Hz and amplitude a in x to what else is in x;

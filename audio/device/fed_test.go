@@ -18,18 +18,20 @@ type fed struct {
 	next   time.Duration // when it takes the next period
 	dry    int           // periods that it did not find
 	most   time.Duration // that waited in it after writing
+	kicks  int           // how often the driver was woken
 }
 
 func newFed(rate int) *fed {
 	f := &fed{}
 	f.Playback = NewPlayback(func() time.Duration { return f.now }, func() {}, &atomic.Pointer[Playback]{})
-	f.x.Feed(f.handOn)
+	f.x.Feed(f.handOn, false)
 	f.Start(rate)
 	return f
 }
 
 // handOn is what the driver does when it is woken, or when the card is about to run dry.
 func (f *fed) handOn() {
+	f.kicks++
 	m := f.mem
 	taken := m.Tail.Load() - uint64(f.queued)
 	f.queued += int(m.Head.Load() - m.Tail.Load())
@@ -68,7 +70,7 @@ func (f *fed) run(d time.Duration, ppm int, unrest func() time.Duration) {
 		for f.Hungry(f.now + every) {
 			f.Write(frame)
 		}
-		f.Flush()
+		f.Flush(f.now)
 		f.most = max(f.most, f.Time(f.queued))
 	}
 }
@@ -121,11 +123,50 @@ func TestFedKnowsWhenItIsPlayed(t *testing.T) {
 	f.now += time.Millisecond
 	f.play(100)
 	at := f.Write(make([]float32, pcm.Frame))
-	f.Flush()
+	f.Flush(f.now)
 	before := f.queued - pcm.Frame                    // samples that are played before it
 	really := f.next + f.Time(before) - pcm.FrameTime // the card takes it with a period, and plays that
 	unsure, ok := f.Unsure()
 	if d := at - really; !ok || d > unsure || d < -unsure {
 		t.Errorf("%v from when it is played, said to be within %v", d, unsure)
+	}
+}
+
+// A driver that can is told when the next frame is due, and woken for it only if that is sooner than it knows.
+func TestFedRings(t *testing.T) {
+	f := newFed(pcm.SampleRate)
+	if f.Rings() {
+		t.Error("a driver that cannot ring is relied upon")
+	}
+	f.x.Feed(f.handOn, true)
+	f.handOn()
+	f.run(time.Second, 0, never)
+	if at := time.Duration(f.mem.Alarm.Load()); !f.Rings() || at != f.Due() || at <= f.now {
+		t.Errorf("it rings at %v, the next frame is due at %v", at, f.Due())
+	}
+	kicks := f.kicks
+	f.Flush(f.now)
+	f.mem.Alarm.Add(-1)
+	f.Flush(f.now)
+	if f.kicks != kicks {
+		t.Error("woken although there is nothing to hand on, and no hurry")
+	}
+	f.mem.Alarm.Add(1)
+	if f.Flush(f.now); f.kicks != kicks+1 {
+		t.Error("not woken to ring sooner")
+	}
+	f.mem.Alarm.Store(0)
+	if f.Flush(f.now); f.kicks != kicks+2 {
+		t.Error("not woken to ring again")
+	}
+	f.now += time.Second
+	if f.Flush(f.now); time.Duration(f.mem.Alarm.Load()) != f.now+soonest {
+		t.Errorf("what is due already rings at %v, it is %v", time.Duration(f.mem.Alarm.Load()), f.now)
+	}
+	for f.level = 0; !f.full(); f.level++ {
+		continue
+	}
+	if f.Flush(f.now); time.Duration(f.mem.Alarm.Load()) != f.now+pcm.FrameTime {
+		t.Errorf("a device that takes nothing is looked at again after %v", time.Duration(f.mem.Alarm.Load())-f.now)
 	}
 }

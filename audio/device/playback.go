@@ -21,6 +21,8 @@ const (
 	// Of the headroom beyond the margin.
 	headroomStep = pcm.FrameTime / 2
 	headroomMost = 4 * pcm.FrameTime
+	// soonest is how soon after it was woken the pump may be woken again.
+	soonest = pcm.FrameTime / 10
 	// beatGain is how fast the beat follows callbacks that come later than it.
 	beatGain = 1. / 32
 )
@@ -114,12 +116,33 @@ func (p *Playback) unseen() time.Duration {
 // Fed tells that the driver hands on what is written, and Flush makes it do so.
 func (p *Playback) Fed() bool { return p.x.feed != nil }
 
-// Flush has the driver hand on what was written.
-func (p *Playback) Flush() {
-	if p.Fed() && p.mem.waiting() > 0 {
+// Next is when the pump must look again: before the next frame is due, but no more than once per frame while
+// the device takes none.
+func (p *Playback) Next(now time.Duration) time.Duration {
+	if p.full() {
+		return max(p.Due(), now+pcm.FrameTime)
+	}
+	return max(p.Due(), now+soonest)
+}
+
+// Flush has the driver hand on what was written, and wake the engine at Next, if it can.
+func (p *Playback) Flush(now time.Duration) {
+	if !p.Fed() {
+		return
+	}
+	sooner := false
+	if p.x.rings {
+		at := int64(p.Next(now))
+		was := p.mem.Alarm.Swap(at)
+		sooner = was == 0 || at < was
+	}
+	if sooner || p.mem.waiting() > 0 {
 		p.x.feed()
 	}
 }
+
+// Rings tells that Flush sees to it that the engine is woken.
+func (p *Playback) Rings() bool { return p.x.rings }
 
 // Unsure is how far what Write returns may be from the time at which the device plays a frame; where
 // frames wait for a callback, nobody knows, and ok is false.

@@ -15,14 +15,15 @@ const RingSize = 1 << 14
 //
 // A driver whose callbacks are written in Go calls [Ring.Deliver] or
 // [Ring.Fetch]. One whose callbacks are written in C works on [Ring.Memory]
-// itself and wakes the engine with [Ring.Wake]. Only microphones wake it: what a
-// loudspeaker needs is due at a time that is known from its last callback. A driver may
-// also hand on what is written by a thread of its own, see [Ring.Feed].
+// itself and wakes the engine with [Ring.Wake], or rings the bell of a [BellDriver]. Only
+// microphones wake it: what a loudspeaker needs is due at a time that is known from its last
+// callback. A driver may also hand on what is written by a thread of its own, see [Ring.Feed].
 type Ring struct {
 	mem   *RingMemory
 	clock func() time.Duration
 	wake  func()
 	feed  func() // nil: callbacks take what is there
+	rings bool   // it rings the bell at Alarm
 }
 
 // RingMemory is the shared part of a Ring. It holds no pointers, so that it can be
@@ -34,6 +35,7 @@ type RingMemory struct {
 	Asked   atomic.Uint64 // samples that callbacks brought or wanted, lost and missing ones too; set last
 	Last    atomic.Int64  // engine's clock at the last callback, ns; 0 = none yet
 	Chunk   atomic.Int64  // samples of the largest callback
+	Alarm   atomic.Int64  // engine's clock when a loudspeaker's driver is to wake the engine, ns; 0 = no more; see Feed
 	Xruns   atomic.Uint64 // callbacks before or in which samples were lost or invented
 	Gaps    atomic.Uint64 // of these, the ones in which the loudspeaker found too little
 	Fills   atomic.Uint64 // silences that a driver put in where a loudspeaker would have run dry, see Feed
@@ -55,14 +57,15 @@ func (x *Ring) Memory() *RingMemory { return x.mem }
 // Now is the engine's clock, the one of RingMemory.Last.
 func (x *Ring) Now() time.Duration { return x.clock() }
 
-// Wake tells the engine that the microphone has what it waits for. It never blocks.
+// Wake tells the engine that the microphone has what it waits for, or that it is time. It never blocks.
 func (x *Ring) Wake() { x.wake() }
 
 // Feed is for a driver of a loudspeaker without callbacks, which has a thread that hands on to the
 // device what was written: notify wakes it and must not block. Asked is then how much of what was
 // written the device has played, less the silence that the driver had to put in; Last is when that
-// was seen. It is called before the ring is in use.
-func (x *Ring) Feed(notify func()) { x.feed = notify }
+// was seen. rings tells that the thread also wakes the engine at the time that Alarm says, if that has not
+// changed by then. It is called before the ring is in use.
+func (x *Ring) Feed(notify func(), rings bool) { x.feed, x.rings = notify, rings }
 
 // Deliver is the callback of a microphone: it takes pcm. xrun tells that the sound
 // system lost or invented samples before it.

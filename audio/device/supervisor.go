@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"intercomd/beat"
 	"intercomd/words"
 )
 
@@ -143,8 +144,7 @@ func (k *Supervisor) Run(ctx context.Context) {
 
 // next is how long nothing has to be looked at.
 func (k *Supervisor) next() time.Duration {
-	// By the clock's even seconds, as station and phone do at rest: one wake-up for all.
-	next := cardsEvery - time.Duration(time.Now().UnixNano())%cardsEvery
+	next := beat.Until(time.Now(), cardsEvery)
 	for _, d := range k.Slots {
 		switch {
 		case d.dev != nil:

@@ -11,14 +11,6 @@
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 #define ADD(p, n) __atomic_add_fetch((p), (n), __ATOMIC_SEQ_CST)
 
-// A process that computes for a millisecond every ten wakes Go's monitor thread each time, and
-// that sleeps for 20 microseconds, again and again, until the process rests. How long such a sleep
-// really is, the kernel decides: as much longer as the slack of the thread's timers allows, 50
-// microseconds unless told otherwise. Half a millisecond halves its wake-ups, and comes too late for
-// nothing here: frames for the loudspeaker are made milliseconds before they are needed. Threads
-// take the slack of the one that makes them, so it is set before Go has any.
-__attribute__((constructor)) static void lazy_timers(void) { prctl(PR_SET_TIMERSLACK, 500000UL); }
-
 // named gives the thread, which is the library's own, a name that tools show, and timers that
 // are not late, whatever the rest of the process has.
 static void named(device *d, const char *name) {
@@ -38,13 +30,18 @@ static void called(device *d, unsigned long frames, int xrun) {
 	ADD(&d->x->asked, frames);
 }
 
+// ring_bell wakes the engine. It never blocks; a full pipe wakes as well.
+void ring_bell(device *d) {
+	if (d->bell < 0) return;
+	ssize_t n = write(d->bell, "", 1);
+	(void)n;
+}
+
 // wake wakes the engine if as much waits as it wants.
 static void wake(device *d) {
 	ring *x = d->x;
 	uint32_t wanted = LOAD(&x->wanted);
-	if (!wanted || LOAD(&x->head) - LOAD(&x->tail) < wanted) return;
-	ssize_t n = write(d->fd, "", 1); // never blocks; a full pipe wakes as well
-	(void)n;
+	if (wanted && LOAD(&x->head) - LOAD(&x->tail) >= wanted) ring_bell(d);
 }
 
 int capture_callback(const void *in, void *out, unsigned long frames,

@@ -11,7 +11,7 @@
 // ring has the layout of device.RingMemory; a test compares them.
 typedef struct {
 	uint64_t head, tail, asked;
-	int64_t last, chunk;
+	int64_t last, chunk, alarm;
 	uint64_t xruns, gaps, fills;
 	uint32_t started, wanted;
 	int16_t samples[RING_SIZE];
@@ -23,11 +23,12 @@ struct device {
 	PaStream *stream;
 	ring *x;
 	int64_t epoch; // CLOCK_MONOTONIC when the engine's clock was 0, ns
-	int fd;        // of a microphone: pipe that wakes the engine; else eventfd that wakes the thread
+	int bell;      // pipe that wakes the engine; -1: nobody waits
 	int channels;
 
 	// Of a loudspeaker.
 	pthread_t thread;
+	int fd;        // eventfd that wakes it
 	int stop;      // not 0: the thread has to end
 	long size;     // of the card's buffer, samples; 0: not known yet
 	long floor;    // silence is added where fewer samples would wait in it
@@ -40,7 +41,8 @@ struct device {
 
 int capture_callback(const void *in, void *out, unsigned long frames,
 	const PaStreamCallbackTimeInfo *time, PaStreamCallbackFlags flags, void *dev);
-int feed(device *d);
+void ring_bell(device *d);
+int64_t feed(device *d);
 void *feeder(void *arg);
 long stream_room(device *d);
 int stream_put(device *d, const int16_t *pcm, long n);

@@ -5,12 +5,19 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"intercomd/audio/device"
 	"intercomd/words"
@@ -62,20 +69,18 @@ func TestHung(t *testing.T) {
 
 // What the callback of a microphone does, with two channels.
 func TestCallbacks(t *testing.T) {
-	woken := make(chan struct{}, 100)
 	t0 := time.Now()
-	x := device.NewRing(func() time.Duration { return time.Hour + time.Since(t0) }, func() { woken <- struct{}{} })
+	x := device.NewRing(func() time.Duration { return time.Hour + time.Since(t0) }, nil)
 	m := x.Memory()
-	s, err := newStream(nil, device.In, 2, x)
+	d := withBell(t)
+	s, err := newStream(d, device.In, 2, x)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.free()
 	await := func() {
 		t.Helper()
-		select {
-		case <-woken:
-		case <-time.After(10 * time.Second):
+		if !hasRung(d) {
 			t.Fatal("the engine is not woken")
 		}
 	}
@@ -103,8 +108,7 @@ func TestCallbacks(t *testing.T) {
 	m.Tail.Store(0)
 	m.Wanted.Store(3)
 	s.call(make([]int16, 4), 0)
-	time.Sleep(20 * time.Millisecond) // of no use to a test that passes
-	if len(woken) > 0 {
+	if hasRung(d) {
 		t.Error("woken although not wanted, or for less than wanted")
 	}
 	s.call(make([]int16, 2), 0)
@@ -115,7 +119,8 @@ func TestCallbacks(t *testing.T) {
 func TestFeeding(t *testing.T) {
 	x := device.NewRing(func() time.Duration { return time.Hour }, nil)
 	m := x.Memory()
-	s, err := newStream(nil, device.Out, 2, x)
+	d := withBell(t)
+	s, err := newStream(d, device.Out, 2, x)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,11 +171,59 @@ func TestFeeding(t *testing.T) {
 	}
 }
 
+// The thread of a loudspeaker wakes the engine when that has said so, once, even if the card is gone.
+func TestFeederRings(t *testing.T) {
+	t0 := time.Now()
+	x := device.NewRing(func() time.Duration { return time.Hour + time.Since(t0) }, nil)
+	m, d := x.Memory(), withBell(t)
+	s, err := newStream(d, device.Out, 1, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.free()
+	c := newCard(s, 2)
+	for _, room := range []int{0, -9999} {
+		m.Alarm.Store(int64(x.Now() + time.Hour))
+		if c.feed(room, 0); hasRung(d) || m.Alarm.Load() == 0 {
+			t.Errorf("room %d: it rings before the time", room)
+		}
+		m.Alarm.Store(int64(x.Now() + 100*time.Microsecond))
+		if _, again := c.feed(room, 0); again > 0 {
+			t.Errorf("room %d: it looks again in %d ms, later than it has to ring", room, again)
+		}
+		m.Alarm.Store(int64(x.Now() - 1))
+		if c.feed(room, 0); !hasRung(d) || m.Alarm.Load() != 0 {
+			t.Errorf("room %d: it does not ring when it is time", room)
+		}
+		if c.feed(room, 0); hasRung(d) {
+			t.Errorf("room %d: it rings again", room)
+		}
+	}
+}
+
+// withBell is a driver that has a bell and no sound system.
+func withBell(t *testing.T) *Driver {
+	t.Helper()
+	b, err := newBell()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.close)
+	return &Driver{bell: b}
+}
+
+// hasRung tells whether the bell was rung since the last time.
+func hasRung(d *Driver) bool {
+	_ = d.bell.out.SetReadDeadline(time.Now().Add(time.Millisecond))
+	n, _ := d.bell.out.Read(d.bell.read[:])
+	return n > 0
+}
+
 // The struct in C and the one in Go are the same memory.
 func TestLayout(t *testing.T) {
 	var m device.RingMemory
 	want := []uintptr{
-		unsafe.Offsetof(m.Head), unsafe.Offsetof(m.Tail), unsafe.Offsetof(m.Asked), unsafe.Offsetof(m.Last), unsafe.Offsetof(m.Chunk),
+		unsafe.Offsetof(m.Head), unsafe.Offsetof(m.Tail), unsafe.Offsetof(m.Asked), unsafe.Offsetof(m.Last), unsafe.Offsetof(m.Chunk), unsafe.Offsetof(m.Alarm),
 		unsafe.Offsetof(m.Xruns), unsafe.Offsetof(m.Gaps), unsafe.Offsetof(m.Fills), unsafe.Offsetof(m.Started), unsafe.Offsetof(m.Wanted),
 		unsafe.Offsetof(m.Samples), unsafe.Sizeof(m),
 	}
@@ -197,10 +250,38 @@ func TestCloseWhileACallHangs(t *testing.T) {
 	})
 }
 
-// Threads that Go makes have lazy timers from the start.
+// Threads that Go makes have lazy timers from the start, and its monitor, the first of them, has far
+// lazier ones.
 func TestTimersAreLazy(t *testing.T) {
 	if slackAtStart != "500000" {
 		t.Errorf("a slack of %q ns", slackAtStart)
+	}
+	var busy sync.WaitGroup
+	for range 20 { // the monitor makes threads for those who wait for these
+		busy.Go(func() { _ = unix.Nanosleep(&unix.Timespec{Nsec: 50e6}, nil) })
+	}
+	busy.Wait()
+	tasks, err := filepath.Glob("/proc/self/task/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := func(task string) int { n, _ := strconv.Atoi(filepath.Base(task)); return n }
+	slices.SortFunc(tasks, func(a, b string) int { return id(a) - id(b) })
+	lazy := 0
+	for i, task := range tasks {
+		b, err := os.ReadFile("/proc/" + filepath.Base(task) + "/timerslack_ns")
+		if errors.Is(err, syscall.EPERM) {
+			t.Skip("of other threads the kernel tells only who may change them")
+		}
+		if slack := strings.TrimSpace(string(b)); slack == "10000000" {
+			lazy++
+			if i != 1 {
+				t.Errorf("thread %d has the slack of the monitor", i)
+			}
+		}
+	}
+	if want := min(runtime.NumCPU()-1, 1); lazy != want {
+		t.Errorf("%d threads have the slack of the monitor, want %d", lazy, want)
 	}
 }
 

@@ -3,9 +3,11 @@
 // A callback has its own clock and takes what it needs when it needs it, so that the engine has to
 // be awake just before, and a period of the card more than that is always on its way. This thread
 // writes as soon as the engine has made something, and the card's buffer is all that waits: the
-// engine may make what is needed when the microphone has woken it anyhow.
+// engine may make what is needed when the microphone has woken it anyhow. Where the microphone does
+// not, this thread does, at a time that the engine names: a timer of Go's costs several wake-ups of
+// its threads each time that it is set, and is set anew with each packet.
 
-#define _GNU_SOURCE // pthread_setname_np
+#define _GNU_SOURCE // pthread_setname_np, ppoll
 #include "callback.h"
 
 #include <errno.h>
@@ -41,12 +43,17 @@ static int hand_on(device *d, long samples, int silence) {
 	return 1;
 }
 
-// feed hands on what waits, or silence where the card would run dry, and returns after how many
-// milliseconds it has to be called again if nothing is made meanwhile.
-int feed(device *d) {
-	ring *x = d->x;
+// engine_time is the engine's clock.
+static int64_t engine_time(device *d) {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - d->epoch;
+}
+
+// hand_over hands on what waits, or silence where the card would run dry, and returns after how many
+// milliseconds it has to be called again if nothing is made meanwhile.
+static int hand_over(device *d, int64_t now) {
+	ring *x = d->x;
 	long room = d->room(d);
 	if (room < 0) return d->step_ms; // the card is gone: who sees that nothing is taken any more closes it
 	if (d->size == 0) d->size = room; // it is empty
@@ -54,7 +61,6 @@ int feed(device *d) {
 	uint64_t tail = LOAD(&x->tail);
 	int64_t taken = (int64_t)tail - queued;
 	if (taken != d->taken || LOAD(&x->last) == 0) { // else it stands still
-		int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - d->epoch;
 		STORE(&x->last, now > 0 ? now : 1);
 	}
 	long n = (long)(LOAD(&x->head) - tail);
@@ -76,6 +82,18 @@ int feed(device *d) {
 	return spare < 1 ? 1 : spare;
 }
 
+// feed does that, and wakes the engine if it is time. It returns after how many nanoseconds
+// it has to be called again.
+int64_t feed(device *d) {
+	int64_t now = engine_time(d), next = hand_over(d, now) * INT64_C(1000000);
+	int64_t alarm = LOAD(&d->x->alarm), left = alarm - now;
+	if (alarm == 0) return next;
+	if (left > 0) return left < next ? left : next;
+	// The engine may have named another time meanwhile: it wakes this thread then.
+	if (__atomic_compare_exchange_n(&d->x->alarm, &alarm, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) ring_bell(d);
+	return next;
+}
+
 void *feeder(void *arg) {
 	device *d = arg;
 	pthread_setname_np(pthread_self(), "loudspeaker");
@@ -83,7 +101,9 @@ void *feeder(void *arg) {
 	while (!LOAD(&d->stop)) {
 		struct pollfd p = {.fd = d->fd, .events = POLLIN};
 		uint64_t count;
-		if (poll(&p, 1, feed(d)) > 0 && read(d->fd, &count, sizeof count) < 0 && errno != EAGAIN) break;
+		int64_t wait = feed(d);
+		struct timespec t = {.tv_sec = wait / 1000000000, .tv_nsec = wait % 1000000000};
+		if (ppoll(&p, 1, &t, NULL) > 0 && read(d->fd, &count, sizeof count) < 0 && errno != EAGAIN) break;
 	}
 	return NULL;
 }

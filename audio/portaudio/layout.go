@@ -34,7 +34,7 @@ import (
 func layout() []uintptr {
 	var x C.ring
 	return []uintptr{
-		unsafe.Offsetof(x.head), unsafe.Offsetof(x.tail), unsafe.Offsetof(x.asked), unsafe.Offsetof(x.last), unsafe.Offsetof(x.chunk),
+		unsafe.Offsetof(x.head), unsafe.Offsetof(x.tail), unsafe.Offsetof(x.asked), unsafe.Offsetof(x.last), unsafe.Offsetof(x.chunk), unsafe.Offsetof(x.alarm),
 		unsafe.Offsetof(x.xruns), unsafe.Offsetof(x.gaps), unsafe.Offsetof(x.fills), unsafe.Offsetof(x.started), unsafe.Offsetof(x.wanted),
 		unsafe.Offsetof(x.samples), unsafe.Sizeof(x),
 	}
@@ -60,7 +60,7 @@ func newCard(s *stream, step int) card {
 // returns what the card was given and after how many milliseconds it wants to be woken again.
 func (c card) feed(room int, code int) (given []int16, again int) {
 	C.card_set(C.long(room), C.int(code))
-	again = int(C.feed(c.s.dev))
+	again = int(C.feed(c.s.dev) / 1e6)
 	var n C.long
 	pcm := C.card_got(&n)
 	return slices.Clone(unsafe.Slice((*int16)(unsafe.Pointer(pcm)), int(n))), again

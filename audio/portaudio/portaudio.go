@@ -41,6 +41,7 @@ const (
 type Driver struct {
 	log   *slog.Logger
 	calls chan func()
+	bell  *bell // nil: nobody waits for a microphone
 
 	turn chan struct{} // full while somebody calls; guards the next
 	hung bool          // a call did not return, or the driver is closed; nothing can be called any more
@@ -67,11 +68,26 @@ func (d *Driver) Close() error {
 	err := d.do("terminate", d.terminate)
 	d.turn <- struct{}{}
 	defer func() { <-d.turn }()
-	if !d.hung {
+	if !d.hung { // else a callback may come yet
 		d.hung = true
 		close(d.calls)
+		if d.bell != nil {
+			d.bell.close()
+		}
 	}
 	return err
+}
+
+// Bell implements [device.BellDriver]. It is always the same.
+func (d *Driver) Bell() (device.Bell, error) {
+	if d.bell == nil {
+		b, err := newBell()
+		if err != nil {
+			return nil, err
+		}
+		d.bell = b
+	}
+	return d.bell, nil
 }
 
 // do runs f where PortAudio is called from, and waits for it within the limit.
@@ -110,7 +126,7 @@ func (d *Driver) initialise() error {
 		return err
 	}
 	if !alsaConfigured() {
-		return &words.Error{Message: words.New("device-unconfigured"), Err: device.ErrNotFound}
+		return &words.Error{Message: words.New("device-unconfigured"), Kind: device.ErrNotFound}
 	}
 	quiet()
 	d.cards = cards()
@@ -227,16 +243,16 @@ func match(name string, names []string) (int, error) {
 		case found < 0:
 			found, full = i, n
 		case n != full:
-			return 0, &words.Error{Message: words.New("device-ambiguous", "wanted", name, "one", full, "other", n), Err: device.ErrNotFound}
+			return 0, &words.Error{Message: words.New("device-ambiguous", "wanted", name, "one", full, "other", n), Kind: device.ErrNotFound}
 		}
 	}
 	if found >= 0 {
 		return found, nil
 	}
 	if len(names) == 0 {
-		return 0, &words.Error{Message: words.New("device-none"), Err: device.ErrNotFound}
+		return 0, &words.Error{Message: words.New("device-none"), Kind: device.ErrNotFound}
 	}
-	return 0, &words.Error{Message: words.New("device-missing", "wanted", name, "found", strings.Join(names, ", ")), Err: device.ErrNotFound}
+	return 0, &words.Error{Message: words.New("device-missing", "wanted", name, "found", strings.Join(names, ", ")), Kind: device.ErrNotFound}
 }
 
 func channels(v *pa.DeviceInfo, dir device.Direction) int {
@@ -301,7 +317,7 @@ func (d *Driver) with(dir device.Direction, name string, f func(*pa.DeviceInfo) 
 func noDevice(err error) error {
 	switch {
 	case errors.Is(err, pa.NoDefaultInputDevice), errors.Is(err, pa.NoDefaultOutputDevice):
-		return &words.Error{Message: words.New("device-none"), Err: device.ErrNotFound}
+		return &words.Error{Message: words.New("device-none"), Kind: device.ErrNotFound}
 	case errors.Is(err, device.ErrNotFound):
 		return err
 	default:

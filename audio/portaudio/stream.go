@@ -58,13 +58,11 @@ import (
 
 // stream is an open device.
 type stream struct {
-	d     *Driver
-	info  device.StreamInfo
-	dev   *C.device      // in C's memory
-	pin   runtime.Pinner // of the ring that dev points to
-	kick  *os.File       // eventfd that wakes the thread of a loudspeaker; nil for a microphone
-	event *os.File       // pipe that the callbacks of a microphone write to; nil for a loudspeaker
-	waker chan struct{}  // closed when the goroutine that reads event has ended
+	d    *Driver
+	info device.StreamInfo
+	dev  *C.device      // in C's memory
+	pin  runtime.Pinner // of the ring that dev points to
+	kick *os.File       // eventfd that wakes the thread of a loudspeaker; nil for a microphone
 }
 
 // format is a way to open a device.
@@ -145,12 +143,14 @@ func newStream(d *Driver, dir device.Direction, channels int, x *device.Ring) (*
 	s.dev.x = (*C.ring)(unsafe.Pointer(x.Memory()))
 	s.dev.epoch = C.int64_t(now.Nano() - int64(x.Now()))
 	s.dev.channels = C.int(channels)
-	s.dev.fd = -1
-	wake := s.feeds
-	if dir == device.In {
-		wake = s.wakes
+	s.dev.fd, s.dev.bell = -1, -1
+	if d.bell != nil { // else nobody waits
+		s.dev.bell = C.int(d.bell.in)
 	}
-	if err := wake(x); err != nil {
+	if dir == device.In {
+		return s, nil
+	}
+	if err := s.feeds(x); err != nil {
 		s.free()
 		return nil, err
 	}
@@ -167,40 +167,13 @@ func (s *stream) feeds(x *device.Ring) error {
 	}
 	s.dev.fd, s.kick = C.int(fd), os.NewFile(uintptr(fd), "eventfd")
 	one := binary.NativeEndian.AppendUint64(nil, 1)
-	x.Feed(func() { _, _ = s.kick.Write(one) }) // closed: the engine has not noticed yet
-	return nil
-}
-
-// wakes lets the callbacks of a microphone wake the engine.
-func (s *stream) wakes(x *device.Ring) error {
-	// A pipe, since an eventfd would wake Go's poller also when it is read.
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
-		return fmt.Errorf("pipe: %w", err)
-	}
-	s.dev.fd = C.int(fds[1])
-	s.event, s.waker = os.NewFile(uintptr(fds[0]), "pipe"), make(chan struct{})
-	go func() {
-		defer close(s.waker)
-		var wakes [64]byte
-		for {
-			if _, err := s.event.Read(wakes[:]); err != nil {
-				return // closed
-			}
-			x.Wake()
-		}
-	}()
+	x.Feed(func() { _, _ = s.kick.Write(one) }, s.d.bell != nil) // closed: the engine has not noticed yet
 	return nil
 }
 
 // free gives back what newStream made, when no callback can come any more.
 func (s *stream) free() {
-	switch {
-	case s.event != nil:
-		_ = s.event.Close() // nothing was written that could be lost
-		<-s.waker
-		_ = unix.Close(int(s.dev.fd))
-	case s.kick != nil:
+	if s.kick != nil {
 		_ = s.kick.Close()
 	}
 	C.free(unsafe.Pointer(s.dev))
@@ -217,7 +190,8 @@ func (s *stream) Close() error {
 		if s.kick != nil {
 			C.stop_feeder(s.dev)
 		}
-		return errors.Join(paError(C.Pa_AbortStream(s.dev.stream)), s.close())
+		err := paError(C.Pa_AbortStream(s.dev.stream))
+		return errors.Join(err, s.close())
 	})
 }
 
