@@ -20,6 +20,8 @@ type Codec struct {
 	Ptime       time.Duration // per packet, as the far end wants it
 	FEC         bool          // the far end makes use of Opus in-band FEC
 	MaxBitrate  int           // bit/s the far end wants at most; 0 if it does not say
+	Clean       bool          // the far end has reported that as good as nothing is lost on the way
+	Copies      int           // of it that travel in later packets, because much is lost and the far end takes them
 }
 
 // opusFmtp is all that is said about Opus. A maxaveragebitrate of ours that
@@ -67,6 +69,10 @@ func ourFormats(codecs []string) ([]sdpfix.Format, error) {
 		out = append(out, f)
 		rates[f.ClockRate] = true
 	}
+	// Behind the codecs, for those who take the first of a list that they do not know.
+	if rates[48000] {
+		out = append(out, redFormat(ptRED, ptOpus))
+	}
 	if rates[48000] {
 		out = append(out, eventFormat(ptEvents48000, 48000))
 	}
@@ -84,7 +90,13 @@ func eventFormat(pt uint8, rate int) sdpfix.Format {
 func offerAgain(ours, theirs []sdpfix.Format) []sdpfix.Format {
 	var out []sdpfix.Format
 	for _, f := range ours {
-		if known, ok := find(theirs, f); ok {
+		if f.Is(redName) {
+			known, ok := redOf(theirs)
+			if !ok {
+				continue // it was refused, or Opus has gone
+			}
+			f = known
+		} else if known, ok := find(theirs, f); ok {
 			f.PT = known.PT
 		} else if slices.ContainsFunc(theirs, func(t sdpfix.Format) bool { return t.PT == f.PT }) {
 			continue
@@ -129,6 +141,7 @@ func parse(text []byte) (*sdpfix.Description, error) {
 type agreement struct {
 	send      Codec
 	receive   [128]Codec // by payload type; Name is empty for those not agreed
+	red       [2]uint8   // payload types of redundancy, ours and theirs; 0 if there is none
 	events    [128]int   // clock rate of telephone-event by payload type; 0 if it is none
 	digits    sdpfix.Format
 	formats   []sdpfix.Format // what an answer of ours says
@@ -148,6 +161,9 @@ func fromAnswer(ours []sdpfix.Format, answer *sdpfix.Description) (*agreement, e
 		}
 		a.add(mine.PT, theirs, answer.Ptime)
 	}
+	if mine, ok := find(ours, sdpfix.Format{Name: redName, ClockRate: 48000}); ok {
+		a.addRED(mine.PT, answer.Formats)
+	}
 	return a.complete(answer)
 }
 
@@ -158,6 +174,12 @@ func fromOffer(ours []sdpfix.Format, offer *sdpfix.Description) (*agreement, err
 	for _, mine := range ours {
 		theirs, ok := find(offer.Formats, mine)
 		if !ok {
+			continue
+		}
+		if mine.Is(redName) {
+			if red, ok := a.addRED(theirs.PT, offer.Formats); ok {
+				a.formats = append(a.formats, red)
+			}
 			continue
 		}
 		if !mine.Is(eventName) && a.send.Name != "" {
@@ -179,8 +201,27 @@ func find(list []sdpfix.Format, want sdpfix.Format) (sdpfix.Format, bool) {
 	return sdpfix.Format{}, false
 }
 
+// addRED takes redundancy where the far end takes it for the codec that is sent, and returns how
+// an answer says so; pt is our own number for it.
+func (a *agreement) addRED(pt uint8, theirs []sdpfix.Format) (sdpfix.Format, bool) {
+	f, ok := redOf(theirs)
+	if !ok || a.send.Name != "opus" {
+		return f, false
+	}
+	a.red = [2]uint8{pt, f.PT}
+	return redFormat(f.PT, a.send.PayloadType), true
+}
+
+// isRED reports whether packets of a payload type carry others.
+func (a *agreement) isRED(pt uint8) bool {
+	return a.red[1] != 0 && (pt == a.red[0] || pt == a.red[1]) && a.receive[pt].Name == "" && a.events[pt] == 0
+}
+
 // add takes one common format; pt is our own number for it.
 func (a *agreement) add(pt uint8, theirs sdpfix.Format, ptime int) {
+	if theirs.Is(redName) {
+		return
+	}
 	if theirs.Is(eventName) {
 		a.addEvent(pt, theirs)
 		return

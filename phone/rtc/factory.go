@@ -13,12 +13,13 @@ import (
 	"github.com/pion/transport/v4/stdnet"
 	"github.com/pion/webrtc/v4"
 
+	"intercomd/beat"
 	"intercomd/phone/rtc/sdpfix"
 )
 
 const (
 	warmAge      = 5 * time.Minute  // a prepared connection older than this is replaced
-	warmCheck    = 15 * time.Second // how often address changes are looked for
+	warmCheck    = 16 * time.Second // how often address changes are looked for
 	warmPause    = 3 * time.Second  // no preparing so soon after a call began: it needs the CPU
 	prepareLimit = 2 * time.Second
 )
@@ -158,7 +159,7 @@ func (f *Factory) prepare() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	f.refill(ctx)
-	timer := time.NewTimer(warmCheck)
+	timer := time.NewTimer(beat.Until(time.Now(), warmCheck))
 	defer timer.Stop()
 	for {
 		select {
@@ -169,7 +170,7 @@ func (f *Factory) prepare() {
 			timer.Reset(warmPause)
 		case <-timer.C:
 			f.refill(ctx)
-			timer.Reset(warmCheck)
+			timer.Reset(beat.Until(time.Now(), warmCheck))
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	queueLength = 64                     // packets: more than a second of audio
+	queueLength = 128                    // packets, copies of earlier ones included: a second of audio
 	staleAfter  = 250 * time.Millisecond // audio that waited longer is dropped
 	oldSource   = 200 * time.Millisecond // of silence of a source, after which the one before may come back
 )
@@ -35,7 +35,8 @@ type receiver struct {
 	heard  time.Time // last RTP packet of any kind
 	report time.Time // last RTCP report
 	keys   keySources
-	header rtp.Header // reused
+	header rtp.Header          // reused
+	blocks [redBlocks]redBlock // reused
 	total  counters
 }
 
@@ -45,9 +46,13 @@ type Packet struct {
 	Seq       uint16
 	Timestamp uint32 // in units of Codec.ClockRate
 	Marker    bool
-	Codec     Codec // that was agreed for its payload type when it came
-	Payload   []byte
-	Arrival   time.Time
+	// Copy is 0 for a packet of its own. That of an earlier packet, which another one carried (RFC 2198), has
+	// the timestamp of the packet that was copied and the sequence number of the one that carried it, which it
+	// follows; Copy is by how much the former is older, on the RTP clock.
+	Copy    uint32
+	Codec   Codec // that was agreed for its payload type when it came
+	Payload []byte
+	Arrival time.Time
 }
 
 // MaxPayload is the largest payload of a packet, in bytes: what a network carries.
@@ -82,6 +87,15 @@ func (r *receiver) take(a *agreement, b []byte, now time.Time) (rune, bool) {
 		return 0, false
 	}
 	h, pt := &r.header, r.header.PayloadType&0x7f
+	payload, ok := unpadded(h, b[n:])
+	var copies []redBlock
+	if a.isRED(pt) {
+		var own redBlock
+		if own, copies, ok = splitRED(payload, &r.blocks); !ok {
+			return 0, false
+		}
+		pt, payload = own.pt, own.data
+	}
 	codec, rate := a.receive[pt], a.events[pt]
 	if rate == 0 {
 		r.keys.follow(h.SSRC, h.SequenceNumber)
@@ -102,8 +116,31 @@ func (r *receiver) take(a *agreement, b []byte, now time.Time) (rune, bool) {
 		r.total.unknown++
 		return 0, false
 	}
-	r.push(b, n, codec, now)
+	if ok {
+		r.push(payload, 0, codec, now)
+		for _, c := range copies {
+			if codec := a.receive[c.pt]; codec.Name != "" && len(c.data) > 0 && c.offset > 0 {
+				r.push(c.data, c.offset, codec, now)
+			}
+		}
+	}
 	return 0, false
+}
+
+// unpadded is a payload without padding (RFC 3550 section 5.1). ok is false if that is longer than
+// the packet, or the payload than one that a network carries.
+func unpadded(h *rtp.Header, b []byte) (payload []byte, ok bool) {
+	n := len(b)
+	if h.Padding {
+		if n == 0 {
+			return nil, false
+		}
+		n -= int(b[n-1])
+	}
+	if n < 0 || n > MaxPayload {
+		return nil, false
+	}
+	return b[:n], true
 }
 
 // listensTo follows the source of the audio: a new SSRC replaces the one before, whose
@@ -124,15 +161,8 @@ func (r *receiver) listensTo(ssrc uint32, now time.Time) bool {
 	return true
 }
 
-// push keeps an audio packet. Its payload begins at n.
-func (r *receiver) push(b []byte, n int, codec Codec, now time.Time) {
-	end := len(b)
-	if r.header.Padding { // RFC 3550 section 5.1
-		end -= int(b[end-1])
-	}
-	if end < n || end-n > MaxPayload {
-		return // padding that is longer than the packet, or a packet that nobody could send
-	}
+// push keeps an audio packet, or a copy that it carried of one that is older by so much.
+func (r *receiver) push(payload []byte, older uint32, codec Codec, now time.Time) {
 	if r.count == queueLength {
 		r.head = (r.head + 1) % queueLength
 		r.count--
@@ -140,8 +170,8 @@ func (r *receiver) push(b []byte, n int, codec Codec, now time.Time) {
 	}
 	p := &r.slots[(r.head+r.count)%queueLength]
 	h := &r.header
-	*p = Packet{SSRC: h.SSRC, Seq: h.SequenceNumber, Timestamp: h.Timestamp, Marker: h.Marker,
-		Codec: codec, Payload: append(p.Payload[:0], b[n:end]...), Arrival: now}
+	*p = Packet{SSRC: h.SSRC, Seq: h.SequenceNumber, Timestamp: h.Timestamp - older, Marker: h.Marker, Copy: older,
+		Codec: codec, Payload: append(p.Payload[:0], payload...), Arrival: now}
 	r.count++
 }
 

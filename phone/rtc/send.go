@@ -51,6 +51,8 @@ type sender struct {
 	lastAt          time.Time
 	clock           int // Hz of lastTS
 	rtt             time.Duration
+	loss            lossFollower
+	copies          redHistory
 	remoteLost      uint8
 	remoteJitter    uint32
 }
@@ -90,7 +92,15 @@ func (s *sender) frame(payload []byte, samples uint32, marker bool) error {
 		s.gap = true
 		return nil
 	}
-	if !s.packet(s.agreed.send.PayloadType, ts, marker || s.gap, payload) {
+	pt := s.agreed.send.PayloadType
+	if red := s.red(); red != 0 {
+		own := payload
+		if s.loss.copies > 0 {
+			pt, payload = s.copies.wrap(pt, red, ts, samples, payload, s.loss.copies)
+		}
+		s.copies.keep(ts, own)
+	}
+	if !s.packet(pt, ts, marker || s.gap, payload) {
 		s.gap = true
 		return nil
 	}
@@ -307,6 +317,9 @@ func (s *sender) reported(reports []rtcp.ReceptionReport, ssrc uint32, now time.
 			continue
 		}
 		s.remoteLost, s.remoteJitter = r.FractionLost, r.Jitter
+		if !s.lastAt.IsZero() && now.Sub(s.lastAt) < reportInterval { // else it tells of digits, or of nothing
+			s.loss.report(float64(r.FractionLost)/256, s.red() != 0, now)
+		}
 		if r.LastSenderReport == 0 {
 			continue
 		}
@@ -316,6 +329,25 @@ func (s *sender) reported(reports []rtcp.ReceptionReport, ssrc uint32, now time.
 			s.rtt = rtt
 		}
 	}
+}
+
+// red is the payload type by which the far end takes copies; 0: it takes none.
+func (s *sender) red() uint8 {
+	if s.agreed == nil {
+		return 0
+	}
+	return s.agreed.red[1]
+}
+
+// spends says whether the far end has reported that as good as nothing is lost, and how many copies
+// each packet carries.
+func (s *sender) spends() (clean bool, copies int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.red() != 0 {
+		copies = s.loss.copies
+	}
+	return s.loss.known && !s.loss.some, copies
 }
 
 func (s *sender) fill(out *Stats) {

@@ -105,12 +105,16 @@ func (s *Session) OnHold() bool {
 }
 
 // Codec is what WriteFrame has to carry now. Its Name is empty until a description
-// of the far end was accepted. It can change with each further one.
+// of the far end was accepted. It can change with each further one, and with what the far end
+// reports of loss.
 func (s *Session) Codec() Codec {
-	if a := s.agreed.Load(); a != nil {
-		return a.send
+	a := s.agreed.Load()
+	if a == nil {
+		return Codec{}
 	}
-	return Codec{}
+	c := a.send
+	c.Clean, c.Copies = s.out.spends()
+	return c
 }
 
 // Receive calls take for each audio packet that waits, in order of arrival, and returns; it

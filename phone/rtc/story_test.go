@@ -31,7 +31,7 @@ func TestOfferIsComplete(t *testing.T) {
 	must(t, err)
 	text := string(offer)
 	for _, want := range []string{
-		"UDP/TLS/RTP/SAVPF 111 0 8 110 126\r\n", "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n",
+		"UDP/TLS/RTP/SAVPF 111 0 8 63 110 126\r\n", "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n", "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n",
 		"a=rtpmap:110 telephone-event/48000\r\n", "a=rtpmap:126 telephone-event/8000\r\n",
 		"c=IN IP4 127.0.0.1\r\n", "a=setup:actpass\r\n", "a=rtcp-mux\r\n", "a=end-of-candidates\r\n", "a=sendrecv\r\n",
 	} {
@@ -458,7 +458,7 @@ func TestOfferAfterAnswer(t *testing.T) {
 	must(t, err)
 	// 110 and 126 mean something else here.
 	offer = edit(t, offer,
-		"SAVPF 111 0 8 110 126", "SAVPF 96 126 0 101", "rtpmap:111", "rtpmap:96", "fmtp:111", "fmtp:96",
+		"SAVPF 111 0 8 63 110 126", "SAVPF 96 126 0 101", "rtpmap:111", "rtpmap:96", "fmtp:111", "fmtp:96",
 		"rtpmap:126 telephone-event/8000", "rtpmap:126 CN/48000", "rtpmap:110", "rtpmap:101",
 		"a=group:BUNDLE 0", "a=group:BUNDLE x y", "a=mid:0", "a=mid:x",
 		"a=end-of-candidates\r\n", "a=end-of-candidates\r\nm=video 9 UDP/TLS/RTP/SAVPF 97\r\nc=IN IP4 0.0.0.0\r\na=mid:y\r\n")
