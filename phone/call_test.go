@@ -362,7 +362,7 @@ func TestServerNeverAnswers(t *testing.T) {
 // 180 and 200 back to back, without a pause: both are seen, in order, always.
 func TestNothingOvertakes(t *testing.T) {
 	n := 1000
-	if testing.Short() {
+	if testing.Short() || raceDetector {
 		n = 100
 	}
 	play(t, siptest.Options{}, func(s *stage) {

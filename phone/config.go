@@ -43,6 +43,13 @@ type Config struct {
 
 	// Expires is the registration time to ask for; default 5 min.
 	Expires time.Duration
+	// ReconnectSpread is over how long this phone and others spread their return after a server
+	// that all of them lost; 0: each comes back as soon as it can, within 3 s. A phone for which
+	// somebody waits (see [UA.Hurry]), or that has a call, never waits for it.
+	ReconnectSpread time.Duration
+	// Together says that this phone and others start in the same moment, as after a power cut: the first
+	// try is spread as well.
+	Together bool
 	// WhenTaken says what to do when another device has taken the registration.
 	WhenTaken WhenTaken
 	// SessionExpires is the session timer to ask for in calls (RFC 4028), not under
@@ -62,6 +69,9 @@ type Config struct {
 
 	Owner Owner
 	Log   *slog.Logger
+	// Untraced keeps no messages for [UA.Trace]: of thousands of phones in one program nobody
+	// looks at them, and they would be most of its memory.
+	Untraced bool
 
 	// Locate finds the machines behind a server's name; nil asks DNS (see [ws.Options]).
 	Locate func(ctx context.Context, host string) []string

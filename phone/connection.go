@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"intercomd/beat"
 	"intercomd/phone/ws"
 	"intercomd/words"
 )
@@ -81,16 +82,12 @@ func retrySoon(err error) bool {
 // lookEvery is how often the phone looks whether the machine has slept.
 const lookEvery = 2 * time.Second
 
-// untilLook is the time to the next look: by the clock's even seconds, as others do at rest, so
-// that the machine wakes up once for all.
-func untilLook() time.Duration { return lookEvery - time.Duration(time.Now().UnixNano())%lookEvery }
-
 // hold waits until the registration must be looked at (nil), the connection is
 // lost, or the phone is to go. A machine that sleeps stops our timers and not the
 // server's: after that it is refreshed at once, which also shows whether the
 // connection is still there. Whoever only sets the clock causes one REGISTER too many.
 func (u *UA) hold(ctx context.Context, f *flow, wait time.Duration, better <-chan time.Time) (slept bool, err error) {
-	refresh, look := time.NewTimer(wait), time.NewTimer(untilLook())
+	refresh, look := time.NewTimer(wait), time.NewTimer(beat.Until(time.Now(), lookEvery))
 	defer refresh.Stop()
 	defer look.Stop()
 	looked, wall := time.Now(), u.cfg.wall().Round(0)
@@ -99,7 +96,7 @@ func (u *UA) hold(ctx context.Context, f *flow, wait time.Duration, better <-cha
 		case <-refresh.C:
 			return false, nil
 		case <-look.C:
-			look.Reset(untilLook())
+			look.Reset(beat.Until(time.Now(), lookEvery))
 			gone, passed := u.cfg.wall().Round(0).Sub(wall), time.Since(looked)
 			looked, wall = looked.Add(passed), wall.Add(gone)
 			if gone > passed && clockSet(gone, passed) {

@@ -32,6 +32,7 @@ func TestRegistrationVanishes(t *testing.T) {
 			"taken":   func(s *siptest.Server) { s.Flush(); s.Take(stranger) },
 		} {
 			t.Run(server+", "+what, func(t *testing.T) {
+				noticed := 0 // a refresh that happens to come before the question heals it unnoticed
 				for wait := time.Duration(0); wait < 90*time.Second; wait += 13 * time.Second {
 					play(t, siptest.Options{Password: "secret", Lists: lists, Expires: 600}, func(s *stage) {
 						time.Sleep(5*time.Minute + wait)
@@ -44,10 +45,13 @@ func TestRegistrationVanishes(t *testing.T) {
 						if n := len(s.srv.Registers()) + s.srv.Fetches() - before; n < 8 || n > 16 {
 							t.Errorf("%d requests in ten minutes", n)
 						}
-						if log := s.log.String(); lists && what == "flushed" && !strings.Contains(log, "without notice") {
-							t.Error("not in the log")
+						if strings.Contains(s.log.String(), "without notice") {
+							noticed++
 						}
 					}, tenMinutes)
+				}
+				if lists && what == "flushed" && noticed == 0 {
+					t.Error("never in the log")
 				}
 			})
 		}

@@ -147,7 +147,7 @@ func TestSilenceAllowed(t *testing.T) {
 				c, _ := s.talk()
 				s.media.last().states <- "connected"
 				s.event(c, MediaUp)
-				s.conn.Quiet(24 * time.Hour)
+				s.conn.Quiet(2 * time.Hour)
 				s.hangUp(c)
 			}, opt)
 		})

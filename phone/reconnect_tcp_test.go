@@ -1,10 +1,15 @@
 package phone
 
 import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"intercomd/phone/siptest"
+	"intercomd/phone/ws"
 )
 
 // Over real sockets, however the connection ends: the door comes back from its old port, and
@@ -23,7 +28,18 @@ func TestOldPortOverTCP(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := siptest.New(t, siptest.Options{TLS: siptest.TLS(pki.Issue(nil)), Password: "secret"})
-			s := begin(t, srv, overSockets, func(c *Config) { c.RootCAs = pki.Pool })
+			// From an address that nobody else on this machine uses: another program might take the port meanwhile.
+			port := netip.MustParseAddrPort(strings.TrimPrefix(srv.URL(), "wss://")).Port()
+			own := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(port >> 8), byte(port)}), 0)
+			s := begin(t, srv, func(c *Config) {
+				c.RootCAs = pki.Pool
+				c.NetDial = func(ctx context.Context, network, addr string, from netip.AddrPort) (net.Conn, error) {
+					if !from.IsValid() {
+						from = own
+					}
+					return ws.DialTCP(ctx, network, addr, from)
+				}
+			})
 			s.conn = srv.Conn()
 			s.state(Registered)
 			c, leg := s.talk()

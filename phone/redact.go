@@ -150,8 +150,13 @@ func redactSDP(body string) string {
 
 // inURIs takes passwords, and what stands behind a ?, out of the URIs of a line.
 func inURIs(line string) string {
-	line = uriHeaders.ReplaceAllString(line, "$1?"+redacted)
-	return uriPassword.ReplaceAllString(line, "$1:"+redacted+"@")
+	if strings.Contains(line, "?") { // looking for a character is far cheaper, and most lines have none
+		line = uriHeaders.ReplaceAllString(line, "$1?"+redacted)
+	}
+	if strings.Contains(line, "@") {
+		line = uriPassword.ReplaceAllString(line, "$1:"+redacted+"@")
+	}
+	return line
 }
 
 // headerName reports whether a word may be shown as the name of something: short, and

@@ -42,7 +42,18 @@ func TestResetAndEveryChangeRefused(t *testing.T) {
 				if n := s.refuse(status, 10*time.Minute); n == 0 || n > 2 && status != 491 {
 					t.Errorf("%d changes", n)
 				}
-				s.hangUp(c)
+				c.End(HungUp)
+				for over := false; !over; {
+					switch m := s.conn.Next(); m.Method() {
+					case "BYE":
+						s.conn.Respond(m, 200, "OK")
+						over = true
+					case "ACK":
+					default: // a change that was just under way
+						s.conn.Respond(m, status, "No")
+					}
+				}
+				s.over(c)
 			})
 		})
 	}

@@ -157,26 +157,56 @@ func (e *regError) message() words.Message {
 }
 
 // pacer decides how long to wait before the next try.
-type pacer struct{ fails int }
+type pacer struct {
+	spread time.Duration // over how long the phones of a site come back, see [Config.ReconnectSpread]
+
+	fails  int
+	lost   time.Time // when what is tried to mend began, as far as this phone saw it
+	fell   bool      // there was a registration, and no wait since it was lost
+	placed bool      // it has its place within the spread
+	denied int       // tries in a row at a server that was there and did not take us
+}
 
 // next is the wait after a try that took so long and failed. Only where a server is there
 // and does not take us do the pauses grow: one that comes back must not wait for a pause
 // of half a minute, and neither must a person. urgent says that somebody waits.
 //
 // All pauses are spread widely, for when a server comes back all doors of a town have lost
-// it in the same moment (docs/decisions/reconnecting.md).
+// it in the same moment (docs/decisions/reconnecting.md). A site with many of them spreads
+// them wider (docs/decisions/reconnect-spread.md).
 func (p *pacer) next(err error, took time.Duration, urgent bool) time.Duration {
-	var (
-		dial *ws.DialError
-		reg  *regError
-	)
+	p.mark(err, took)
+	d := p.alone(err, took, urgent)
+	if p.spread == 0 || urgent {
+		return d
+	}
+	return p.among(err, took, d)
+}
+
+// kind tells apart what failed: nothing could be connected to, a server did not take us, or a
+// connection broke that had worked.
+func kind(err error) (dial *ws.DialError, reg *regError, broke bool) {
 	isDial, isReg := errors.As(err, &dial), errors.As(err, &reg)
-	broke := !isDial && !isReg && !errors.Is(err, errTimeout) // a connection that worked
+	return dial, reg, !isDial && !isReg && !errors.Is(err, errTimeout)
+}
+
+// mark notes since when something is wrong.
+func (p *pacer) mark(err error, took time.Duration) {
+	if _, _, broke := kind(err); broke {
+		p.lost = time.Now()
+	} else if p.lost.IsZero() {
+		p.lost = time.Now().Add(-took)
+	}
+}
+
+// alone is the wait of a phone that need not think of others.
+func (p *pacer) alone(err error, took time.Duration, urgent bool) time.Duration {
+	dial, reg, broke := kind(err)
 	first := p.fails == 0
 	switch {
-	case isDial && dial.Absent() && urgent:
+	case dial != nil && dial.Absent() && urgent:
 		return jitter(max(urgentEvery-took, absentWait))
-	case isDial && dial.Absent():
+	case dial != nil && dial.Absent():
 		return max(jitter(absentWait), absentEvery-took-rand.N(absentEvery/2)) //nolint:gosec // spreads load, no secret
 	}
 	p.fails++
@@ -194,10 +224,68 @@ func (p *pacer) next(err error, took time.Duration, urgent bool) time.Duration {
 	case broke && p.fails <= brokenFew:
 		d = min(d, brokenMax)
 	}
-	if isReg {
+	if reg != nil {
 		d = max(d, min(reg.after, retryAfterMax))
 	}
 	return jitter(d)
+}
+
+// among is the wait of one phone of many, which would have waited for d alone: first some part
+// of the spread, by chance, and then all of it from try to try, so that whenever a server
+// returns, just as many come in each second.
+func (p *pacer) among(err error, took, d time.Duration) time.Duration {
+	window := p.window(err)
+	switch {
+	case errors.Is(err, ws.ErrSilent):
+		return d // whether it is more than a path that was forgotten, the next try tells
+	case window < p.spread:
+		return max(window/2+rand.N(window/2)-took, jitter(absentWait)) //nolint:gosec // spreads load, no secret
+	case d > window:
+		return d // who is told to stay away for longer does
+	case !p.placed:
+		p.placed, p.fell = true, false
+		return rand.N(window) //nolint:gosec // spreads load, no secret
+	}
+	if dial, _, broke := kind(err); broke || dial != nil && dial.Absent() {
+		p.denied = 0
+		return max(window-took, absentWait)
+	}
+	// One try that a server in its first moments had no time for shall not cost all of the spread.
+	p.denied++
+	window >>= max(3-p.denied, 0)
+	return max(d, window/4+rand.N(window-window/4)) //nolint:gosec // spreads load, no secret
+}
+
+// window is over how long phones that failed like this one come back. What only this one may
+// have lost is looked for sooner, by how long it is gone: a wireless network that blinked costs
+// as long again at the most.
+func (p *pacer) window(err error) time.Duration {
+	if dial, _, _ := kind(err); dial != nil && !dial.Answered() {
+		return min(max(time.Since(p.lost), absentEvery), p.spread)
+	}
+	return p.spread
+}
+
+// fall notes that there was a registration, and that it is lost.
+func (p *pacer) fall() { p.fell, p.placed = true, false }
+
+// first is the wait before the first try of a phone that starts together with others.
+func (p *pacer) first() time.Duration {
+	p.placed = true
+	return rand.N(p.spread) //nolint:gosec // spreads load, no secret
+}
+
+// before is the wait before a try that need not wait for any pause, such as at another server:
+// the other phones that were registered here turn there in the same moment.
+func (p *pacer) before(err error) time.Duration {
+	if p.spread == 0 || !p.fell || errors.Is(err, ws.ErrMoved) || errors.Is(err, ws.ErrSilent) {
+		return 0
+	}
+	window := p.window(err)
+	if window == p.spread {
+		p.placed, p.fell = true, false
+	}
+	return rand.N(window) //nolint:gosec // spreads load, no secret
 }
 
 func jitter(d time.Duration) time.Duration {

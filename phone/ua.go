@@ -65,6 +65,7 @@ func New(cfg Config) (*UA, error) {
 		hurry: make(chan struct{}, 1),
 		calls: map[callKey]*Call{}, mute: map[string]bool{},
 	}
+	u.trace.off = cfg.Untraced
 	u.reg.Store(&Registration{State: Offline})
 	return u, nil
 }
@@ -87,9 +88,13 @@ func (u *UA) TraceOf(callID string) []Message { return u.trace.of(callID) }
 func (u *UA) Run(ctx context.Context) error {
 	defer u.wg.Wait()
 	var (
-		pace  pacer
+		pace  = pacer{spread: u.cfg.ReconnectSpread}
 		order = newFailover(len(u.servers))
 	)
+	if u.cfg.Together && pace.spread > 0 {
+		u.step(Connecting, u.servers[order.at])
+		u.rest(ctx, pace.first(), nil)
+	}
 	for ctx.Err() == nil {
 		s, began, avoided := u.servers[order.at], time.Now(), u.avoid
 		since, err := u.attach(ctx, s, order.returnIn(began))
@@ -107,9 +112,12 @@ func (u *UA) Run(ctx context.Context) error {
 		case avoided == "" && u.avoid != "":
 			again = true // another machine of the same server
 		case wasUp:
-			pace = pacer{}
+			pace = pacer{spread: u.cfg.ReconnectSpread}
 			order.up()
 			again = len(u.servers) > 1 // the same once more, and then the others
+		}
+		if !since.IsZero() {
+			pace.fall()
 		}
 		stay := !since.IsZero() && u.callCount() > 0 // where the calls are, as long as it takes us back
 		if refused(err) {
@@ -127,8 +135,11 @@ func (u *UA) Run(ctx context.Context) error {
 				wait = pace.next(err, time.Since(began), u.urgent())
 			}
 		}
+		if again && !u.urgent() {
+			wait = pace.before(err)
+		}
 		u.fail(s, err, wait)
-		if !again {
+		if !again || wait > 0 {
 			u.rest(ctx, wait, err)
 		}
 	}

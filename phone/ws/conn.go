@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"intercomd/beat"
 )
 
 const (
@@ -203,15 +205,13 @@ func (c *Conn) hangUp() {
 	_ = c.nc.Close()
 }
 
-// untilLook is the time to the next look at addresses and PINGs. It comes by the clock's multiples
-// of its interval, two seconds unless configured otherwise, as others do at rest: the machine
-// wakes up once for all.
+// untilLook is the time to the next look at addresses and PINGs, every two seconds unless configured
+// otherwise.
 func (c *Conn) untilLook() time.Duration {
 	if c.o.PingEvery < 0 {
 		return math.MaxInt64
 	}
-	every := max(min(c.o.PingEvery, c.o.PongWait)/5, time.Millisecond)
-	return every - time.Duration(time.Now().UnixNano())%every
+	return beat.Until(time.Now(), max(min(c.o.PingEvery, c.o.PongWait)/5, time.Millisecond))
 }
 
 // keepAlive sends a PING when one is due and gives the connection up when the

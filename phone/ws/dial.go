@@ -98,7 +98,7 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	if o.NetDial == nil {
-		o.NetDial = dialTCP
+		o.NetDial = DialTCP
 	}
 	if o.Addresses == nil {
 		o.Addresses = net.InterfaceAddrs

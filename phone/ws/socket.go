@@ -9,13 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialTCP opens a TCP connection, from a local address if one is given.
+// DialTCP opens a TCP connection, from a local address if one is given. It is what [Options.NetDial]
+// is if nothing else is said.
 //
 // The kernel is asked to repeat what was lost at an even pace as long as little is under way
 // (TCP_THIN_LINEAR_TIMEOUTS): SIP is a packet now and then, and every doubling of the pause
 // is a visitor who waits. And it is asked to give a port again that was ours before
 // (SO_REUSEADDR), for [Options.From].
-func dialTCP(ctx context.Context, network, address string, from netip.AddrPort) (net.Conn, error) {
+func DialTCP(ctx context.Context, network, address string, from netip.AddrPort) (net.Conn, error) {
 	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		return c.Control(func(fd uintptr) {
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_THIN_LINEAR_TIMEOUTS, 1) // a kernel without it does as ever
@@ -54,8 +55,11 @@ func addressGone(local net.Addr, all func() ([]net.Addr, error)) bool {
 		return false
 	}
 	own := tcp.AddrPort().Addr().Unmap().WithZone("")
+	if own.IsLoopback() {
+		return false
+	}
 	addrs, err := all()
-	if err != nil || own.IsLoopback() {
+	if err != nil {
 		return false
 	}
 	others := false
