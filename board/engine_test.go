@@ -308,7 +308,7 @@ func TestStuckButton(t *testing.T) {
 func TestLostEdge(t *testing.T) {
 	story(t, nil, func(t *testing.T, d *door) {
 		d.bell.quiet(true)
-		time.Sleep(1100 * ms)
+		time.Sleep(2100 * ms)
 		if e := d.edges(); len(e) != 1 || !e[0].Active {
 			t.Errorf("edges %v", e)
 		}

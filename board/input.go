@@ -7,13 +7,14 @@ import (
 	"log/slog"
 	"time"
 
+	"intercomd/beat"
 	"intercomd/words"
 )
 
 // lookAgain is how often the level of a calm line is read, so that an edge that the
-// hardware did not report is noticed all the same. It is done by the clock's full seconds: of
+// hardware did not report is noticed all the same. It is done by the clock's even seconds: of
 // several lines, and with what else looks at rest, the machine wakes up once for all.
-const lookAgain = time.Second
+const lookAgain = 2 * time.Second
 
 // reader owns one input: it reads the line and decides what counts.
 type reader struct {
@@ -119,7 +120,7 @@ func (r *reader) deadline() time.Time {
 	t := r.deb.due()
 	if t.IsZero() {
 		now := time.Now()
-		t = now.Add(lookAgain - time.Duration(now.UnixNano())%lookAgain)
+		t = now.Add(beat.Until(now, lookAgain))
 	}
 	if r.input.Active && !r.input.Stuck && r.cfg.Stuck > 0 {
 		t = earlier(t, r.begun.Add(r.cfg.Stuck))

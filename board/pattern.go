@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"intercomd/beat"
 )
 
 // Pattern is what a lamp does over time.
@@ -107,7 +109,7 @@ func (p *player) enter(i int, at time.Time) {
 	last := i == len(p.pattern.Steps)-1
 	if d := p.pattern.Steps[i].For; d > 0 && (!last || !p.pattern.Once) {
 		if last && p.pattern.calm() {
-			d = calmPeriod - time.Duration(at.UnixNano())%calmPeriod
+			d = beat.Until(at, calmPeriod)
 		}
 		p.until = at.Add(max(d, minStep))
 	}

@@ -68,6 +68,8 @@ type SIP struct {
 	Pins         []string      `toml:"pins"`    // SHA-256 of public keys in base64 (RFC 7469, 2.4)
 	Expires      time.Duration `toml:"expires" range:"1m..24h"`
 	WhenTaken    string        `toml:"when_taken" oneof:"take-back yield"`
+	// ReconnectSpread is over how long the doors of a site come back; 0: each within seconds.
+	ReconnectSpread time.Duration `toml:"reconnect_spread" range:"0s..10m"`
 }
 
 // Network is what calls go over. All but Interfaces is for the card image; see [Config.ForCard].
@@ -115,8 +117,9 @@ type Audio struct {
 	InputGain        float64       `toml:"input_gain" range:"-30..30"`  // dB
 	OutputGain       float64       `toml:"output_gain" range:"-30..30"` // dB
 	Codecs           []string      `toml:"codecs" oneof:"opus pcmu pcma"`
+	OpusComplexity   int           `toml:"opus_complexity" range:"1..10"`
 	EchoCanceller    string        `toml:"echo_canceller" oneof:"kalman speexdsp off"`
-	NoiseSuppression string        `toml:"noise_suppression" oneof:"off low high"`
+	NoiseSuppression string        `toml:"noise_suppression" oneof:"off low high max"`
 	AGC              bool          `toml:"agc"`
 	Duplex           string        `toml:"duplex" oneof:"auto full switched push-to-talk"`
 	AmbientBoost     float64       `toml:"ambient_boost" range:"0..20"` // dB
@@ -308,7 +311,7 @@ func Default() Config {
 		Door: Door{Relay: "door", WrongPerCall: 3, WrongPerHour: 10, Lock: 30 * time.Minute,
 			TamperBlock: 30 * time.Minute},
 		Audio: Audio{Input: "default", Output: "default", Codecs: []string{"opus", "pcmu", "pcma"},
-			EchoCanceller: "kalman", NoiseSuppression: "low", Duplex: "auto", AGC: true, SilentAfter: 20 * time.Second, ToneRegion: "eu", Language: "off"},
+			OpusComplexity: 5, EchoCanceller: "kalman", NoiseSuppression: "low", Duplex: "auto", AGC: true, SilentAfter: 20 * time.Second, ToneRegion: "eu", Language: "off"},
 		Board: Board{Driver: "auto", Profile: "auto",
 			Chips: []string{"pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"}, NightLevel: 0.3},
 		Buttons: []Button{bell()},

@@ -422,6 +422,39 @@ func (d *Document) AddAll(name string, sections [][]Setting) (first int, err err
 	return first, nil
 }
 
+// Each gives the [[sections]] of a name to change, one by one, each as a document of its own in which it is
+// the only one, as in "code[0]"; then it puts all that they have become into the text at once: a
+// thousand changes cost what one does. The name is that of a section which is in no other. With an error
+// the document is as before; those of change are returned as they are.
+func (d *Document) Each(name string, change func(i int, one *Document) error) error {
+	var text []byte
+	from := 0
+	for i := range d.Entries(name) {
+		h := d.index.header(fmt.Sprintf("%s[%d]", name, i))
+		if h < 0 {
+			return fmt.Errorf("change %s: %w", name, ErrWritten)
+		}
+		at, end := d.index.headers[h].at, d.endOf(h)
+		one := &Document{text: bytes.Clone(d.text[at:end]), end: d.end}
+		if err := one.again(); err != nil {
+			return fmt.Errorf("change %s: %w", name, ErrWritten)
+		}
+		if err := change(i, one); err != nil {
+			return err
+		}
+		text = append(append(text, d.text[from:at]...), one.text...)
+		from = end
+	}
+	text = append(text, d.text[from:]...)
+	if bytes.Equal(text, d.text) {
+		return nil
+	}
+	if d.become(text) != nil {
+		return fmt.Errorf("change %s: %w", name, ErrWritten)
+	}
+	return nil
+}
+
 // tomlOf writes a value.
 func tomlOf(value any) (string, error) {
 	switch v := value.(type) {

@@ -38,19 +38,33 @@ type index struct {
 	headers []header
 	values  []given
 	counts  map[string]int // of [[sections]], by the path without the last number
+	// Numbers in values and headers, by path: of the first, if there were two.
+	valueAt, headerAt map[string]int
 }
 
 func (x *index) find(path string) *given {
-	for i := range x.values {
-		if x.values[i].path == path {
-			return &x.values[i]
-		}
+	if i, ok := x.valueAt[path]; ok {
+		return &x.values[i]
 	}
 	return nil
 }
 
 func (x *index) header(path string) int {
-	return slices.IndexFunc(x.headers, func(h header) bool { return h.path == path })
+	if i, ok := x.headerAt[path]; ok {
+		return i
+	}
+	return -1
+}
+
+// byPath makes the maps.
+func (x *index) byPath() {
+	x.valueAt, x.headerAt = make(map[string]int, len(x.values)), make(map[string]int, len(x.headers))
+	for i, v := range slices.Backward(x.values) {
+		x.valueAt[v.path] = i
+	}
+	for i, h := range slices.Backward(x.headers) {
+		x.headerAt[h.path] = i
+	}
 }
 
 // resolve is the path of a header or of a key below it, with the numbers of the last sections.
@@ -107,6 +121,7 @@ func indexOf(text []byte) (*index, error) {
 	if p.Error() != nil {
 		return nil, ErrNotText
 	}
+	x.byPath()
 	return x, nil
 }
 

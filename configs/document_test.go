@@ -3,9 +3,11 @@ package configs
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -232,6 +234,42 @@ func TestEveryKindOfSecretIsMasked(t *testing.T) {
 	}
 	if len(secretPaths()) < 8 {
 		t.Errorf("only %d secrets are known", len(secretPaths()))
+	}
+}
+
+// Sections that are changed each by itself become what they do when they are changed in the text.
+func TestEach(t *testing.T) {
+	for _, text := range []string{
+		"", "[sip]\nuser = \"1\"\n", "# of anna\n[[code]] # she\nname = \"anna\"\n# of bert\n[[code]]\nname = \"bert\" # he",
+		"[[code]]\r\nname = \"x\"\r\n\r\n[sip]\r\nuser = \"1\"\r\n[[code]]\r\nfrom = \"\"\r\n# end", "code = []\n", "code = [{ name = \"x\" }]\n",
+	} {
+		want, got := docOf(t, text), docOf(t, text)
+		for i := range want.Entries("code") {
+			path := fmt.Sprintf("code[%d]", i)
+			if err := errors.Join(want.Set(path+".digits", strconv.Itoa(i)), want.Remove(path+".name")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := got.Each("code", func(i int, one *Document) error {
+			return errors.Join(one.Set("code[0].digits", strconv.Itoa(i)), one.Remove("code[0].name"))
+		})
+		if err != nil || !bytes.Equal(got.Text(), want.Text()) {
+			t.Errorf("%v, %q\nbecame %q\nwant   %q", err, text, got.Text(), want.Text())
+		}
+		if v, _ := got.Get("code[0].digits"); want.Entries("code") > 0 && v != "0" {
+			t.Errorf("%q is not indexed anew: %q", text, v)
+		}
+	}
+	d, odd := docOf(t, "[[code]]\nname = \"a\"\n[[code]]\nname = \"b\"\n"), errors.New("odd")
+	was := d.Text()
+	err := d.Each("code", func(i int, one *Document) error {
+		if i == 1 {
+			return odd
+		}
+		return one.Set("code[0].name", "changed")
+	})
+	if !errors.Is(err, odd) || !bytes.Equal(d.Text(), was) {
+		t.Errorf("%v, %s", err, d.Text())
 	}
 }
 

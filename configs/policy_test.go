@@ -228,8 +228,8 @@ func TestPolicyFaults(t *testing.T) {
 		{"[[notify]]\nmessage = \"a b\"\nkinds = []", []string{`"a b" cannot be called`, "notify.kinds: is empty"}},
 		{"[[notify]]\nmessage = \"1\"\nkinds = \"alarms\"", []string{`did you mean "alarm"?`}},
 		{"[[notify]]\nwebhook = \"https://a\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\nkinds = [\"ring\", \"call\", \"answered\", \"missed\", \"opened\", \"alarm\", \"fault\", \"registration\"]", nil},
-		{"[[notify]]\nwebhook = \"https://a\"\nsecret = \"hunter22\"", []string{"notify.secret: is no key of a webhook; write \"whsec_\""}},
-		{"[[notify]]\nwebhook = \"https://a\"\nsecret = \"whsec_MfKQ9r8=\"", []string{"notify.secret: is no key of a webhook"}},
+		{"[[notify]]\nwebhook = \"https://a\"\nsecret = \"hunter22\"", []string{"notify.secret: is not a webhook key; write \"whsec_\""}},
+		{"[[notify]]\nwebhook = \"https://a\"\nsecret = \"whsec_MfKQ9r8=\"", []string{"notify.secret: is not a webhook key"}},
 		{"[[notify]]\nwebhook = \"https://a\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\nsecret_file = \"f\"", []string{"notify.secret_file: "}},
 		{"[[notify]]\nmessage = \"1\"\nsecret_file = \"f\"", []string{"notify.secret: there is no webhook"}},
 

@@ -91,7 +91,7 @@ func (c *canaries) run(ctx context.Context, target string) (r station.CanaryResu
 	took, heard, err := audio.TryEcho(trial, c.sound, l)
 	switch {
 	case err != nil:
-		r.Problem = words.New("canary-sound", "detail", err.Error())
+		r.Problem = words.Because(words.New("canary-sound"), err)
 	case !heard:
 		r.Problem = words.New("canary-no-echo")
 	}

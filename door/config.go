@@ -140,26 +140,27 @@ func simConfig(c *configs.Config, log *slog.Logger) board.Config {
 func audioConfig(c *configs.Config, r *recordings, log *slog.Logger) audio.Config {
 	out := audio.Config{
 		Input: c.Audio.Input, Output: c.Audio.Output, InputGain: c.Audio.InputGain, OutputGain: c.Audio.OutputGain,
-		Region: c.Audio.ToneRegion, AGC: c.Audio.AGC, AmbientBoost: c.Audio.AmbientBoost, SilentAfter: c.Audio.SilentAfter, Log: log,
+		Region: c.Audio.ToneRegion, Complexity: c.Audio.OpusComplexity, AGC: c.Audio.AGC, AmbientBoost: c.Audio.AmbientBoost, SilentAfter: c.Audio.SilentAfter, Log: log,
 	}
 	if d, err := duplexMode(c.Audio.Duplex); err == nil { // the loader knows the same words
 		out.Duplex = d
 	}
 	out.NewEcho = newEcho(c.Audio.EchoCanceller, log)
-	if s, err := newSuppressor(c.Audio.NoiseSuppression, log); err == nil { // the loader knows the same words
+	if s, err := suppressorOfCalls(c.Audio.NoiseSuppression, log); err == nil { // the loader knows the same words
 		out.NewSuppressor = s
 	}
 	out.Prompts, out.Speech = r.prompts, r.spoken
 	return out
 }
 
-// phoneConfig is the phone of a door that knows itself by instance, "" for a new one each
+// PhoneConfig is the phone of a door that knows itself by instance, "" for a new one each
 // time, and that nothing dates before floor.
-func phoneConfig(c *configs.Config, owner phone.Owner, instance string, floor time.Time, log *slog.Logger) (phone.Config, error) {
+func PhoneConfig(c *configs.Config, owner phone.Owner, instance string, floor time.Time, log *slog.Logger) (phone.Config, error) {
 	out := phone.Config{
 		Servers: c.SIP.Servers, User: c.SIP.User, AuthUser: c.SIP.AuthUser, Password: string(c.SIP.Password),
 		Domain: c.SIP.Domain, DisplayName: c.SIP.DisplayName, Expires: c.SIP.Expires,
-		InstanceID: instance, ClockFloor: floor,
+		ReconnectSpread: c.SIP.ReconnectSpread,
+		InstanceID:      instance, ClockFloor: floor,
 		MediaTimeout: c.Call.MediaTimeout, Owner: owner, Log: log,
 	}
 	if c.SIP.WhenTaken == "yield" {
@@ -212,7 +213,8 @@ func noticesConfig(c *configs.Config) notify.Config {
 	return out
 }
 
-func mediaConfig(c *configs.Config, keep *store.Dir, floor time.Time, log *slog.Logger) rtc.Config {
+// MediaConfig is the media of a door's calls; keep is where it keeps its certificate, nil for a new one each time.
+func MediaConfig(c *configs.Config, keep *store.Dir, floor time.Time, log *slog.Logger) rtc.Config {
 	out := rtc.Config{Codecs: c.Audio.Codecs, Interfaces: c.Network.Interfaces, ClockFloor: floor, IncludeLoopback: slices.ContainsFunc(c.SIP.Servers, onThisMachine), Log: log}
 	if keep != nil {
 		out.CertificateFile = keep.Path("dtls.pem")

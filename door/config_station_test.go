@@ -223,16 +223,16 @@ func TestWordsOnThePhone(t *testing.T) {
 	} {
 		c := configs.Default()
 		c.Call.Transfers = word
-		got, err := phoneConfig(&c, nil, "", time.Time{}, slog.New(slog.DiscardHandler))
+		got, err := PhoneConfig(&c, nil, "", time.Time{}, slog.New(slog.DiscardHandler))
 		if err != nil || got.Transfers != want {
 			t.Errorf("%s: %v, %v", word, got.Transfers, err)
 		}
 	}
 	for word, want := range map[string]phone.WhenTaken{"take-back": phone.TakeBack, "yield": phone.Yield} {
 		c := configs.Default()
-		c.SIP.WhenTaken = word
-		if got, err := phoneConfig(&c, nil, "", time.Time{}, slog.New(slog.DiscardHandler)); err != nil || got.WhenTaken != want {
-			t.Errorf("%s: %v, %v", word, got.WhenTaken, err)
+		c.SIP.WhenTaken, c.SIP.ReconnectSpread = word, 40*time.Second
+		if got, err := PhoneConfig(&c, nil, "", time.Time{}, slog.New(slog.DiscardHandler)); err != nil || got.WhenTaken != want || got.ReconnectSpread != 40*time.Second {
+			t.Errorf("%s: %v, %v, %v", word, got.WhenTaken, got.ReconnectSpread, err)
 		}
 	}
 	c := configs.Default() // a queue that is not asked for is none

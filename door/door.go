@@ -37,7 +37,9 @@ type Config struct {
 	Faults  []station.Fault // that are known before: of the machine
 	Version string          // of the program
 	Built   time.Time       // a time that has surely passed; zero: not known
-	Log     *slog.Logger
+	// Together says that the other doors of a site start now as well, see [phone.Config].
+	Together bool
+	Log      *slog.Logger
 }
 
 // Door is everything that one door consists of.
@@ -207,7 +209,7 @@ func (d *Door) buildSound() error {
 			d.tester = newSelfTester(d.voice.engine, d.keep, d.log)
 			return nil
 		}
-		d.fault(station.Fault{Key: "sound", Blinks: station.FaultSound, Message: words.New("sound-misconfigured", "detail", err.Error())})
+		d.fault(station.Fault{Key: "sound", Blinks: station.FaultSound, Message: words.Because(words.New("sound-misconfigured"), err)})
 	}
 	return fmt.Errorf("sound: %w", err) // not even with the defaults: the program itself is broken
 }
@@ -232,7 +234,7 @@ func (d *Door) openState() station.Memory {
 	var memory station.Memory
 	if err := keep.Load(memoryFile, &memory); err != nil { // until something is kept again
 		memory = unknownMemory(d.cfg)
-		d.fault(station.Fault{Key: "state", Blinks: station.FaultLesser, Message: words.New("state-forgotten", "detail", err.Error())})
+		d.fault(station.Fault{Key: "state", Blinks: station.FaultLesser, Message: words.Because(words.New("state-forgotten"), err)})
 	}
 	if d.instance, err = keep.Instance(); err != nil {
 		d.fault(stateFault(err))
@@ -253,7 +255,7 @@ func unknownMemory(c *configs.Config) (m station.Memory) {
 
 // stateFault says that the door forgets.
 func stateFault(err error) station.Fault {
-	return station.Fault{Key: "state", Blinks: station.FaultLesser, Message: words.New("state-not-kept", "detail", err.Error())}
+	return station.Fault{Key: "state", Blinks: station.FaultLesser, Message: words.Because(words.New("state-not-kept"), err)}
 }
 
 // kept shows whether what must survive a restart could be written.
@@ -294,13 +296,13 @@ func StateDir(c *configs.Config) string {
 }
 
 func (d *Door) buildPhone() error {
-	media, err := rtc.New(mediaConfig(d.cfg, d.keep, d.floor(), d.log.With("part", "media")))
+	media, err := rtc.New(MediaConfig(d.cfg, d.keep, d.floor(), d.log.With("part", "media")))
 	if err != nil {
 		return err
 	}
 	t := &telephone{in: d.in, engine: d.voice.engine, voice: d.voice, media: media}
-	conf, err := phoneConfig(d.cfg, t, d.instance, d.floor(), d.log.With("part", "phone"))
-	conf.UserAgent = d.agent()
+	conf, err := PhoneConfig(d.cfg, t, d.instance, d.floor(), d.log.With("part", "phone"))
+	conf.UserAgent, conf.Together = d.agent(), d.made.Together
 	if err == nil {
 		t.ua, err = phone.New(conf)
 	}

@@ -7,7 +7,6 @@ import (
 
 	"intercomd/audio"
 	"intercomd/audio/aec"
-	"intercomd/audio/denoise"
 	"intercomd/audio/duplex"
 	"intercomd/audio/speexdsp"
 )
@@ -58,30 +57,6 @@ func newEcho(name string, log *slog.Logger) func() audio.EchoCanceller {
 // card out before.
 const speexTail = 128
 
-// newSuppressor makes the noise suppressor that the configuration names; nil for
-// none.
-func newSuppressor(level string, log *slog.Logger) (func() audio.Suppressor, error) {
-	var l denoise.Level
-	switch level {
-	case "off", "":
-		return nil, nil
-	case "low":
-		l = denoise.Low
-	case "high":
-		l = denoise.High
-	default:
-		return nil, fmt.Errorf("noise suppression %q is not one of off, low, high", level)
-	}
-	return func() audio.Suppressor {
-		s, err := denoise.New(l)
-		if err != nil {
-			log.Error("noise suppression cannot be used", "error", err)
-			return passThrough{}
-		}
-		return s
-	}, nil
-}
-
 // duplexMode reads a word of the configuration. To push to talk is the station's
 // affair: the sound has nothing to decide then.
 func duplexMode(word string) (duplex.Mode, error) {
@@ -96,8 +71,3 @@ func duplexMode(word string) (duplex.Mode, error) {
 		return 0, fmt.Errorf("duplex %q is not one of auto, full, switched", word)
 	}
 }
-
-// passThrough suppresses nothing.
-type passThrough struct{}
-
-func (passThrough) Process([]float32) {}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"intercomd/memory"
 	"intercomd/station"
 )
 
@@ -42,11 +43,7 @@ const tidyAfter = 5 * time.Second
 // tidy gives memory back to the machine when nobody talks any more. By itself Go does so little by
 // little, for minutes, and wakes up for it.
 func (d *Door) tidy() {
-	atRest(d.station.Subscribe(context.Background(), 0), func() {
-		if _, err := restMemory(); err != nil {
-			d.log.Debug("memory could not be given back", "error", err)
-		}
-	})
+	atRest(d.station.Subscribe(context.Background(), 0), func() { memory.Rest() })
 }
 
 // atRest calls rest after the start and after each call, but never in one, until the news end.

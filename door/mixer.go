@@ -76,7 +76,7 @@ func (m *mixer) all(ctx context.Context, f faults) bool {
 			limit.Stop()
 			return false
 		case <-limit.C:
-			m.result(f, i, fmt.Errorf("%q on the card %q: the sound system does not answer", c.Control, c.Card))
+			m.result(f, i, &words.Error{Message: words.New("device-hung"), Kind: device.ErrHung})
 			return false
 		}
 	}
@@ -97,8 +97,9 @@ func (m *mixer) result(f faults, i int, err error) {
 		return
 	}
 	m.failed[i] = err.Error()
+	c := m.list[i]
 	m.log.Warn("a mixer level cannot be set", "error", err)
-	f.SetFault(station.Fault{Key: key, Blinks: station.FaultSound, Message: words.New("mixer-fails", "detail", err.Error())})
+	f.SetFault(station.Fault{Key: key, Blinks: station.FaultSound, Message: words.Because(words.New("mixer-fails", "control", c.Control, "card", c.Card), err)})
 }
 
 // setting is a level in the words of the mixer.

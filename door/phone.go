@@ -14,6 +14,7 @@ import (
 	"intercomd/phone"
 	"intercomd/phone/rtc"
 	"intercomd/station"
+	"intercomd/words"
 )
 
 // telephone lets the station place calls with the phone, and the phone tell the station.
@@ -68,7 +69,7 @@ type call struct {
 func (t *telephone) newCall() *call {
 	c := &call{tel: t}
 	c.pass = func(p *rtc.Packet) {
-		c.got = receive.Packet{SSRC: p.SSRC, Seq: p.Seq, Timestamp: p.Timestamp, Marker: p.Marker,
+		c.got = receive.Packet{SSRC: p.SSRC, Seq: p.Seq, Timestamp: p.Timestamp, Marker: p.Marker, Copy: p.Copy,
 			Codec: formatOf(p.Codec), Payload: p.Payload, Arrival: p.Arrival}
 		c.take(&c.got)
 	}
@@ -107,7 +108,15 @@ func (c *call) Open(m station.VoiceMode) {
 // Peer implements [station.Call].
 func (c *call) Peer() station.Peer { return peer(c.Remote()) }
 
-func peer(p phone.Party) station.Peer { return station.Peer{URI: p.URI, User: p.User, Name: p.Name} }
+// How many characters of what the far end says of itself are passed on: to events, interfaces, history and log.
+const (
+	maxSaid = 128 // a name
+	maxURI  = 256 // an address, or the reason of an ending
+)
+
+func peer(p phone.Party) station.Peer {
+	return station.Peer{URI: words.Brief(p.URI, maxURI), User: words.Brief(p.User, maxSaid), Name: words.Brief(p.Name, maxSaid)}
+}
 
 // AnswerWish implements [station.Call].
 func (c *call) AnswerWish() station.AnswerWish {
@@ -120,7 +129,7 @@ func (c *call) End(why station.Cause) { c.Call.End(phone.Cause(why)) }
 
 // ending says who ended a call. The causes of the phone are some of the station's.
 func ending(e phone.Ending) station.Ending {
-	out := station.Ending{Cause: station.Cause(e.Cause), By: station.ByPeer, Status: e.Status, Reason: e.Reason, Remedy: e.Remedy}
+	out := station.Ending{Cause: station.Cause(e.Cause), By: station.ByPeer, Status: e.Status, Reason: words.Brief(e.Reason, maxURI), Remedy: e.Remedy}
 	switch {
 	case e.Local:
 		out.By = station.ByDoor
@@ -178,7 +187,10 @@ func (c *call) heard() (last time.Time, due bool) {
 }
 
 func formatOf(c rtc.Codec) codec.Format {
-	return codec.Format{Name: c.Name, ClockRate: c.ClockRate, Channels: c.Channels, Ptime: c.Ptime, FEC: c.FEC}
+	return codec.Format{
+		Name: c.Name, ClockRate: c.ClockRate, Channels: c.Channels, Ptime: c.Ptime, FEC: c.FEC,
+		MaxBitrate: c.MaxBitrate, Clean: c.Clean, Copies: c.Copies,
+	}
 }
 
 // onThisMachine reports whether a server URL leads to loopback, so that the

@@ -3,6 +3,7 @@ package door
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,18 @@ func TestRegistrationIsTranslated(t *testing.T) {
 		default:
 			t.Errorf("%s became %q, which the door does not know", s, got)
 		}
+	}
+}
+
+// What the far end says of itself is kept for days and told to everybody: only so much of it.
+func TestFarEndsAreBrief(t *testing.T) {
+	long := strings.Repeat("W", 10_000)
+	p, e := peer(phone.Party{URI: long, User: long, Name: long}), ending(phone.Ending{Reason: long})
+	if n := len(p.URI) + len(p.User) + len(p.Name) + len(e.Reason); n > 800 {
+		t.Errorf("%d bytes", n)
+	}
+	if p := peer(phone.Party{URI: "sip:1001@pbx", User: "1001", Name: "Miller"}); p != (station.Peer{URI: "sip:1001@pbx", User: "1001", Name: "Miller"}) {
+		t.Errorf("%+v", p)
 	}
 }
 

@@ -61,12 +61,12 @@ func (t *selfTester) run(ctx context.Context, commission bool) station.SelfTestR
 	case errors.Is(err, audio.ErrProbeEnded) || ctx.Err() != nil:
 		return station.SelfTestResult{Verdict: station.TestInterrupted, Commissioned: base.At}
 	case err != nil:
-		return station.SelfTestResult{Verdict: station.TestUnclear, Problem: words.New("test-broken", "detail", err.Error()), Commissioned: base.At}
+		return station.SelfTestResult{Verdict: station.TestUnclear, Problem: words.Because(words.New("test-broken"), err), Commissioned: base.At}
 	}
 	if commission && r.Verdict == selftest.Passed {
 		base = baseline{At: time.Now().UTC(), Measured: r.Measured}
 		if err := t.save(base); err != nil {
-			return station.SelfTestResult{Verdict: station.TestFailed, Problem: words.New("commissioning-not-kept", "detail", err.Error())}
+			return station.SelfTestResult{Verdict: station.TestFailed, Problem: words.Because(words.New("commissioning-not-kept"), err)}
 		}
 	}
 	m := r.Measured

@@ -56,7 +56,7 @@ func (s *Settings) faults() []station.Fault {
 	}
 	var list configs.Faults
 	if !errors.As(s.Err, &list) {
-		return []station.Fault{{Key: "config", Blinks: station.FaultConfig, Message: words.New("config-unreadable", "detail", s.Err.Error())}}
+		return []station.Fault{{Key: "config", Blinks: station.FaultConfig, Message: words.Because(words.New("config-unreadable"), s.Err)}}
 	}
 	var out []station.Fault
 	for i, f := range list {

@@ -229,7 +229,7 @@ func (a *Agent) look(now time.Time) {
 // enter writes a state down; ok tells that this is so.
 func (a *Agent) enter(st State) (ok bool) {
 	if err := save(a.cfg.Dir, st); err != nil {
-		m := words.New("fleet-not-kept", "detail", err.Error())
+		m := words.Because(words.New("fleet-not-kept"), err)
 		a.cfg.Door.Show(PartSettings, m)
 		a.cfg.Log.Error(m.String())
 		return false
@@ -443,7 +443,7 @@ func (a *Agent) logFaults(err error) {
 func refusal(err error) words.Message {
 	list, ok := errors.AsType[configs.Faults](err)
 	if !ok || len(list) == 0 {
-		return words.New("fleet-index", "detail", err.Error())
+		return words.Because(words.New("fleet-index"), err)
 	}
 	merit := func(f configs.Fault) (n int) { // what is missing is often only said in a line that is wrong
 		if !f.Optional {

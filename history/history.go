@@ -73,6 +73,7 @@ type History struct {
 	mu      sync.Mutex
 	log     *store.Log
 	pending []Entry
+	fails   bool      // they could not be written when that was tried last
 	due     time.Time // of pending
 	shrink  int64     // size at which the file is made smaller
 	budget  map[station.Kind]*rate.Limiter
@@ -143,6 +144,10 @@ func (h *History) take(e station.Event) {
 	}
 	h.pending = append(h.pending, entry)
 	h.read = weak.Pointer[Past]{}
+	if h.fails { // it is tried again in a while, not with each event
+		h.pending = h.pending[max(0, len(h.pending)-2*Events):]
+		return
+	}
 	wait := elsewhere
 	switch e.News.(type) {
 	case station.CallEnded, station.VisitorMissed, station.FaultRaised, station.RelaysBlocked, station.AlarmChanged:
@@ -218,7 +223,8 @@ func (h *History) write() error {
 	for i, e := range h.pending {
 		lines[i] = e
 	}
-	if err := h.log.Append(lines...); err != nil {
+	err := h.log.Append(lines...)
+	if h.fails = err != nil; h.fails {
 		h.pending = h.pending[max(0, len(h.pending)-Events):]
 		return err
 	}

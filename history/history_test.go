@@ -282,7 +282,8 @@ func TestACardThatIsFull(t *testing.T) {
 		dir := t.TempDir()
 		h := open(t, dir, 0)
 		var last atomic.Pointer[error]
-		h.cfg.Kept = func(err error) { last.Store(&err) }
+		var tries atomic.Int32
+		h.cfg.Kept = func(err error) { last.Store(&err); tries.Add(1) }
 		if err := os.Mkdir(dir+"/"+file, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -294,8 +295,11 @@ func TestACardThatIsFull(t *testing.T) {
 			h.mu.Lock()
 			pending := len(h.pending)
 			h.mu.Unlock()
-			if err := last.Load(); err == nil || *err == nil || pending > 2*Events {
+			if err := last.Load(); err == nil || *err == nil || pending > 2*Events || pending < Events {
 				t.Errorf("%v, %d pending", err, pending)
+			}
+			if n := tries.Load(); n > 100 { // 80 min
+				t.Errorf("it was tried %d times", n)
 			}
 			if err := os.Remove(dir + "/" + file); err != nil {
 				t.Fatal(err)

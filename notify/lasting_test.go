@@ -169,6 +169,32 @@ func TestNoticesAreGivenUp(t *testing.T) {
 	}
 }
 
+// A service that says when to come again is left alone until then, and no longer than an hour.
+func TestServiceThatWantsToBeLeftAlone(t *testing.T) {
+	for said, second := range map[string]time.Duration{"": 0, "600": 10 * time.Minute, "86400": time.Hour, "Fri, 31 Dec 1999 23:59:59 GMT": 0, "Sat, 01 Jan 2000 00:20:00 GMT": 20 * time.Minute,
+		"-5": 0, "99999999999999999999": 0, "soon": 0} {
+		t.Run(said, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // which begins with the year 2000
+				begin, tries := time.Now(), []time.Duration{}
+				o := office(nil, &postRoom{}, func(context.Context, entry) error {
+					tries = append(tries, time.Since(begin))
+					return laterError{errors.New("429"), retryAfter(http.Header{"Retry-After": {said}})}
+				})
+				ctx, cancel := context.WithCancel(t.Context())
+				over := make(chan struct{})
+				go func() { defer close(over); o.Run(ctx, &postRoom{}) }()
+				o.Tell(ringOf(0))
+				time.Sleep(2 * time.Hour)
+				cancel()
+				<-over
+				if got := tries[1]; got < second || got > second+noticePause {
+					t.Errorf("tries after %v", tries)
+				}
+			})
+		})
+	}
+}
+
 // What waits for one service is never sent to another.
 func TestWhatWaitsIsForWhomItWaits(t *testing.T) {
 	keep := &card{data: []byte(`{"another service":[{"id":"msg_1","notice":{"kind":"ring"}}]}`)}

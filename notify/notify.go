@@ -37,6 +37,7 @@ const (
 	noticeLimit  = 5 * time.Second // of one try
 	noticePause  = 2 * time.Second // before the second try; of a text five times that before the third
 	longestPause = 5 * time.Minute // between two tries
+	longestWish  = time.Hour       // that a web service may ask for between two tries
 	postsFor     = 24 * time.Hour  // that a web service is given to take something
 )
 
@@ -174,6 +175,14 @@ func (e permanentError) Unwrap() error { return e.error }
 type refusedError struct{ error }
 
 func (e refusedError) Unwrap() error { return e.error }
+
+// laterError is a failure after which the far end wants to be left alone for a while.
+type laterError struct {
+	error
+	wait time.Duration
+}
+
+func (e laterError) Unwrap() error { return e.error }
 
 // Config is whom to tell, and as whom.
 type Config struct {
@@ -429,7 +438,11 @@ func (c *courier) deliver(ctx context.Context, e entry) {
 		if over {
 			return
 		}
-		wait := time.NewTimer(c.before(try + 1))
+		pause := c.before(try + 1)
+		if later, ok := errors.AsType[laterError](err); ok {
+			pause = max(pause, later.wait)
+		}
+		wait := time.NewTimer(pause)
 		select {
 		case <-wait.C:
 		case <-ctx.Done():

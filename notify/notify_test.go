@@ -194,24 +194,34 @@ func TestWebhook(t *testing.T) {
 		permanent bool
 		asked     int // times; -1: on a busy machine perhaps never
 	}{
-		"well":                     {status(204), false, "", false, 1},
-		"fails":                    {status(503), false, "service answered 503", false, 1},
-		"busy":                     {status(429), false, "service answered 429", false, 1},
-		"refuses":                  {status(404), false, "refused the notice: 404", false, 1},
+		"well":    {status(204), false, "", false, 1},
+		"fails":   {status(503), false, "service answered 503", false, 1},
+		"busy":    {status(429), false, "service answered 429", false, 1},
+		"refuses": {status(404), false, "refused the notice: 404", false, 1},
+		"changes the protocol": {func(w http.ResponseWriter, _ *http.Request) {
+			c, _, _ := http.NewResponseController(w).Hijack()
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+			_ = c.Close()
+		}, false, "service answered 101", false, 1},
 		"wants no more":            {status(410), false, "wants no notices any more", true, 1},
 		"unknown authority":        {status(204), true, "certificate", false, 0},
 		"leads on within itself":   {redirect(307, "/new"), false, "", false, 2},
-		"leads in circles":         {redirect(308, "/token"), false, "in circles", true, 4},
-		"leads to another service": {redirect(307, other.URL+"/x"), false, "redirects to another one, " + strings.TrimPrefix(other.URL, "http://"), true, 1},
-		"leads to another door":    {redirect(307, stranger.URL+"/x"), false, "redirects to another one", true, 1},
-		"leads to no encryption":   {redirect(308, "http://127.0.0.1/"), false, "redirects to another one", true, 1},
-		"drops the notice":         {redirect(302, "/new"), false, "drops the notice", true, 1},
+		"leads in circles":         {redirect(308, "/token"), false, "in circles", false, 4},
+		"leads to another service": {redirect(307, other.URL+"/x"), false, "redirects to another one, " + strings.TrimPrefix(other.URL, "http://"), false, 1},
+		"leads to another door":    {redirect(307, stranger.URL+"/x"), false, "redirects to another one", false, 1},
+		"leads to no encryption":   {redirect(308, "http://127.0.0.1/"), false, "redirects to another one", false, 1},
+		"drops the notice":         {redirect(302, "/new"), false, "drops the notice", false, 1},
 		"hangs":                    {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done(); panic(http.ErrAbortHandler) }, false, "deadline exceeded", false, -1},
 		"talks nonsense": {func(w http.ResponseWriter, _ *http.Request) {
 			c, _, _ := http.NewResponseController(w).Hijack()
 			_, _ = c.Write([]byte("hello\n"))
 			_ = c.Close()
 		}, false, "post: ", false, 1},
+		"talks much nonsense": {func(w http.ResponseWriter, _ *http.Request) {
+			c, _, _ := http.NewResponseController(w).Hijack()
+			_, _ = io.WriteString(c, strings.Repeat("hello", 3000)+"\n")
+			_ = c.Close()
+		}, false, "hellohe…", false, 1},
 		"talks without end": {func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
 				if _, err := w.Write(make([]byte, 4096)); err != nil {

@@ -69,6 +69,7 @@ func newWebhook(address, secret string, authorities func() (*x509.CertPool, erro
 const (
 	maxReply     = 64 << 10 // bytes of a reply that are read
 	maxRedirects = 3
+	mostSaid     = 200 // characters of why a service could not be asked
 )
 
 // sameService lets a service lead on to itself only: a notice, and the token in
@@ -77,11 +78,11 @@ func sameService(req *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	switch {
 	case req.URL.Host != first.Host || req.URL.Scheme != first.Scheme:
-		return permanentError{&words.Error{Message: words.New("webhook-elsewhere", "other", req.URL.Host)}}
+		return refusedError{&words.Error{Message: words.New("webhook-elsewhere", "other", req.URL.Host)}}
 	case req.Method != http.MethodPost:
-		return permanentError{&words.Error{Message: words.New("webhook-drops")}}
+		return refusedError{&words.Error{Message: words.New("webhook-drops")}}
 	case len(via) > maxRedirects:
-		return permanentError{&words.Error{Message: words.New("webhook-circles")}}
+		return refusedError{&words.Error{Message: words.New("webhook-circles")}}
 	}
 	return nil
 }
@@ -120,17 +121,32 @@ func (w *webhook) post(ctx context.Context, e entry) error {
 		if ue, ok := errors.AsType[*url.Error](err); ok {
 			err = ue.Err // without the address
 		}
+		if said := []rune(err.Error()); len(said) > mostSaid { // such as an answer that is none, as a whole
+			err = errors.New(string(said[:mostSaid]) + "…")
+		}
 		return fmt.Errorf("post: %w", err)
 	}
 	defer res.Body.Close()
 	_, _ = io.CopyN(io.Discard, res.Body, maxReply) // polite; what it says does not matter
 	switch {
-	case res.StatusCode < 300:
+	case res.StatusCode >= 200 && res.StatusCode < 300:
 		return nil
 	case res.StatusCode == http.StatusGone:
 		return permanentError{&words.Error{Message: words.New("webhook-gone", "status", res.Status)}}
 	case res.StatusCode >= 400 && res.StatusCode < 500 && res.StatusCode != http.StatusRequestTimeout && res.StatusCode != http.StatusTooManyRequests:
 		return refusedError{&words.Error{Message: words.New("webhook-refused", "status", res.Status)}}
 	}
-	return &words.Error{Message: words.New("webhook-failed", "status", res.Status)}
+	return laterError{&words.Error{Message: words.New("webhook-failed", "status", res.Status)}, retryAfter(res.Header)}
+}
+
+// retryAfter is how long a service wants to be left alone (RFC 9110, section 10.2.3); 0 if it does not say.
+func retryAfter(h http.Header) time.Duration {
+	said := h.Get("Retry-After")
+	wait := time.Duration(0)
+	if n, err := strconv.ParseUint(said, 10, 32); err == nil {
+		wait = time.Duration(n) * time.Second
+	} else if at, err := http.ParseTime(said); err == nil {
+		wait = time.Until(at)
+	}
+	return min(max(wait, 0), longestWish)
 }

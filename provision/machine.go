@@ -199,7 +199,7 @@ func networkFiles(c *configs.Config) (list []file) {
 		return list
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "[Match]\n%s\n\n[Link]\nRequiredForOnline=no\n\n[Network]\nMulticastDNS=yes\nIPv6PrivacyExtensions=no\n", match)
+	fmt.Fprintf(&b, "[Match]\n%s\n\n[Link]\nRequiredForOnline=no\n\n[Network]\nMulticastDNS=resolve\nIPv6PrivacyExtensions=no\n", match)
 	if n.Static() {
 		b.WriteString("DHCP=no\n")
 		for _, a := range n.Addresses {

@@ -57,7 +57,7 @@ func machine(t *testing.T, c *card, root string) (files map[string]string, name 
 
 func TestMachine(t *testing.T) {
 	wire := func(rest string) string {
-		return "[Match]\nName=eth0\n\n[Link]\nRequiredForOnline=no\n\n[Network]\nMulticastDNS=yes\nIPv6PrivacyExtensions=no\n" + rest
+		return "[Match]\nName=eth0\n\n[Link]\nRequiredForOnline=no\n\n[Network]\nMulticastDNS=resolve\nIPv6PrivacyExtensions=no\n" + rest
 	}
 	const address = "run/systemd/network/70-card-address.network"
 	for what, tc := range map[string]struct {

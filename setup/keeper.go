@@ -30,6 +30,7 @@ const (
 var (
 	ErrOnTrial       = errors.New("setup-on-trial")       // one thing at a time
 	ErrNoTrial       = errors.New("setup-no-trial")       // there is nothing to keep or to take back
+	ErrOtherTrial    = errors.New("setup-other-trial")    // nor what is meant
 	ErrNotYet        = errors.New("setup-not-yet")        // the door has not begun with it
 	ErrNotRegistered = errors.New("setup-not-registered") // the door was registered before, and is not
 	ErrSame          = errors.New("setup-same")           // nothing was changed
@@ -41,7 +42,7 @@ var (
 
 // Code is the code of an error of this package, "failed" of any other.
 func Code(err error) string {
-	for _, known := range []error{ErrOnTrial, ErrNoTrial, ErrNotYet, ErrNotRegistered, ErrSame, ErrNoVersion, ErrElsewhere, ErrNotKept, ErrChanged,
+	for _, known := range []error{ErrOnTrial, ErrNoTrial, ErrOtherTrial, ErrNotYet, ErrNotRegistered, ErrSame, ErrNoVersion, ErrElsewhere, ErrNotKept, ErrChanged,
 		ErrNoPerson, ErrNoName, ErrTaken, ErrNoDigits} {
 		if errors.Is(err, known) {
 			return known.Error()
@@ -105,22 +106,23 @@ type Keeper struct {
 	file     []byte // of the installer, as it was at the start
 	door     Door   // that runs; nil: none
 	trial    *Trial
-	undo     func() bool // takes the trial back in the running door; nil: only another one can
-	was      bool        // the door was registered before the trial
-	unsteady time.Time   // since when the door on trial is without registration
+	undo     func() bool   // takes the trial back in the running door; nil: only another one can
+	was      bool          // the door was registered before the trial
+	unsteady time.Time     // since when the door on trial is without registration
+	started  chan struct{} // the clock of a trial: Run looks at it from now on
 	cut      func(step string) error
 }
 
 // Open reads what is kept and brings it up to date with the installer's file. What cannot be read
 // is said by [Keeper.Status]; the file is in force then.
 func Open(cfg Config) *Keeper {
-	k := &Keeper{cfg: cfg, cut: func(string) error { return nil }}
+	k := &Keeper{cfg: cfg, started: make(chan struct{}, 1), cut: func(string) error { return nil }}
 	file, err := store.ReadFile(cfg.File, mostText)
 	if err == nil {
 		k.file = file
 	}
 	if k.st, err = load(cfg.Dir); err != nil {
-		k.broken = words.New("setup-broken", "detail", err.Error())
+		k.broken = words.Because(words.New("setup-broken"), err)
 		cfg.Log.Error("configuration of the page", "error", err)
 	}
 	if k.st.settle(cfg.Dir, k.file) {
@@ -217,6 +219,10 @@ func (k *Keeper) begun() {
 	k.trial.Begun = time.Now()
 	k.trial.Until = k.trial.Begun.Add(TrialLasts)
 	k.unsteady = k.trial.Begun
+	select {
+	case k.started <- struct{}{}:
+	default:
+	}
 }
 
 // Try begins a trial of a text: of the running door if that can take it as it is, else of another
@@ -227,22 +233,11 @@ func (k *Keeper) begun() {
 func (k *Keeper) Try(text []byte, by Who, how How) (Version, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	switch {
-	case k.cfg.Elsewhere:
-		return Version{}, ErrElsewhere
-	case k.trial != nil:
-		return Version{}, ErrOnTrial
-	case k.door == nil:
-		return Version{}, ErrNotYet
-	}
-	was := k.text()
-	if bytes.Equal(was, text) {
-		return Version{}, ErrSame
-	}
-	cfg, err := k.cfg.Judge(text)
-	if list, faulty := errors.AsType[configs.Faults](err); faulty && slices.ContainsFunc(list, func(f configs.Fault) bool { return !f.Optional }) || err != nil && !faulty {
+	cfg, err := k.judge(text)
+	if err != nil {
 		return Version{}, err
 	}
+	was := k.text()
 	st := k.st.clone()
 	if st.InForce == 0 { // what there was is worth keeping, too
 		hash := hashOf(was)
@@ -288,6 +283,33 @@ func (s *state) keep(id int, file []byte) {
 	s.version(id).Outcome, s.InForce, s.Base, s.Note = Kept, id, hashOf(file), words.Message{}
 }
 
+// Check says why [Keeper.Try] would refuse a text now; nil if it would not. Nothing is changed.
+func (k *Keeper) Check(text []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, err := k.judge(text)
+	return err
+}
+
+// judge is the configuration of a text that may be tried. The caller has the lock.
+func (k *Keeper) judge(text []byte) (*configs.Config, error) {
+	switch {
+	case k.cfg.Elsewhere:
+		return nil, ErrElsewhere
+	case k.trial != nil:
+		return nil, ErrOnTrial
+	case k.door == nil:
+		return nil, ErrNotYet
+	case bytes.Equal(k.text(), text):
+		return nil, ErrSame
+	}
+	cfg, err := k.cfg.Judge(text)
+	if list, faulty := errors.AsType[configs.Faults](err); faulty && slices.ContainsFunc(list, func(f configs.Fault) bool { return !f.Optional }) || err != nil && !faulty {
+		return nil, err
+	}
+	return cfg, nil
+}
+
 // add writes the text of a new version, which the state names then.
 func (k *Keeper) add(st *state, text []byte, v Version) error {
 	v.ID, v.Hash, v.At = st.Next, hashOf(text), time.Now().Round(time.Second)
@@ -319,14 +341,14 @@ func (k *Keeper) enter(st state) error {
 	return k.cut("entered")
 }
 
-// Keep ends the trial: what was tried is in force from now on.
-func (k *Keeper) Keep() (Version, error) {
+// Keep ends the trial of a version, 0 for whichever it is: what was tried is in force from now on.
+func (k *Keeper) Keep(id int) (Version, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	switch {
-	case k.trial == nil:
-		return Version{}, ErrNoTrial
-	case k.trial.Begun.IsZero() || k.door == nil:
+	if err := k.tries(id); err != nil {
+		return Version{}, err
+	}
+	if k.trial.Begun.IsZero() || k.door == nil {
 		return Version{}, ErrNotYet
 	}
 	if ok, _ := k.door.Registered(); !ok && k.was {
@@ -341,10 +363,25 @@ func (k *Keeper) Keep() (Version, error) {
 	return *k.st.version(st.InForce), nil
 }
 
-// GoBack ends the trial: what was in force before is so again.
-func (k *Keeper) GoBack() (Version, error) {
+// tries says that a version is on trial, 0 for any. Whoever keeps or takes back what they saw means no change
+// that somebody else has begun since. The caller has the lock.
+func (k *Keeper) tries(id int) error {
+	switch {
+	case k.trial == nil:
+		return ErrNoTrial
+	case id != 0 && id != k.trial.ID:
+		return ErrOtherTrial
+	}
+	return nil
+}
+
+// GoBack ends the trial of a version, 0 for whichever it is: what was in force before is so again.
+func (k *Keeper) GoBack(id int) (Version, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if err := k.tries(id); err != nil {
+		return Version{}, err
+	}
 	return k.goBack(words.New("setup-unwanted"))
 }
 
@@ -383,8 +420,21 @@ func (k *Keeper) Original() []byte {
 	return bytes.Clone(k.file)
 }
 
-// Run takes back what nobody keeps, until ctx ends.
+// Run takes back what nobody keeps, until ctx ends. While nothing is on trial it wakes up for
+// nothing.
 func (k *Keeper) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.started:
+			k.watch(ctx)
+		}
+	}
+}
+
+// watch looks at a trial until it ends.
+func (k *Keeper) watch(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -392,17 +442,23 @@ func (k *Keeper) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			k.look(time.Now())
+			if !k.look(time.Now()) {
+				return
+			}
 		}
 	}
 }
 
-// look takes a trial back whose time is over, or that has cost the door its registration.
-func (k *Keeper) look(now time.Time) {
+// look takes a trial back whose time is over, or that has cost the door its registration. It
+// reports whether there is one to look at again.
+func (k *Keeper) look(now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.trial == nil || k.trial.Begun.IsZero() || k.door == nil {
-		return
+	if k.trial == nil || k.trial.Begun.IsZero() {
+		return false
+	}
+	if k.door == nil {
+		return true
 	}
 	ok, why := k.door.Registered()
 	if ok {
@@ -417,10 +473,11 @@ func (k *Keeper) look(now time.Time) {
 	case now.Sub(k.trial.Begun) >= TrialLasts:
 		why = words.New("setup-unconfirmed")
 	default:
-		return
+		return true
 	}
 	door := k.door
 	v, _ := k.goBack(why) // there is a trial
 	k.cfg.Log.Warn("configuration of the page: taken back", "version", v.ID, "why", why.String())
 	door.Told(Back, v)
+	return k.trial != nil
 }

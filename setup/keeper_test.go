@@ -144,7 +144,7 @@ func TestWhatIsKeptSurvives(t *testing.T) {
 			t.Errorf("the door was made anew %d times", h.d.anew)
 		}
 		h.again()
-		if _, err := h.k.Keep(); err != nil {
+		if _, err := h.k.Keep(0); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Hour)
@@ -161,7 +161,7 @@ func TestWhatIsKeptSurvives(t *testing.T) {
 func TestWhatNobodyKeepsGoes(t *testing.T) {
 	story(t, func(h *house) {
 		h.try(to("2"))
-		if _, err := h.k.Keep(); !errors.Is(err, ErrNotYet) {
+		if _, err := h.k.Keep(0); !errors.Is(err, ErrNotYet) {
 			t.Errorf("kept before the door has begun with it: %v", err)
 		}
 		if _, err := h.k.Try([]byte(to("3")), Who{}, ByText); !errors.Is(err, ErrOnTrial) {
@@ -189,7 +189,7 @@ func TestWhatCostsTheRegistrationGoes(t *testing.T) {
 		h.try(to("2"))
 		h.again()
 		h.d.registered = false
-		if _, err := h.k.Keep(); !errors.Is(err, ErrNotRegistered) {
+		if _, err := h.k.Keep(0); !errors.Is(err, ErrNotRegistered) {
 			t.Errorf("kept without registration: %v", err)
 		}
 		time.Sleep(BackAfter + 2*time.Second)
@@ -205,7 +205,7 @@ func TestWhatCostsTheRegistrationGoes(t *testing.T) {
 		h.again()
 		time.Sleep(BackAfter * 2)
 		h.want("2")
-		if _, err := h.k.Keep(); err != nil {
+		if _, err := h.k.Keep(0); err != nil {
 			t.Error(err)
 		}
 	})
@@ -271,7 +271,7 @@ func (h *house) keep(text string) {
 	h.t.Helper()
 	h.try(text)
 	h.again()
-	if _, err := h.k.Keep(); err != nil {
+	if _, err := h.k.Keep(0); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -285,15 +285,33 @@ func TestRefusals(t *testing.T) {
 		if _, err := h.k.Try([]byte(whole), Who{}, ByText); !errors.Is(err, ErrSame) {
 			t.Errorf("%v", err)
 		}
-		if _, err := h.k.Keep(); !errors.Is(err, ErrNoTrial) {
+		if _, err := h.k.Keep(0); !errors.Is(err, ErrNoTrial) {
 			t.Errorf("%v", err)
 		}
-		if _, err := h.k.GoBack(); !errors.Is(err, ErrNoTrial) {
+		if _, err := h.k.GoBack(0); !errors.Is(err, ErrNoTrial) {
+			t.Errorf("%v", err)
+		}
+		// Whether a text could be tried is told without trying it.
+		if err := h.k.Check([]byte(to("2"))); err != nil || h.k.Status().Trial != nil || h.d.anew != 0 {
+			t.Errorf("%v, %+v", err, h.k.Status())
+		}
+		if err := h.k.Check([]byte(whole)); !errors.Is(err, ErrSame) {
+			t.Errorf("%v", err)
+		}
+		if err := h.k.Check([]byte("x")); Code(err) != "setup-faults" {
 			t.Errorf("%v", err)
 		}
 		// A fault that the door can do without is no reason.
 		h.try(whole + "[audio]\ninput_gain = 99.0\n")
-		if _, err := h.k.GoBack(); err != nil || h.d.anew != 2 {
+		// Nor is what somebody else has begun meanwhile what is meant.
+		on := h.k.Status().Trial.ID
+		if _, err := h.k.Keep(on - 1); !errors.Is(err, ErrOtherTrial) {
+			t.Errorf("%v", err)
+		}
+		if _, err := h.k.GoBack(on + 1); !errors.Is(err, ErrOtherTrial) || h.k.Status().Trial == nil {
+			t.Errorf("%v", err)
+		}
+		if _, err := h.k.GoBack(0); err != nil || h.d.anew != 2 {
 			t.Errorf("%v", err)
 		}
 		h.want("1001")
@@ -334,7 +352,7 @@ func TestHistoryIsBounded(t *testing.T) {
 		first := h.k.Status().InForce.ID
 		for i := range 30 {
 			h.try(to(strings.Repeat("9", i+1)))
-			if _, err := h.k.GoBack(); err != nil {
+			if _, err := h.k.GoBack(0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -366,9 +384,9 @@ func TestPowerCuts(t *testing.T) {
 	}{
 		"a trial":       {func(k *Keeper) { _, _ = k.Try([]byte(to("3")), Who{}, ByText) }, "2"},
 		"people":        {func(k *Keeper) { _, _ = k.Try([]byte(to("3")), Who{}, ByPeople) }, "3"},
-		"to keep":       {func(k *Keeper) { _, _ = k.Try([]byte(to("3")), Who{}, ByText); k.Begun(k.door); _, _ = k.Keep() }, "3"},
-		"to go back":    {func(k *Keeper) { _, _ = k.Try([]byte(to("3")), Who{}, ByText); k.Begun(k.door); _, _ = k.GoBack() }, "2"},
-		"the first one": {func(k *Keeper) { _, _ = k.Try([]byte(to("3")), Who{}, ByText); k.Begun(k.door); _, _ = k.Keep() }, "3"},
+		"to keep":       {func(k *Keeper) { _, _ = k.Try([]byte(to("3")), Who{}, ByText); k.Begun(k.door); _, _ = k.Keep(0) }, "3"},
+		"to go back":    {func(k *Keeper) { _, _ = k.Try([]byte(to("3")), Who{}, ByText); k.Begun(k.door); _, _ = k.GoBack(0) }, "2"},
+		"the first one": {func(k *Keeper) { _, _ = k.Try([]byte(to("3")), Who{}, ByText); k.Begun(k.door); _, _ = k.Keep(0) }, "3"},
 	}
 	for what, tt := range deeds {
 		for cut := 1; ; cut++ {

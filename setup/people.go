@@ -64,7 +64,7 @@ func Put(d *configs.Document, p Person, fresh bool) error {
 		_, err := d.AddAll("code", [][]configs.Setting{p.settings(true)})
 		return err
 	}
-	return write(d, fmt.Sprintf("code[%d]", i), p)
+	return write(d, fmt.Sprintf("code[%d]", i), p, columns())
 }
 
 // settings are what p has or, where given is false, what it lacks.
@@ -85,13 +85,14 @@ func (p *Person) settings(given bool) (out []configs.Setting) {
 	return out
 }
 
-// write gives a person's section what p has. Digits that p does not have stay.
-func write(d *configs.Document, path string, p Person) (err error) {
+// write gives a person's section what p has. Digits that p does not have stay, and so does what is not among
+// the names that p was told of: a list without a column says nothing of it.
+func write(d *configs.Document, path string, p Person, told []string) (err error) {
 	for _, s := range p.settings(true) {
 		err = errors.Join(err, d.Set(path+"."+s.Name, s.Value))
 	}
 	for _, s := range p.settings(false) {
-		if s.Name != "digits" {
+		if s.Name != "digits" && slices.Contains(told, s.Name) {
 			err = errors.Join(err, d.Remove(path+"."+s.Name))
 		}
 	}
@@ -139,13 +140,23 @@ type record struct {
 	Person
 }
 
+// Imported is what a list has come to.
+type Imported struct {
+	Added, Changed int // people; whom the list names and who were there count as changed
+	lines          map[string]int
+}
+
+// Line is the line of the list that a section came from, such as "code[3]", for what the loader finds in
+// it; 0 of the rest of the configuration.
+func (m *Imported) Line(path string) int {
+	section, _, _ := strings.Cut(path, ".")
+	return m.lines[section]
+}
+
 // Import puts the people of a list in CSV into a document: those who are there already are
-// changed, all others added, nobody is removed. The first line names the columns, of which name
+// changed, as far as the list has columns, all others added, nobody is removed. The first line names the columns, of which name
 // must be one; commas or semicolons stand between them. The error is of type [Faults].
-//
-// line tells the line of the list that a section came from, such as "code[3]", for what the loader
-// finds in it.
-func Import(d *configs.Document, data []byte) (line func(path string) int, err error) {
+func Import(d *configs.Document, data []byte) (*Imported, error) {
 	text, err := configs.CleanText(data)
 	if err != nil {
 		list, _ := errors.AsType[configs.Faults](err)
@@ -155,34 +166,46 @@ func Import(d *configs.Document, data []byte) (line func(path string) int, err e
 		}
 		return nil, out
 	}
-	records, faults := read(string(text))
+	records, header, faults := read(string(text))
 	if len(faults) > 0 {
 		return nil, faults
 	}
 	lines := map[string]int{}
 	numbers := map[string]int{}
 	for i, p := range People(d) {
-		numbers[p.Name] = i
+		if _, twice := numbers[p.Name]; !twice {
+			numbers[p.Name] = i
+		}
 	}
 	var fresh [][]configs.Setting
 	var freshLines []int
-	unwritten := func(line int, err error) Faults {
-		return Faults{{line, words.New("setup-not-written", "detail", err.Error())}}
-	}
+	known := map[int]record{}
 	for _, r := range records {
-		i, known := numbers[r.Name]
+		i, is := numbers[r.Name]
 		switch {
-		case known:
-			path := fmt.Sprintf("code[%d]", i)
-			if err := write(d, path, r.Person); err != nil {
-				return nil, unwritten(r.line, err)
-			}
-			lines[path] = r.line
+		case is:
+			known[i] = r
+			lines[fmt.Sprintf("code[%d]", i)] = r.line
 		case r.Digits == "":
 			faults = append(faults, Fault{r.line, words.New(ErrNoDigits.Error())})
 		default:
 			fresh, freshLines = append(fresh, r.settings(true)), append(freshLines, r.line)
 		}
+	}
+	unwritten := func(line int, err error) Faults {
+		return Faults{{line, words.Because(words.New("setup-not-written"), err)}}
+	}
+	at := 0
+	err = d.Each("code", func(i int, one *configs.Document) error {
+		r, is := known[i]
+		if !is {
+			return nil
+		}
+		at = r.line
+		return write(one, "code[0]", r.Person, header)
+	})
+	if err != nil {
+		return nil, unwritten(at, err)
 	}
 	first, err := d.AddAll("code", fresh)
 	if err != nil {
@@ -194,21 +217,17 @@ func Import(d *configs.Document, data []byte) (line func(path string) int, err e
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	return func(path string) int {
-		section, _, _ := strings.Cut(path, ".")
-		return lines[section]
-	}, nil
+	return &Imported{len(fresh), len(known), lines}, nil
 }
 
-// read reads a list.
-func read(text string) (out []record, faults Faults) {
+// read reads a list, and tells its columns.
+func read(text string) (out []record, header []string, faults Faults) {
 	r := csv.NewReader(strings.NewReader(text))
 	first, _, _ := strings.Cut(text, "\n")
 	if strings.Count(first, ";") > strings.Count(first, ",") {
 		r.Comma = ';'
 	}
 	r.FieldsPerRecord, r.TrimLeadingSpace = -1, true
-	var header []string
 	seen := map[string]int{}
 	for {
 		cells, err := r.Read()
@@ -220,11 +239,11 @@ func read(text string) (out []record, faults Faults) {
 			if pe, ok := errors.AsType[*csv.ParseError](err); ok {
 				line = pe.Line
 			}
-			return nil, append(faults, Fault{line, words.New("setup-csv")})
+			return nil, nil, append(faults, Fault{line, words.New("setup-csv")})
 		}
 		line, _ := r.FieldPos(0)
 		for i := range cells {
-			cells[i] = strings.TrimSpace(cells[i])
+			cells[i] = words.FromCell(strings.TrimSpace(cells[i]))
 		}
 		if header == nil {
 			header = cells
@@ -237,7 +256,7 @@ func read(text string) (out []record, faults Faults) {
 				faults = append(faults, Fault{line, words.New(ErrBadHeader.Error(), "known", strings.Join(columns(), ", "))})
 			}
 			if len(faults) > 0 {
-				return nil, faults
+				return nil, nil, faults
 			}
 			continue
 		}
@@ -255,13 +274,13 @@ func read(text string) (out []record, faults Faults) {
 		}
 		seen[p.Name] = line
 		if out = append(out, record{line, p}); len(out) > mostPeople {
-			return nil, append(faults, Fault{line, words.New("setup-too-many", "n", strconv.Itoa(mostPeople))})
+			return nil, nil, append(faults, Fault{line, words.New("setup-too-many", "n", strconv.Itoa(mostPeople))})
 		}
 	}
 	if header == nil {
 		faults = append(faults, Fault{1, words.New(ErrBadHeader.Error(), "known", strings.Join(columns(), ", "))})
 	}
-	return out, faults
+	return out, header, faults
 }
 
 func person(header, cells []string) (p Person, fault words.Message) {
@@ -310,9 +329,7 @@ func Export(d *configs.Document) []byte {
 		}
 		cells := []string{p.Name, "", strings.Join(p.Users, " "), p.Relay, p.From, p.Until, p.When, once}
 		for i, c := range cells {
-			if c != "" && strings.ContainsRune("=+-@\t\r", rune(c[0])) {
-				cells[i] = "'" + c
-			}
+			cells[i] = words.Cell(c)
 		}
 		_ = w.Write(cells)
 	}

@@ -217,7 +217,7 @@ func targets(cfg *Config) (out []Target) {
 	}
 	for _, b := range cfg.Buttons {
 		for _, a := range []Action{b.Press, b.Long} {
-			if a.Do == Dial && !slices.ContainsFunc(out, func(t Target) bool { return t.Name == a.Target }) {
+			if a.Do == Dial && a.Target != "" && !slices.ContainsFunc(out, func(t Target) bool { return t.Name == a.Target }) {
 				out = append(out, Target{Name: a.Target})
 			}
 		}

@@ -10,6 +10,23 @@ import (
 
 var program = Principal{Via: ViaPage, Name: "token house", From: "192.0.2.7"}
 
+// A button whose target is missing in a faulty configuration is nobody whom a command could call.
+func TestNobodyIsNoTarget(t *testing.T) {
+	story(t, func(h *house) {
+		if got := h.snap().Targets; len(got) != 0 {
+			t.Errorf("targets %v", got)
+		}
+		if err := h.do(Command{Kind: CommandDial, By: program}); Code(err) != "no-such-target" {
+			t.Error(err)
+		}
+		h.expect()
+	}, func(c *Config) {
+		for i := range c.Buttons {
+			c.Buttons[i].Press.Target, c.Buttons[i].Long.Target = "", ""
+		}
+	})
+}
+
 // Somebody elsewhere has the door call: nobody stands there who could miss anything.
 func TestDialByCommand(t *testing.T) {
 	named := func(c *Config) {

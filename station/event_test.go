@@ -212,8 +212,23 @@ func TestADoorAtRestPublishesNothing(t *testing.T) {
 		h.st.Gauges() // whoever asks
 		synctest.Wait()
 		g := h.st.Gauges() // gets new ones from then on
-		if g.Mic.Peak != -3599 || g.Counts("bell").Glitches != 3599 || time.Since(g.Time) > refreshEvery {
+		if g.Mic.Peak != -3599 || g.Counts("bell").Glitches != 3599 || time.Since(g.Time) > askedEvery {
 			t.Errorf("gauges %+v", g)
+		}
+		looks := func() (n int) { // in ten seconds
+			for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+				if now := h.st.Gauges(); now != g {
+					g, n = now, n+1
+				}
+			}
+			return n
+		}
+		if n := looks(); n < 9 || n > 12 {
+			t.Errorf("%d looks in 10 s while somebody asks and no sound runs", n)
+		}
+		h.setSound(Sound{Input: Device{Open: true}})
+		if n := looks(); n < 36 || n > 42 {
+			t.Errorf("%d looks in 10 s while somebody asks and the microphone runs", n)
 		}
 	})
 }

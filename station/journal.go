@@ -89,6 +89,10 @@ func (s *Station) Since(from uint64) (events []Event, more <-chan struct{}) {
 	return s.journal.since(from)
 }
 
+// Coming is the number of the event that happens next: whoever begins to listen now begins with it. The
+// snapshot's [Snapshot.Events] is of when the state became what it is, and more may have happened since.
+func (s *Station) Coming() uint64 { return s.journal.coming() }
+
 // Subscribe goes through the events from number from on as they come, until ctx ends or the
 // door has stopped and all have been read. It stands for calls of [Station.Since], with
 // the same answer to those who are late: [Missed].

@@ -147,6 +147,11 @@ const (
 	RefusedRelay   Refusal = "relay"       // the relay does not work
 )
 
+// Refusals are all of them.
+func Refusals() []Refusal {
+	return []Refusal{RefusedCode, RefusedLocked, RefusedParty, RefusedBlocked, RefusedRelay}
+}
+
 // Switched tells that a relay that opens nothing, such as that of a light, was switched, or could not be.
 type Switched struct {
 	Relay  string     `json:"relay"`

@@ -21,8 +21,8 @@ func (s *Station) Snapshot() *Snapshot { return s.pub.Load().snap }
 func (s *Station) Changed() <-chan struct{} { return s.pub.Load().changed }
 
 // Gauges returns what moves all the time as it was when the door last looked around. It does
-// so a few times a second in a call, and while somebody asks; at rest every few seconds. They
-// are shared: do not change them.
+// so a few times a second in a call; every second while somebody asks and neither microphone nor loudspeaker
+// runs, so that next to nothing moves; else every few seconds. They are shared: do not change them.
 func (s *Station) Gauges() *Gauges {
 	now := int64(time.Since(s.started))
 	if last := s.asked.Swap(now); last == 0 || now-last > int64(lively)/2 {
@@ -40,10 +40,15 @@ func (s *Station) Looked() time.Time { return s.gauges.Load().Time }
 
 // look is when the door next looks around if nothing happens until then.
 func (s *Station) look(now time.Time) time.Time {
-	asked := s.asked.Load()
+	at := s.asked.Load()
+	asked := at != 0 && now.Sub(s.started)-time.Duration(at) < lively
+	sound := &s.Snapshot().Sound
 	switch {
-	case s.state() != Idle, s.trial.runs(), now.Before(s.livelyUntil), asked != 0 && now.Sub(s.started)-time.Duration(asked) < lively, s.pulsing():
+	case s.state() != Idle, s.trial.runs(), now.Before(s.livelyUntil), asked && (sound.Input.Open || sound.Output.Open), s.pulsing():
 		return now.Add(refreshEvery)
+	case asked:
+		// By the full seconds, as the page does: one wake-up for both.
+		return now.Truncate(askedEvery).Add(askedEvery)
 	default:
 		// By the clock's even seconds, as phone and sound do at rest: one wake-up for all.
 		return now.Truncate(restEvery).Add(restEvery)

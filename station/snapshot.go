@@ -128,6 +128,11 @@ const (
 	RegRefused     RegState = "refused" // the server said no: somebody must act
 )
 
+// RegStates are all of them.
+func RegStates() []RegState {
+	return []RegState{RegOff, RegConnecting, RegRegistering, RegRegistered, RegFailed, RegRefused}
+}
+
 // Sound is the state of the sound devices and the audio path.
 type Sound struct {
 	Input   Device `json:"input"`

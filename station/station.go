@@ -119,8 +119,10 @@ func New(cfg Config, phone Phone, voice Voice, board Board) *Station {
 
 const (
 	// refreshEvery is how often the door looks at sound and board, and renews levels and
-	// counters, while something happens or somebody asks for them.
+	// counters, while something happens, or somebody asks for them and there is sound.
 	refreshEvery = 250 * time.Millisecond
+	// askedEvery is how often it does while somebody asks and no sound runs.
+	askedEvery = time.Second
 	// restEvery is how often it does otherwise: each time costs a machine at rest some
 	// wake-ups.
 	restEvery = 2 * time.Second

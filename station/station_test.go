@@ -357,7 +357,8 @@ func TestReportsBeforeTheStationRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &house{t: t}
 		st := New(Config{}, h, h, h)
-		for i := range 1000 {
+		const many = 200
+		for i := range many {
 			st.SetRegistration(Registration{State: RegConnecting, Problem: words.New("told", "detail", fmt.Sprint("try ", i))})
 			st.SetFault(Fault{Key: fmt.Sprint("config.", i), Blinks: FaultConfig, Message: words.New("told", "detail", "first")})
 			st.SetFault(Fault{Key: fmt.Sprint("config.", i), Blinks: FaultConfig, Message: words.New("told", "detail", "second")})
@@ -368,15 +369,15 @@ func TestReportsBeforeTheStationRuns(t *testing.T) {
 		go func() { defer close(over); st.Run(ctx) }()
 		synctest.Wait()
 		f := st.Snapshot().Faults
-		if len(f) != 1000 { // without the one taken back, with that of the registration
+		if len(f) != many { // without the one taken back, with that of the registration
 			t.Fatalf("%d faults", len(f))
 		}
-		if f[0].Key != "config.1" || f[0].String() != "second" || f[999].String() != "not registered: try 999" {
-			t.Errorf("first %+v, last %+v", f[0], f[999])
+		if f[0].Key != "config.1" || f[0].String() != "second" || f[many-1].String() != "not registered: try 199" {
+			t.Errorf("first %+v, last %+v", f[0], f[many-1])
 		}
 		cancel()
 		<-over
-		for i := range 1000 { // nor after it has run
+		for i := range many { // nor after it has run
 			st.SetFault(Fault{Key: fmt.Sprint("late.", i)})
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"intercomd/words"
@@ -83,6 +84,7 @@ type Reply struct {
 var (
 	ErrBusy    = errors.New("update-busy")     // there is one under way
 	ErrOnTrial = errors.New("update-on-trial") // the running system has not been committed yet
+	ErrSecret  = errors.New("update-secret")   // the address of the bundle has a user or password in it
 	ErrStopped = errors.New("update-stopped")
 )
 
@@ -201,6 +203,9 @@ func (a *Agent) Status(ctx context.Context) (s Status, err error) {
 // Install asks for an update. It returns when that is written down: what becomes of it is
 // in the status.
 func (a *Agent) Install(ctx context.Context, b Bundle) error {
+	if u, err := url.Parse(b.Source); err == nil && u.User != nil {
+		return ErrSecret // status, history and log show the address
+	}
 	var refused error
 	err := a.ask(ctx, func() {
 		switch {
@@ -444,7 +449,7 @@ func (a *Agent) written(err error) {
 	if err != nil {
 		var told bool
 		if rec.Why, told = words.Told(err); !told {
-			rec.Why = words.New("update-not-installed", "detail", err.Error())
+			rec.Why = words.Because(words.New("update-not-installed"), err)
 		}
 		_ = a.enter(Failed, rec)
 		return
@@ -500,7 +505,7 @@ func (a *Agent) judge(now time.Time) {
 	case Commit:
 		if err := a.cfg.Machine.Commit(); err != nil {
 			a.cfg.Log.Error("update: the commit failed", "error", err)
-			a.lose(now, words.New("update-commit-failed", "detail", err.Error()), false)
+			a.lose(now, words.Because(words.New("update-commit-failed"), err), false)
 			return
 		}
 		a.onTrial = false

@@ -283,6 +283,22 @@ func TestInstallationThatFails(t *testing.T) {
 	})
 }
 
+// A password in an address would be in status, history and log.
+func TestAddressWithASecret(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		var err error
+		w.life(time.Minute, func(time.Duration) {
+			if err == nil {
+				err = w.agent.Install(t.Context(), Bundle{Source: "https://door:canary@example.org/v2.raucb"})
+			}
+		})
+		if !errors.Is(err, ErrSecret) {
+			t.Errorf("%v", err)
+		}
+		w.runs("v1", Nothing, "")
+	})
+}
+
 // Wherever the power goes, the door ends in the old or the new system, which of the two is
 // written down, and nothing restarts for ever.
 func TestPowerCuts(t *testing.T) {

@@ -58,6 +58,9 @@ func freeBytes(dir string) (int64, error) {
 // path is where the bundle lies.
 func (s *Spool) path() string { return filepath.Join(s.dir, bundleName) }
 
+// part is where it comes to lie.
+func (s *Spool) part() string { return s.path() + ".part" }
+
 // write writes a bundle of size bytes, -1 if that is not known, in place of the one before.
 func (s *Spool) write(r io.Reader, size int64) error {
 	if size > mostBundle {
@@ -72,7 +75,7 @@ func (s *Spool) write(r io.Reader, size int64) error {
 	} else if free-max(size, 0) < spareData {
 		return ErrNoRoom
 	}
-	f, err := os.Create(s.path() + ".part")
+	f, err := os.Create(s.part())
 	if err != nil {
 		return fmt.Errorf("taking the bundle: %w", err)
 	}
@@ -113,8 +116,8 @@ func (s *Spool) copy(w io.Writer, r io.Reader) error {
 
 // sweep removes what lies there.
 func (s *Spool) sweep() {
-	for _, name := range []string{bundleName, bundleName + ".part"} {
-		_ = os.Remove(filepath.Join(s.dir, name)) // the next one tries again
+	for _, path := range []string{s.path(), s.part()} {
+		_ = os.Remove(path) // the next one tries again
 	}
 }
 
@@ -157,8 +160,21 @@ func (s *Spool) Take(ctx context.Context, r io.Reader, size int64, newer bool) (
 	return info, err
 }
 
+// lost tells of a bundle that was coming when the power went: whoever sent it has heard nothing.
+func (s *Spool) lost() {
+	if !s.busy.TryLock() {
+		return // the next one comes already
+	}
+	defer s.busy.Unlock()
+	if is, err := os.Stat(s.part()); err == nil {
+		s.agent.cfg.Log.Warn("update: a bundle broke off while it was sent, as the power went; what had come of it is removed", "bytes", is.Size())
+		_ = os.Remove(s.part())
+	}
+}
+
 // Run removes a bundle when it is not needed any more, until ctx ends.
 func (s *Spool) Run(ctx context.Context) {
+	s.lost()
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {

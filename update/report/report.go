@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"intercomd/beat"
 	"intercomd/station"
 	"intercomd/update"
 )
@@ -55,7 +56,7 @@ func (r Reporter) Run(ctx context.Context, agent Agent) {
 			r.follow(ctx, reply)
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(beat.Until(time.Now(), pause)):
 		case <-ctx.Done():
 			return
 		}

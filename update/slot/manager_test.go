@@ -339,7 +339,7 @@ func TestRecord(t *testing.T) {
 		if i == 1 {
 			lost = free
 		}
-		clear(c.data[lost*SectorSize:][:SectorSize])
+		c.put(int64(lost), make([]byte, SectorSize))
 		if r, err := ReadRecord(c); err != nil || r.Starts != want {
 			t.Errorf("without one copy: %+v, %v, want %d starts", r, err, want)
 		}
