@@ -2,8 +2,8 @@
 // under its name, and as services of the types _https._tcp and _intercomd._tcp.
 //
 // It follows the snapshots of a station, and speaks with the responder of Brutella. Whether the name
-// is free, and what it becomes if not, is the responder's business. The package knows nothing of the
-// page but its port, answers nothing else, and is never waited for.
+// is free, and what it becomes if not, is the responder's business; which addresses it has is decided
+// here. The package knows nothing of the page but its port, answers nothing else, and is never waited for.
 package mdns
 
 import (
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/brutella/dnssd"
@@ -30,8 +31,7 @@ type Door interface {
 type Config struct {
 	Host   string // name of the machine, without ".local"
 	Serial string
-	Port   int      // of the page, by HTTPS
-	Ifaces []string // names of interfaces; none: all that can multicast
+	Port   int // of the page, by HTTPS
 	Log    *slog.Logger
 }
 
@@ -43,7 +43,12 @@ const (
 
 const (
 	steady = 10 * time.Second // between two announcements: a state that wavers is not worth a packet each
-	again  = 30 * time.Second // after a responder that failed
+	look   = 2 * time.Second  // for an address, while there is none
+	// settle is how long a free name is looked for. After a minute the library gives up by itself, and its
+	// readers then take all of the processor for ever.
+	settle   = 45 * time.Second
+	draining = 20 * time.Millisecond
+	again    = 30 * time.Second // after a responder that failed
 )
 
 // Run announces the door until ctx ends, and takes that back then.
@@ -66,64 +71,97 @@ func Run(ctx context.Context, door Door, c Config) {
 			last = err.Error()
 			c.Log.Warn("the door is not announced in its network", "error", err)
 		}
-		select {
-		case <-time.After(again):
-		case <-ctx.Done():
-		}
+		pause(ctx, again)
 	}
 }
 
-// announce is one responder, until what it says is something else.
+// said is what changes of what is told.
+type said struct {
+	name string
+	text map[string]string
+}
+
+func saidOf(s *station.Snapshot, serial string) said {
+	return said{instance(s.Name, serial), textOf(s, serial)}
+}
+
+func (a said) equal(b said) bool { return a.name == b.name && maps.Equal(a.text, b.text) }
+
+// announce is a responder for each network, until the machine is in others.
 func announce(ctx context.Context, door Door, c Config, upset <-chan struct{}) error {
-	changed := door.Changed()
-	s := door.Snapshot()
-	text := textOf(s, c.Serial)
-	responder, err := dnssd.NewResponder()
+	at, err := places()
 	if err != nil {
-		return fmt.Errorf("open a responder: %w", err)
+		return err
 	}
-	for _, kind := range []string{TypePage, TypeDoor} {
-		service, err := dnssd.NewService(dnssd.Config{Name: instance(s.Name, c.Serial), Type: kind, Host: c.Host, Port: c.Port, Text: text, Ifaces: c.Ifaces})
-		if err == nil {
-			_, err = responder.Add(service)
-		}
-		if err != nil {
-			return fmt.Errorf("announce %s: %w", kind, err)
-		}
+	if len(at) == 0 {
+		pause(ctx, look)
+		return nil
 	}
+	changed := door.Changed()
+	told := saidOf(door.Snapshot(), c.Serial)
 	own, stop := context.WithCancel(ctx)
-	defer stop()
-	over := make(chan error, 1)
-	go func() { over <- respond(own, responder) }()
-	c.Log.Info("the door is announced in its network", "host", c.Host+".local", "name", instance(s.Name, c.Serial))
-	fresh := time.NewTimer(steady)
-	defer fresh.Stop()
-	for {
+	over := make(chan error, len(at))
+	var news []chan said
+	for _, p := range at {
+		n := make(chan said, 1)
+		news = append(news, n)
+		go func() { over <- respond(own, c, p, told, n) }()
+	}
+	c.Log.Info("the door is announced in its network", "host", c.Host+".local", "name", told.name)
+	left := len(at)
+	tick := time.NewTicker(steady)
+	defer tick.Stop()
+	for own.Err() == nil {
 		select {
-		case err := <-over:
-			if errors.Is(err, context.Canceled) {
-				err = nil
-			}
-			return err
+		case <-own.Done():
+		case err = <-over:
+			left--
+			stop()
 		case <-upset:
 			stop()
-			upset = nil // until this one is over
-			select {
-			case <-time.After(time.Second): // at most one a second
-			case <-ctx.Done():
+			pause(ctx, time.Second) // at most one a second
+		case <-tick.C:
+			if now, err := places(); err == nil && !slices.EqualFunc(now, at, place.equal) {
+				stop()
 			}
-		case <-fresh.C:
-			fresh.Reset(steady)
 			select {
 			case <-changed:
 				changed = door.Changed()
-				if now := door.Snapshot(); now.Name != s.Name || !maps.Equal(textOf(now, c.Serial), text) {
-					stop()
+				if now := saidOf(door.Snapshot(), c.Serial); !now.equal(told) {
+					told = now
+					for _, n := range news {
+						renew(n, now)
+					}
 				}
 			default:
 			}
 		}
 	}
+	stop()
+	for range left { // all have taken back what they said before others say something else
+		err = errors.Join(err, <-over)
+	}
+	return err
+}
+
+// renew leaves the newest of what is said.
+func renew(c chan said, s said) {
+	select {
+	case <-c:
+	default:
+	}
+	c <- s
+}
+
+// pause waits for d, and reports whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
 }
 
 // alarm is a log that nobody reads: it tells that something was written.
@@ -137,14 +175,103 @@ func (a alarm) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// respond answers until ctx ends. A packet that the library cannot bear must not take the door along.
-func respond(ctx context.Context, r dnssd.Responder) (err error) {
+// respond answers in one network until ctx ends. What is said of the door changes while it runs: each
+// responder that ends leaves a thread of the library behind, which waits for the kernel.
+func respond(ctx context.Context, c Config, at place, first said, news <-chan said) error {
+	r, err := dnssd.NewResponder()
+	if err != nil {
+		return fmt.Errorf("open a responder: %w", err)
+	}
+	defer drain(r)
+	var handles []dnssd.ServiceHandle
+	for _, s := range services(c, at, first) {
+		h, err := r.Add(s)
+		if err != nil {
+			return fmt.Errorf("announce %s: %w", s.Type, err)
+		}
+		handles = append(handles, h)
+	}
+	own, cancel := context.WithCancel(ctx)
+	defer cancel()
+	over := make(chan error, 1)
+	go func() { over <- run(own, r) }()
+	limit := time.AfterFunc(settle, cancel)
+	defer limit.Stop()
+	go func() {
+		// The lock of the responder is free when it has its names.
+		if pause(own, time.Second) {
+			r.Remove(nil)
+			limit.Stop()
+		}
+	}()
+	for {
+		select {
+		case next := <-news:
+			for i, s := range services(c, at, next) {
+				r.Remove(handles[i])
+				if s, err = free(own, s); err == nil {
+					handles[i], err = r.Add(s)
+				}
+				if err != nil {
+					cancel()
+					<-over //nolint:errcheck // that it was cancelled
+					return fmt.Errorf("announce %s: %w", s.Type, err)
+				}
+			}
+		case err := <-over:
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case own.Err() != nil:
+				return errTaken
+			}
+			return err
+		}
+	}
+}
+
+// errTaken is a network in which no name is free.
+var errTaken = fmt.Errorf("no name was free within %v: somebody in the network has them all", settle)
+
+// free is a service with a name that is free.
+func free(ctx context.Context, s dnssd.Service) (dnssd.Service, error) {
+	own, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer time.AfterFunc(settle, cancel).Stop()
+	s, err := dnssd.ProbeService(own, s)
+	if err != nil && ctx.Err() == nil {
+		err = errTaken
+	}
+	return s, err
+}
+
+// services are what is told in one network.
+func services(c Config, at place, what said) (out []dnssd.Service) {
+	for _, kind := range []string{TypePage, TypeDoor} {
+		s, err := dnssd.NewService(dnssd.Config{Name: what.name, Type: kind, Host: c.Host, Port: c.Port, Text: what.text, IPs: at.ips(), Ifaces: at.ifaces})
+		if err == nil { // else there is no port, which somebody has checked
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// run runs a responder. A packet that the library cannot bear must not take the door along.
+func run(ctx context.Context, r dnssd.Responder) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("internal error of the responder: %v", p)
 		}
 	}()
 	return r.Respond(ctx)
+}
+
+// drain lets those go who still want to hand a packet to a responder that is over: the library would keep
+// them, with 64 KiB each, for good.
+func drain(r dnssd.Responder) {
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(draining, cancel)
+	r.Debug(ctx, func(*dnssd.Request) {})
 }
 
 // instance is the name of the services: that of the door, and the end of its serial number. Doors
