@@ -87,7 +87,7 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	for _, state := range []station.State{station.Idle, station.Calling, station.Ringing, station.Talking, station.Stopped} {
 		send(f.state, flag(s.State == state), string(state))
 	}
-	for _, state := range []station.RegState{station.RegOff, station.RegConnecting, station.RegRegistering, station.RegRegistered, station.RegFailed, station.RegRefused} {
+	for _, state := range station.RegStates() {
 		send(f.registration, flag(s.Registration.State == state), string(state))
 	}
 	expires := 0.0

@@ -86,7 +86,8 @@ func New(door Door, log *slog.Logger) *Metrics {
 	m.missed = prometheus.NewCounter(prometheus.CounterOpts{Name: "intercomd_events_missed_total",
 		Help: "Events that these metrics did not count because they came too late."})
 	m.registry.MustRegister(m.missed, m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	// Counters that start with the first event would hide it from rate().
+	// Counters that start with the first event would hide it from rate() and increase(): the first wrong codes
+	// from the alert, and a door that is called twice a day from the figures of a week.
 	for _, c := range station.Causes() {
 		for _, d := range []string{station.Outgoing, station.Incoming} {
 			for _, by := range []station.Party{station.ByDoor, station.ByPeer, station.ByNet, station.ByCommand} {
@@ -95,6 +96,15 @@ func New(door Door, log *slog.Logger) *Metrics {
 		}
 	}
 	m.releases.WithLabelValues("opened")
+	for _, why := range station.Refusals() {
+		m.releases.WithLabelValues(string(why))
+	}
+	for _, state := range station.RegStates() {
+		m.losses.WithLabelValues(string(state))
+	}
+	for _, step := range []string{"ringing", "answered"} { // of which alerts and dashboard speak
+		m.setup.WithLabelValues(station.Outgoing, step)
+	}
 	return m
 }
 

@@ -114,6 +114,21 @@ func TestScrape(t *testing.T) {
 	}
 }
 
+// What alerts and rates are made of is there before it happens for the first time: increase() does not see a series
+// begin.
+func TestSeriesBeginAtZero(t *testing.T) {
+	text := scrape(t, New(&door{}, slog.New(slog.DiscardHandler)))
+	for _, why := range []string{"opened", "wrong-code", "keypad-locked", "not-allowed", "blocked", "relay"} {
+		wants(t, text, `intercomd_door_releases_total{result="`+why+`"} 0`)
+	}
+	for _, state := range []string{"off", "connecting", "registering", "registered", "failed", "refused"} {
+		wants(t, text, `intercomd_registration_changes_total{state="`+state+`"} 0`)
+	}
+	for _, step := range []string{"ringing", "answered"} {
+		wants(t, text, `intercomd_call_setup_seconds_count{direction="outgoing",step="`+step+`"} 0`)
+	}
+}
+
 // The names and units are those that promtool accepts.
 func TestNames(t *testing.T) {
 	m := New(busy(), slog.New(slog.DiscardHandler))

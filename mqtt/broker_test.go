@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"strings"
@@ -32,11 +33,17 @@ type broker struct {
 	more     chan struct{} // closed and replaced at each change
 }
 
-func newBroker(t *testing.T) *broker {
+func newBroker(t *testing.T) *broker { t.Helper(); return newSecureBroker(t, nil) }
+
+// newSecureBroker is one with TLS; nil: without.
+func newSecureBroker(t *testing.T, secure *tls.Config) *broker {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if secure != nil {
+		l = tls.NewListener(l, secure)
 	}
 	b := &broker{Listener: l, t: t, conns: map[net.Conn]bool{}, kept: map[string]string{}, more: make(chan struct{})}
 	var all sync.WaitGroup
@@ -75,6 +82,20 @@ func (b *broker) throwOut() {
 			_ = c.Close()
 		}
 		clear(b.kept)
+	})
+}
+
+// dismiss ends all connections with a reason (MQTT 5.0, 3.14).
+func (b *broker) dismiss(reason byte) {
+	b.set(func(b *broker) {
+		for c := range b.conns {
+			p := packets.NewControlPacket(packets.DISCONNECT)
+			p.Content.(*packets.Disconnect).ReasonCode = reason //nolint:forcetypeassert // it was made so
+			if _, err := p.WriteTo(c); err != nil {
+				b.t.Error(err)
+			}
+			_ = c.Close()
+		}
 	})
 }
 

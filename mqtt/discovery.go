@@ -50,7 +50,19 @@ func (t *teller) discovery(s *station.Snapshot) discovery {
 	t.addContacts(s, add)
 	t.addStates(add)
 	t.addOrders(s, add)
+	device["name"] = deviceName(s.Name, d.Components)
 	return d
+}
+
+// deviceName is the name of the door, unless that of an entity begins with it: Home Assistant from 2023.8 on puts
+// the one before the other, takes "Door" off "Doorbell", and has the user told that the software is to be mended.
+func deviceName(name string, all map[string]component) string {
+	for _, c := range all {
+		if entity, _ := c["name"].(string); strings.HasPrefix(entity, name) {
+			return name + " (intercomd)"
+		}
+	}
+	return name
 }
 
 type adder func(key, platform, name string, more component)
@@ -119,7 +131,7 @@ func (t *teller) addStates(add adder) {
 		"options": []string{string(station.Idle), string(station.Calling), string(station.Ringing), string(station.Talking), string(station.Stopped)}})
 	sensor("last_call", l.Text("entity.ending"), "value_json.lastCall", component{})
 	sensor("registration", l.Text("entity.registration"), "value_json.registration", diagnostic(component{"device_class": "enum",
-		"options": []string{string(station.RegOff), string(station.RegConnecting), string(station.RegRegistering), string(station.RegRegistered), string(station.RegFailed), string(station.RegRefused)}}))
+		"options": station.RegStates()}))
 	sensor("faults", l.Text("entity.faults"), "value_json.faults | length", diagnostic(component{}))
 	sensor("started", l.Text("entity.started"), "value_json.started", diagnostic(component{"device_class": "timestamp"}))
 	add("ready", "binary_sensor", l.Text("entity.ready"), diagnostic(t.flag("value_json.ready")))

@@ -6,12 +6,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/eclipse/paho.golang/autopaho"
@@ -31,6 +33,8 @@ const (
 	// throw each other out for ever.
 	steadyAfter = 30 * time.Second
 	closeLimit  = 2 * time.Second
+	// thrownOut is how often in a row the broker may hang up without a word before that is a fault.
+	thrownOut = 2
 	// maxPacket is what a broker may send at a time, in bytes (MQTT 5.0, 3.1.2.11.4).
 	maxPacket = 16 << 10
 	// ordersWaiting is how many orders may wait; those beyond are dropped.
@@ -66,6 +70,7 @@ type session struct {
 	net.Conn
 	over chan struct{}
 	once sync.Once
+	why  sync.Once // it is told why it ended
 }
 
 // Close ends the connection and whatever waits on it.
@@ -113,7 +118,7 @@ func connect(ctx context.Context, c Config, server *url.URL, base string) (*link
 		OnConnectError:   func(err error) { l.failed(why(err)) },
 		ClientConfig: paho.ClientConfig{
 			ClientID: "intercomd-" + c.Serial, PacketTimeout: ackLimit,
-			OnClientError:      func(err error) { l.broken(why(err)) },
+			OnClientError:      func(err error) { l.broken(l.hungUp(why(err))) },
 			OnServerDisconnect: func(d *paho.Disconnect) { l.broken(disconnected(d)) },
 			OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
 				l.received(p.Packet, c.Discovery)
@@ -214,10 +219,16 @@ func (c limited) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// broken ends the running connection, and leaves word why.
+// broken ends the running connection, and leaves word why. Of several reasons the first counts: a broker that
+// says goodbye hangs up as well.
 func (l *link) broken(err error) {
-	l.drop(l.conn.Load())
-	l.failed(err)
+	s := l.conn.Load()
+	l.drop(s)
+	if s == nil {
+		l.failed(err)
+		return
+	}
+	s.why.Do(func() { l.failed(err) })
 }
 
 // alive reports whether the last connection that was made is not over.
@@ -326,6 +337,12 @@ func why(err error) error {
 	if refusal, ok := errors.AsType[*autopaho.ConnackError](err); ok {
 		return fmt.Errorf("%w: %s", errRefused, reason(refusal.ReasonCode, refusal.Reason))
 	}
+	if alert, ok := certificateAlert(err); ok {
+		return fmt.Errorf("%w: it does not take the door's certificate (%s)", errRefused, alert)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+		return errShut
+	}
 	for next := err; next != nil; next = errors.Unwrap(next) {
 		err = next
 		if _, ok := next.(*net.OpError); ok { //nolint:errorlint // the outermost of its kind
@@ -336,6 +353,33 @@ func why(err error) error {
 		}
 	}
 	return err
+}
+
+// errShut is a broker that hangs up in place of an answer, as Mosquitto does when it has as many connections as
+// it may have.
+var errShut = errors.New("it closes the connection without a word: it may have too many, or not speak with this machine")
+
+// hungUp is why a connection ended that the broker had taken. Mosquitto does not tell those that it throws out for
+// another device of the same name: whoever is hung up on again and again should look for one.
+func (l *link) hungUp(err error) error {
+	switch {
+	case !errors.Is(err, errShut):
+		return err
+	case l.tries.Load() < thrownOut:
+		return errors.New("it hung up")
+	}
+	return fmt.Errorf("%w: it hangs up soon after each connection: another device may have connected under the name of this door", errRefused)
+}
+
+// certificateAlert is what a broker says of the certificate that the door shows, or does not show
+// (RFC 8446, 6.2).
+func certificateAlert(err error) (string, bool) {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || op.Op != "remote error" || op.Err == nil {
+		return "", false
+	}
+	text := strings.TrimPrefix(op.Err.Error(), "tls: ")
+	return text, strings.Contains(text, "certificate") || strings.Contains(text, "handshake failure")
 }
 
 // disconnected is why a broker ends a connection.

@@ -1,13 +1,21 @@
 package mqtt
 
 import (
-	"encoding/json"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"math/big"
 	"net"
-	"regexp"
+	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -128,6 +136,77 @@ func TestFaultsOfBrokers(t *testing.T) {
 	b.throwOut()
 	h.until(t, "all is well", func(h *house) bool { return len(h.faults) == 0 })
 	b.until("all is there", keeps(testConfig, "doorbell"))
+}
+
+// A door that is thrown out for another one says so, and not that the broker hung up.
+func TestTakenOver(t *testing.T) {
+	b, h := newBroker(t), newHouse()
+	start(t, h, config(b.url()))
+	b.until("the door is there", keeps(testBase+"/availability", online))
+	for range 3 {
+		b.set(func(b *broker) { b.kept = map[string]string{} })
+		b.dismiss(0x8e)
+		h.until(t, "the fault", func(h *house) bool { return strings.Contains(h.faults[faultKey].String(), "another device") })
+		b.until("the door is there again", keeps(testBase+"/availability", online))
+		h.until(t, "all is well", func(h *house) bool { return len(h.faults) == 0 })
+	}
+}
+
+// A broker that hangs up without a word may have started anew; one that does so again and again has thrown the
+// door out for another device, as Mosquitto does.
+func TestHungUpOn(t *testing.T) {
+	b, h := newBroker(t), newHouse()
+	start(t, h, config(b.url()))
+	for i := range thrownOut + 1 {
+		b.until("the door is there", keeps(testBase+"/availability", online))
+		h.mu.Lock()
+		if i < thrownOut && len(h.faults) > 0 { // later an attempt that came to nothing may have counted as well
+			t.Errorf("hung up on %d times: %v", i, h.faults)
+		}
+		h.mu.Unlock()
+		b.throwOut()
+	}
+	h.until(t, "the fault", func(h *house) bool {
+		f := h.faults[faultKey]
+		return f.Code == "mqtt-refused" && strings.Contains(f.String(), "another device")
+	})
+}
+
+// A certificate that cannot be taken at first, as where the clock of a board is wrong until it has asked for the
+// time, keeps no broker away for good.
+func TestCertificateOfAnotherTime(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	certificate := func(from time.Time) *tls.Certificate {
+		c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: from.Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+		der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err = x509.ParseCertificate(der); err != nil {
+			t.Fatal(err)
+		}
+		pool.AddCert(c)
+		return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	}
+	later, now := certificate(time.Now().Add(time.Hour)), certificate(time.Now().Add(-time.Minute))
+	var tries atomic.Int32
+	b := newSecureBroker(t, &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if tries.Add(1) <= 2 {
+			return later, nil
+		}
+		return now, nil
+	}})
+	c := config("mqtts://" + b.Addr().String())
+	c.RootCAs = pool
+	start(t, newHouse(), c)
+	b.until("the door is there", keeps(testBase+"/availability", online))
+	if tries.Load() < 3 {
+		t.Error("nothing was wrong at first")
+	}
 }
 
 // A broker that goes silent is left, and found again.
@@ -251,103 +330,6 @@ func TestEndWithABrokerThatHangs(t *testing.T) {
 	}
 }
 
-// schema is what Home Assistant takes: for each platform the keys that it must have and those that
-// it may have (https://www.home-assistant.io/integrations/event.mqtt/ and its like).
-var schema = map[string]struct{ must, may, classes string }{
-	"event":         {"state_topic event_types", "device_class", "button doorbell motion"},
-	"button":        {"command_topic", "payload_press", "identify restart update"},
-	"lock":          {"command_topic", "state_topic value_template payload_lock payload_unlock", ""},
-	"binary_sensor": {"state_topic", "value_template device_class json_attributes_topic json_attributes_template", "door tamper safety problem connectivity"},
-	"sensor":        {"state_topic", "value_template device_class options", "enum timestamp"},
-	"switch":        {"command_topic", "state_topic value_template", "outlet switch"},
-	"update":        {"", "state_topic device_class", "firmware"},
-}
-
-// Home Assistant takes everything that it is told.
-func TestDiscoverySchema(t *testing.T) {
-	h := newHouse()
-	for _, commands := range [][]string{nil, {"open:door", "open:gate", "press", "answer", "hangup", "dnd", "selftest"}, {"open:gate"}} {
-		tl := &teller{cfg: config("mqtt://x", commands...), door: h, base: testBase, update: &Update{}}
-		tl.cfg.Page = "https://door.local:8443"
-		var d struct {
-			Device, Origin map[string]any
-			Components     map[string]map[string]any
-			Availability   string `json:"availability_topic"`
-			QoS            int
-		}
-		topics := tl.retained()
-		topic := regexp.MustCompile(`^homeassistant/device/(?:[a-zA-Z0-9_-]+/)?[a-zA-Z0-9_-]+/config$`)
-		if !topic.MatchString(testConfig) || topics[testConfig] == "" {
-			t.Fatalf("topics %v", topics)
-		}
-		if err := json.Unmarshal([]byte(topics[testConfig]), &d); err != nil {
-			t.Fatal(err)
-		}
-		if ids, _ := d.Device["identifiers"].([]any); len(ids) != 1 || d.Device["serial_number"] != "10000000abcdef01" || d.Origin["name"] == "" || topics[d.Availability] != online {
-			t.Errorf("device %v, origin %v, availability %q", d.Device, d.Origin, d.Availability)
-		}
-		for k := range d.Device {
-			if !slices.Contains(strings.Fields("identifiers connections configuration_url manufacturer model model_id name hw_version serial_number sw_version suggested_area via_device"), k) {
-				t.Errorf("device.%s is unknown", k)
-			}
-		}
-		ids := map[any]bool{}
-		for key, c := range d.Components {
-			platform, _ := c["platform"].(string)
-			s, known := schema[platform]
-			if !known {
-				t.Fatalf("%s: platform %q", key, platform)
-			}
-			for _, k := range append(strings.Fields(s.must), "unique_id", "name") {
-				if c[k] == nil || c[k] == "" {
-					t.Errorf("%s lacks %s", key, k)
-				}
-			}
-			for k := range c {
-				if !slices.Contains(strings.Fields(s.must+" "+s.may+" platform unique_id name icon entity_category"), k) {
-					t.Errorf("%s.%s is unknown to %s", key, k, platform)
-				}
-			}
-			if class, ok := c["device_class"].(string); ok && !slices.Contains(strings.Fields(s.classes), class) {
-				t.Errorf("%s: class %q", key, class)
-			}
-			if (c["options"] != nil) != (c["device_class"] == "enum") {
-				t.Errorf("%s: options belong to an enum", key)
-			}
-			for _, k := range []string{"state_topic", "json_attributes_topic"} {
-				if at, ok := c[k].(string); ok && !strings.HasPrefix(at, testBase+"/ring/") && topics[at] == "" {
-					t.Errorf("%s: nothing is told on %s", key, at)
-				}
-			}
-			if ids[c["unique_id"]] {
-				t.Errorf("%s is there twice", c["unique_id"])
-			}
-			ids[c["unique_id"]] = true
-		}
-		bell := d.Components["ring_bell"]
-		if types, _ := bell["event_types"].([]any); bell["device_class"] != "doorbell" || !slices.Contains(types, any("ring")) {
-			t.Errorf("bell %v", bell)
-		}
-		// A lock only where it may be opened, and a contact tells.
-		if got := d.Components["lock"] != nil; got != slices.Contains(commands, "open:door") {
-			t.Errorf("lock %v with %v", got, commands)
-		}
-		if got, _ := d.Components["dnd"]["platform"].(string); (got == "switch") != slices.Contains(commands, "dnd") {
-			t.Errorf("do not disturb is a %s with %v", got, commands)
-		}
-		for key, c := range d.Components {
-			if cmd, ok := c["command_topic"].(string); ok && len(commands) == 0 {
-				t.Errorf("%s can be ordered on %s", key, cmd)
-			}
-		}
-	}
-	h.change(func(s *station.Snapshot) { s.Contacts = s.Contacts[1:] })
-	tl := &teller{cfg: config("mqtt://x", "open:door"), door: h, base: testBase}
-	if strings.Contains(tl.retained()[testConfig], `"platform":"lock"`) {
-		t.Error("a lock of which nobody knows whether it is open")
-	}
-}
-
 // What the broker keeps says how the door is.
 func TestState(t *testing.T) {
 	h := newHouse()
@@ -380,4 +362,29 @@ func FuzzOrders(f *testing.F) {
 			t.Errorf("%q %q: %+v", topic, payload, cmd)
 		}
 	})
+}
+
+// What a broker says by hanging up, or of a certificate, is said in words that name a remedy.
+func TestWhy(t *testing.T) {
+	remote := func(text string) error {
+		return fmt.Errorf("failed to connect: %w", &net.OpError{Op: "remote error", Err: errors.New("tls: " + text)})
+	}
+	for name, row := range map[string]struct {
+		err     error
+		want    string
+		refused bool
+	}{
+		"expired":      {remote("expired certificate"), "it does not take the door's certificate (expired certificate)", true},
+		"none":         {remote("certificate required"), "certificate required", true},
+		"stranger":     {remote("unknown certificate authority"), "unknown certificate authority", true},
+		"not of ours":  {remote("internal error"), "internal error", false},
+		"full":         {fmt.Errorf("read: %w", io.EOF), "without a word", false},
+		"reset":        {&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, "without a word", false},
+		"nobody there": {&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "connection refused", false},
+	} {
+		got := why(row.err)
+		if !strings.Contains(got.Error(), row.want) || errors.Is(got, errRefused) != row.refused {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
