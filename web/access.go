@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 
 	"intercomd/station"
 	"intercomd/web/accounts"
-	"intercomd/web/identity"
 	"intercomd/words"
 )
 
@@ -342,21 +340,15 @@ func (s *Server) postCertificate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	data, err := certificateIn(r)
-	if err == nil {
-		err = s.cfg.Identity.Install(data)
+	if err != nil {
+		data = nil // which is no certificate
 	}
-	if err == nil {
-		s.book(w, r, station.CertificateInstalled, "", nil)
+	code := s.certify(r, data)
+	if code == "" {
+		doneThen(w, r, "/access")
 		return
 	}
-	code := "certificate-" + identity.ErrNoPEM.Error()
-	for _, known := range []error{identity.ErrOtherKey, identity.ErrExpired, identity.ErrNotSaved} {
-		if errors.Is(err, known) {
-			code = "certificate-" + known.Error()
-		}
-	}
 	why := words.New(code)
-	s.audit(station.CertificateInstalled, "", visitorOf(r), code)
 	if !wantsHTML(r) {
 		s.refuse(w, r, http.StatusBadRequest, why)
 		return

@@ -73,7 +73,7 @@ type people struct {
 	token   map[string]string
 }
 
-func withPeople(t *testing.T) *people {
+func withPeople(t testing.TB) *people {
 	t.Helper()
 	book, err := accounts.Open(&shelf{}, "")
 	if err != nil {
@@ -143,6 +143,7 @@ func TestWalkOfAllRoutes(t *testing.T) {
 	for _, rt := range p.table() {
 		known[strings.ReplaceAll(rt.pattern, "{name}", "door")] = true
 	}
+	whole := p.Handler()
 	for _, rt := range p.table() {
 		method, path, _ := strings.Cut(rt.pattern, " ")
 		path = strings.NewReplacer("{$}", "", "{id}", "x", "{file}", "page.css", "{name}", "door").Replace(path)
@@ -167,7 +168,7 @@ func TestWalkOfAllRoutes(t *testing.T) {
 					r.Header.Set(h[i], h[i+1])
 				}
 				w := httptest.NewRecorder()
-				got := p.peek(w, r)
+				got := p.peek(whole, w, r)
 				switch {
 				case m != method:
 					if got != http.StatusMethodNotAllowed && got != http.StatusNotFound {
@@ -200,7 +201,7 @@ func TestWalkOfAllRoutes(t *testing.T) {
 	}
 }
 
-// rankOf is the least role that has a scope, or, of opening doors, may do that with a password.
+// rankOf is the least role that has a scope, or, of what no role has, may do that with a password.
 func rankOf(scope accounts.Scope) int {
 	if scope == accounts.ScopeOpen {
 		return 2
@@ -210,15 +211,18 @@ func rankOf(scope accounts.Scope) int {
 			return i + 1
 		}
 	}
+	if scope.Explicit() {
+		return 3
+	}
 	return 0
 }
 
 // peek asks without doing what changes who may ask.
-func (p *people) peek(w *httptest.ResponseRecorder, r *http.Request) int {
+func (p *people) peek(whole http.Handler, w *httptest.ResponseRecorder, r *http.Request) int {
 	if strings.HasPrefix(r.URL.Path, "/logout") && r.Method == http.MethodPost && visitorIs(p, r) {
 		return http.StatusSeeOther
 	}
-	p.Handler().ServeHTTP(w, r)
+	whole.ServeHTTP(w, r)
 	return w.Code
 }
 
@@ -338,6 +342,23 @@ func TestOpeningAsksAgain(t *testing.T) {
 	}
 	if w := p.as(p.session["operator"], "POST", "/confirm", "password="+url.QueryEscape(password), "Accept", "application/json"); w.Code != http.StatusNoContent {
 		t.Errorf("the right one: %d %s", w.Code, w.Body)
+	}
+}
+
+// A program cannot give itself more than it was given: not by a token with other scopes, nor by an account.
+func TestTokensMakeNobody(t *testing.T) {
+	p := withPeople(t)
+	before := len(p.cfg.Book.Accounts()) + len(p.cfg.Book.Tokens())
+	for path, body := range map[string]string{
+		"/access/tokens": "name=more&role=admin&scope=open", "/access/accounts": "name=eve&role=admin&password=long+enough",
+		"/access/accounts/remove": "name=operator", "/account/password": "password=x&new=long+enough",
+	} {
+		if w := ask(p.Server, "POST", path, strings.NewReader(body), "Authorization", "Bearer "+p.token["admin"], "Content-Type", form, "Accept", "application/json"); w.Code != http.StatusForbidden {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	if after := len(p.cfg.Book.Accounts()) + len(p.cfg.Book.Tokens()); after != before {
+		t.Errorf("%d accounts and tokens became %d", before, after)
 	}
 }
 

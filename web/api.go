@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,9 +42,9 @@ func (s *Server) apiTable() []route {
 	all := []route{
 		{"GET " + root, public, 0, s.getAPI},
 		{"GET " + root + "/openapi.json", public, 0, s.getAPIDescription},
-		{"GET " + root + "/status", read, 0, s.answers(s.apiStatus)},
+		{"GET " + root + "/status", read, 0, s.shows(s.apiStatus)},
 		{"GET " + root + "/calls", read, 0, s.answers(s.apiCalls)},
-		{"GET " + root + "/calls/{id}", read, 0, s.answers(s.apiCall)},
+		{"GET " + root + "/calls/{id}", read, 0, s.shows(s.apiCall)},
 		{"GET " + root + "/events", read, 0, s.apiEvents},
 		{"GET " + root + "/events/stream", read, 0, s.apiStream},
 		{"POST " + root + "/press", call, maxBody, s.moves(s.apiPress)},
@@ -51,7 +52,7 @@ func (s *Server) apiTable() []route {
 		{"POST " + root + "/answer", call, maxBody, s.moves(s.apiAnswer)},
 		{"POST " + root + "/hangup", call, maxBody, s.moves(s.apiHangup)},
 		{"POST " + root + "/mute", call, maxBody, s.moves(s.apiMute)},
-		{"GET " + root + "/relays", read, 0, s.answers(s.apiRelays)},
+		{"GET " + root + "/relays", read, 0, s.shows(s.apiRelays)},
 		{"POST " + root + "/relays/{name}/open", scoped(accounts.ScopeOpen), maxBody, s.moves(s.apiOpen)},
 		{"POST " + root + "/relays/{name}/switch", scoped(accounts.ScopeSwitch), maxBody, s.moves(s.apiSwitch)},
 		{"POST " + root + "/tests/sound", scoped(accounts.ScopeTest), maxBody, s.moves(s.apiTestSound)},
@@ -59,11 +60,11 @@ func (s *Server) apiTable() []route {
 	if s.cfg.Setup != nil {
 		all = append(all, s.apiSetupTable()...)
 	}
-	return all
+	return slices.Concat(all, s.apiPastTable(), s.apiServiceTable(), s.apiSystemTable())
 }
 
-// mayScoped says whether who asks may have what is of a scope, and answers if not. Programs open doors
-// with the scope for it; people as they do on the page: operators who gave their password lately.
+// mayScoped says whether who asks may have what is of a scope, and answers if not. Programs do what is in no
+// role with the scope for it; people as they do on the page: they gave their password lately.
 func (s *Server) mayScoped(w http.ResponseWriter, r *http.Request, scope accounts.Scope) bool {
 	v := visitorOf(r)
 	switch {
@@ -71,10 +72,10 @@ func (s *Server) mayScoped(w http.ResponseWriter, r *http.Request, scope account
 		s.refuse(w, r, http.StatusForbidden, words.New("no-password-yet"))
 	case !v.known:
 		s.askWho(w, r)
-	case scope == accounts.ScopeOpen && v.open:
-		s.refuse(w, r, http.StatusForbidden, words.New("people-only"))
 	case scope == accounts.ScopeOpen && !v.person.Token:
 		return s.may(w, r, opener)
+	case scope.Explicit() && !v.person.Token:
+		return s.may(w, r, owner)
 	case v.person.Has(scope):
 		return true
 	case v.person.Token:
@@ -92,6 +93,7 @@ type reply struct {
 	why    words.Message
 	faults SetupFaults   // of what was sent
 	wait   time.Duration // before the client tries again; 0: it need not
+	tag    string        // of what is shown, for If-Match; "" for none
 }
 
 func no(status int, code string, params ...string) reply {
@@ -105,6 +107,9 @@ func (s *Server) render(r *http.Request, a reply) (api.Reply, error) {
 	header := http.Header{"Content-Type": {"application/json"}}
 	if a.wait > 0 {
 		header.Set("Retry-After", strconv.Itoa(int(a.wait.Seconds())))
+	}
+	if a.tag != "" {
+		header.Set("ETag", `"`+a.tag+`"`)
 	}
 	if !a.why.None() {
 		header.Set("Content-Type", "application/problem+json")
@@ -145,6 +150,22 @@ func (s *Server) answers(do func(*http.Request) reply) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { s.send(w, r, do(r)) }
 }
 
+// shows serves what changes nothing and has no parameters.
+func (s *Server) shows(do func(*http.Request) reply) http.HandlerFunc {
+	return s.nothingMore(s.answers(do))
+}
+
+// unconditional refuses a command that is to be carried out only if something is as its client has seen it:
+// nothing has a tag but the text of the configuration, whose routes take its mark in If-Match.
+func unconditional(h http.Header, marked bool) *api.Refused {
+	for _, name := range []string{"If-Match", "If-None-Match", "If-Unmodified-Since"} {
+		if h.Get(name) != "" && (!marked || name != "If-Match") {
+			return &api.Refused{Status: http.StatusPreconditionFailed, Why: words.New("no-conditions", "name", name)}
+		}
+	}
+	return nil
+}
+
 // moves serves a command: its body is read, and a key keeps it from being carried out twice. more are the
 // parameters that it may have.
 func (s *Server) moves(do func(r *http.Request, body []byte) reply, more ...string) http.HandlerFunc {
@@ -156,30 +177,37 @@ func (s *Server) moves(do func(r *http.Request, body []byte) reply, more ...stri
 			_, bad = api.ParseQuery(r.URL.RawQuery, known...)
 		}
 		if bad == nil {
+			bad = unconditional(r.Header, slices.Contains(more, "mark"))
+		}
+		if bad == nil {
 			body, bad = api.Body(r)
 		}
 		if bad != nil {
 			s.send(w, r, cannotRead(bad))
 			return
 		}
-		if key == "" {
-			s.send(w, r, do(r, body))
-			return
-		}
-		v := visitorOf(r)
-		var err error
-		out, bad := s.keys.Once(v.principal().Name, key, r, body, time.Now(), func() (out api.Reply) {
-			out, err = s.render(r, do(r, body))
-			return out
-		})
-		switch {
-		case err != nil:
-			s.failed(w, r, err)
-		case bad != nil:
-			s.send(w, r, cannotRead(bad))
-		default:
-			sendReply(w, out)
-		}
+		s.once(w, r, key, body, func() reply { return do(r, body) })
+	}
+}
+
+// once carries out a command and answers; with a key, "" for none, it is not carried out twice.
+func (s *Server) once(w http.ResponseWriter, r *http.Request, key string, body []byte, do func() reply) {
+	if key == "" {
+		s.send(w, r, do())
+		return
+	}
+	var err error
+	out, bad := s.keys.Once(visitorOf(r).principal().Name, key, r, body, time.Now(), func() (out api.Reply) {
+		out, err = s.render(r, do())
+		return out
+	})
+	switch {
+	case err != nil:
+		s.failed(w, r, err)
+	case bad != nil:
+		s.send(w, r, cannotRead(bad))
+	default:
+		sendReply(w, out)
 	}
 }
 
@@ -194,7 +222,7 @@ func (s *Server) run() string { return api.Run(s.snapshot().Started) }
 
 // now is the cursor before what happens next.
 func (s *Server) now() string {
-	return api.Cursor{Run: s.run(), After: max(s.snapshot().Events, 1) - 1}.String()
+	return api.Cursor{Run: s.run(), After: s.station.Coming() - 1}.String()
 }
 
 // order gives the station a command of a program.
@@ -205,9 +233,9 @@ func (s *Server) order(r *http.Request, cmd station.Command) reply {
 	switch {
 	case err == nil:
 		return reply{status: http.StatusAccepted, body: taken{before}}
-	case errors.Is(err, station.ErrNoButton), errors.Is(err, station.ErrNoRelay), errors.Is(err, station.ErrNoTarget):
+	case errors.Is(err, station.ErrNoButton), errors.Is(err, station.ErrNoRelay), errors.Is(err, station.ErrNoTarget), errors.Is(err, station.ErrNoCheck):
 		return no(http.StatusNotFound, code)
-	case errors.Is(err, station.ErrNoCall), errors.Is(err, station.ErrNotIdle), errors.Is(err, station.ErrOpens), errors.Is(err, station.ErrBlocked):
+	case errors.Is(err, station.ErrNoCall), errors.Is(err, station.ErrNotIdle), errors.Is(err, station.ErrOpens), errors.Is(err, station.ErrBlocked), errors.Is(err, station.ErrNotAsked), errors.Is(err, station.ErrNotKnown):
 		return no(http.StatusConflict, code)
 	}
 	a := no(http.StatusServiceUnavailable, "command-failed", "why", code, "detail", err.Error())

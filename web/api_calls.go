@@ -10,10 +10,7 @@ import (
 )
 
 // apiStatus is the snapshot, as in /status.json.
-func (s *Server) apiStatus(r *http.Request) reply {
-	if _, bad := api.ParseQuery(r.URL.RawQuery, "lang"); bad != nil {
-		return cannotRead(bad)
-	}
+func (s *Server) apiStatus(*http.Request) reply {
 	return reply{status: http.StatusOK, body: sayable(s.snapshot().With(s.station.Gauges()))}
 }
 
@@ -42,9 +39,6 @@ func (s *Server) apiCalls(r *http.Request) reply {
 
 // apiCall is one call: one of the last, or the running one.
 func (s *Server) apiCall(r *http.Request) reply {
-	if _, bad := api.ParseQuery(r.URL.RawQuery, "lang"); bad != nil {
-		return cannotRead(bad)
-	}
 	snap, id := s.snapshot(), r.PathValue("id")
 	if snap.Call != nil && snap.Call.ID == id && id != "" {
 		return reply{status: http.StatusOK, body: snap.Call}
@@ -69,11 +63,12 @@ func (s *Server) apiPress(r *http.Request, body []byte) reply {
 func (s *Server) apiDial(r *http.Request, body []byte) reply {
 	var ask struct {
 		Target string `json:"target"`
+		Test   bool   `json:"test"`
 	}
 	if bad := api.JSON(r.Header, body, &ask); bad != nil {
 		return cannotRead(bad)
 	}
-	return s.order(r, station.Command{Kind: station.CommandDial, Target: ask.Target})
+	return s.order(r, station.Command{Kind: station.CommandDial, Target: ask.Target, Test: ask.Test})
 }
 
 func (s *Server) apiAnswer(r *http.Request, body []byte) reply {
@@ -121,10 +116,7 @@ type relayList struct {
 	Relays []station.Relay `json:"relays"`
 }
 
-func (s *Server) apiRelays(r *http.Request) reply {
-	if _, bad := api.ParseQuery(r.URL.RawQuery, "lang"); bad != nil {
-		return cannotRead(bad)
-	}
+func (s *Server) apiRelays(*http.Request) reply {
 	return reply{status: http.StatusOK, body: relayList{list(s.snapshot().Board.Relays)}}
 }
 
@@ -133,12 +125,17 @@ func (s *Server) apiOpen(r *http.Request, body []byte) reply {
 	if bad := api.JSON(r.Header, body, &struct{}{}); bad != nil {
 		return cannotRead(bad)
 	}
+	return s.opensBy(r, station.Command{Kind: station.CommandOpen, Relay: r.PathValue("name")})
+}
+
+// opensBy gives a command that opens something, if that may be opened now.
+func (s *Server) opensBy(r *http.Request, cmd station.Command) reply {
 	if !s.mayOpen() {
 		a := no(http.StatusTooManyRequests, "too-many-openings")
 		a.wait = openingsPer
 		return a
 	}
-	return s.order(r, station.Command{Kind: station.CommandOpen, Relay: r.PathValue("name")})
+	return s.order(r, cmd)
 }
 
 func (s *Server) apiSwitch(r *http.Request, body []byte) reply {
@@ -158,8 +155,8 @@ func (s *Server) apiTestSound(r *http.Request, body []byte) reply {
 	if bad := api.JSON(r.Header, body, &ask); bad != nil {
 		return cannotRead(bad)
 	}
-	if ask.Commission && !visitorOf(r).person.Has(accounts.ScopeConfig) {
-		return no(http.StatusForbidden, "scope-missing", "scope", string(accounts.ScopeConfig))
+	if a := lacks(r, accounts.ScopeConfig); a != nil && ask.Commission {
+		return *a
 	}
 	return s.order(r, station.Command{Kind: station.CommandTest, Commission: ask.Commission})
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,10 +51,13 @@ func TestExamplesOfTheDocument(t *testing.T) {
 	}
 	var did []string
 	for _, c := range p.st.told {
-		did = append(did, strings.TrimSpace(string(c.Kind)+" "+c.Button+c.Target+c.Relay))
+		did = append(did, strings.TrimSpace(string(c.Kind)+" "+c.Button+c.Target+c.Relay+string(c.Check)))
 	}
-	if got, want := strings.Join(did, ", "), "press bell, dial 1001, mute, hangup, open door"; got != want {
-		t.Errorf("the door was told %s; want %s", got, want)
+	if got, want := strings.Join(did, ", "), "press bell, dial 1001, mute, hangup, open door, locate, check lamp, check relay, judge lamp"; got != want || !slices.Equal(p.process.restarts, []bool{false}) {
+		t.Errorf("the door was told %s, and to restart %v; want %s", got, p.process.restarts, want)
+	}
+	if got := strings.Join(p.updates.did, ", "); got != "install https://example.org/intercomd.raucb" {
+		t.Errorf("the system was told %s", got)
 	}
 	if got := strings.Join(p.setup.did, ", "); !strings.HasPrefix(got, `add {"Name":"plumber","Digits":"472911"`) {
 		t.Errorf("the configuration was told %s", got)
@@ -78,7 +82,7 @@ func TestScopesOfTheDocument(t *testing.T) {
 			}
 		}
 		want := strings.Join(roles, ", ")
-		if s == accounts.ScopeOpen {
+		if s.Explicit() {
 			want = "none: it is always given by itself"
 		}
 		if rows[string(s)] != want {

@@ -33,16 +33,25 @@ type apiEvent struct {
 	Data   station.News `json:"data"`
 }
 
+func (e apiEvent) behind() string { return e.Cursor }
+
 // eventList is the events after a cursor, and the cursor to go on from.
 type eventList struct {
 	Events []apiEvent `json:"events"`
 	Cursor string     `json:"cursor"`
 }
 
+// place is how far a client has got in a feed, which is the events or the log of one run of the program.
+type place struct {
+	run  string
+	next uint64 // number of the next of its items
+}
+
+func (p *place) cursor() string { return api.Cursor{Run: p.run, After: max(p.next, 1) - 1}.String() }
+
 // follower is what a client wants to hear of, and how far it has got.
 type follower struct {
-	run   string
-	next  uint64   // number of the next event
+	place
 	kinds []string // none: all
 	all   bool     // with what administrators did
 }
@@ -50,7 +59,7 @@ type follower struct {
 // watch reads where a client wants to begin, and what it wants to hear of. Without a cursor it is from
 // now on.
 func (s *Server) watch(r *http.Request, q api.Query, cursor string) (*follower, *api.Refused) {
-	w := &follower{run: s.run(), next: s.snapshot().Events, kinds: q.All("kind"), all: visitorOf(r).person.Has(accounts.ScopeLog)}
+	w := &follower{place: place{s.run(), s.station.Coming()}, kinds: q.All("kind"), all: visitorOf(r).person.Has(accounts.ScopeLog)}
 	if len(w.kinds) > mostKinds {
 		return nil, &api.Refused{Status: http.StatusBadRequest, Why: words.New("bad-parameter", "name", "kind", "wanted", strconv.Itoa(mostKinds))}
 	}
@@ -93,22 +102,30 @@ func (w *follower) take(events []station.Event, limit int) (out []apiEvent) {
 	return out
 }
 
-func (w *follower) cursor() string { return api.Cursor{Run: w.run, After: max(w.next, 1) - 1}.String() }
-
 // apiEvents gives the events after a cursor. While there are none it waits for as long as the client
 // wants.
 func (s *Server) apiEvents(w http.ResponseWriter, r *http.Request) {
 	q, bad := api.ParseQuery(r.URL.RawQuery, "after", "wait", "limit", "kind...", "lang")
-	var limit, wait int
-	if bad == nil {
-		limit, bad = q.Number("limit", 1, mostEvents, mostEvents)
-	}
-	if bad == nil {
-		wait, bad = q.Number("wait", 0, longPoll, 0)
-	}
 	var at *follower
 	if bad == nil {
 		at, bad = s.watch(r, q, q.Text("after"))
+	}
+	s.poll(w, r, q, bad, mostEvents, func(limit int) (any, int, <-chan struct{}) {
+		events, more := s.station.Since(at.next)
+		out := at.take(events, limit)
+		return eventList{list(out), at.cursor()}, len(out), more
+	})
+}
+
+// poll answers with what take finds, n of it, at most as much as the client wants. While there is none it
+// waits for as long as the client wants. bad is what is wrong with the request so far.
+func (s *Server) poll(w http.ResponseWriter, r *http.Request, q api.Query, bad *api.Refused, most int, find func(limit int) (body any, n int, more <-chan struct{})) {
+	var limit, wait int
+	if bad == nil {
+		limit, bad = q.Number("limit", 1, most, most)
+	}
+	if bad == nil {
+		wait, bad = q.Number("wait", 0, longPoll, 0)
 	}
 	if bad != nil {
 		s.send(w, r, cannotRead(bad))
@@ -126,9 +143,8 @@ func (s *Server) apiEvents(w http.ResponseWriter, r *http.Request) {
 	limitAt := time.NewTimer(time.Duration(wait) * time.Second)
 	defer limitAt.Stop()
 	for {
-		events, more := s.station.Since(at.next)
-		out := at.take(events, limit)
-		if len(out) == 0 && wait > 0 && more != nil {
+		body, n, more := find(limit)
+		if n == 0 && wait > 0 && more != nil {
 			select {
 			case <-more:
 				continue
@@ -138,7 +154,11 @@ func (s *Server) apiEvents(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		}
-		s.send(w, r, reply{status: http.StatusOK, body: eventList{list(out), at.cursor()}})
+		if !s.still(r) {
+			s.askWho(w, r)
+			return
+		}
+		s.send(w, r, reply{status: http.StatusOK, body: body})
 		return
 	}
 }
@@ -150,18 +170,27 @@ func (s *Server) apiStream(w http.ResponseWriter, r *http.Request) {
 	if bad == nil {
 		at, bad = s.watch(r, q, cmp.Or(r.Header.Get("Last-Event-ID"), q.Text("after")))
 	}
+	streamFeed(s, w, r, bad, "event", func() ([]apiEvent, <-chan struct{}) {
+		events, more := s.station.Since(at.next)
+		return at.take(events, len(events)), more
+	})
+}
+
+// streamFeed streams what next finds, each as a server-sent event of that name. bad is what is wrong with the
+// request so far.
+func streamFeed[T interface{ behind() string }](s *Server, w http.ResponseWriter, r *http.Request, bad *api.Refused, name string, next func() ([]T, <-chan struct{})) {
 	if bad != nil {
 		s.send(w, r, cannotRead(bad))
 		return
 	}
-	s.stream(w, r, heartbeat, func(out *bytes.Buffer) (<-chan struct{}, error) {
-		events, more := s.station.Since(at.next)
-		for _, e := range at.take(events, len(events)) {
-			body, err := json.Marshal(e)
+	s.stream(w, r, every(heartbeat), func(out *bytes.Buffer) (<-chan struct{}, error) {
+		items, more := next()
+		for _, item := range items {
+			body, err := json.Marshal(item)
 			if err != nil {
 				return nil, err
 			}
-			writeEvent(out, "event", e.Cursor, words.Tame(body))
+			writeEvent(out, name, item.behind(), words.Tame(body))
 		}
 		return more, nil
 	})

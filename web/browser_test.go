@@ -3,6 +3,8 @@ package web
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"strings"
 	"testing"
@@ -249,4 +251,36 @@ func TestBrowserWithoutScript(t *testing.T) {
 	b.until(`location.pathname === "/" && document.querySelector("#state h2")`)
 	b.do(chromedp.Navigate("about:blank"))
 	stop()
+}
+
+// otherClock has pages tell another time of the door.
+type otherClock struct {
+	http.ResponseWriter
+	by time.Duration
+}
+
+func (w otherClock) WriteHeader(status int) {
+	w.Header().Set("Server-Timing", fmt.Sprintf("clock;dur=%d", time.Now().Add(w.by).UnixMilli()))
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Pages that show times say if the door's clock is not that of the browser.
+func TestBrowserTellsOfAnotherClock(t *testing.T) {
+	b := browser(t)
+	s := newServer(newStation(sample()), nil)
+	for by, apart := range map[time.Duration]bool{0: false, time.Hour: true, -time.Minute: true} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.Handler().ServeHTTP(otherClock{w, by}, r)
+		}))
+		b.do(chromedp.Navigate(srv.URL + "/service"))
+		b.until(`document.readyState === "complete" && document.getElementById("skew")`)
+		if b.is(`!document.getElementById("skew").hidden`) != apart {
+			t.Errorf("%v apart: said is %v", by, !apart)
+		}
+		if apart {
+			b.says("#skew", "The clock of the door differs")
+		}
+		b.do(chromedp.Navigate("about:blank"))
+		srv.Close()
+	}
 }

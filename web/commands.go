@@ -93,7 +93,7 @@ func (s *Server) postPress(w http.ResponseWriter, r *http.Request) {
 	}
 	s.cfg.Log.Info("status page: press", "input", name, "hold", hold, "by", principal(r).Name, "from", principal(r).From)
 	if err := s.panel.Press(name, hold); err != nil {
-		s.refuse(w, r, http.StatusServiceUnavailable, words.New("panel-failed", "detail", err.Error()))
+		s.refuse(w, r, http.StatusServiceUnavailable, words.Because(words.New("panel-failed"), err))
 		return
 	}
 	done(w, r)
@@ -112,7 +112,7 @@ func (s *Server) postSet(w http.ResponseWriter, r *http.Request) {
 	}
 	s.cfg.Log.Info("status page: contact", "input", name, "active", active, "by", principal(r).Name, "from", principal(r).From)
 	if err := s.panel.Set(name, active); err != nil {
-		s.refuse(w, r, http.StatusServiceUnavailable, words.New("contact-failed", "detail", err.Error()))
+		s.refuse(w, r, http.StatusServiceUnavailable, words.Because(words.New("contact-failed"), err))
 		return
 	}
 	done(w, r)
@@ -136,7 +136,7 @@ func (s *Server) postHold(w http.ResponseWriter, r *http.Request) {
 	_ = rc.SetWriteDeadline(time.Now().Add(maxHold + writeTimeout)) // not all writers have deadlines
 	s.cfg.Log.Info("status page: button held", "input", name, "by", principal(r).Name, "from", principal(r).From)
 	if err := s.panel.Set(name, true); err != nil {
-		s.refuse(w, r, http.StatusServiceUnavailable, words.New("panel-failed", "detail", err.Error()))
+		s.refuse(w, r, http.StatusServiceUnavailable, words.Because(words.New("panel-failed"), err))
 		return
 	}
 	defer func() {
@@ -172,7 +172,14 @@ func (s *Server) flag(w http.ResponseWriter, r *http.Request, field string) (on,
 
 // form reads the form of a command, or refuses.
 func (s *Server) form(w http.ResponseWriter, r *http.Request) bool {
+	n := guestOf(r)
+	if n != nil { // as long as a client says nothing, its place is worth as little as that of an idle one
+		n.over()
+	}
 	err := r.ParseForm()
+	if n != nil {
+		n.begin()
+	}
 	if err != nil {
 		s.refuseBody(w, r, err, "bad-form")
 	}

@@ -2,8 +2,10 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"intercomd/station"
@@ -56,6 +58,66 @@ func (s *Server) lastOpened() (at time.Time, e station.Released) {
 	return at, e
 }
 
+// glance is what the live page shows of the machine.
+type glance struct {
+	facts    machine.Facts
+	openedAt time.Time
+	opened   station.Released
+}
+
+// How old a glance may be. To read the machine costs some milliseconds, and all of the history more: it is read
+// again when something has happened.
+const (
+	glanceMost  = 30 * time.Second
+	glanceLeast = 2 * time.Second
+)
+
+// glanced is the last glance, shared by all who watch.
+type glanced struct {
+	mu     sync.Mutex
+	last   glance
+	read   time.Time // the facts
+	looked time.Time // for who opened last
+	events uint64    // of the door, then
+}
+
+// glance is how the machine fares, and who opened last, as of a few seconds ago.
+func (s *Server) glance(snap *station.Snapshot, now time.Time) glance {
+	g := &s.glanced
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now.Sub(g.read) >= glanceMost {
+		g.last.facts, g.read = s.cfg.Machine(), now
+	}
+	if age := now.Sub(g.looked); age >= glanceMost || age >= glanceLeast && snap.Events != g.events {
+		g.last.openedAt, g.last.opened = s.lastOpened()
+		g.looked, g.events = now, snap.Events
+	}
+	return g.last
+}
+
+// glanceWords is what somebody far away asks of a machine in the first minute. The rest is on its own page.
+func (t teller) glanceWords(g glance, snap *station.Snapshot, now time.Time) (out []fact) {
+	rest := []string{"version", "serial", "system", "up", "host", "load", "memory", "clock", "offset", "last-sync"}
+	for _, group := range t.machineWords(g.facts, snap, g.openedAt, g.opened, now) {
+		for _, f := range group.Facts {
+			if f.Tone == "" && slices.Contains(rest, f.key) {
+				continue
+			}
+			if f.key == "clock-source" { // without the heading that it has there
+				f.Name = t.Text("device.clock")
+			}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// deviceFact is a fact of the machine that is told apart by its key.
+func (t teller) deviceFact(key, value string) fact {
+	return fact{key: key, Name: t.Text("device." + key), Value: value}
+}
+
 func (t teller) machineWords(f machine.Facts, snap *station.Snapshot, openedAt time.Time, opened station.Released, now time.Time) []factGroup {
 	var out []factGroup
 	group := func(head string, facts ...fact) {
@@ -73,19 +135,24 @@ func (t teller) machineWords(f machine.Facts, snap *station.Snapshot, openedAt t
 	who := ""
 	if !openedAt.IsZero() {
 		said, _ := t.newsWords(opened)
-		who = t.moment(openedAt.In(now.Location()), now) + " · " + said
+		at := openedAt.In(now.Location())
+		who = t.moment(at, now)
+		if ago := t.ago(at, now); ago != "" {
+			who += ", " + ago
+		}
+		who += " · " + said
 	}
 	version := snap.Version
 	if version != "" {
 		version = "intercomd " + version
 	}
 	group(t.Text("nav.device"),
-		fact{Name: t.Text("device.opened"), Value: who},
-		fact{Name: t.Text("device.version"), Value: version},
-		fact{Name: t.Text("device.board"), Value: f.Board},
-		fact{Name: t.Text("device.serial"), Value: f.Serial},
-		fact{Name: t.Text("device.system"), Value: strings.TrimSpace(f.System + " · " + f.Kernel + " · " + f.Arch)},
-		fact{Name: t.Text("device.up"), Value: t.since(f.Booted, now)})
+		t.deviceFact("opened", who),
+		t.deviceFact("version", version),
+		t.deviceFact("board", f.Board),
+		t.deviceFact("serial", f.Serial),
+		t.deviceFact("system", strings.TrimSpace(f.System+" · "+f.Kernel+" · "+f.Arch)),
+		t.deviceFact("up", t.since(f.Booted, now)))
 	facts := []fact{{Name: t.Text("device.host"), Value: f.Host}}
 	for _, i := range f.Interfaces {
 		v := fact{Name: clean(i.Name, maxName), Value: join(strings.Join(i.Addresses, ", "), i.MAC)}
@@ -97,7 +164,7 @@ func (t teller) machineWords(f machine.Facts, snap *station.Snapshot, openedAt t
 	group(t.Text("device.network"), facts...)
 	facts = nil
 	if f.Temperature != 0 {
-		v := fact{Name: t.Text("device.temperature"), Value: decimal(f.Temperature, "°C")}
+		v := t.deviceFact("temperature", decimal(f.Temperature, "°C"))
 		if f.Temperature >= 80 {
 			v.Tone = warn
 		}
@@ -106,14 +173,16 @@ func (t teller) machineWords(f machine.Facts, snap *station.Snapshot, openedAt t
 	if f.Supply.Known {
 		facts = append(facts, t.supplyWords(f.Supply))
 	}
-	facts = append(facts, fact{Name: t.Text("device.load"), Value: strconv.FormatFloat(f.Load, 'f', 2, 64)}, t.spaceWords(t.Text("device.memory"), f.Memory, false))
+	memory := t.spaceWords(t.Text("device.memory"), f.Memory, false)
+	memory.key = "memory"
+	facts = append(facts, t.deviceFact("load", strconv.FormatFloat(f.Load, 'f', 2, 64)), memory)
 	for _, st := range f.Storage {
 		facts = append(facts, t.spaceWords(st.Path, st.Space, st.ReadOnly))
 	}
 	group(t.Text("device.health"), facts...)
 	c := f.Clock
-	at := fact{Name: t.Text("device.clock"), Value: c.Time.Format("2006-01-02 15:04:05") + " " + c.Zone}
-	synced := fact{Name: t.Text("device.clock-source"), Value: orElse(c.Source, t.Text("page.unknown"))}
+	at := t.deviceFact("clock", c.Time.Format("2006-01-02 15:04:05")+" "+c.Zone)
+	synced := t.deviceFact("clock-source", orElse(c.Source, t.Text("page.unknown")))
 	if !c.Synced {
 		synced.Tone, synced.Value = warn, synced.Value+" · "+t.Text("device.not-synced")
 	}
@@ -128,12 +197,12 @@ func (t teller) machineWords(f machine.Facts, snap *station.Snapshot, openedAt t
 	if !c.LastSync.IsZero() {
 		last = t.moment(c.LastSync.In(now.Location()), now)
 	}
-	group(t.Text("device.time"), at, synced, fact{Name: t.Text("device.offset"), Value: offset}, fact{Name: t.Text("device.last-sync"), Value: last})
+	group(t.Text("device.time"), at, synced, t.deviceFact("offset", offset), t.deviceFact("last-sync", last))
 	return out
 }
 
 func (t teller) supplyWords(s machine.Supply) fact {
-	v := fact{Name: t.Text("device.supply"), Value: t.Text("device.supply-good")}
+	v := t.deviceFact("supply", t.Text("device.supply-good"))
 	switch {
 	case s.Low:
 		v.Tone, v.Value = bad, t.Text("device.supply-low")

@@ -59,6 +59,48 @@ func TestDevice(t *testing.T) {
 	}
 }
 
+// The live page tells at a glance what somebody far away asks first: who opened last, addresses, temperature, clock.
+func TestMachineAtAGlance(t *testing.T) {
+	p, _ := withDevice(t)
+	read := 0
+	facts := p.cfg.Machine
+	p.cfg.Machine = func() machine.Facts { read++; return facts() }
+	page := func() string {
+		for _, n := range parse(t, p.as(p.session["viewer"], "GET", "/", "", "Accept", asHTML).Body.Bytes()).all("section") {
+			if attr(n, "id") == "machine" {
+				return textOf(n)
+			}
+		}
+		return ""
+	}
+	got := page()
+	for _, want := range []string{"Last opened", "1 min ago · ", "door · code-anna · 1001", "Raspberry Pi 4 Model B", "192.0.2.20/24", "b8:27:eb:00:00:01", "81.5 °C", "too low since the start", "20 GB free of 32 GB", "Clock of the door", "not set by the network"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q does not say %q", got, want)
+		}
+	}
+	for _, not := range []string{"Load", "Serial number", "Offset"} {
+		if strings.Contains(got, not) {
+			t.Errorf("%q says %q", got, not)
+		}
+	}
+	if page(); read != 1 {
+		t.Errorf("the machine was read %d times", read)
+	}
+	// What happens shows when it has happened, and not with every look.
+	now := time.Now()
+	snap := with(func(s *station.Snapshot) { s.Events = 7 })
+	old := p.cfg.Past.(*fakePast)
+	old.events = append([]PastEvent{happened(now, "", station.Released{OK: true, Relay: "door", Name: "code-bert"})}, old.events...)
+	for age, want := range map[time.Duration]string{time.Second: "code-anna", 3 * time.Second: "code-bert"} {
+		p.glanced = glanced{read: now, looked: now, last: p.glanced.last}
+		p.glanced.last.openedAt, p.glanced.last.opened = now, station.Released{OK: true, Name: "code-anna"}
+		if g := p.glance(snap, now.Add(age)); g.opened.Name != want {
+			t.Errorf("after %v: %q, want %q", age, g.opened.Name, want)
+		}
+	}
+}
+
 func TestLogPage(t *testing.T) {
 	p, log := withDevice(t)
 	log.With("part", "phone").Warn("<b>registration</b>\x1b[31m", "server", "pbx")

@@ -31,7 +31,7 @@ import (
 var inPaths = map[string]string{"{$}": "", "{id}": "1", "{file}": "page.css"}
 
 // streams are the routes that never end.
-var streams = map[string]bool{"GET /events": true, "GET /live": true, "GET /api/v1/events/stream": true, "GET /log/live": true}
+var streams = map[string]bool{"GET /events": true, "GET /live": true, "GET /api/v1/events/stream": true, "GET /log/live": true, "GET /api/v1/log/stream": true}
 
 // everything is a door with all that a page can show.
 func everything(t *testing.T) *people {

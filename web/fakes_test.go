@@ -74,6 +74,12 @@ func (f *fakeStation) Since(from uint64) ([]station.Event, <-chan struct{}) {
 	return f.events[from-1:], f.more
 }
 
+func (f *fakeStation) Coming() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return uint64(len(f.events)) + 1
+}
+
 // happens adds an event.
 func (f *fakeStation) happens(n station.News) {
 	f.mu.Lock()

@@ -19,13 +19,21 @@ const none = "–" // stands where there is nothing to show
 const (
 	maxName = 64
 	maxText = 400
+	// maxMarks are the marks that a letter may have: no language needs as many.
+	maxMarks = 4
 )
 
 // clean makes foreign text fit to be shown: no control characters, none that
 // turn the direction of the text around (Unicode TR36, section 2.3), no
 // endless length. Escaping for HTML is the template's part.
 func clean(s string, limit int) string {
+	marks := 0 // in a row
 	s = strings.Map(func(r rune) rune {
+		if !unicode.In(r, unicode.Mn, unicode.Me) {
+			marks = 0
+		} else if marks++; marks > maxMarks { // they would be drawn over what is above and below
+			return -1
+		}
 		switch {
 		case r == '\n' || r == '\t' || r == '\r':
 			return ' '
@@ -34,11 +42,7 @@ func clean(s string, limit int) string {
 		}
 		return r
 	}, s)
-	s = strings.TrimSpace(s)
-	if utf8.RuneCountInString(s) > limit {
-		s = string([]rune(s)[:limit-1]) + "…"
-	}
-	return s
+	return words.Brief(strings.TrimSpace(s), limit)
 }
 
 // sentence begins with a capital letter and ends with a full stop, whatever the

@@ -18,7 +18,7 @@ import (
 // whatever comes to the page, calls and notices find theirs.
 const (
 	maxConns   = 256 // at a time
-	maxPerAddr = 32  // of one address; loopback, where tunnels and proxies end, may have all
+	maxPerAddr = 32  // of one address; loopback, where tunnels end, and named proxies may have all
 	maxTurned  = 16  // more that are told that the page is full, at a time
 	minConns   = 8   // of a process that may have next to nothing
 	// reserved descriptors are never the page's, however few the process may have: devices,
@@ -34,8 +34,10 @@ const turnedTimeout = 3 * time.Second
 // Who finds all places busy is passed to another server, which says so.
 type gate struct {
 	ln     net.Listener
-	tls    *tls.Config // nil: none is spoken
-	limit  func() int  // places, now
+	tls    *tls.Config           // nil: none is spoken
+	limit  func() int            // places, now
+	paced  *pace                 // of connections; nil: none
+	trusts func(netip.Addr) bool // a proxy, which asks for many; nil: none
 	inside chan net.Conn
 	turned chan net.Conn
 	done   chan struct{}
@@ -52,6 +54,7 @@ type guest struct {
 	net.Conn
 	gate *gate
 	addr netip.Addr
+	many bool // asks for many: this machine, where tunnels end, or a proxy that is named
 	out  bool // being told that the page is full
 	once sync.Once
 
@@ -128,6 +131,7 @@ func noDescriptors(err error) bool {
 // admit gives a connection a place, or has it told that there is none.
 func (g *gate) admit(c net.Conn) {
 	n := &guest{Conn: c, gate: g, addr: block(c.RemoteAddr())}
+	n.many = n.addr.IsLoopback() || g.trusts != nil && g.trusts(address(c.RemoteAddr()))
 	to := g.inside
 	if !g.place(n) {
 		if !g.turn(n) {
@@ -147,7 +151,7 @@ func (g *gate) admit(c net.Conn) {
 func (g *gate) place(n *guest) bool {
 	g.mu.Lock()
 	var leaves *guest
-	switch own := g.byAddr[n.addr] >= maxPerAddr && !n.addr.IsLoopback(); {
+	switch own := g.byAddr[n.addr] >= maxPerAddr && !n.many; {
 	case own:
 		leaves = g.idle(n.addr)
 	case len(g.guests) >= g.limit():
@@ -278,12 +282,36 @@ func (n *guest) Read(b []byte) (int, error) {
 				return 0, err
 			}
 			n.in = &peeked{n.Conn, first}
+			if err := n.await(); err != nil {
+				return 0, err
+			}
 			if first[0] == recordHandshake {
 				n.in, n.secure = tls.Server(n.in, n.gate.tls), true
 			}
 		}
 	}
 	return n.in.Read(b)
+}
+
+// mostWait is how long a connection waits for others, so that some of headerTimeout is left for it.
+const mostWait = 3 * time.Second
+
+// await waits until the client may be heard: a handshake costs as much as many requests.
+func (n *guest) await() error {
+	for end := time.Now().Add(mostWait); !n.many && !n.gate.paced.meet(n.addr, time.Now()); {
+		n.gate.mu.Lock()
+		gone := n.gone
+		n.gate.mu.Unlock()
+		if gone || time.Now().After(end) {
+			return net.ErrClosed
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-n.gate.done:
+			return net.ErrClosed
+		}
+	}
+	return nil
 }
 
 // Write writes in what the client speaks.
@@ -321,7 +349,8 @@ func (n *guest) Close() error {
 	return err
 }
 
-// begin notes that a request is answered, end that it was: until then nobody takes the place.
+// begin notes that a request is answered, over that it was, or that it is waited for what the client has to
+// say: in between nobody takes the place.
 func (n *guest) begin() {
 	n.gate.mu.Lock()
 	n.busy++
@@ -372,17 +401,21 @@ func (n *guest) edge() (at uint64, ok bool) {
 // block is the address by which a client is told from others: of IPv6 the network of 64 bits,
 // of which everybody has as many addresses as they like.
 func block(a net.Addr) netip.Addr {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	ip := t.AddrPort().Addr().Unmap().WithZone("")
+	ip := address(a)
 	if ip.Is6() && !ip.IsLoopback() {
 		if p, err := ip.Prefix(64); err == nil {
 			return p.Addr()
 		}
 	}
 	return ip
+}
+
+func address(a net.Addr) netip.Addr {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return t.AddrPort().Addr().Unmap().WithZone("")
 }
 
 // guestKey finds the guest in the context of its requests.

@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"intercomd/station"
@@ -97,6 +99,72 @@ func TestFullPageSaysSo(t *testing.T) {
 	}
 }
 
+// A form that does not come keeps nobody out.
+func TestSlowFormsMakeRoom(t *testing.T) {
+	s := withPeople(t).Server
+	g := gateOf(t, s)
+	g.mu.Lock()
+	g.limit = func() int { return 3 }
+	g.mu.Unlock()
+	slow := dialed(t, s.Addr(), 3)
+	for _, c := range slow {
+		fmt.Fprintf(c, "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\nContent-Length: 4000\r\n\r\n")
+		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "100") { // it is read now
+			t.Fatalf("%q, %v", line, err)
+		}
+		fmt.Fprint(c, "n")
+	}
+	res, err := http.Get("http://" + s.Addr() + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("%s while three forms are waited for", res.Status)
+	}
+	name := url.Values{"name": {"admin"}, "password": {password}}.Encode() // one that comes in two parts is taken
+	fmt.Fprintf(slow[2], "%s", strings.TrimPrefix(name, "n")+strings.Repeat("&a=", (4000-len(name))/3)+strings.Repeat("b", (4000-len(name))%3))
+	if line, err := bufio.NewReader(slow[2]).ReadString('\n'); err != nil || !strings.Contains(line, "303") {
+		t.Errorf("a slow form: %q, %v", line, err)
+	}
+}
+
+// Connections of one address have their pace, and wait for it; others do not wait for them.
+func TestConnectionsHaveTheirPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(nil)
+		g.paced = newPace()
+		from := func(addr string) *guest { return &guest{gate: g, addr: netip.MustParseAddr(addr)} }
+		begin := time.Now()
+		for range meetBurst + 2*meetPace {
+			if err := from("192.0.2.7").await(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(begin); took < 1900*time.Millisecond || took > 2500*time.Millisecond {
+			t.Errorf("%d took %v", meetBurst+2*meetPace, took)
+		}
+		begin = time.Now()
+		if err := from("192.0.2.8").await(); err != nil || time.Since(begin) > 0 {
+			t.Errorf("another address: %v after %v", err, time.Since(begin))
+		}
+		g.paced.of(netip.MustParseAddr("192.0.2.7"), time.Now()).meets.SetLimit(0)
+		gone := from("192.0.2.7")
+		gone.gone = true
+		if err := gone.await(); err == nil || time.Since(begin) > 0 {
+			t.Errorf("one that has lost its place: %v after %v", err, time.Since(begin))
+		}
+		if err := from("192.0.2.7").await(); err == nil || time.Since(begin) > headerTimeout {
+			t.Errorf("one that waits for too long: %v after %v", err, time.Since(begin))
+		}
+		proxy := from("192.0.2.7")
+		proxy.many = true
+		if err := proxy.await(); err != nil {
+			t.Errorf("a named proxy: %v", err)
+		}
+	})
+}
+
 // One address of the network gets its share and no more, and pushes out none but its own.
 func TestAddressesShare(t *testing.T) {
 	g := newGate(nil)
@@ -130,6 +198,13 @@ func TestAddressesShare(t *testing.T) {
 	quiet.busy = 0
 	if !g.place(from("192.0.2.9")) || !quiet.gone {
 		t.Error("with the greedy one busy, whoever is idle makes room")
+	}
+	g.limit = places
+	for range 2 * maxPerAddr {
+		proxy := from("192.0.2.10")
+		if proxy.many, proxy.busy = true, 1; !g.place(proxy) {
+			t.Fatal("a named proxy has the share of one client")
+		}
 	}
 }
 
@@ -173,6 +248,7 @@ func TestDeafStreamsEnd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes the half minute after which a stream ends")
 	}
+	t.Parallel() // it waits for the kernel's TCP
 	st := newStation(sample())
 	s := newServer(st, nil)
 	serving(t, s)

@@ -29,12 +29,20 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			defer n.over()
 		}
 		setHeaders(w.Header())
+		if len(r.TransferEncoding) > 0 {
+			// Where a body ends that is sent in chunks, somebody before us may have judged by a Content-Length,
+			// of which net/http tells nobody: what follows is not taken for a request (RFC 9112, section 6.3).
+			w.Header().Set("Connection", "close")
+		}
 		r, v := s.meet(r)
 		switch {
 		case !s.knownHost(r):
 			s.refuse(w, r, http.StatusMisdirectedRequest, words.New("unknown-host", "names", s.known()))
+		case !strings.HasPrefix(r.URL.Path, "/"): // "*", or "http:page": where that leads depends on who reads it
+			s.refuse(w, r, http.StatusNotFound, words.New("no-such-page"))
 		case !s.pace.allow(r, v.addr, time.Now()):
 			w.Header().Set("Retry-After", "1")
+			w.Header().Set("Connection", "close") // to say no costs too; connections have a pace of their own
 			s.refuse(w, r, http.StatusTooManyRequests, words.New("too-fast"))
 		case !v.secure && !v.near && !command(r) && !program(r): // of a program the token is known already
 			http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusPermanentRedirect)
@@ -54,11 +62,14 @@ func foreign(r *http.Request, v *visitor) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
 		return command(r) || r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document"
 	}
-	origin := r.Header.Get("Origin")
-	if origin == "" || !command(r) {
+	if !command(r) {
 		return false
 	}
-	return !strings.EqualFold(origin, v.scheme()+"://"+r.Host)
+	origin, own := r.Header.Get("Origin"), v.scheme()+"://"+r.Host
+	if from := r.Header.Get("Referer"); origin == "" && from != "" && r.Header.Get("Sec-Fetch-Site") == "" { // of old browsers
+		return !strings.HasPrefix(strings.ToLower(from)+"/", strings.ToLower(own)+"/")
+	}
+	return origin != "" && !strings.EqualFold(origin, own)
 }
 
 func setHeaders(h http.Header) {
@@ -117,10 +128,15 @@ func (s *Server) known() string {
 // how a foreign port is reached through a forwarder.
 func (s *Server) knownHost(r *http.Request) bool {
 	host := r.Host
-	if h, _, err := net.SplitHostPort(r.Host); err == nil {
+	if h, port, err := net.SplitHostPort(r.Host); err == nil {
+		if strings.Trim(port, "0123456789") != "" {
+			return false
+		}
 		host = h
+	} else if inner, bracket := strings.CutPrefix(host, "["); bracket {
+		host = strings.TrimSuffix(inner, "]")
 	}
-	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+	if ip, err := netip.ParseAddr(host); err == nil {
 		return s.ownAddr(r, ip.Unmap().WithZone("")) || s.names[ip.Unmap().String()]
 	}
 	return s.names[canonical(host)]

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
@@ -173,18 +172,9 @@ func (s *Server) getCalls(w http.ResponseWriter, r *http.Request) {
 	if !s.pastOf(w, r) {
 		return
 	}
-	all, err := s.cfg.Past.Calls()
-	if err != nil {
-		s.cfg.Log.Warn("status page: the history cannot be read in full", "error", err)
-	}
 	now := time.Now()
 	f, t := filterOf(r.URL.Query(), now), s.renderer(r)
-	var calls []station.Record
-	for _, c := range all {
-		if f.in(c.Ended) && wantedCall(&f, c) && f.has(c.Peer.Name, c.Peer.User, c.Peer.URI, c.ID, c.Button, string(c.Ending.Cause), t.endedWords(c)) {
-			calls = append(calls, c)
-		}
-	}
+	calls, err := s.pastCalls(&f, t.teller)
 	switch formOf(r) {
 	case "csv":
 		s.sendCSV(w, "calls.csv", callRows(calls))
@@ -197,7 +187,7 @@ func (s *Server) getCalls(w http.ResponseWriter, r *http.Request) {
 		listView
 		Calls []pastCallView
 	}{listView: s.listView(r, f, "/history", t.Text("nav.calls"), t.Count("history.n-calls", len(calls)),
-		choices(f.What, t.teller, "callfilter.", "all", "out", "in", "talked", "missed", "failed", "opened"), now)}
+		choices(f.What, t.teller, "callfilter.", append([]string{"all"}, callSorts()...)...), now)}
 	v.Short = err != nil
 	var rows []station.Record
 	rows, v.Newer, v.Older = cut(calls, &f, "/history")
@@ -210,6 +200,25 @@ func (s *Server) getCalls(w http.ResponseWriter, r *http.Request) {
 	}
 	s.document(w, r, http.StatusOK, "history", v)
 }
+
+// pastCalls are the calls of the past that somebody wants to see, the newest first. With an error there may be
+// more.
+func (s *Server) pastCalls(f *filter, t teller) (calls []station.Record, err error) {
+	all, err := s.cfg.Past.Calls()
+	if err != nil {
+		s.cfg.Log.Warn("status page: the history cannot be read in full", "error", err)
+	}
+	for _, c := range all {
+		if f.in(c.Ended) && wantedCall(f, c) && f.has(c.Peer.Name, c.Peer.User, c.Peer.URI, c.ID, c.Button, string(c.Ending.Cause), t.endedWords(c)) {
+			calls = append(calls, c)
+		}
+	}
+	return calls, err
+}
+
+// What calls and events can be told apart by.
+func callSorts() []string  { return []string{"out", "in", "talked", "missed", "failed", "opened"} }
+func eventSorts() []string { return []string{"call", "door", "contact", "fault", "command", "start"} }
 
 // wantedCall says whether a call is of the kind that is asked for.
 func wantedCall(f *filter, c station.Record) bool {
@@ -275,24 +284,9 @@ func (s *Server) getPastEvents(w http.ResponseWriter, r *http.Request) {
 	if !s.pastOf(w, r) {
 		return
 	}
-	all, err := s.cfg.Past.Events()
-	if err != nil {
-		s.cfg.Log.Warn("status page: the history cannot be read in full", "error", err)
-	}
 	now := time.Now()
 	f, t := filterOf(r.URL.Query(), now), s.renderer(r)
-	admin := visitorOf(r).person.Role.Covers(accounts.Admin)
-	var events []PastEvent
-	var views []pastEventView
-	for _, e := range all {
-		if !f.in(e.At) || !admin && strings.HasPrefix(string(e.Kind), "admin.") || f.What != "" && !slices.ContainsFunc(eventKinds(f.What), func(k string) bool { return strings.HasPrefix(string(e.Kind), k) }) {
-			continue
-		}
-		v := t.pastEvent(e)
-		if f.has(v.What, v.Says, string(e.Kind), e.Call) {
-			events, views = append(events, e), append(views, v)
-		}
-	}
+	events, views, err := s.pastEvents(r, &f, t.teller)
 	switch formOf(r) {
 	case "csv":
 		s.sendCSV(w, "events.csv", eventRows(events, views))
@@ -305,7 +299,7 @@ func (s *Server) getPastEvents(w http.ResponseWriter, r *http.Request) {
 		listView
 		Events []pastEventView
 	}{listView: s.listView(r, f, "/history/events", t.Text("nav.events"), t.Count("history.n-events", len(events)),
-		choices(f.What, t.teller, "eventfilter.", "all", "call", "door", "contact", "fault", "command", "start"), now)}
+		choices(f.What, t.teller, "eventfilter.", append([]string{"all"}, eventSorts()...)...), now)}
 	v.Short = err != nil
 	v.Events, v.Newer, v.Older = cut(views, &f, "/history/events")
 	for i := range v.Events {
@@ -313,6 +307,26 @@ func (s *Server) getPastEvents(w http.ResponseWriter, r *http.Request) {
 		v.Events[i].When, v.Events[i].Ago = t.moment(at, now), t.ago(at, now)
 	}
 	s.document(w, r, http.StatusOK, "events", v)
+}
+
+// pastEvents are the events of the past that somebody wants to see and may, the newest first, and the same in
+// words. With an error there may be more.
+func (s *Server) pastEvents(r *http.Request, f *filter, t teller) (events []PastEvent, views []pastEventView, err error) {
+	all, err := s.cfg.Past.Events()
+	if err != nil {
+		s.cfg.Log.Warn("status page: the history cannot be read in full", "error", err)
+	}
+	admin := visitorOf(r).person.Has(accounts.ScopeLog)
+	for _, e := range all {
+		if !f.in(e.At) || !admin && strings.HasPrefix(string(e.Kind), "admin.") || f.What != "" && !slices.ContainsFunc(eventKinds(f.What), func(k string) bool { return strings.HasPrefix(string(e.Kind), k) }) {
+			continue
+		}
+		v := t.pastEvent(e)
+		if f.has(v.What, v.Says, string(e.Kind), e.Call) {
+			events, views = append(events, e), append(views, v)
+		}
+	}
+	return events, views, err
 }
 
 // pastEvent is an event in words, without when it was.
@@ -348,21 +362,11 @@ func (s *Server) sendCSV(w http.ResponseWriter, name string, rows [][]string) {
 	out.UseCRLF = true
 	for _, row := range rows {
 		for i := range row {
-			row[i] = cell(row[i])
+			row[i] = words.Cell(clean(row[i], maxText))
 		}
 		_ = out.Write(row) // a client that went away needs no answer
 	}
 	out.Flush()
-}
-
-// cell is text that a spreadsheet takes for text. Names of callers come from the network, and what
-// begins like a formula would be run as one (OWASP, CSV injection).
-func cell(s string) string {
-	s = clean(s, maxText)
-	if s != "" && strings.ContainsRune("=+-@＝＋－＠|%", []rune(s)[0]) {
-		return "'" + s
-	}
-	return s
 }
 
 func stamp(t time.Time) string {
@@ -397,28 +401,36 @@ func eventRows(events []PastEvent, views []pastEventView) [][]string {
 	return rows
 }
 
+// mostDays is how long ago what is deleted may be, in days.
+const mostDays = 3650
+
 // postErase deletes what happened before so many days, for good.
 func (s *Server) postErase(w http.ResponseWriter, r *http.Request) {
 	if !s.pastOf(w, r) {
 		return
 	}
 	days, err := strconv.Atoi(r.PostForm.Get("days"))
-	if err != nil || days < 0 || days > 3650 {
+	if err != nil || days < 0 || days > mostDays {
 		s.refuse(w, r, http.StatusBadRequest, words.New("bad-days"))
 		return
 	}
-	before := time.Now().AddDate(0, 0, -days)
-	err = s.cfg.Past.Erase(before)
-	s.audit(station.HistoryErased, before.Format(time.RFC3339), visitorOf(r), failure(err))
-	if err != nil {
-		s.refuse(w, r, http.StatusServiceUnavailable, words.New("history-not-erased", "detail", err.Error()))
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
-	defer cancel()
-	if err := s.station.Do(ctx, station.Command{Kind: station.CommandForget, Before: before, By: principal(r)}); err != nil {
-		s.refuse(w, r, http.StatusServiceUnavailable, words.New("history-not-erased", "detail", station.Code(err)))
+	if why := s.erase(r, days); !why.None() {
+		s.refuse(w, r, http.StatusServiceUnavailable, why)
 		return
 	}
 	doneThen(w, r, "/history")
+}
+
+// erase deletes what happened before so many days, for good. It returns why not, nothing if it did.
+func (s *Server) erase(r *http.Request, days int) (why words.Message) {
+	before := time.Now().AddDate(0, 0, -days)
+	err := s.cfg.Past.Erase(before)
+	s.audit(station.HistoryErased, before.Format(time.RFC3339), visitorOf(r), failure(err))
+	if err != nil {
+		return words.Because(words.New("history-not-erased"), err)
+	}
+	if err := s.do(r, station.Command{Kind: station.CommandForget, Before: before}); err != nil {
+		return words.New("history-not-erased", "detail", station.Code(err))
+	}
+	return why
 }

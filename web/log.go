@@ -115,7 +115,7 @@ func (s *Server) getLogLive(w http.ResponseWriter, r *http.Request) {
 	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63); err == nil {
 		from = last + 1
 	}
-	s.stream(w, r, heartbeat, func(out *bytes.Buffer) (<-chan struct{}, error) {
+	s.stream(w, r, every(heartbeat), func(out *bytes.Buffer) (<-chan struct{}, error) {
 		lines, more := s.cfg.Tail.Since(from)
 		for _, l := range lines {
 			from = l.Seq + 1

@@ -15,13 +15,16 @@ import (
 type fakeProcess struct {
 	restarts []bool
 	resets   []station.Principal
+	err      error // of Reset
 }
 
 func (m *fakeProcess) Restart(now bool) { m.restarts = append(m.restarts, now) }
 
 func (m *fakeProcess) Reset(by station.Principal) error {
-	m.resets = append(m.resets, by)
-	return nil
+	if m.err == nil {
+		m.resets = append(m.resets, by)
+	}
+	return m.err
 }
 
 // inspected is a door in the middle of its commissioning.
@@ -33,15 +36,20 @@ func inspected(t *testing.T) (*people, *fakeProcess) {
 	snap.Targets = []station.Target{{Name: "reception", Label: "Reception"}}
 	snap.Canary = station.Canary{State: station.CanaryFailed, Target: "9196", At: time.Now(), Problem: words.New("canary-no-echo")}
 	p.st.publish(snap)
+	p.st.walk = inspectedWalk()
+	return p, m
+}
+
+// inspectedWalk is half a commissioning.
+func inspectedWalk() *station.Walk {
 	anna := station.Principal{Via: station.ViaPage, Name: "anna"}
-	p.st.walk = &station.Walk{Begun: time.Now(), Checks: []station.Check{
+	return &station.Walk{Begun: time.Now(), Checks: []station.Check{
 		{Kind: station.CheckButton, Of: "bell", Label: "<Bell>", Result: station.CheckPassed, At: time.Now(), By: anna},
 		{Kind: station.CheckLamp, Of: "status", Result: station.CheckAsked},
 		{Kind: station.CheckSpeak, Result: station.CheckFailed, At: time.Now(), By: anna, Note: words.New("check-too-quiet", "level", "-70")},
 		{Kind: station.CheckCall, Of: "reception", Label: "Reception", Result: station.CheckOpen},
 		{Kind: station.CheckRelay, Of: "door", Result: station.CheckOpen},
 	}}
-	return p, m
 }
 
 func TestTheWalkAsksWhoeverWatches(t *testing.T) {

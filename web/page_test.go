@@ -1,11 +1,14 @@
 package web
 
 import (
+	"bytes"
 	"fmt"
+	"html/template"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/html"
@@ -108,10 +111,7 @@ func (d *doc) sound() {
 // states are snapshots of every kind of state that the page knows.
 func states() map[string]*station.Snapshot {
 	all := map[string]*station.Snapshot{"zero": {}, "sample": sample()}
-	for _, reg := range []station.RegState{
-		station.RegOff, station.RegConnecting, station.RegRegistering, station.RegRegistered,
-		station.RegFailed, station.RegRefused, "unheard-of",
-	} {
+	for _, reg := range append(station.RegStates(), "unheard-of") {
 		for _, st := range []station.State{
 			station.Idle, station.Calling, station.Ringing, station.Talking, station.Stopped, "unheard-of",
 		} {
@@ -177,9 +177,10 @@ func poison(s *station.Snapshot) {
 }
 
 func TestEveryStateRenders(t *testing.T) {
-	for name, snap := range states() {
-		for _, press := range []bool{false, true} {
-			page, err := newRenderer(words.English(), press).page(snap, nil, sample().Time, whoView{})
+	for _, press := range []bool{false, true} {
+		r := newRenderer(words.English(), press)
+		for name, snap := range states() {
+			page, err := r.page(snap, nil, sample().Time, whoView{})
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
@@ -386,6 +387,48 @@ func FuzzPage(f *testing.F) {
 	})
 }
 
+// A section that is taken over from the page before is what would have been made anew, whatever has changed.
+func TestSectionsAreTakenOver(t *testing.T) {
+	kept, now := newRenderer(words.English(), true), sample().Time
+	for i, snap := range []*station.Snapshot{
+		sample(), sample(), full(station.Talking, station.RegRegistered),
+		with(func(s *station.Snapshot) { s.Texts = []station.Text{{Body: "one", At: now}} }),
+		with(func(s *station.Snapshot) {
+			s.Deliveries = []station.Delivery{{To: words.New("told", "detail", "hook"), Waiting: 2}}
+		}),
+		with(func(s *station.Snapshot) { s.Calls = full(station.Idle, station.RegRegistered).Calls }),
+		with(func(s *station.Snapshot) { s.Buttons[0].Label = "Other" }),
+		with(func(s *station.Snapshot) { s.Gauges.Mic.Peak = -3 }),
+		with(func(s *station.Snapshot) { s.Gauges.Inputs[0].Presses = 99 }),
+		with(func(s *station.Snapshot) { s.Registration.User = "1009" }),
+		with(func(s *station.Snapshot) { s.Faults = full(station.Idle, station.RegRegistered).Faults }),
+		with(func(s *station.Snapshot) { s.Version = "9" }),
+	} {
+		now = now.Add(time.Minute)
+		got, err := kept.render(snap, nil, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := kept.newView(snap, now, true)
+		for _, id := range sections() {
+			var want bytes.Buffer
+			if err := kept.tmpl.execute(&want, id, whole); err != nil {
+				t.Fatal(err)
+			}
+			if got.sections[id] != strings.TrimSpace(want.String()) {
+				t.Errorf("page %d: %s is not what it would be by itself: %q, want %q", i, id, got.sections[id], want.String())
+			}
+		}
+	}
+	// Nothing else than a second more: nothing is made again.
+	kept.tmpl.mu.Lock()
+	kept.tmpl.parsed = template.New("none")
+	kept.tmpl.mu.Unlock()
+	if _, err := kept.render(kept.last.Load().snap, nil, now.Add(time.Second)); err != nil {
+		t.Error(err)
+	}
+}
+
 func BenchmarkRender(b *testing.B) {
 	r, snap := newRenderer(words.English(), true), full(station.Talking, station.RegRegistered)
 	for b.Loop() {
@@ -394,4 +437,32 @@ func BenchmarkRender(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// The templates are there for who looks, and forgotten when nobody does any more.
+func TestTemplatesAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, snap := newRenderer(words.English(), true), sample()
+		kept := func() bool {
+			r.tmpl.mu.Lock()
+			defer r.tmpl.mu.Unlock()
+			return r.tmpl.parsed != nil
+		}
+		for range 2 {
+			if kept() {
+				t.Error("there are templates, and nobody has looked at the page")
+			}
+			for range 3 {
+				if _, err := r.page(snap, nil, time.Now(), whoView{}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(unseen - time.Second)
+				if !kept() {
+					t.Error("there are no templates any more, and somebody looks at the page")
+				}
+			}
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+		}
+	})
 }

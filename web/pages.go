@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"intercomd/station"
@@ -30,8 +31,8 @@ func (s *Server) snapshot() *station.Snapshot {
 }
 
 func (s *Server) getPage(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Vary", "Accept, Accept-Encoding, Accept-Language, Cookie")
 	if wantsJSON(r) {
+		w.Header().Set("Vary", "Accept, Cookie")
 		s.getJSON(w, r)
 		return
 	}
@@ -41,12 +42,7 @@ func (s *Server) getPage(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	if gzipped(r) {
-		w.Header().Set("Content-Encoding", "gzip")
-		body = pack(body, gzip.BestSpeed)
-	}
-	_, _ = w.Write(body) // a client that went away needs no answer
+	writeHTML(w, r, http.StatusOK, body)
 }
 
 // gzipped says whether a client takes gzip. The page has nothing in it that must be hidden from
@@ -74,13 +70,38 @@ func pack(body []byte, level int) []byte {
 }
 
 func (s *Server) getJSON(w http.ResponseWriter, r *http.Request) {
-	body, err := encode(s.snapshot().With(s.station.Gauges()))
+	body, err := s.statusJSON()
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(body, '\n'))
+	_, _ = w.Write(body)
+}
+
+// encoded is the JSON of a snapshot with gauges, shared by all who ask. It is never written after it
+// was made.
+type encoded struct {
+	snap   *station.Snapshot
+	gauges *station.Gauges
+	body   []byte
+}
+
+// statusJSON is the door as JSON, made once for all who ask until it is another. Two goroutines may
+// make the same; either is right.
+func (s *Server) statusJSON() ([]byte, error) {
+	gauges := s.station.Gauges()
+	snap := s.snapshot()
+	if last := s.status.Load(); last != nil && last.snap == snap && last.gauges == gauges {
+		return last.body, nil
+	}
+	body, err := encode(snap.With(gauges))
+	if err != nil {
+		return nil, err
+	}
+	now := &encoded{snap, gauges, append(body, '\n')}
+	s.status.Store(now)
+	return now.body, nil
 }
 
 // encode is the JSON of a snapshot. JSON knows no NaN and no infinity, and one
@@ -176,7 +197,10 @@ type asset struct {
 	etag string
 }
 
-// loadAssets reads the embedded files once. They cannot be missing: the
+// embedded are the embedded files, packed once for all servers of the process. Nobody changes the map.
+var embedded = sync.OnceValue(loadAssets) //nolint:gochecknoglobals // a constant
+
+// loadAssets reads the embedded files. They cannot be missing: the
 // compiler put them there.
 func loadAssets() map[string]asset {
 	assets := make(map[string]asset)
@@ -225,11 +249,14 @@ func (s *Server) getStatic(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-cache") // ask each time, send only what changed
 	h.Set("Vary", "Accept-Encoding")
 	body := a.body
-	if gzipped(r) && r.Header.Get("Range") == "" {
+	if gzipped(r) {
 		h.Set("Content-Encoding", "gzip")
 		h.Set("ETag", strings.TrimSuffix(a.etag, `"`)+`-z"`)
 		body = a.gzip
 	}
+	// Nobody needs a part of a small file; thousands of parts would be much for a short question.
+	r = r.Clone(r.Context())
+	r.Header.Del("Range")
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
@@ -257,9 +284,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, why 
 	}
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
 		if body, err := pages.refusal(status, text); err == nil {
-			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			w.WriteHeader(status)
-			_, _ = w.Write(body) //nolint:gosec // html/template has escaped the sentence
+			writeHTML(w, r, status, body)
 			return
 		}
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"path"
 	"time"
 
 	"intercomd/web/accounts"
@@ -66,9 +67,10 @@ func (s *Server) table() []route {
 		{"GET /account", viewer, 0, s.getAccount},
 		{"POST /account/password", viewerInPerson, 0, s.postPassword},
 		{"GET /access", admin, 0, s.getAccess},
-		{"POST /access/accounts", admin, 0, s.postAccount},
-		{"POST /access/accounts/remove", admin, 0, s.postRemove},
-		{"POST /access/tokens", admin, 0, s.postToken},
+		// No program makes accounts or tokens: it could give itself what it was not given.
+		{"POST /access/accounts", adminInPerson, 0, s.postAccount},
+		{"POST /access/accounts/remove", adminInPerson, 0, s.postRemove},
+		{"POST /access/tokens", adminInPerson, 0, s.postToken},
 		{"POST /access/tokens/revoke", admin, 0, s.postRevoke},
 		{"GET /access/request.csr", admin, 0, s.getRequest},
 		{"POST /access/certificate", admin, maxCertificate, s.postCertificate},
@@ -107,7 +109,7 @@ func (s *Server) table() []route {
 		all = append(all, route{"GET /device", viewer, 0, s.getDevice})
 	}
 	if s.cfg.Support != nil {
-		all = append(all, route{"POST /support", admin, 0, s.postSupport})
+		all = append(all, route{"POST /support", admin, 0, s.sendSupport})
 	}
 	if s.panel != nil {
 		all = append(all,
@@ -128,6 +130,10 @@ func (s *Server) routes() http.Handler {
 		mux.Handle(rt.pattern, s.checked(rt))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.EscapedPath(); program(r) && path.Clean(p) != p { // for which the mux has a redirect, and a page
+			s.refuse(w, r, http.StatusNotFound, words.New("no-such-page"))
+			return
+		}
 		h, pattern := mux.Handler(r)
 		if pattern != "" {
 			mux.ServeHTTP(w, r) // for the values in the path

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,8 @@ type Station interface {
 	// Since returns the events from a number on, and a channel that is closed when there
 	// are more; see [station.Station.Since].
 	Since(from uint64) ([]station.Event, <-chan struct{})
+	// Coming is the number of the event that happens next.
+	Coming() uint64
 	// Walk is how far the commissioning is; nil before there is any.
 	Walk() *station.Walk
 	// Do gives the station a command and returns when it was taken or refused.
@@ -115,6 +118,8 @@ type Server struct {
 	panel   Panel                // nil: no buttons to press
 	pages   map[string]*renderer // by language
 	assets  map[string]asset
+	status  atomic.Pointer[encoded]
+	glanced glanced
 	names   map[string]bool
 	streams chan struct{} // one taken per stream
 	holds   chan struct{} // one taken per held button
@@ -139,7 +144,7 @@ func New(cfg Config, st Station, panel Panel) *Server {
 		station: st,
 		panel:   panel,
 		pages:   newRenderers(panel != nil, cfg.Updates != nil),
-		assets:  loadAssets(),
+		assets:  embedded(),
 		names:   nameSet(cfg.Names),
 		streams: make(chan struct{}, maxStreams),
 		holds:   make(chan struct{}, maxHolds),
@@ -149,6 +154,9 @@ func New(cfg Config, st Station, panel Panel) *Server {
 	}
 	for _, p := range s.pages {
 		p.past = cfg.Past != nil
+		if cfg.Machine != nil {
+			p.glance = s.glance
+		}
 	}
 	return s
 }
@@ -184,9 +192,10 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	g := newGate(*s.ln.Load())
+	g.paced, g.trusts = s.pace, s.proxy
 	scheme := "http"
 	if s.cfg.Identity != nil {
-		g.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.cfg.Identity.Certificate, NextProtos: []string{"http/1.1"}}
+		g.tls = &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: suites(), GetCertificate: s.cfg.Identity.Certificate, NextProtos: []string{"http/1.1"}}
 		if !loopback(g.ln) {
 			scheme = "https"
 			s.cfg.Log.Info("certificate of the page", "authority", s.cfg.Identity.Fingerprint())
@@ -226,6 +235,17 @@ func (s *Server) Run(ctx context.Context) error {
 	return fmt.Errorf("web: serving the status page: %w", err)
 }
 
+// suites are those of TLS 1.2 that keep what was said secret even if the key is known one day, and cannot be changed
+// on the way; TLS 1.3 has no others.
+func suites() (ids []uint16) {
+	for _, s := range tls.CipherSuites() {
+		if strings.HasPrefix(s.Name, "TLS_ECDHE_") && (strings.Contains(s.Name, "_GCM_") || strings.Contains(s.Name, "CHACHA20")) {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
 // ErrAnew ends [Server.Run] when the first password was set: another server may listen on what
 // Listen says.
 var ErrAnew = errors.New("web: the page is open to the network now")
@@ -240,7 +260,9 @@ func (s *Server) newHTTP(h http.Handler) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ConnContext:       withGuest,
-		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+		// OPTIONS * is guarded as all else is.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}
 }
 

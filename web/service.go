@@ -98,12 +98,15 @@ func (s *Server) commandThen(w http.ResponseWriter, r *http.Request, cmd station
 	doneThen(w, r, then)
 }
 
+// mostLocate is how long the door may be told to show where it is, in seconds.
+const mostLocate = 120
+
 // postLocate lets the door show where it is, for the usual time or "seconds".
 func (s *Server) postLocate(w http.ResponseWriter, r *http.Request) {
 	cmd := station.Command{Kind: station.CommandLocate}
 	if field := r.PostForm.Get("seconds"); field != "" {
 		n, err := strconv.Atoi(field)
-		if err != nil || n < 1 || n > 120 {
+		if err != nil || n < 1 || n > mostLocate {
 			s.refuse(w, r, http.StatusBadRequest, words.New("bad-seconds"))
 			return
 		}
@@ -128,14 +131,26 @@ func (s *Server) postCanary(w http.ResponseWriter, r *http.Request) {
 
 // postRestart lets a new process begin. A call is cut off only if somebody wants that.
 func (s *Server) postRestart(w http.ResponseWriter, r *http.Request) {
-	now := r.PostForm.Get("when") == "now"
-	if cut := r.PostForm.Get("cut") == "true"; now && !cut && s.snapshot().Call != nil {
+	if !s.restart(r, r.PostForm.Get("when") == "now", r.PostForm.Get("cut") == "true") {
 		s.refuse(w, r, http.StatusConflict, words.New("tick-first"))
 		return
 	}
-	s.audit(station.RestartAsked, r.PostForm.Get("when"), visitorOf(r), "")
-	s.cfg.Process.Restart(now)
 	doneThen(w, r, "/service?said=restart")
+}
+
+// restart lets a new process begin: now, or when no call is up. It is false if that would cut a call off that
+// may not be cut.
+func (s *Server) restart(r *http.Request, now, cut bool) bool {
+	if now && !cut && s.snapshot().Call != nil {
+		return false
+	}
+	when := "idle"
+	if now {
+		when = "now"
+	}
+	s.audit(station.RestartAsked, when, visitorOf(r), "")
+	s.cfg.Process.Restart(now)
+	return true
 }
 
 // postReset makes a new door of this one.
@@ -144,11 +159,19 @@ func (s *Server) postReset(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusBadRequest, words.New("tick-first"))
 		return
 	}
-	if err := s.cfg.Process.Reset(principal(r)); err != nil {
-		s.audit(station.FactoryReset, "", visitorOf(r), "not-saved")
-		s.refuse(w, r, http.StatusServiceUnavailable, words.New("reset-failed", "detail", err.Error()))
+	if err := s.reset(r); err != nil {
+		s.refuse(w, r, http.StatusServiceUnavailable, words.Because(words.New("reset-failed"), err))
 		return
 	}
-	s.audit(station.FactoryReset, "", visitorOf(r), "")
 	doneThen(w, r, "/service?said=reset")
+}
+
+// reset makes a new door of this one, when no call is up. An error changes nothing.
+func (s *Server) reset(r *http.Request) error {
+	err, why := s.cfg.Process.Reset(principal(r)), ""
+	if err != nil {
+		why = "not-saved"
+	}
+	s.audit(station.FactoryReset, "", visitorOf(r), why)
+	return err
 }

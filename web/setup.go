@@ -24,8 +24,9 @@ type Setup interface {
 	// Try tries a text. Placeholders stand for the secrets of the text with that mark; "" is the
 	// one in force. how is how it came by: "text" or "restore".
 	Try(text []byte, mark string, by station.Principal, how string) error
-	Keep() error
-	GoBack() error
+	// Keep keeps a version that is on trial, and GoBack takes it back; 0 is whichever is.
+	Keep(id int) error
+	GoBack(id int) error
 	// Again tries an older version.
 	Again(id int, by station.Principal) error
 	// Compare tells how a version differs from the one before it.
@@ -38,8 +39,9 @@ type Setup interface {
 	People() SetupPeople
 	PutPerson(p SetupPerson, fresh bool, by station.Principal) error
 	DropPerson(name string, by station.Principal) error
-	// ImportPeople takes a list in CSV; the lines of its faults are those of the list.
-	ImportPeople(list []byte, by station.Principal) error
+	// ImportPeople takes a list in CSV, or only looks whether it could; the lines of its faults are those of
+	// the list.
+	ImportPeople(list []byte, dry bool, by station.Principal) (SetupImport, error)
 	ExportPeople() []byte
 }
 
@@ -86,6 +88,12 @@ func (f SetupFaults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// SetupImport is what a list of people comes to.
+type SetupImport struct {
+	Added   int `json:"added"`
+	Changed int `json:"changed"` // whom the list names and who are there
+}
+
 // SetupError says why nothing was done.
 type SetupError struct{ words.Message }
 
@@ -117,7 +125,7 @@ func (s *Server) setupRoutes() []route {
 		{"POST /config/again", admin, 0, s.postConfigAgain},
 		{"POST /config/restore", admin, setupSize, s.postConfigRestore},
 		{"POST /config/confirm", adminInPerson, 0, s.postConfigConfirm},
-		{"POST /config/backup", owner, 0, s.postConfigBackup},
+		{"POST /config/backup", owner, 0, s.sendBackup},
 		{"GET /people", operator, 0, s.getPeople},
 		{"POST /people", operator, 0, s.postPeople},
 		{"POST /people/remove", operator, 0, s.postPeopleRemove},
@@ -199,7 +207,7 @@ func (s *Server) tried(w http.ResponseWriter, r *http.Request, deed station.Deed
 	case faulty:
 		s.refuse(w, r, http.StatusUnprocessableEntity, words.New("setup-faults"))
 	default:
-		status, why := http.StatusConflict, words.New("setup-failed", "detail", err.Error())
+		status, why := http.StatusConflict, words.Because(words.New("setup-failed"), err)
 		if se, known := errors.AsType[*SetupError](err); known {
 			why = se.Message
 		}
@@ -275,21 +283,46 @@ func (s *Server) postConfigText(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// trialID is the version that a form is about, 0 if it does not say, or refuses.
+func (s *Server) trialID(w http.ResponseWriter, r *http.Request) (id int, ok bool) {
+	text := r.PostForm.Get("id")
+	if text == "" {
+		return 0, true
+	}
+	id, err := strconv.Atoi(text)
+	if err != nil {
+		s.refuse(w, r, http.StatusBadRequest, words.New("setup-no-version"))
+	}
+	return id, err == nil
+}
+
 func (s *Server) postConfigKeep(w http.ResponseWriter, r *http.Request) {
-	s.tried(w, r, station.SettingsKept, "", "/config", s.cfg.Setup.Keep(), func(status int, problem string, _ SetupFaults) { s.config(w, r, status, problem) })
+	id, ok := s.trialID(w, r)
+	if !ok {
+		return
+	}
+	s.tried(w, r, station.SettingsKept, "", "/config", s.cfg.Setup.Keep(id), func(status int, problem string, _ SetupFaults) { s.config(w, r, status, problem) })
 }
 
 func (s *Server) postConfigBack(w http.ResponseWriter, r *http.Request) {
-	s.tried(w, r, station.SettingsTakenBack, "", "/config", s.cfg.Setup.GoBack(), func(status int, problem string, _ SetupFaults) { s.config(w, r, status, problem) })
+	id, ok := s.trialID(w, r)
+	if !ok {
+		return
+	}
+	s.tried(w, r, station.SettingsTakenBack, "", "/config", s.cfg.Setup.GoBack(id), func(status int, problem string, _ SetupFaults) { s.config(w, r, status, problem) })
+}
+
+// compare tells how the version of the path, id, differs from the one before.
+func (s *Server) compare(r *http.Request) (id int, lines []SetupLine, err error) {
+	if id, err = strconv.Atoi(r.PathValue("id")); err == nil {
+		lines, err = s.cfg.Setup.Compare(id)
+	}
+	return id, lines, err
 }
 
 // getConfigVersion shows how a version differs from the one before.
 func (s *Server) getConfigVersion(w http.ResponseWriter, r *http.Request) {
-	id, err := strconv.Atoi(r.PathValue("id"))
-	var lines []SetupLine
-	if err == nil {
-		lines, err = s.cfg.Setup.Compare(id)
-	}
+	id, lines, err := s.compare(r)
 	if err != nil {
 		s.refuse(w, r, http.StatusNotFound, words.New("setup-no-version"))
 		return
@@ -365,8 +398,8 @@ func (s *Server) postConfigConfirm(w http.ResponseWriter, r *http.Request) {
 	doneThen(w, r, "/config#backup")
 }
 
-// postConfigBackup gives the text in force with all that is secret in it.
-func (s *Server) postConfigBackup(w http.ResponseWriter, r *http.Request) {
+// sendBackup gives the text in force with all that is secret in it.
+func (s *Server) sendBackup(w http.ResponseWriter, r *http.Request) {
 	s.audit(station.BackupTaken, "", visitorOf(r), "")
 	name := strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' {

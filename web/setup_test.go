@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"mime/multipart"
 	"net/http"
 	"strings"
@@ -42,8 +43,12 @@ func (f *fakeSetup) Text() (text, mark string) { return f.text, "m" }
 func (f *fakeSetup) Try(text []byte, mark string, by station.Principal, how string) error {
 	return f.do(how+" "+mark+" "+string(text), by)
 }
-func (f *fakeSetup) Keep() error                                     { return f.do("keep", station.Principal{}) }
-func (f *fakeSetup) GoBack() error                                   { return f.do("back", station.Principal{}) }
+func (f *fakeSetup) Keep(id int) error {
+	return f.do(strings.TrimSuffix(fmt.Sprint("keep ", id), " 0"), station.Principal{})
+}
+func (f *fakeSetup) GoBack(id int) error {
+	return f.do(strings.TrimSuffix(fmt.Sprint("back ", id), " 0"), station.Principal{})
+}
 func (f *fakeSetup) Again(_ int, by station.Principal) error         { return f.do("again", by) }
 func (f *fakeSetup) Backup() []byte                                  { return []byte("password = \"canary\"") }
 func (f *fakeSetup) DropPerson(n string, by station.Principal) error { return f.do("drop "+n, by) }
@@ -81,8 +86,11 @@ func (f *fakeSetup) PutPerson(p SetupPerson, fresh bool, by station.Principal) e
 	}
 	return f.do(what+string(body), by)
 }
-func (f *fakeSetup) ImportPeople(list []byte, by station.Principal) error {
-	return f.do("import "+string(list), by)
+func (f *fakeSetup) ImportPeople(list []byte, dry bool, by station.Principal) (SetupImport, error) {
+	if dry {
+		return SetupImport{Added: 1}, f.err
+	}
+	return SetupImport{Added: 1}, f.do("import "+string(list), by)
 }
 
 func setting(t *testing.T) (*people, *fakeSetup) {
@@ -104,6 +112,9 @@ func TestSetupCommands(t *testing.T) {
 		{admin, "POST", "/config/text", "mark=m&text=a%0D%0Ab%0D%0A", 303, "text m a\nb\n"},
 		{admin, "POST", "/config/form", "mark=m&sip.server=wss%3A%2F%2Fy&sip.password=p&remove=relay[0]", 303, "fill m wss://y p -relay[0]"},
 		{admin, "POST", "/config/keep", "", 303, "keep"},
+		{admin, "POST", "/config/keep", "id=7", 303, "keep 7"},
+		{admin, "POST", "/config/back", "id=7", 200, "back 7"},
+		{admin, "POST", "/config/keep", "id=x", 400, ""},
 		{admin, "POST", "/config/back", "", 200, "back"},
 		{admin, "POST", "/config/again", "id=1", 303, "again"},
 		{admin, "POST", "/config/again", "id=x", 400, ""},

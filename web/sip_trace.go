@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,13 +30,28 @@ func tracePath(id string) string {
 	return "/calls/" + url.PathEscape(id) + "/trace"
 }
 
+// callTrace is the SIP messages of a call, for programs.
+type callTrace struct {
+	Call     string       `json:"call"`
+	Messages []SIPMessage `json:"messages"` // none: they are not kept
+}
+
+func (s *Server) traceOf(id string) callTrace {
+	t := callTrace{Call: id}
+	if s.cfg.Trace != nil {
+		t.Messages = slices.Clone(s.cfg.Trace(id))
+	}
+	for i, m := range t.Messages {
+		t.Messages[i].Text = printable(m.Text)
+	}
+	return t
+}
+
 // getTrace shows the SIP messages of one of the last calls.
 func (s *Server) getTrace(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	var messages []SIPMessage
-	if s.cfg.Trace != nil {
-		messages = s.cfg.Trace(id)
-	}
+	trace := s.traceOf(id)
+	messages := trace.Messages
 	if len(messages) == 0 {
 		s.refuse(w, r, http.StatusNotFound, words.New("no-trace"))
 		return
@@ -45,13 +61,7 @@ func (s *Server) getTrace(w http.ResponseWriter, r *http.Request) {
 		s.showTrace(w, r, id, traceText(id, messages))
 		return
 	}
-	for i := range messages {
-		messages[i].Text = printable(messages[i].Text)
-	}
-	body, err := json.Marshal(struct {
-		Call     string       `json:"call"`
-		Messages []SIPMessage `json:"messages"`
-	}{id, messages})
+	body, err := json.Marshal(trace)
 	if err != nil {
 		s.failed(w, r, err)
 		return

@@ -37,9 +37,9 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	all := visitorOf(r).person.Role.Covers(accounts.Admin)
 	var seq uint64
 	var measured *station.Gauges
-	tick := heartbeat
+	tick := every(heartbeat)
 	if gauges {
-		tick = gaugeTick
+		tick = every(gaugeTick)
 	}
 	s.stream(w, r, tick, func(out *bytes.Buffer) (<-chan struct{}, error) {
 		events, more := s.station.Since(from)
@@ -106,7 +106,7 @@ type update struct {
 func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
 	seen := make(map[string]string)
 	pages := s.renderer(r)
-	s.stream(w, r, gaugeTick, func(out *bytes.Buffer) (<-chan struct{}, error) {
+	s.stream(w, r, s.pageTick, func(out *bytes.Buffer) (<-chan struct{}, error) {
 		now, err := pages.render(s.snapshot(), s.station.Gauges(), time.Now())
 		if err != nil {
 			return nil, err
@@ -130,11 +130,29 @@ func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// every is a tick of always the same length.
+func every(d time.Duration) func(time.Time) time.Duration {
+	return func(time.Time) time.Duration { return d }
+}
+
+// pageTick is how long the page may stay as it is. While the door rests and no sound runs, only its
+// durations go on, by the second; by the clock's, so that all who watch need one waking and one page.
+func (s *Server) pageTick(now time.Time) time.Duration {
+	if snap := s.snapshot(); snap.State != station.Idle || snap.Sound.Input.Open || snap.Sound.Output.Open {
+		return gaugeTick
+	}
+	wait := now.Truncate(time.Second).Add(time.Second).Sub(now)
+	if wait < coalesce {
+		wait += time.Second
+	}
+	return wait
+}
+
 // stream serves one client until it goes or the server ends. It asks next for
 // what there is to say at the start, when the state is another, when the channel that next
-// returned is closed, and at least every tick, but never more often than every coalesce; next
+// returned is closed, and at least after each tick, but never more often than every coalesce; next
 // writes nothing when nothing is new. The request's own goroutine does it all.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, tick time.Duration, next func(*bytes.Buffer) (<-chan struct{}, error)) {
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, tick func(now time.Time) time.Duration, next func(*bytes.Buffer) (<-chan struct{}, error)) {
 	if !take(s.streams) {
 		s.full(w, r, words.New("too-many-streams", "n", strconv.Itoa(maxStreams)))
 		return
@@ -154,6 +172,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, tick time.Durati
 	for {
 		changed := s.station.Changed() // before the snapshot, so that none is missed
 		more, err := next(out)
+		if !s.still(r) {
+			return // who comes back is told why
+		}
 		if err != nil {
 			s.cfg.Log.Error("status page: an event could not be encoded", "path", r.URL.Path, "error", err)
 			return
@@ -174,11 +195,14 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, tick time.Durati
 			s.cfg.Log.Debug("status page: a stream that nobody reads was ended", "path", r.URL.Path, "from", r.RemoteAddr)
 			return
 		}
-		wait := tick
+		wait := tick(now)
 		if !ear.proven() {
-			wait = gaugeTick
+			wait = min(wait, gaugeTick)
 		}
-		if !s.pause(r.Context(), coalesce, nil, nil) || !s.pause(r.Context(), wait-coalesce, changed, more) {
+		if !s.pause(r.Context(), wait, changed, more) {
+			return
+		}
+		if rest := coalesce - time.Since(now); rest > 0 && !s.pause(r.Context(), rest, nil, nil) {
 			return
 		}
 	}

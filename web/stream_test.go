@@ -320,3 +320,43 @@ func TestHeadOfAStreamEnds(t *testing.T) {
 		t.Errorf("%d with %d bytes", w.Code, w.Body.Len())
 	}
 }
+
+// A page that nobody calls from wakes up by the clock's full seconds, so that all who watch do at once; in a call, or
+// while sound runs, it follows the levels.
+func TestThePageTicksWithTheDoor(t *testing.T) {
+	at := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		change func(*station.Snapshot)
+		past   time.Duration // the full second
+		want   time.Duration
+	}{
+		"at rest":           {func(*station.Snapshot) {}, 300 * time.Millisecond, 700 * time.Millisecond},
+		"at rest, too soon": {func(*station.Snapshot) {}, 900 * time.Millisecond, 1100 * time.Millisecond},
+		"in a call":         {func(s *station.Snapshot) { s.State = station.Calling }, 0, gaugeTick},
+		"microphone":        {func(s *station.Snapshot) { s.Sound.Input.Open = true }, 0, gaugeTick},
+		"loudspeaker":       {func(s *station.Snapshot) { s.Sound.Output.Open = true }, 0, gaugeTick},
+	} {
+		if got := newServer(newStation(with(tc.change)), nil).pageTick(at.Add(tc.past)); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+// The status is encoded once for all who ask, and again when it is another.
+func TestTheStatusIsEncodedOnce(t *testing.T) {
+	st := newStation(numbered(1))
+	s := newServer(st, nil)
+	first := ask(s, "GET", "/status.json", nil).Body.String()
+	kept := s.status.Load()
+	if again := ask(s, "GET", "/status.json", nil).Body.String(); again != first || s.status.Load() != kept {
+		t.Error("it was encoded again")
+	}
+	st.publish(numbered(2))
+	if other := ask(s, "GET", "/status.json", nil).Body.String(); other == first || s.status.Load() == kept {
+		t.Error("another snapshot, and the same answer")
+	}
+	st.measure(station.Gauges{Mic: station.Level{Peak: -7.5}})
+	if other := ask(s, "GET", "/status.json", nil).Body.String(); !strings.Contains(other, "-7.5") {
+		t.Error("other gauges, and the same answer")
+	}
+}

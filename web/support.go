@@ -32,9 +32,9 @@ const mostOfFile = 2 << 20
 // userinfo is a name and a password in an address.
 var userinfo = regexp.MustCompile(`://[^/@\s"]+@`)
 
-// postSupport sends a bundle for whoever helps: what the door knows, without secrets. It is made
+// sendSupport sends a bundle for whoever helps: what the door knows, without secrets. It is made
 // while it is sent, one at a time.
-func (s *Server) postSupport(w http.ResponseWriter, r *http.Request) {
+func (s *Server) sendSupport(w http.ResponseWriter, r *http.Request) {
 	if !s.bundling.TryLock() {
 		w.Header().Set("Retry-After", "5")
 		s.refuse(w, r, http.StatusServiceUnavailable, words.New("bundle-busy"))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -82,8 +81,7 @@ func (s *Server) getUpdate(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(body)
+	writeHTML(w, r, http.StatusOK, body)
 }
 
 // stageWords is the sentence of a stage.
@@ -130,7 +128,7 @@ func (r *renderer) update(st UpdateStatus) ([]byte, error) {
 		v.Trouble, v.Remedy = r.sentence(r.Say("problem", st.Trouble)), r.sentence(r.Say("remedy", st.Trouble))
 	}
 	var buf bytes.Buffer
-	err := r.tmpl.ExecuteTemplate(&buf, "update", v)
+	err := r.tmpl.execute(&buf, "update", v)
 	return buf.Bytes(), err
 }
 
@@ -146,11 +144,7 @@ func (s *Server) postUpdate(w http.ResponseWriter, r *http.Request) {
 
 // postBundle takes a bundle: the file of a form, or the body as it is. It is passed on as it comes.
 func (s *Server) postBundle(w http.ResponseWriter, r *http.Request) {
-	rc := http.NewResponseController(w)
-	body := &PatientReader{Reader: r.Body, More: func() {
-		_ = rc.SetReadDeadline(time.Now().Add(uploadStall)) // not all have deadlines
-		_ = rc.SetWriteDeadline(time.Now().Add(uploadAnswer))
-	}}
+	body := patient(w, r)
 	from, size := io.Reader(body), r.ContentLength
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && kind == "multipart/form-data" {
 		r.Body = io.NopCloser(body)
@@ -187,16 +181,34 @@ func hostOf(address string) string {
 	return ""
 }
 
-// PatientReader is a reader that asks for more time before each read, for bodies that may take
-// as long as they like as long as they come.
+// PatientReader is a body that may take as long as it likes as long as it comes.
 type PatientReader struct {
-	io.Reader
-	More func()
+	body          io.Reader
+	rc            *http.ResponseController
+	stall, answer time.Duration
+}
+
+// Patient makes the body of a request one that may be without a byte for stall, and leaves answer for what is to be
+// done with it then.
+func Patient(w http.ResponseWriter, r *http.Request, stall, answer time.Duration) *PatientReader {
+	return &PatientReader{r.Body, http.NewResponseController(w), stall, answer}
+}
+
+// patient is the body of a bundle.
+func patient(w http.ResponseWriter, r *http.Request) *PatientReader {
+	return Patient(w, r, uploadStall, uploadAnswer)
 }
 
 func (p *PatientReader) Read(b []byte) (int, error) {
-	p.More()
-	return p.Reader.Read(b)
+	_ = p.rc.SetReadDeadline(time.Now().Add(p.stall)) // not all have deadlines
+	_ = p.rc.SetWriteDeadline(time.Now().Add(p.answer))
+	n, err := p.body.Read(b)
+	if err != nil {
+		// The server now listens whether the client is still there. Should its patience end, it takes the
+		// client for gone, and ends what is done with the body.
+		_ = p.rc.SetReadDeadline(time.Now().Add(p.answer))
+	}
+	return n, err
 }
 
 // updated answers a command about updates.
@@ -209,13 +221,6 @@ func (s *Server) updated(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (s *Server) refuseUpdate(w http.ResponseWriter, r *http.Request, err error) {
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		s.refuse(w, r, http.StatusRequestEntityTooLarge, words.New("update-refused").Because(words.New("update-too-large")))
-		return
-	}
-	if why, ok := words.Told(err); ok {
-		s.refuse(w, r, http.StatusConflict, words.New("update-refused").Because(why))
-		return
-	}
-	s.refuse(w, r, http.StatusServiceUnavailable, words.New("update-fails", "detail", err.Error()))
+	a := notUpdated(err)
+	s.refuse(w, r, a.status, a.why)
 }

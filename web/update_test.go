@@ -7,8 +7,10 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"intercomd/words"
 )
@@ -19,6 +21,7 @@ type fakeUpdates struct {
 	err     error
 	address string
 	bundle  []byte
+	did     []string
 	size    int64
 }
 
@@ -30,7 +33,9 @@ func (e toldError) Told() words.Message { return e.m }
 func (f *fakeUpdates) Status(context.Context) (UpdateStatus, error) { return f.st, f.err }
 
 func (f *fakeUpdates) Install(_ context.Context, address string) error {
-	f.address = address
+	if f.address = address; f.err == nil {
+		f.did = append(f.did, "install "+address)
+	}
 	return f.err
 }
 
@@ -38,7 +43,10 @@ func (f *fakeUpdates) Upload(_ context.Context, r io.Reader, size int64) error {
 	var err error
 	f.bundle, err = io.ReadAll(r)
 	f.size = size
-	return errors.Join(f.err, err)
+	if err = errors.Join(f.err, err); err == nil {
+		f.did = append(f.did, "upload "+string(f.bundle))
+	}
+	return err
 }
 
 func updating(f *fakeUpdates) *Server {
@@ -52,7 +60,7 @@ func TestUpdatePage(t *testing.T) {
 		t.Error("the page does not lead there")
 	}
 	w := ask(s, "GET", "/update", nil, "Accept", asHTML)
-	if w.Code != 200 || !strings.Contains(w.Body.String(), "Version 1.0 runs, in slot A.") || !strings.Contains(w.Body.String(), "No update is under way.") || strings.Contains(w.Body.String(), "data-again") {
+	if w.Code != 200 || !strings.Contains(w.Body.String(), "Version 1.0 is running, in slot A.") || !strings.Contains(w.Body.String(), "No update is in progress.") || strings.Contains(w.Body.String(), "data-again") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	f.st = UpdateStatus{Running: "1.0", Slot: "A", Stage: "installing", Version: "<1.1>", Percent: 42, Waits: words.New("update-waits-rest"), Trouble: words.New("update-busy")}
@@ -127,5 +135,37 @@ func TestUpdateCommands(t *testing.T) {
 	f.err = errors.New("no agent")
 	if w := ask(s, "POST", "/update", strings.NewReader("address=x"), "Content-Type", form); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("fails: %d", w.Code)
+	}
+}
+
+// What is done with a body may take longer than the body may stall: the client is still there.
+func TestPatience(t *testing.T) {
+	over := make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		const stall = 2 * time.Second
+		body := Patient(w, r, stall, time.Minute)
+		_, err := io.Copy(io.Discard, body)
+		if n, _ := body.Read(make([]byte, 1)); n > 0 { // Go's client, which passes a bundle on, looks for more after the end
+			err = errors.Join(err, errors.New("there is more"))
+		}
+		select {
+		case <-r.Context().Done():
+			err = errors.Join(err, context.Cause(r.Context()))
+		case <-time.After(2 * stall):
+		}
+		over <- err
+	}))
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, server.URL, strings.NewReader("bundle"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := server.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if err := <-over; err != nil {
+		t.Errorf("the request ended: %v", err)
 	}
 }

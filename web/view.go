@@ -23,19 +23,47 @@ const (
 // view is the page in words: all that the templates show. It is made from a
 // snapshot and a time, and from nothing else.
 type view struct {
-	Name   string
-	Title  string // of the browser tab
-	State  stateView
-	Faults []faultView
-	Panel  panelView
-	Sound  soundView
-	Reg    regView
-	Inputs []inputView
-	Calls  []callView
-	Texts  []textView
-	Told   []fact // the ways to tell people who are not at the door
-	Foot   footView
-	Past   bool // there is a page with more calls
+	Name    string
+	Title   string // of the browser tab
+	State   stateView
+	Faults  []faultView
+	Panel   panelView
+	Sound   soundView
+	Reg     regView
+	Inputs  []inputView
+	Calls   []callView
+	Texts   []textView
+	Told    []fact // the ways to tell people who are not at the door
+	Machine []fact // under the door, at a glance
+	Foot    footView
+	Past    bool // there is a page with more calls
+	Device  bool // there is a page with more of the machine
+}
+
+// part is what a section shows of the page, and nothing else: as long as it is the same, so is the
+// section.
+func (v *view) part(section string) view {
+	switch section {
+	case "state":
+		return view{State: v.State}
+	case "faults":
+		return view{Faults: v.Faults}
+	case "panel":
+		return view{Panel: v.Panel}
+	case "sound":
+		return view{Sound: v.Sound}
+	case "reg":
+		return view{Reg: v.Reg}
+	case "inputs":
+		return view{Inputs: v.Inputs}
+	case "calls":
+		return view{Calls: v.Calls, Texts: v.Texts, Told: v.Told, Past: v.Past}
+	case "machine":
+		return view{Machine: v.Machine, Device: v.Device}
+	case "foot":
+		return view{Foot: v.Foot}
+	}
+	return *v
 }
 
 type stateView struct {
@@ -65,6 +93,7 @@ type regView struct {
 
 // fact is one line of a list: what, and how it is.
 type fact struct {
+	key         string // by which it is told apart where that matters
 	Name, Value string
 	Tone        tone // "" for plain text
 }

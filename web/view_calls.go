@@ -11,7 +11,7 @@ import (
 
 // callView is one row of the ledger.
 type callView struct {
-	At, When            string // machine-readable and for people
+	At, When, Ago       string // machine-readable and for people
 	Who                 string
 	URI                 string
 	Incoming            bool
@@ -27,13 +27,21 @@ type callView struct {
 
 // textView is one text message to the door.
 type textView struct {
-	At, When  string // machine-readable and for people
-	Who, Text string
+	At, When, Ago string // machine-readable and for people
+	Who, Text     string
+	Whole         string // of a long one, of which Text is the beginning; else ""
 }
+
+// maxBrief is how much of a text is shown at once, in characters: what somebody sends must not push away what is below.
+const maxBrief = 120
 
 func (t teller) newTextViews(texts []station.Text, now time.Time) (views []textView) {
 	for _, m := range texts {
-		views = append(views, textView{At: m.At.Format(time.RFC3339), When: t.moment(m.At, now), Who: t.peerName(m.From), Text: clean(m.Body, maxText)})
+		v := textView{At: m.At.Format(time.RFC3339), When: t.moment(m.At, now), Ago: t.ago(m.At, now), Who: t.peerName(m.From), Text: clean(m.Body, maxText)}
+		if brief := clean(v.Text, maxBrief); brief != v.Text {
+			v.Text, v.Whole = brief, v.Text
+		}
+		views = append(views, v)
 	}
 	return views
 }
@@ -66,7 +74,7 @@ func (t teller) newCallViews(records []station.Record, now time.Time) []callView
 	for _, r := range records {
 		start := firstOf(r.Pressed, r.Sent, r.Ended)
 		v := callView{
-			At: start.Format(time.RFC3339), When: t.moment(start, now),
+			At: start.Format(time.RFC3339), When: t.moment(start, now), Ago: t.ago(start, now),
 			Who: t.peerName(r.Peer), URI: clean(r.Peer.URI, 4*maxName), Incoming: r.Direction == station.Incoming,
 			Talked: none, Ended: t.endedWords(r), Tone: endingTone(r),
 			Sent:    t.between(r.Pressed, r.Sent),

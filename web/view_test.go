@@ -205,8 +205,26 @@ func TestTextMessages(t *testing.T) {
 	}
 	d := parse(t, page)
 	d.sound()
-	if want := "Messages to the door today 15:09:26 Kitchen (1001) <b>back</b> at 5 bye"; !strings.Contains(d.text, want) {
+	if want := "Messages to the door today 15:09:26 just now Kitchen (1001) <b>back</b> at 5 bye"; !strings.Contains(d.text, want) {
 		t.Errorf("the page does not say %q:\n%s", want, d.text)
+	}
+}
+
+// A long text pushes nothing away: its beginning is shown, and the rest to whoever wants it. Marks pile up on no letter.
+func TestLongTextsAreBrief(t *testing.T) {
+	long := strings.Repeat("W", 400)
+	snap := with(func(s *station.Snapshot) {
+		s.Texts = []station.Text{{At: s.Time, Body: long}, {At: s.Time, Body: "a" + strings.Repeat("\u0301", 300) + "b"}}
+	})
+	page, err := newRenderer(words.English(), false).page(snap, nil, snap.Time, whoView{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "<details><summary>" + long[:maxBrief-1] + "…</summary>" + long + "</details>"; !strings.Contains(string(page), want) {
+		t.Errorf("the page has no %q", want)
+	}
+	if want := "a" + strings.Repeat("\u0301", maxMarks) + "b<"; !strings.Contains(string(page), want) {
+		t.Error("marks pile up")
 	}
 }
 

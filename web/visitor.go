@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"intercomd/station"
@@ -81,13 +82,13 @@ func (s *Server) meet(r *http.Request) (*http.Request, *visitor) {
 		v.secure = n.secure
 	}
 	s.believe(r, v, at.Addr().Unmap())
-	switch bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); {
+	switch token, ok := bearer(r); {
 	case !s.guarded():
 		v.open = v.near && !forwarded(r)
 		v.known = v.open
 		v.person.Role = accounts.Admin
 	case ok:
-		v.person, v.known = s.cfg.Book.Bearer(bearer)
+		v.person, v.known = s.cfg.Book.Bearer(token)
 	default:
 		if c, err := r.Cookie(v.cookie()); err == nil {
 			if v.person, v.known = s.cfg.Book.Session(c.Value); v.known {
@@ -96,6 +97,32 @@ func (s *Server) meet(r *http.Request) (*http.Request, *visitor) {
 		}
 	}
 	return r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)), v
+}
+
+// bearer is the token of a request. The name of the scheme may be in any case (RFC 9110, section 11.1).
+func bearer(r *http.Request) (token string, ok bool) {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimLeft(token, " "), ok && strings.EqualFold(scheme, "Bearer")
+}
+
+// still says whether who asked may what they might when they began: an answer that takes long ends when the
+// token is revoked, the session over, or the role another.
+func (s *Server) still(r *http.Request) bool {
+	v := visitorOf(r)
+	var now accounts.Person
+	var known bool
+	switch {
+	case !v.known: // to everybody
+		return true
+	case v.open:
+		return !s.guarded()
+	case v.person.Token:
+		token, _ := bearer(r)
+		now, known = s.cfg.Book.Bearer(token)
+	default:
+		now, known = s.cfg.Book.Session(v.session)
+	}
+	return known && now.Name == v.person.Name && now.Role == v.person.Role && slices.Equal(now.Scopes, v.person.Scopes)
 }
 
 // believe takes the word of a proxy that the configuration names about whom it asks for: of

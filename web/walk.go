@@ -96,15 +96,13 @@ func (s *Server) walkOf() *station.Walk {
 	if w := s.station.Walk(); w != nil {
 		return w
 	}
-	return &station.Walk{}
+	return &station.Walk{Checks: []station.Check{}}
 }
 
 func (s *Server) getWalk(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Vary", "Accept, Accept-Language, Cookie")
 	if wantsJSON(r) {
-		walk := *s.walkOf()
-		walk.Checks = list(walk.Checks)
-		writeJSON(w, http.StatusOK, walk)
+		writeJSON(w, http.StatusOK, s.walkOf())
 		return
 	}
 	s.walk(w, r, http.StatusOK, "")
@@ -196,29 +194,55 @@ type reportView struct {
 	Printed string
 }
 
+// report is what the walk came to, and of which door.
+type report struct {
+	Door         string          `json:"door"`
+	User         string          `json:"user,omitempty"` // of the account at the telephone system
+	Server       string          `json:"server,omitempty"`
+	Version      string          `json:"version"` // of the program
+	Begun        time.Time       `json:"begun,omitzero"`
+	Ended        time.Time       `json:"ended,omitzero"`        // zero while a check is open
+	Commissioned time.Time       `json:"commissioned,omitzero"` // the reference of the acoustic self-test
+	Left         int             `json:"left"`                  // checks that are not settled
+	Passed       int             `json:"passed"`
+	Checks       []station.Check `json:"checks"`
+	Faults       []station.Fault `json:"faults"`
+}
+
+func (s *Server) reportOf() report {
+	walk, snap := s.walkOf(), s.snapshot()
+	out := report{Door: snap.Name, User: snap.Registration.User, Server: snap.Registration.Server, Version: snap.Version,
+		Begun: walk.Begun, Ended: walk.Ended, Commissioned: snap.SelfTest.Commissioned, Passed: walk.Passed(), Checks: walk.Checks, Faults: list(snap.Faults)}
+	for _, c := range walk.Checks {
+		if !c.Result.Settled() {
+			out.Left++
+		}
+	}
+	return out
+}
+
 func (s *Server) getReport(w http.ResponseWriter, r *http.Request) {
-	t, walk, snap, now := s.renderer(r), s.walkOf(), s.snapshot(), time.Now()
+	t, rep, snap, now := s.renderer(r), s.reportOf(), s.snapshot(), time.Now()
 	page := reportView{frame: s.frame(r, t.Text("report.title"), ""), Printed: t.Text("report.printed", "at", day(now))}
-	left := 0
-	for i, c := range walk.Checks {
+	for i, c := range rep.Checks {
 		v := t.newCheckView(i, c, now)
 		if v.Settled {
 			v.Who = t.Text("walk.by", "who", t.watcher(c.By), "at", day(c.At.In(now.Location())))
 		} else {
-			v.Result, v.Note, left = t.Text("walk.open.what"), "", left+1
+			v.Result, v.Note = t.Text("walk.open.what"), ""
 		}
 		page.Checks = append(page.Checks, v)
 	}
-	ended := t.Text("report.not-ended", "n", strconv.Itoa(left))
-	if !walk.Ended.IsZero() {
-		ended = day(walk.Ended.In(now.Location()))
+	ended := t.Text("report.not-ended", "n", strconv.Itoa(rep.Left))
+	if !rep.Ended.IsZero() {
+		ended = day(rep.Ended.In(now.Location()))
 	}
 	begun, baseline := none, t.Text("report.no-baseline")
-	if !walk.Begun.IsZero() {
-		begun = day(walk.Begun.In(now.Location()))
+	if !rep.Begun.IsZero() {
+		begun = day(rep.Begun.In(now.Location()))
 	}
-	if at := snap.SelfTest.Commissioned; !at.IsZero() {
-		baseline = day(at.In(now.Location()))
+	if !rep.Commissioned.IsZero() {
+		baseline = day(rep.Commissioned.In(now.Location()))
 	}
 	faults := t.Text("report.no-faults")
 	for i, f := range t.newFaultViews(snap, now) {
@@ -228,9 +252,9 @@ func (s *Server) getReport(w http.ResponseWriter, r *http.Request) {
 		faults += f.Text + " "
 	}
 	page.Facts = []fact{
-		{Name: t.Text("report.door"), Value: clean(snap.Name, maxName)},
-		{Name: t.Text("report.account"), Value: orElse(clean(snap.Registration.User, maxName)+" · "+serverName(snap.Registration.Server), none)},
-		{Name: t.Text("report.version"), Value: clean(snap.Version, maxName)},
+		{Name: t.Text("report.door"), Value: clean(rep.Door, maxName)},
+		{Name: t.Text("report.account"), Value: orElse(clean(rep.User, maxName)+" · "+serverName(rep.Server), none)},
+		{Name: t.Text("report.version"), Value: clean(rep.Version, maxName)},
 		{Name: t.Text("report.begun"), Value: begun}, {Name: t.Text("report.ended"), Value: ended},
 		{Name: t.Text("report.baseline"), Value: baseline}, {Name: t.Text("report.faults"), Value: faults},
 	}

@@ -35,8 +35,8 @@ func Has(name string) bool { return languages().byName[name] != nil }
 type Language struct {
 	name string // such as "de"
 	tag  language.Tag
-	text map[string]string
-	base *Language // says what this one cannot; nil for English
+	text func() map[string]string // read when it is needed first
+	base *Language                // says what this one cannot; nil for English
 }
 
 // English is the language of logs, and of last resort.
@@ -79,14 +79,15 @@ type catalogue struct {
 	matcher language.Matcher
 }
 
-// languages reads the catalogue once. That its files are sound is held by tests.
+// languages are those of the catalogue, each read once somebody uses it. That its files are sound is
+// held by tests.
 //
 //nolint:gochecknoglobals // constants, in files
 var languages = sync.OnceValue(func() catalogue {
 	c := catalogue{byName: map[string]*Language{}}
 	var tags []language.Tag
 	for _, name := range Languages() {
-		l := &Language{name: name, tag: language.Make(name), text: load(name), base: c.byName["en"]}
+		l := &Language{name: name, tag: language.Make(name), text: sync.OnceValue(func() map[string]string { return load(name) }), base: c.byName["en"]}
 		c.byName[name] = l
 		tags = append(tags, l.tag)
 	}
@@ -110,15 +111,15 @@ func load(name string) map[string]string {
 func (l *Language) Name() string { return l.name }
 
 // Has reports whether the language has a sentence of its own.
-func (l *Language) Has(key string) bool { return l.text[key] != "" }
+func (l *Language) Has(key string) bool { return l.text()[key] != "" }
 
 // Template is the sentence of a key as the file has it.
-func (l *Language) Template(key string) string { return l.text[key] }
+func (l *Language) Template(key string) string { return l.text()[key] }
 
 // Keys are the keys that the language has sentences for, sorted.
 func (l *Language) Keys() []string {
-	keys := make([]string, 0, len(l.text))
-	for k := range l.text {
+	keys := make([]string, 0, len(l.text()))
+	for k := range l.text() {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
@@ -128,7 +129,7 @@ func (l *Language) Keys() []string {
 // find is the sentence of a key, in English if the language has none.
 func (l *Language) find(key string) (string, bool) {
 	for ; l != nil; l = l.base {
-		if t, ok := l.text[key]; ok {
+		if t, ok := l.text()[key]; ok {
 			return t, true
 		}
 	}

@@ -3,6 +3,7 @@ package words
 import (
 	"bytes"
 	"regexp"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -50,4 +51,38 @@ func steers(r rune) bool {
 // or stands for one that could not be read. Ends of lines and tabulators are among them.
 func Steers(r rune) bool {
 	return r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+}
+
+// Brief is at most so many characters of a text, the last of them an ellipsis if there were more. The network
+// says things of any length; nobody reads them, and all would have to be kept.
+func Brief(s string, most int) string {
+	if len(s) <= most || utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:max(most-1, 0)]) + "…"
+}
+
+// Cell is text for a table (CSV) that a spreadsheet takes for text: what begins like a formula would be
+// run as one (OWASP, CSV injection), so that an apostrophe goes before it. [FromCell] undoes that.
+func Cell(s string) string {
+	if formula(s) {
+		return "'" + s
+	}
+	return s
+}
+
+// FromCell is what [Cell] was given; any other text is itself.
+func FromCell(s string) string {
+	if rest, quoted := strings.CutPrefix(s, "'"); quoted && formula(rest) {
+		return rest
+	}
+	return s
+}
+
+// formula says whether text begins like a formula, in the eyes of any spreadsheet. Apostrophes before it
+// do not count, so that each text has a cell of its own; nor does what cannot be seen.
+func formula(s string) bool {
+	s = strings.TrimLeftFunc(s, func(r rune) bool { return r == '\'' || unicode.IsSpace(r) || Steers(r) })
+	first, _ := utf8.DecodeRuneInString(s)
+	return s != "" && strings.ContainsRune("=+-@＝＋－＠|%", first)
 }

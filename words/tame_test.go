@@ -79,3 +79,43 @@ func TestTame(t *testing.T) {
 		}
 	}
 }
+
+func TestBrief(t *testing.T) {
+	for in, want := range map[string]string{"": "", "abc": "abc", "abcd": "ab…", "äöü": "äöü", "你好吗": "你好吗", "你好吗？": "你好…", "\xff\xff\xff\xff": "\ufffd\ufffd…"} {
+		if got := Brief(in, 3); got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
+	}
+}
+
+// A spreadsheet runs nothing of what stands in a table.
+func TestCellsAreText(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "1001": "1001", "Kitchen": "Kitchen", "=1+1": "'=1+1", "+4930": "'+4930", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", "\r\n=1": "'\r\n=1",
+		"＝1": "'＝1", "\u202e=1": "'\u202e=1", "\u00a0=1": "'\u00a0=1", "a=1": "a=1", "|calc": "'|calc", "%0A": "'%0A", "'=1": "''=1", "' =1": "'' =1",
+		"'quoted'": "'quoted'", "'": "'", "O'Neill": "O'Neill",
+	} {
+		if got := Cell(in); got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
+	}
+	if got := FromCell("'Tis"); got != "'Tis" {
+		t.Errorf("an apostrophe that nobody put there: %q", got)
+	}
+}
+
+// FuzzCell holds that every text comes back, and none begins like a formula.
+func FuzzCell(f *testing.F) {
+	for _, s := range append(hostile, "=1", "'=1", "''＝1", "'x", " =1", "'") {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		c := Cell(s)
+		if back := FromCell(c); back != s {
+			t.Errorf("%q became %q and came back as %q", s, c, back)
+		}
+		if strings.IndexAny(strings.TrimSpace(c), "=+-@") == 0 {
+			t.Errorf("%q became %q", s, c)
+		}
+	})
+}

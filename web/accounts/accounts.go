@@ -48,6 +48,7 @@ const (
 	CodeLasts    = 30 * time.Minute
 	codeTries    = 10
 	maxSessions  = 256
+	ownSessions  = 32 // of one account, so that nobody is signed out by what others do
 	maxPeople    = 64
 	maxTokens    = 64
 	minPassword  = 8   // characters
@@ -134,6 +135,7 @@ type kept struct {
 
 type session struct {
 	name      string
+	hash      string // of the password that it began with, and ends with
 	begun     time.Time
 	confirmed time.Time
 }
@@ -281,35 +283,55 @@ func (b *Book) find(name string) *Account {
 	return nil
 }
 
-// check compares a password. It takes as long for a name that is not there.
-func (b *Book) check(ctx context.Context, name, password string, from netip.Addr) error {
-	now := time.Now()
+// check compares a password, and returns as what it is kept. It takes as long for a name that is not there.
+func (b *Book) check(ctx context.Context, name, password string, from netip.Addr) (string, error) {
 	if len(password) > maxPassword {
-		return ErrWrong
+		return "", ErrWrong
 	}
-	b.mu.Lock()
-	wait := b.slow.wait(name, from, now)
-	want := decoy
-	a := b.find(name)
-	if a != nil {
-		want = a.Hash
+	if err := b.tooSoon(name, from); err != nil {
+		return "", err
 	}
-	b.mu.Unlock()
-	if wait > 0 {
-		return &SlowError{wait}
+	if err := b.turn(ctx); err != nil {
+		return "", err
 	}
-	ok, err := b.compare(ctx, want, password)
+	defer func() { <-b.hashing }()
+	// Those who failed while this one waited for its turn count: many at once are no way round the delay.
+	if err := b.tooSoon(name, from); err != nil {
+		return "", err
+	}
+	want, there := b.hashOf(name)
+	ok, err := same(want, password)
 	if err != nil {
-		return err
+		return "", err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !ok || a == nil {
-		b.slow.failed(name, from, now)
-		return ErrWrong
+	if !ok || !there {
+		b.slow.failed(name, from, time.Now())
+		return "", ErrWrong
 	}
 	b.slow.worked(name, from)
+	return want, nil
+}
+
+// tooSoon is a [SlowError] as long as nothing is tried.
+func (b *Book) tooSoon(name string, from netip.Addr) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if wait := b.slow.wait(name, from, time.Now()); wait > 0 {
+		return &SlowError{wait}
+	}
 	return nil
+}
+
+// hashOf is what a password for a name is compared with, and whether there is such an account.
+func (b *Book) hashOf(name string) (kept string, there bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a := b.find(name); a != nil {
+		return a.Hash, true
+	}
+	return decoy, false
 }
 
 // SlowError is [ErrSlow] with how long to wait.
@@ -323,30 +345,50 @@ func (*SlowError) Unwrap() error { return ErrSlow }
 
 // SignIn begins a session and returns its secret.
 func (b *Book) SignIn(ctx context.Context, name, password string, from netip.Addr) (string, error) {
-	if err := b.check(ctx, name, password, from); err != nil {
+	kept, err := b.check(ctx, name, password, from)
+	if err != nil {
 		return "", err
 	}
+	return b.begin(name, kept), nil
+}
+
+// begin begins a session of somebody whose password, as it is kept, was right.
+func (b *Book) begin(name, kept string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	b.tidy(now)
+	b.tidy(name, now)
 	s := secret()
-	b.sessions[sha256.Sum256([]byte(s))] = &session{name: name, begun: now, confirmed: now}
-	return s, nil
+	b.sessions[sha256.Sum256([]byte(s))] = &session{name: name, hash: kept, begun: now, confirmed: now}
+	return s
 }
 
-// tidy forgets sessions that are over, and the oldest if there are too many.
-func (b *Book) tidy(now time.Time) {
-	var oldest [32]byte
-	var at time.Time
+// tidy forgets sessions that are over, and makes room for one of name: by the oldest of the account if it
+// has its share, else by the oldest of all if there are too many.
+func (b *Book) tidy(name string, now time.Time) {
+	var oldest, own [32]byte
+	var at, ownAt time.Time
+	n := 0
 	for k, s := range b.sessions {
 		if now.Sub(s.begun) >= SessionLasts {
 			delete(b.sessions, k)
-		} else if at.IsZero() || s.begun.Before(at) {
+			continue
+		}
+		if at.IsZero() || s.begun.Before(at) {
 			oldest, at = k, s.begun
 		}
+		if s.name != name {
+			continue
+		}
+		n++
+		if ownAt.IsZero() || s.begun.Before(ownAt) {
+			own, ownAt = k, s.begun
+		}
 	}
-	if len(b.sessions) >= maxSessions {
+	switch {
+	case n >= ownSessions:
+		delete(b.sessions, own)
+	case len(b.sessions) >= maxSessions:
 		delete(b.sessions, oldest)
 	}
 }
@@ -360,7 +402,7 @@ func (b *Book) Session(secret string) (Person, bool) {
 		return Person{}, false
 	}
 	a := b.find(s.name)
-	if a == nil {
+	if a == nil || a.Hash != s.hash { // it began with a password that was changed meanwhile
 		return Person{}, false
 	}
 	return Person{Name: a.Name, Role: a.Role, Confirmed: s.confirmed}, true
@@ -372,7 +414,7 @@ func (b *Book) Confirm(ctx context.Context, secret, password string, from netip.
 	if !ok {
 		return ErrUnknown
 	}
-	if err := b.check(ctx, p.Name, password, from); err != nil {
+	if _, err := b.check(ctx, p.Name, password, from); err != nil {
 		return err
 	}
 	b.mu.Lock()

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -239,6 +241,79 @@ func TestOneAtATime(t *testing.T) {
 	}
 }
 
+// Many passwords at once, of one address or of many, are no more tries than one after the other.
+func TestManyAtOnce(t *testing.T) {
+	for what, from := range map[string]func(int) netip.Addr{
+		"of one address":   func(int) netip.Addr { return lan },
+		"of many":          func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + i)}) },
+		"of this machine":  func(int) netip.Addr { return local },
+		"with other names": func(int) netip.Addr { return other },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := book(t, &shelf{})
+			b.hashing <- struct{}{}
+			tried := 0
+			var mu sync.Mutex
+			var running sync.WaitGroup
+			for i := range 3 * freeFailures {
+				running.Go(func() {
+					name := "admin"
+					if what == "with other names" {
+						name = fmt.Sprint("name", i)
+					}
+					_, err := b.SignIn(t.Context(), name, "wrong", from(i))
+					mu.Lock()
+					defer mu.Unlock()
+					if errors.Is(err, ErrWrong) {
+						tried++
+					}
+				})
+			}
+			synctest.Wait() // all wait for their turn
+			<-b.hashing
+			running.Wait()
+			if tried != freeFailures {
+				t.Errorf("%s: %d were tried, %d are free", what, tried, freeFailures)
+			}
+		})
+	}
+}
+
+// A password that is changed while somebody signs in with it lets nobody in.
+func TestChangedMeanwhile(t *testing.T) {
+	b := book(t, &shelf{})
+	kept, err := b.check(t.Context(), "admin", good, lan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Put(t.Context(), "admin", Admin, "another horse", false); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := b.Session(b.begin("admin", kept)); ok {
+		t.Error("the old password has begun a session")
+	}
+}
+
+// Whoever signs in again and again ends their own sessions, and nobody else's.
+func TestSessionsAreShared(t *testing.T) {
+	b := book(t, &shelf{})
+	s, err := b.SignIn(t.Context(), "admin", good, lan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.mu.Lock()
+	now := time.Now()
+	for i := range 2 * maxSessions {
+		b.tidy("eve", now)
+		b.sessions[[32]byte{1, byte(i), byte(i >> 8)}] = &session{name: "eve", begun: now.Add(time.Duration(i)), confirmed: now}
+	}
+	n := len(b.sessions)
+	b.mu.Unlock()
+	if _, ok := b.Session(s); !ok || n != 1+ownSessions {
+		t.Errorf("there are %d sessions, the admin's: %v", n, ok)
+	}
+}
+
 func FuzzKeptPassword(f *testing.F) {
 	h, _ := hash(good)
 	f.Add(h, good)
@@ -256,5 +331,20 @@ func FuzzKeptPassword(f *testing.F) {
 func BenchmarkPassword(b *testing.B) {
 	for b.Loop() {
 		derive(good, []byte("0123456789abcdef"))
+	}
+}
+
+// What a password costs: at least what OWASP asks for. make unit runs this without the race detector,
+// which makes them cheap.
+func TestWhatAPasswordCosts(t *testing.T) {
+	if raceDetector {
+		t.Skip("cheap with the race detector")
+	}
+	h, err := hash(good)
+	if want := "$argon2id$v=19$m=19456,t=2,p=1$"; err != nil || !strings.HasPrefix(h, want) || !strings.HasPrefix(decoy, want) {
+		t.Errorf("%q, compared with %q, want %s: %v", h, decoy, want, err)
+	}
+	if ok, err := same(h, good); !ok || err != nil {
+		t.Errorf("it is not taken back: %v", err)
 	}
 }

@@ -15,17 +15,25 @@ const (
 	ScopePeople Scope = "people" // people and their codes
 	ScopeConfig Scope = "config" // the configuration, and what tests are compared with
 	ScopeLog    Scope = "log"    // the log, the support bundle, and what administrators did
-	// ScopeOpen is in no role: a program that opens doors is somebody's explicit decision.
-	ScopeOpen Scope = "open"
+	ScopeManage Scope = "manage" // restart the door, delete its history, its certificate
+	ScopeUpdate Scope = "update" // install other systems
+	// The others are in no role: a program that opens doors, has the secrets or makes a new door of this one
+	// is somebody's explicit decision.
+	ScopeOpen   Scope = "open"   // doors
+	ScopeBackup Scope = "backup" // the configuration with its secrets
+	ScopeReset  Scope = "reset"  // to how the door came
 )
 
 // Scopes lists the scopes.
 func Scopes() []Scope {
-	return []Scope{ScopeRead, ScopeCall, ScopeSwitch, ScopeTest, ScopePeople, ScopeConfig, ScopeLog, ScopeOpen}
+	return []Scope{ScopeRead, ScopeCall, ScopeSwitch, ScopeTest, ScopePeople, ScopeConfig, ScopeLog, ScopeManage, ScopeUpdate, ScopeOpen, ScopeBackup, ScopeReset}
 }
 
-// Scopes are those of a role. [ScopeOpen] is in none; people show who they are by their password, see
-// [Person.Fresh].
+// Explicit says whether a scope is in no role. People who do the same show who they are by their
+// password, see [Person.Fresh].
+func (s Scope) Explicit() bool { return s == ScopeOpen || s == ScopeBackup || s == ScopeReset }
+
+// Scopes are those of a role.
 func (r Role) Scopes() []Scope {
 	switch r {
 	case Viewer:
@@ -33,7 +41,7 @@ func (r Role) Scopes() []Scope {
 	case Operator:
 		return []Scope{ScopeRead, ScopeCall, ScopeSwitch, ScopeTest, ScopePeople}
 	case Admin:
-		return []Scope{ScopeRead, ScopeCall, ScopeSwitch, ScopeTest, ScopePeople, ScopeConfig, ScopeLog}
+		return []Scope{ScopeRead, ScopeCall, ScopeSwitch, ScopeTest, ScopePeople, ScopeConfig, ScopeLog, ScopeManage, ScopeUpdate}
 	}
 	return nil
 }

@@ -12,8 +12,10 @@ func TestScopesOfRoles(t *testing.T) {
 	var before []Scope
 	for _, r := range Roles() {
 		p := Person{Role: r}
-		if p.Has(ScopeOpen) {
-			t.Errorf("%s opens doors", r)
+		for _, s := range []Scope{ScopeOpen, ScopeBackup, ScopeReset} {
+			if p.Has(s) || !s.Explicit() {
+				t.Errorf("%s has %s by its role", r, s)
+			}
 		}
 		for _, s := range before {
 			if !p.Has(s) {
@@ -26,7 +28,7 @@ func TestScopesOfRoles(t *testing.T) {
 		if (Person{}).Has(s) {
 			t.Errorf("nobody has %s", s)
 		}
-		if (Person{Role: Admin}).Has(s) == (s == ScopeOpen) {
+		if (Person{Role: Admin}).Has(s) == s.Explicit() {
 			t.Errorf("admin and %s", s)
 		}
 	}

@@ -78,19 +78,63 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
+// What could be read in two ways is not read.
+func TestAmbiguousJSON(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"on":true}`:                      "",
+		`{"on":true,"users":["1","1"]}`:    "",
+		`{"on":null}`:                      "",
+		`{"name":"on","on":true}`:          "",
+		`{}`:                               "",
+		`{"on":true,"on":false}`:           `the field "on" is there twice`,
+		`{"on":true,"o\u006e":false}`:      `the field "on" is there twice`,
+		`{"On":true}`:                      `unknown field "On"`,
+		`{"on":true,"ON":false}`:           `unknown field "ON"`,
+		`{"on":true,"":1}`:                 `unknown field ""`,
+		"{\"name\":\"\xff\"}":              "it is not UTF-8",
+		`{"on":true}}`:                     "there is more than one object",
+		`{"name":"a","users":["x"],"x":1}`: `unknown field "x"`,
+	} {
+		var v struct {
+			fuzzed
+			Users []string `json:"users"`
+		}
+		got := ""
+		if bad := JSON(http.Header{"Content-Type": {"application/json"}}, []byte(body), &v); bad != nil {
+			got = bad.Why.Params.Map()["detail"]
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", body, got, want)
+		}
+	}
+}
+
+type fuzzed struct {
+	On   *bool  `json:"on"`
+	Name string `json:"name"`
+}
+
 func FuzzJSON(f *testing.F) {
 	f.Add([]byte(`{"on":true}`))
 	f.Add([]byte(`{"on":true}{}`))
 	f.Add([]byte(`null`))
+	f.Add([]byte(`{"on":true,"on":false,"ON":1}`))
+	f.Add([]byte("{\"name\":\"\xff\\ud800\"}"))
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var v struct {
-			On *bool `json:"on"`
-		}
+		var v fuzzed
 		if bad := JSON(http.Header{"Content-Type": {"application/json"}}, body, &v); bad == nil && len(strings.TrimSpace(string(body))) > 0 {
-			var any map[string]any
-			if err := json.Unmarshal(body, &any); err != nil {
+			var fields map[string]any
+			if err := json.Unmarshal(body, &fields); err != nil {
 				t.Errorf("%q is taken: %v", body, err)
+			}
+			if on, given := fields["on"].(bool); given != (v.On != nil) || given && on != *v.On {
+				t.Errorf("%q is read as %v", body, v.On)
+			}
+			delete(fields, "on")
+			delete(fields, "name")
+			if len(fields) > 0 {
+				t.Errorf("%q is taken with %v", body, fields)
 			}
 		}
 	})
@@ -155,6 +199,13 @@ func TestKeysAreBounded(t *testing.T) {
 		n = 0
 		send("a", "many"+strconv.Itoa(3*keysKept-1), 202)
 		carriedOut(0)
+		send("b", "precious", 202) // which others cannot push out
+		for i := range 2 * keysKept {
+			send("a", "more"+strconv.Itoa(i), 202)
+		}
+		n = 0
+		send("b", "precious", 202)
+		carriedOut(0)
 	})
 }
 
@@ -179,6 +230,30 @@ func TestDescriptionIsReadable(t *testing.T) {
 	for _, g := range d.Groups {
 		if len(g.Operations) == 0 {
 			t.Errorf("nothing is in %q", g.About)
+		}
+	}
+}
+
+// What a field must be is told in the words of its sender, and not in those of this program.
+func TestMistyped(t *testing.T) {
+	var ask struct {
+		On      *bool    `json:"on"`
+		Seconds *int     `json:"seconds"`
+		Name    string   `json:"name"`
+		Users   []string `json:"users"`
+	}
+	for body, want := range map[string]string{
+		`[]`: "it is no object", `5`: "it is no object", `null`: "it is no object", `"on"`: "it is no object",
+		`{"on":"true"}`: `the field "on" must be true or false, and is string`, `{"seconds":1e999}`: `the field "seconds" must be a whole number, and is number 1e999`, `{"name":5}`: `the field "name" must be text, and is number`,
+		`{"users":"1001"}`: `the field "users" must be a list, and is string`, `{"users":[5]}`: "must be text, and is number",
+	} {
+		bad := JSON(http.Header{"Content-Type": {"application/json"}}, []byte(body), &ask)
+		var said struct{ Detail string }
+		if bad != nil {
+			_ = json.Unmarshal([]byte(bad.Why.Params), &said)
+		}
+		if bad == nil || bad.Why.Code != "bad-json" || !strings.Contains(said.Detail, want) || strings.Contains(said.Detail, "Go ") {
+			t.Errorf("%s: %q, want %q", body, said.Detail, want)
 		}
 	}
 }

@@ -88,7 +88,7 @@ type (
 		Type        string
 		Format      string
 		Description string
-		Enum        []string
+		Known       []string `json:"x-extensible-enum"` // values, of which later versions may have more
 		Required    []string
 		Items       *schema
 		Properties  map[string]schema
@@ -120,7 +120,7 @@ var ReadDocument = sync.OnceValue(func() *Document {
 	if json.Unmarshal(description, &d) != nil {
 		return &Document{}
 	}
-	out := &Document{Title: d.Info.Title, About: d.Info.Description, Codes: d.Components.Schemas["Problem"].Properties["code"].Enum}
+	out := &Document{Title: d.Info.Title, About: d.Info.Description, Codes: d.Components.Schemas["Problem"].Properties["code"].Known}
 	for _, tag := range d.Tags {
 		g := Group{About: tag.Description}
 		for _, path := range slices.Sorted(maps.Keys(d.Paths)) {

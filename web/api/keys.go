@@ -3,6 +3,7 @@ package api
 import (
 	"crypto/sha256"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,8 +28,8 @@ type Reply struct {
 	Body   []byte
 }
 
-// Keys remembers which commands were carried out, and how they were answered. It is bounded: the oldest
-// are forgotten. Its methods may be called by any number of goroutines. The zero value is ready.
+// Keys remembers which commands were carried out, and how they were answered. It is bounded. Its methods may
+// be called by any number of goroutines. The zero value is ready.
 type Keys struct {
 	mu   sync.Mutex
 	all  map[keyOf]*keyed
@@ -117,16 +118,28 @@ func (k *Keys) Once(who, key string, r *http.Request, body []byte, now time.Time
 	return reply, nil
 }
 
-// tidy forgets what is old, and the oldest if there are too many. The caller has the lock.
+// tidy forgets what is old and, if there are too many, the oldest of whoever has the most: nobody can make the
+// door forget the commands of others. What is being carried out stays. The caller has the lock.
 func (k *Keys) tidy(now time.Time) {
-	for len(k.line) > 0 {
-		oldest := k.line[0]
-		if k.all[oldest.of] == oldest.entry {
-			if len(k.line) < keysKept && now.Sub(oldest.entry.at) < keyLasts {
-				return
-			}
-			delete(k.all, oldest.of)
+	held, most := map[string]int{}, 0
+	k.line = slices.DeleteFunc(k.line, func(q queued) bool {
+		switch {
+		case k.all[q.of] != q.entry: // it was taken back already
+			return true
+		case now.Sub(q.entry.at) >= keyLasts:
+			delete(k.all, q.of)
+			return true
 		}
-		k.line = k.line[1:] // or it was taken back already
+		held[q.of.who]++
+		most = max(most, held[q.of.who])
+		return false
+	})
+	if len(k.line) < keysKept {
+		return
+	}
+	oldest := slices.IndexFunc(k.line, func(q queued) bool { return held[q.of.who] == most && q.entry.reply != nil })
+	if oldest >= 0 {
+		delete(k.all, k.line[oldest].of)
+		k.line = slices.Delete(k.line, oldest, oldest+1)
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"intercomd/words"
 )
@@ -53,15 +55,79 @@ func JSON(header http.Header, body []byte, v any) *Refused {
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
 	if err == nil && bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
-		if _, err = d.Token(); errors.Is(err, io.EOF) {
-			return nil
+		if _, err = d.Token(); !errors.Is(err, io.EOF) {
+			return refused(http.StatusBadRequest, "bad-json", "detail", "there is more than one object")
 		}
-		return refused(http.StatusBadRequest, "bad-json", "detail", "there is more than one object")
+		if why := ambiguous(body, v); why != "" {
+			return refused(http.StatusBadRequest, "bad-json", "detail", why)
+		}
+		return nil
 	}
 	if err == nil {
 		return refused(http.StatusBadRequest, "bad-json", "detail", "it is no object")
 	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return refused(http.StatusBadRequest, "bad-json", "detail", mistyped(wrong))
+	}
 	return refused(http.StatusBadRequest, "bad-json", "detail", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// mistyped says what a field must be, without the names that types have in this program.
+func mistyped(e *json.UnmarshalTypeError) string {
+	if e.Field == "" {
+		return "it is no object"
+	}
+	kind := "of another type"
+	switch e.Type.Kind() {
+	case reflect.Bool:
+		kind = "true or false"
+	case reflect.Int:
+		kind = "a whole number"
+	case reflect.String:
+		kind = "text"
+	case reflect.Slice:
+		kind = "a list"
+	}
+	return "the field " + strconv.Quote(strings.TrimPrefix(e.Field, ".")) + " must be " + kind + ", and is " + e.Value
+}
+
+// ambiguous says what in an object could be read in two ways, of which the decoder takes one without a word:
+// a field twice, a name in another case, bytes that are no text; "" if nothing is. v is a pointer to what it
+// was decoded into, which has no objects in it.
+func ambiguous(body []byte, v any) string {
+	if !utf8.Valid(body) {
+		return "it is not UTF-8"
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return err.Error()
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		delete(fields, name)
+	}
+	for name := range fields {
+		return "unknown field " + strconv.Quote(name)
+	}
+	seen := map[string]bool{}
+	for d := json.NewDecoder(bytes.NewReader(body)); ; {
+		at, err := d.Token()
+		if err != nil {
+			return "" // at the end
+		}
+		name, is := at.(string)
+		if !is { // the braces of the object
+			continue
+		}
+		if seen[name] {
+			return "the field " + strconv.Quote(name) + " is there twice"
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return ""
+		}
+	}
 }
 
 // Query is the parameters of a request, of which each is there once at most and known.

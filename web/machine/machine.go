@@ -150,7 +150,7 @@ func (r *Reader) Read() Facts {
 	if milli, err := strconv.Atoi(r.text("sys/class/thermal/thermal_zone0/temp")); err == nil && milli > -100_000 && milli < 200_000 {
 		f.Temperature = float64(milli) / 1000
 	}
-	f.Interfaces = interfaces()
+	f.Interfaces = r.interfaces()
 	f.Storage = r.storage()
 	return f
 }
@@ -168,7 +168,7 @@ func field(text, key string) string {
 // Bits of what the firmware of a Raspberry Pi says (vcgencmd get_throttled).
 const (
 	lowNow       = 1 << 0
-	throttledNow = 1 << 2
+	throttledNow = 1<<1 | 1<<2 | 1<<3 // the clock capped, throttled, at the soft limit of temperature
 	lowSince     = 1 << 16
 )
 
@@ -220,7 +220,7 @@ func (r *Reader) storage() []Storage {
 }
 
 // interfaces are those of this machine without loopback and those that nobody uses.
-func interfaces() []Interface {
+func (r *Reader) interfaces() []Interface {
 	out := []Interface{}
 	all, err := net.Interfaces()
 	if err != nil {
@@ -234,12 +234,17 @@ func interfaces() []Interface {
 				one.Addresses = append(one.Addresses, p.String())
 			}
 		}
-		if i.Flags&net.FlagLoopback != 0 || one.MAC == "" && len(one.Addresses) == 0 {
-			continue
+		if _, real := r.stat("sys/class/net/" + i.Name + "/device"); i.Flags&net.FlagLoopback == 0 && one.used(real) {
+			out = append(out, one)
 		}
-		out = append(out, one)
 	}
 	return out
+}
+
+// used says whether an interface is worth a word. The kernel makes some that are no hardware, such as ifb0 or dummy0, and
+// have neither an address nor a link: nobody misses those.
+func (i Interface) used(real bool) bool {
+	return len(i.Addresses) > 0 || i.MAC != "" && (i.Up || real)
 }
 
 // clock is what the kernel, systemd and chrony tell.

@@ -65,3 +65,26 @@ func TestThisMachine(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// What the kernel has made and nobody uses is nothing to be told of.
+func TestWhichInterfacesAreUsed(t *testing.T) {
+	at := []string{"192.0.2.1/24"}
+	for name, tt := range map[string]struct {
+		i    Interface
+		real bool
+		want bool
+	}{
+		"a card":                    {Interface{MAC: "x", Addresses: at, Up: true}, true, true},
+		"a card without a cable":    {Interface{MAC: "x"}, true, true},
+		"a bridge":                  {Interface{MAC: "x", Addresses: at, Up: true}, false, true},
+		"a bridge without a port":   {Interface{MAC: "x", Addresses: at}, false, true},
+		"a tunnel":                  {Interface{Addresses: at, Up: true}, false, true},
+		"ifb0":                      {Interface{MAC: "x"}, false, false},
+		"dummy0, up":                {Interface{MAC: "x", Up: true}, false, true},
+		"sit0, which is for nobody": {Interface{}, false, false},
+	} {
+		if got := tt.i.used(tt.real); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

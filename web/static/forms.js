@@ -10,6 +10,16 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 	});
 }
 
+// Times on a page are the door's: whoever has another clock is told so.
+const answered = performance.getEntriesByType("navigation")[0];
+const clock = answered?.serverTiming?.find((entry) => entry.name === "clock");
+const skew = document.getElementById("skew");
+if (clock && skew) {
+	const apart = Math.round(Math.abs(performance.timeOrigin + answered.responseStart - clock.duration) / 1000);
+	skew.textContent = skew.dataset.words.replace("{n}", apart);
+	skew.hidden = apart <= 5;
+}
+
 // A fault leads to its line in the text.
 for (const fault of document.querySelectorAll("a[data-line]")) {
 	const text = document.getElementById("text");

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/netip"
@@ -40,8 +41,11 @@ type Client struct {
 // mostAnswer bounds what is read of an answer, in bytes.
 const mostAnswer = 64 << 20
 
-// timeout is that of one request; of a long poll it is more.
-const timeout = 40 * time.Second
+// Timeouts of one request. That of a file is for slow lines; the door ends what stands still.
+const (
+	timeout     = 40 * time.Second // more than a long poll takes
+	fileTimeout = time.Hour
+)
 
 // ErrInsecure refuses to send a token where anybody on the way can read it.
 var ErrInsecure = errors.New("a token is sent over https:// only, or to this machine")
@@ -49,7 +53,7 @@ var ErrInsecure = errors.New("a token is sent over https:// only, or to this mac
 // New makes a client; nothing is asked yet.
 func New(c Config) (*Client, error) {
 	base, err := url.Parse(strings.TrimSuffix(c.Base, "/"))
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.User != nil {
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.User != nil || base.Path != "" || base.RawQuery != "" || base.Fragment != "" {
 		return nil, errors.New("the address of the door must be https://NAME, without anything behind it")
 	}
 	if c.Token != "" && base.Scheme != "https" && !near(base.Hostname()) {
@@ -64,7 +68,7 @@ func New(c Config) (*Client, error) {
 		tr.TLSClientConfig.RootCAs = pool
 	}
 	elsewhere := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // a token goes nowhere else
-	return &Client{base: base, token: c.Token, http: &http.Client{Transport: tr, Timeout: timeout, CheckRedirect: elsewhere}}, nil
+	return &Client{base: base, token: c.Token, http: &http.Client{Transport: tr, CheckRedirect: elsewhere}}, nil
 }
 
 func near(host string) bool {
@@ -81,6 +85,8 @@ type Request struct {
 	Query        url.Values
 	Type         string // of Body; "" is JSON
 	Body         []byte
+	File         io.ReadSeeker // in place of Body, for what is large; nil for none
+	Size         int64         // of File
 }
 
 // Do asks, and returns the body of the answer. Answers that say no are *[api.Problem]. A command gets a
@@ -103,11 +109,20 @@ func (c *Client) once(ctx context.Context, ask Request, key string) ([]byte, err
 	if len(ask.Query) > 0 {
 		to += "?" + ask.Query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, ask.Method, to, bytes.NewReader(ask.Body))
+	limit, body, size := timeout, io.Reader(bytes.NewReader(ask.Body)), int64(len(ask.Body))
+	if ask.File != nil {
+		if _, err := ask.File.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		limit, body, size = fileTimeout, io.NopCloser(ask.File), ask.Size // whoever opened it closes it
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, ask.Method, to, body)
 	if err != nil {
 		return nil, err
 	}
-	if len(ask.Body) > 0 {
+	if req.ContentLength = size; size > 0 {
 		req.Header.Set("Content-Type", "application/json")
 		if ask.Type != "" {
 			req.Header.Set("Content-Type", ask.Type)
@@ -124,15 +139,15 @@ func (c *Client) once(ctx context.Context, ask Request, key string) ([]byte, err
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
 	if err != nil {
 		return nil, &url.Error{Op: ask.Method, URL: to, Err: err}
 	}
 	if resp.StatusCode < 300 {
-		return body, nil
+		return answer, nil
 	}
 	p := &api.Problem{}
-	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "application/problem+json" || json.Unmarshal(body, p) != nil {
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "application/problem+json" || json.Unmarshal(answer, p) != nil {
 		return nil, fmt.Errorf("%s %s: %s, which is no answer of a door", ask.Method, to, resp.Status)
 	}
 	return nil, p
@@ -141,22 +156,35 @@ func (c *Client) once(ctx context.Context, ask Request, key string) ([]byte, err
 // again is how long to wait before a door that does not answer is asked again.
 const again = 2 * time.Second
 
-// Follow passes on the events after a cursor as they come, "" for those from now on, until ctx ends, each
-// gets an error, or the door says no. While the door cannot be reached it is asked again.
-func (c *Client) Follow(ctx context.Context, after string, kinds []string, each func(event json.RawMessage) error) error {
+// Feed is a list of the interface that goes on: its events, or its log.
+type Feed struct {
+	Path string     // below /api/v1, such as "/events"
+	List string     // field of the answer, such as "events"
+	Ask  url.Values // what is wanted of it; may be nil
+	// Lost hears that the door cannot be reached, and says whether it is asked again; nil is yes.
+	Lost func(error) bool
+}
+
+// Follow passes on what a feed has after a cursor as it comes, "" for what the door gives without one, until
+// ctx ends, each gets an error, or the door says no. While the door cannot be reached it is asked again.
+func (c *Client) Follow(ctx context.Context, f Feed, after string, each func(item json.RawMessage) error) error {
+	q := url.Values{"wait": {"25"}}
+	maps.Copy(q, f.Ask)
 	for {
-		q := url.Values{"wait": {"25"}, "kind": kinds}
 		if after != "" {
 			q.Set("after", after)
 		}
-		body, err := c.Do(ctx, Request{Method: http.MethodGet, Path: "/events", Query: q})
-		var no *api.Problem
+		body, err := c.Do(ctx, Request{Method: http.MethodGet, Path: f.Path, Query: q})
+		no, refused := errors.AsType[*api.Problem](err)
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // whoever ends it wants no more
-		case errors.As(err, &no) && no.Status < 500 && no.Status != http.StatusTooManyRequests:
+		case refused && no.Status < 500 && no.Status != http.StatusTooManyRequests:
 			return err
 		case err != nil:
+			if f.Lost != nil && !f.Lost(err) {
+				return err
+			}
 			select {
 			case <-time.After(again):
 				continue
@@ -164,16 +192,16 @@ func (c *Client) Follow(ctx context.Context, after string, kinds []string, each 
 				return nil
 			}
 		}
-		var list struct {
-			Events []json.RawMessage
-			Cursor string
+		var list map[string]json.RawMessage
+		var items []json.RawMessage
+		if err = json.Unmarshal(body, &list); err == nil {
+			err = errors.Join(json.Unmarshal(list["cursor"], &after), json.Unmarshal(list[f.List], &items))
 		}
-		if err := json.Unmarshal(body, &list); err != nil {
-			return err
+		if err != nil {
+			return fmt.Errorf("the answer of the door: %w", err)
 		}
-		after = list.Cursor
-		for _, e := range list.Events {
-			if err := each(e); err != nil {
+		for _, item := range items {
+			if err := each(item); err != nil {
 				return err
 			}
 		}

@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -22,6 +26,7 @@ func TestWhereTokensGo(t *testing.T) {
 		"https://door.example.lan": true, "https://door.example.lan/": true, "http://127.0.0.1:8080": true, "http://localhost": true, "http://[::1]:1": true,
 		"http://door.example.lan": false, "http://192.168.1.20": false, "http://127.0.0.1.evil.example": false,
 		"door.example.lan": false, "": false, "ftp://door": false, "https://user:secret@door": false, "https://": false,
+		"https://door.example.lan/api/v1": false, "https://door.example.lan/?x": false, "https://door.example.lan/#x": false,
 	} {
 		if _, err := New(Config{Base: base, Token: "icd_x"}); (err == nil) != want {
 			t.Errorf("%q: %v", base, err)
@@ -62,6 +67,26 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
+// A file is sent whole, with its length, and from its begin when it is sent once more.
+func TestFiles(t *testing.T) {
+	var bodies []string
+	c := door(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies = append(bodies, fmt.Sprint(r.ContentLength, " ", r.Header.Get("Content-Type"), " ", string(body)))
+		if len(bodies) == 1 {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = w.Write([]byte(`{}`))
+	})
+	ask := Request{Method: "POST", Path: "/update/bundle", Type: "application/octet-stream", File: strings.NewReader("a bundle"), Size: 8}
+	if _, err := c.Do(t.Context(), ask); err != nil {
+		t.Error(err)
+	}
+	if want := "8 application/octet-stream a bundle"; !slices.Equal(bodies, []string{want, want}) {
+		t.Errorf("%q", bodies)
+	}
+}
+
 func TestProblems(t *testing.T) {
 	c := door(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -89,6 +114,9 @@ func TestProblems(t *testing.T) {
 func TestFollow(t *testing.T) {
 	var asked atomic.Int32
 	c := door(t, func(w http.ResponseWriter, r *http.Request) {
+		if q := r.URL.Query(); q.Get("kind") != "call.*" || q.Get("wait") == "" || r.URL.Path != "/api/v1/events" {
+			t.Errorf("asked %s", r.URL)
+		}
 		switch n := asked.Add(1); {
 		case n == 1 && r.URL.Query().Get("after") == "first":
 			_, _ = w.Write([]byte(`{"events":[{"seq":1},{"seq":2}],"cursor":"x-2"}`))
@@ -101,7 +129,7 @@ func TestFollow(t *testing.T) {
 		}
 	})
 	var seen []int
-	err := c.Follow(t.Context(), "first", []string{"call.*"}, func(e json.RawMessage) error {
+	err := c.Follow(t.Context(), Feed{Path: "/events", List: "events", Ask: url.Values{"kind": {"call.*"}}}, "first", func(e json.RawMessage) error {
 		var at struct{ Seq int }
 		if err := json.Unmarshal(e, &at); err != nil {
 			return err
@@ -115,7 +143,25 @@ func TestFollow(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := c.Follow(ctx, "", nil, nil); err != nil {
+	if err := c.Follow(ctx, Feed{}, "", nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// Whoever does not want to wait for a door that is gone is told; what is no feed ends it.
+func TestFollowEnds(t *testing.T) {
+	c := door(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1/log" {
+			_, _ = w.Write([]byte(`{"lines":"none"}`))
+			return
+		}
+		w.WriteHeader(http.StatusBadGateway)
+	})
+	lost := 0
+	if err := c.Follow(t.Context(), Feed{Path: "/events", List: "events", Lost: func(error) bool { lost++; return false }}, "", nil); err == nil || lost != 1 {
+		t.Errorf("%v, lost %d times", err, lost)
+	}
+	if err := c.Follow(t.Context(), Feed{Path: "/log", List: "lines"}, "", nil); err == nil {
+		t.Error("what is no feed was followed")
 	}
 }
