@@ -39,7 +39,7 @@ func tellBroker(ctx context.Context, cfg *configs.Config, d *door.Door, log *slo
 	}
 	if err != nil {
 		log.Error("no MQTT broker is told anything", "error", err)
-		d.Station().SetFault(station.Fault{Key: "mqtt", Blinks: station.FaultUntold, Message: words.New("mqtt-unusable", "detail", err.Error())})
+		d.Station().SetFault(station.Fault{Key: "mqtt", Blinks: station.FaultUntold, Message: words.Because(words.New("mqtt-unusable"), err)})
 	}
 }
 

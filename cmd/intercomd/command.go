@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Exit codes, as in sysexits.h where it has one.
@@ -31,6 +32,7 @@ func subcommands() []subcommand {
 		{"check", "[--lang LANGUAGE] FILE", "report every fault of a configuration file, offline", checkCommand},
 		{"config", "[status|show|reset] [FILE]", "which configuration is in force, the file or what the page has set up; have the file back", configCommand},
 		{"devices", "", "list sound devices and GPIO lines by the names to configure", devicesCommand},
+		{"benchmark", "[-json] [--lang LANGUAGE] [FILE]", "measure what a call costs on this board, and what to switch off if it is too much", benchmarkCommand},
 		{"selftest", "[-commission] [FILE]", "play a chirp and listen whether it is heard as it should be", selfTestCommand},
 		{"audio", "offline …", "run the microphone's path on recordings", audioCommand},
 		{"lock", "[FILE]", "drive the relays to rest (ExecStopPost of the service)", lockCommand},
@@ -41,6 +43,7 @@ func subcommands() []subcommand {
 		{"ctl", "VERB …", "ask a door, or tell it to do something, from a shell", ctlCommand},
 		{"page", "VERB [FILE]", "the way into the page for whoever is at the machine: code, reset, fingerprint", pageCommand},
 		{"events", "[-f] [FILE]", "print what happens at the door, a line each", eventsCommand},
+		{"simulate", "-server URL … N", "play N doors against the SIP server of a laboratory", simulateCommand},
 		{"version", "", "print the version", versionCommand},
 	}
 }
@@ -69,17 +72,19 @@ func command(ctx context.Context, args []string, io streams) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "intercomd is the firmware of a SIP door intercom.\n\nUsage:\n")
 	for _, s := range subcommands() {
-		fmt.Fprintf(w, "  intercomd %-32s %s\n", s.name+" "+s.args, s.about)
+		fmt.Fprintf(w, "  intercomd %-42s %s\n", s.name+" "+s.args, s.about)
 	}
 	fmt.Fprintf(w, "\nWithout FILE the configuration is %s.\n", defaultConfig)
 }
 
 // configPath is the file that the arguments name.
 func configPath(args []string) (string, error) {
-	switch len(args) {
-	case 0:
+	switch {
+	case len(args) == 0:
 		return defaultConfig, nil
-	case 1:
+	case strings.HasPrefix(args[0], "-"): // else `run --help` is a door without a configuration
+		return "", fmt.Errorf("there is no option %s; intercomd help says how it is used", args[0])
+	case len(args) == 1:
 		return args[0], nil
 	default:
 		return "", fmt.Errorf("one file at most, not %d arguments", len(args))

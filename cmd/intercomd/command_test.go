@@ -34,6 +34,8 @@ func TestCommandLine(t *testing.T) {
 		"check faults":   {[]string{"check", file}, exitConfig, []string{file + ":4: sip.pasword", "password", "call.target"}},
 		"check, German":  {[]string{"check", "--lang", "de", file}, exitConfig, []string{file + `:4: sip.pasword: unbekannte Einstellung; ist "password" gemeint?`}},
 		"check, Klingon": {[]string{"check", "--lang", "tlh", file}, exitUsage, []string{"languages: en, de, es, fr, zh"}},
+		"run, no file":   {[]string{"run", "--help"}, exitUsage, []string{"no option --help"}},
+		"lock, no file":  {[]string{"lock", "-x"}, exitUsage, []string{"no option -x"}},
 		"too many files": {[]string{"run", "a", "b"}, exitUsage, []string{"one file at most"}},
 	}
 	for name, tt := range tests {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"intercomd/beat"
 	"intercomd/station"
 	"intercomd/words"
 )
@@ -25,15 +26,20 @@ const (
 // watchDescriptors raises a fault while the process has nearly all the descriptors that it
 // may have.
 func watchDescriptors(ctx context.Context, st *station.Station) {
-	tick := time.NewTicker(descriptorsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			lookAtDescriptors(st)
-		case <-ctx.Done():
-			return
-		}
+	for pause(ctx, descriptorsEvery) {
+		lookAtDescriptors(st)
+	}
+}
+
+// pause waits until the next multiple of d (see [beat.Until]). It reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(beat.Until(time.Now(), d))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -16,17 +13,9 @@ import (
 	"time"
 	"unicode"
 
-	"intercomd/store"
+	"intercomd/web/api"
+	"intercomd/web/api/client"
 	"intercomd/words"
-)
-
-const (
-	// maxEventLine bounds a line of the stream, in bytes: a snapshot is the longest.
-	maxEventLine = 4 << 20
-	// eventsDead is how long the stream may be silent; it has a sign of life every 5 s.
-	eventsDead = 25 * time.Second
-	// eventsAgain is how long to wait before the page is asked again.
-	eventsAgain = 2 * time.Second
 )
 
 // eventsCommand prints what happens at the door, a line each, in words.
@@ -48,112 +37,59 @@ func eventsCommand(ctx context.Context, args []string, io streams) int {
 		fmt.Fprintln(io.err, "intercomd events:", err)
 		return exitUsage
 	}
-	c := console{base: strings.TrimSuffix(*at, "/"), secret: os.Getenv("INTERCOMD_TOKEN")}
-	if *tokenFile != "" {
-		text, err := store.ReadNamed(*tokenFile, maxSecret)
-		if err != nil {
-			fmt.Fprintln(io.err, "intercomd events:", err)
-			return exitFailed
-		}
-		c.secret = strings.TrimSpace(string(text))
-	}
-	if *at == "" {
-		own := consoleOf(loadKept(path).Config)
-		if c.base = own.base; c.base == "" {
-			fmt.Fprintln(io.err, "intercomd events: this door has no page to ask: listen under [web] is empty")
-			return exitFailed
-		}
-		c.secret = cmp.Or(c.secret, own.secret)
-	}
-	f := follower{console: c, out: io.out, lang: words.Locale(os.Getenv), json: *asJSON}
-	for {
-		err := f.follow(ctx)
+	where, err := ctlWhere(func(name string) string {
 		switch {
-		case ctx.Err() != nil:
-			return exitOK
-		case !*follow, errors.Is(err, errNotLetIn):
-			fmt.Fprintln(io.err, "intercomd events:", err)
-			return exitFailed
+		case name == ctlURL && *at != "":
+			return *at
+		case name == ctlTokenFile && *tokenFile != "":
+			return *tokenFile
+		case name == ctlToken && *tokenFile != "":
+			return ""
 		}
-		fmt.Fprintln(io.err, "intercomd events:", err, "- trying again")
-		select {
-		case <-time.After(eventsAgain):
-		case <-ctx.Done():
-			return exitOK
-		}
+		return os.Getenv(name)
+	}, path)
+	if err == nil {
+		err = printEvents(ctx, where, *follow, *asJSON, io)
 	}
+	if err != nil {
+		fmt.Fprintln(io.err, "intercomd events:", err)
+		return exitFailed
+	}
+	return exitOK
 }
 
 // errNotLetIn is an answer that another try does not change.
-var errNotLetIn = errors.New("the page does not let this in; give a token in INTERCOMD_TOKEN, or run this as the user of the service")
+var errNotLetIn = errors.New("give a token in INTERCOMD_TOKEN, or run this as the user of the service")
 
-// follower reads the stream of a page.
-type follower struct {
-	console
-	out  io.Writer
-	lang *words.Language
-	json bool
-	last string // ID of the last event
-}
-
-// follow prints events until the stream ends, which is an error.
-func (f *follower) follow(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	alive := time.AfterFunc(eventsDead, stop)
-	defer alive.Stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.base+"/events", nil)
-	if err != nil {
-		return errors.New("the address of the page is none")
-	}
-	if f.last != "" {
-		req.Header.Set("Last-Event-ID", f.last)
-	}
-	res, err := f.do(req)
+// printEvents prints what happens at a door from now on, until ctx ends or the door says no, or, unless it is
+// to be followed, cannot be reached.
+func printEvents(ctx context.Context, where client.Config, follow, asJSON bool, io streams) error {
+	c, err := client.New(where)
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
-	switch {
-	case res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden:
-		return fmt.Errorf("%s: %w", res.Status, errNotLetIn)
-	case res.StatusCode != http.StatusOK:
-		return fmt.Errorf("the page answered %s", res.Status)
-	}
-	lines := bufio.NewScanner(res.Body)
-	lines.Buffer(make([]byte, 64<<10), maxEventLine)
-	name, id, data := "", "", ""
-	for lines.Scan() {
-		alive.Reset(eventsDead)
-		field, value, _ := strings.Cut(lines.Text(), ":")
-		value = strings.TrimPrefix(value, " ")
-		switch field {
-		case "event":
-			name = value
-		case "id":
-			id = value
-		case "data":
-			data += value
+	defer c.Close()
+	lang, said := words.Locale(os.Getenv), ""
+	feed := client.Feed{Path: "/events", List: "events", Lost: func(err error) bool {
+		if text := err.Error(); follow && text != said {
+			said = text
+			fmt.Fprintln(io.err, "intercomd events:", err, "- trying again")
 		}
-		if lines.Text() != "" {
-			continue
+		return follow
+	}}
+	err = c.Follow(ctx, feed, "", func(e json.RawMessage) error {
+		said = ""
+		line := string(e)
+		if !asJSON {
+			line = eventLine(lang, line)
 		}
-		if name == "event" {
-			f.print(data)
-			f.last = cmp.Or(id, f.last)
-		}
-		name, id, data = "", "", ""
+		_, err := fmt.Fprintln(io.out, line)
+		return err
+	})
+	if no, ok := errors.AsType[*api.Problem](err); ok && (no.Status == http.StatusUnauthorized || no.Status == http.StatusForbidden) {
+		return fmt.Errorf("%w: %w", err, errNotLetIn)
 	}
-	return cmp.Or(lines.Err(), errors.New("the stream of the page has ended"))
-}
-
-// print is one event as a line.
-func (f *follower) print(data string) {
-	if f.json {
-		fmt.Fprintln(f.out, data)
-		return
-	}
-	fmt.Fprintln(f.out, eventLine(f.lang, data))
+	return err
 }
 
 // eventLine is an event in words: when, what, and its particulars.

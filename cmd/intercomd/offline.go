@@ -28,7 +28,7 @@ func audioCommand(_ context.Context, args []string, io streams) int {
 		mic   = fs.String("mic", "", "WAV `file`: what the microphone heard meanwhile")
 		out   = fs.String("out", "", "WAV `file` to write: what would be sent")
 		echo  = fs.String("echo", usual.EchoCanceller, "echo canceller: kalman, speexdsp, off")
-		noise = fs.String("noise", usual.NoiseSuppression, "noise suppression: off, low, high")
+		noise = fs.String("noise", usual.NoiseSuppression, "noise suppression: off, low, high, max")
 		way   = fs.String("duplex", usual.Duplex, "auto, full, switched")
 		agc   = fs.Bool("agc", false, "level the voice, as in a call; a moving level counts as distortion")
 	)

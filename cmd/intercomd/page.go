@@ -77,13 +77,13 @@ func showPage(ctx context.Context, cfg *configs.Config, d *door.Door, t *tuning,
 	}
 	// Accounts that cannot be read are not none: nobody is served rather than everybody.
 	log.Error("the status page is off", "error", err)
-	st.SetFault(station.Fault{Key: "web", Blinks: station.FaultLesser, Message: words.New("page-accounts", "detail", err.Error())})
+	st.SetFault(station.Fault{Key: "web", Blinks: station.FaultLesser, Message: words.Because(words.New("page-accounts"), err)})
 }
 
 // pageFault says why there is no status page; it is seen in the log, on the lamp
 // and in systemd's status line.
 func pageFault(err error) station.Fault {
-	why := words.New("page-error", "detail", err.Error())
+	why := words.Because(words.New("page-error"), err)
 	if le, ok := errors.AsType[*web.ListenError](err); ok {
 		why = le.Message
 	}

@@ -106,17 +106,13 @@ func forgetCode(ctx context.Context, dir *store.Dir, b *accounts.Book) {
 	if code, _ := b.Code(); code != "" {
 		onCardOnly(ctx, code)
 	}
-	tick := time.NewTicker(5 * time.Second)
-	defer tick.Stop()
 	for {
 		if code, _ := b.Code(); code == "" {
 			_ = os.Remove(dir.Path(codeFile)) // or it is gone already
 			onCardOnly(ctx, "")
 			return
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+		if !pause(ctx, 6*time.Second) {
 			return
 		}
 	}

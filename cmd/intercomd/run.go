@@ -12,8 +12,10 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
+	"golang.org/x/sys/unix"
 
 	"intercomd/configs"
 	"intercomd/door"
@@ -78,9 +80,9 @@ func runDoors(ctx context.Context, force inForce, hangUp <-chan os.Signal, log *
 	t.tail = tail
 	running.Go(func() { t.keeper.Run(beside) })
 	faults := append(systemNotes(notesDir, log), force.fleetFaults()...)
-	for {
+	for together := beganWithMachine(); ; together = false {
 		now := t.inForce(force)
-		d, err := door.New(ctx, door.Config{Settings: now.Settings, Faults: slices.Concat(faults, t.faults()), Version: buildVersion(), Built: built(), Log: log})
+		d, err := door.New(ctx, door.Config{Settings: now.Settings, Faults: slices.Concat(faults, t.faults()), Version: buildVersion(), Built: built(), Together: together, Log: log})
 		if err == nil {
 			err = runDoor(ctx, d, now, t, hangUp, log)
 		}
@@ -89,6 +91,16 @@ func runDoors(ctx context.Context, force inForce, hangUp <-chan os.Signal, log *
 		}
 		log.Info("the door is made anew, with what was set up on the page")
 	}
+}
+
+// bootTime is how long after the start of its machine a door is taken to have started because of that.
+const bootTime = 3 * time.Minute
+
+// beganWithMachine reports whether the machine has started just now, as all doors of a site do after a power
+// cut. A daemon that is started anew on a running machine has a person before it, or is alone.
+func beganWithMachine() bool {
+	var up unix.Timespec
+	return unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) == nil && time.Duration(up.Nano()) < bootTime
 }
 
 // runDoor runs a door and whatever a daemon has beside it: the page, systemd, the update agent.

@@ -29,6 +29,7 @@ type pageOfTests struct {
 
 func (p *pageOfTests) Administer(station.Administered) {}
 func (p *pageOfTests) Walk() *station.Walk             { return nil }
+func (p *pageOfTests) Coming() uint64                  { return 1 }
 
 func (p *pageOfTests) Snapshot() *station.Snapshot {
 	p.mu.Lock()

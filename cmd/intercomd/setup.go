@@ -53,6 +53,10 @@ type tuning struct {
 	log    *slog.Logger
 	tail   *logtail.Tail // the last lines of the log, for the page; nil: not kept
 
+	// changing is held from reading the text that a change is made of until it is tried: of two people who
+	// change something at the same time, none takes back what the other did.
+	changing sync.Mutex
+
 	mu     sync.Mutex
 	ctx    context.Context //nolint:containedctx // of the door that runs
 	door   *door.Door      // nil: none runs

@@ -55,10 +55,10 @@ func told(err error) error {
 		}
 		return out
 	}
-	m := words.New("setup-failed", "detail", err.Error())
+	m := words.Because(words.New("setup-failed"), err)
 	switch code := setup.Code(err); {
 	case errors.Is(err, configs.ErrWritten), errors.Is(err, configs.ErrNoEntry), errors.Is(err, configs.ErrNotText):
-		m = words.New("setup-not-written", "detail", err.Error())
+		m = words.Because(words.New("setup-not-written"), err)
 	case errors.Is(err, setup.ErrNotKept):
 		m = words.New(code, "detail", err.Error())
 	case code != "failed":
@@ -102,6 +102,8 @@ func (p setupPage) from(mark string) (*configs.Document, error) {
 }
 
 func (p setupPage) Try(text []byte, mark string, by station.Principal, how string) error {
+	p.t.changing.Lock()
+	defer p.t.changing.Unlock()
 	was, err := p.from(mark)
 	if errors.Is(err, setup.ErrChanged) {
 		return told(err)
@@ -115,17 +117,19 @@ func (p setupPage) Try(text []byte, mark string, by station.Principal, how strin
 	return told(err)
 }
 
-func (p setupPage) Keep() error {
-	_, err := p.t.keeper.Keep()
+func (p setupPage) Keep(id int) error {
+	_, err := p.t.keeper.Keep(id)
 	return told(err)
 }
 
-func (p setupPage) GoBack() error {
-	_, err := p.t.keeper.GoBack()
+func (p setupPage) GoBack(id int) error {
+	_, err := p.t.keeper.GoBack(id)
 	return told(err)
 }
 
 func (p setupPage) Again(id int, by station.Principal) error {
+	p.t.changing.Lock()
+	defer p.t.changing.Unlock()
 	text, err := p.t.keeper.TextOf(id)
 	if err == nil {
 		_, err = p.t.keeper.Try(text, whoOf(by), setup.ByHistory)
@@ -175,6 +179,8 @@ func (p setupPage) Form() (sections []web.SetupSection, mark string) {
 }
 
 func (p setupPage) Fill(mark string, get func(string) (string, bool), remove func(string) bool, by station.Principal) error {
+	p.t.changing.Lock()
+	defer p.t.changing.Unlock()
 	d, err := p.from(mark)
 	if err != nil {
 		return told(err)
@@ -220,6 +226,8 @@ func (p setupPage) People() (out web.SetupPeople) {
 
 // people changes the document and tries it.
 func (p setupPage) people(by station.Principal, change func(*configs.Document) error) error {
+	p.t.changing.Lock()
+	defer p.t.changing.Unlock()
 	d, _, err := p.document()
 	if err == nil {
 		err = change(d)
@@ -241,27 +249,33 @@ func (p setupPage) DropPerson(name string, by station.Principal) error {
 	return p.people(by, func(d *configs.Document) error { return setup.Drop(d, name) })
 }
 
-func (p setupPage) ImportPeople(list []byte, by station.Principal) error {
+func (p setupPage) ImportPeople(list []byte, dry bool, by station.Principal) (out web.SetupImport, err error) {
+	p.t.changing.Lock()
+	defer p.t.changing.Unlock()
 	d, _, err := p.document()
 	if err != nil {
-		return told(err)
+		return out, told(err)
 	}
-	line, err := setup.Import(d, list)
+	in, err := setup.Import(d, list)
 	if err != nil {
-		return told(err)
+		return out, told(err)
 	}
-	_, err = p.t.keeper.Try(d.Text(), whoOf(by), setup.ByPeople)
+	if dry {
+		err = p.t.keeper.Check(d.Text())
+	} else {
+		_, err = p.t.keeper.Try(d.Text(), whoOf(by), setup.ByPeople)
+	}
 	if faults, faulty := errors.AsType[configs.Faults](err); faulty {
-		out := pageFaults(faults, d.At)
-		for i, f := range out {
-			out[i].Line = line(f.Path) // 0 of the rest of the configuration
+		all := pageFaults(faults, d.At)
+		for i, f := range all {
+			all[i].Line = in.Line(f.Path)
 		}
-		return out
+		return out, all
 	}
-	if errors.Is(err, setup.ErrSame) {
-		return nil
+	if err != nil && !errors.Is(err, setup.ErrSame) {
+		return out, told(err)
 	}
-	return told(err)
+	return web.SetupImport{Added: in.Added, Changed: in.Changed}, nil
 }
 
 func (p setupPage) ExportPeople() []byte {

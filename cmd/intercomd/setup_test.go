@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,13 +12,16 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"intercomd/configs"
 	"intercomd/setup"
 	"intercomd/station"
+	"intercomd/web"
 	"intercomd/words"
 )
 
@@ -28,6 +32,43 @@ func (quietDoor) Registered() (bool, words.Message)     { return true, words.Mes
 func (quietDoor) Anew()                                 {}
 func (quietDoor) Live(_, _ *configs.Config) bool        { return true }
 func (quietDoor) Told(_ setup.Outcome, _ setup.Version) {}
+
+// Of changes that come at the same time none takes back what another did: everybody who was told that it is done has
+// their code, and whose code was taken away has none.
+func TestChangesAtTheSameTime(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "intercom.toml")
+	text := fmt.Sprintf("[sip]\nserver = \"wss://pbx.example.lan\"\nuser = \"1000\"\npassword = \"x\"\n[call]\ntarget = \"1001\"\n[door]\nkey = \"5\"\nkey_users = [\"1001\"]\nrelay = \"door\"\n"+
+		"[[relay]]\nname = \"door\"\nline = 22\n[[code]]\nname = \"thief\"\ndigits = \"481516\"\n[board]\ndriver = \"sim\"\n[state]\ndir = %q\n", dir)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	page := setupPage{openSetup(loadInForce(file, nil), slog.New(slog.DiscardHandler))}
+	page.t.keeper.Begun(quietDoor{})
+	var running sync.WaitGroup
+	const n = 8
+	for i := range n {
+		running.Go(func() {
+			if i == n/2 {
+				if err := page.DropPerson("thief", station.Principal{}); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err := page.PutPerson(web.SetupPerson{Name: fmt.Sprint("person", i), Digits: fmt.Sprint(231560 + i)}, true, station.Principal{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	running.Wait()
+	var names []string
+	for _, p := range page.People().People {
+		names = append(names, p.Name)
+	}
+	if len(names) != n-1 || slices.Contains(names, "thief") {
+		t.Errorf("%d changes at the same time made %v", n, names)
+	}
+}
 
 // Whoever is at the machine is told which configuration is in force, and has the file back.
 func TestConfigCommand(t *testing.T) {
@@ -72,6 +113,41 @@ func TestConfigCommand(t *testing.T) {
 	}
 	if k := openSetup(loadInForce(file, nil), slog.New(slog.DiscardHandler)).keeper; k.Running() != nil || k.Status().Note.Code != "setup-reset" {
 		t.Errorf("the next start: %+v", k.Status())
+	}
+}
+
+// A list of people is looked at, and imported; what the loader finds in it is told by the lines of the list.
+func TestImportOfPeople(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "intercom.toml")
+	text := fmt.Sprintf("[sip]\nserver = \"wss://pbx.example.lan\"\nuser = \"1000\"\npassword = \"x\"\n[call]\ntarget = \"1001\"\n[state]\ndir = %q\n[[relay]]\nname = \"door\"\nline = 22\n[[code]]\nname = \"anna\"\ndigits = \"471100\"\n", dir)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	page := setupPage{openSetup(loadInForce(file, nil), slog.New(slog.DiscardHandler))}
+	page.t.keeper.Begun(quietDoor{})
+	is := func() string { return string(page.ExportPeople()) }
+	before := is()
+	const list = "name,digits,once\nanna,,yes\nbert,081500,\n"
+	for _, dry := range []bool{true, true, false} {
+		if is() != before {
+			t.Fatalf("looking has changed it: %s", is())
+		}
+		if got, err := page.ImportPeople([]byte(list), dry, station.Principal{}); err != nil || got != (web.SetupImport{Added: 1, Changed: 1}) {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+	if after := is(); after == before || !strings.Contains(after, "bert") || strings.Contains(after, "081500") {
+		t.Errorf("it is %s", after)
+	}
+	for _, dry := range []bool{true, false} {
+		_, err := page.ImportPeople([]byte("name,digits,relay\ncora,123456,door\ndora,234567,nowhere\n"), dry, station.Principal{})
+		if faults, ok := errors.AsType[web.SetupFaults](err); !ok || len(faults) != 1 || faults[0].Line != 3 {
+			t.Errorf("dry %v: %v", dry, err)
+		}
+	}
+	if strings.Contains(is(), "cora") {
+		t.Error("a list with a fault was imported in part")
 	}
 }
 

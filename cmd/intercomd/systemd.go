@@ -31,17 +31,17 @@ func tellSystemd(ctx context.Context, st *station.Station, log *slog.Logger) {
 	if err != nil || every <= 0 {
 		every = 10 * time.Second
 	}
-	tick := time.NewTicker(every / 3)
-	defer tick.Stop()
+	often := every / 3
+	if even := often.Truncate(2 * time.Second); even > 0 {
+		often = even // with what else is done at rest
+	}
 	for {
 		snap := st.Snapshot()
 		if time.Since(st.Looked()) < max(every/2, leastPatience) {
 			_, _ = systemd.SdNotify(false, systemd.SdNotifyWatchdog+"\nSTATUS="+statusLine(snap))
 		}
-		select {
-		case <-ctx.Done():
+		if !pause(ctx, often) {
 			return
-		case <-tick.C:
 		}
 	}
 }

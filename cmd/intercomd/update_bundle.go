@@ -28,11 +28,7 @@ const bundleStall = 30 * time.Second
 //	PUT /bundle?newer=1  only if it is newer than what runs
 func bundleAPI(s *update.Spool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rc := http.NewResponseController(w)
-		body := &web.PatientReader{Reader: r.Body, More: func() {
-			_ = rc.SetReadDeadline(time.Now().Add(bundleStall))
-			_ = rc.SetWriteDeadline(time.Now().Add(bundleStall + 2*inspectLimit))
-		}}
+		body := web.Patient(w, r, bundleStall, bundleStall+2*inspectLimit)
 		info, err := s.Take(r.Context(), body, r.ContentLength, r.URL.Query().Get("newer") != "")
 		answer(w, info, err)
 	})
