@@ -3,8 +3,9 @@
 GOARCH    ?= $(shell go env GOARCH)
 HOSTARCH  := $(shell env -u GOARCH go env GOARCH)
 SETUP     := sh test/tools/setup.sh
-# libopusfile is a player of .opus files, which nobody here needs.
-export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile)
+# libopusfile is a player of .opus files, which nobody here needs. -trimpath everywhere, for what is
+# compiled with it and without it is compiled twice.
+export GOFLAGS := $(strip $(GOFLAGS) -tags=nolibopusfile -trimpath)
 # A go.work or a GOARCH of the surroundings must not leak into the tests.
 GO        := env -u GOARCH -u GOARM go
 
@@ -16,7 +17,7 @@ endif
 STAMP     := $(if $(SOURCE_DATE_EPOCH),-ldflags "-X main.buildTime=$(SOURCE_DATE_EPOCH)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install deb repo test-deb bench bench-audio bench-delay bench-rest bench-net soak fuzz test-page test-vm test-vm-arm64 image image-amd64 bundle bundles-amd64 test-image test-image-arm64 bench-boot pictures clean
+.PHONY: help setup prompts build build-native lint unit cross system peers compat test demo run install deb repo test-deb bench bench-audio bench-loss bench-delay bench-rest bench-net soak fuzz test-page test-vm test-vm-arm64 image image-amd64 bundle bundles-amd64 test-image test-image-arm64 bench-boot pictures clean
 
 help: ## this list
 	@echo "make TARGET, on Debian 12 or 13 with Go; what is missing is installed with apt"
@@ -46,17 +47,30 @@ lint: ## gofmt, go vet, golangci-lint
 	@$(SETUP) build
 	@env -u GOARCH -u GOARM sh test/tools/lint.sh ./...
 
-unit: ## go test -race on every package that needs no peers
+# What takes ten times as long with the race detector and shows no more races than its shorter sisters: days of
+# virtual time, sites of many doors, minutes of sound.
+PLAIN := TestThreeDays|TestManyDoors|TestNoStampede|TestTwoClocks|TestASimulatedCallKeepsPace|TestRecordingsAreBounded|TestOtherSoundsAreNoEcho
+# What is done with it too, but less thoroughly: a thousand calls, dear passwords.
+BOTH := TestNothingOvertakes|TestWhatAPasswordCosts
+# The packages of both.
+PLAIN_IN := ./audio ./door ./phone ./web/accounts
+# Arithmetic in one goroutine, and what tests are made of: compiled once instead of twice, too.
+LONELY := ./audio/aec ./test/...
+# make lint has gone through the code already, hence no vet.
+unit: ## go test -race on every package that needs no peers, then the longest stories without
 	@$(SETUP) build
-	$(GO) test -race ./...
+	$(GO) test -vet=off $(LONELY)
+	$(GO) test -vet=off -race -p 4 -skip '$(PLAIN)' $$($(GO) list ./... | grep -vxF "$$($(GO) list $(LONELY))")
+	$(GO) test -vet=off -run '$(PLAIN)|$(BOTH)' $(PLAIN_IN)
 
 cross: ## cross-build for arm64 and armhf and run both under qemu
 	@$(SETUP) build cross
-	INTERCOMD_SYSTEM=1 $(GO) test -count=1 -v -timeout 10m ./test/cross
+	INTERCOMD_SYSTEM=1 $(GO) test -count=1 -v -timeout 20m ./test/cross
 
 system: build-native ## calls against Kamailio and SIP.js in Chromium, in a network namespace
 	@$(SETUP) build demo system
-	INTERCOMD_SYSTEM=1 $(GO) test -count=1 -v -timeout 12m ./test/system
+	client=$$(sh test/tools/client.sh) && \
+	INTERCOMD_CLIENT=$$client INTERCOMD_SYSTEM=1 $(GO) test -count=1 -v -timeout 12m ./test/system
 
 peers: build-native ## calls against Asterisk, rtpengine, baresip and three web phones (docs/compatibility.md)
 	@$(SETUP) build demo system peers
@@ -66,13 +80,13 @@ peers: build-native ## calls against Asterisk, rtpengine, baresip and three web 
 compat: ## make peers, and write docs/compatibility.md from what it found
 	@INTERCOMD_COMPAT=1 $(MAKE) --no-print-directory peers
 
-test: ## everything: lint, unit, system, peers, cross; the cheap things first
+# Peers before system, so that the client of the latter is made meanwhile.
+test: ## everything: lint, unit, peers, system, cross; the cheap things first
 	@$(SETUP) build demo system peers cross
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
-	@$(MAKE) --no-print-directory system
-	@$(MAKE) --no-print-directory peers
-	@$(MAKE) --no-print-directory cross
+	@sh test/tools/beside.sh "sh test/tools/client.sh && $(MAKE) --no-print-directory cross" \
+		"$(MAKE) --no-print-directory peers" "$(MAKE) --no-print-directory system"
 	@echo "make test: all passed"
 
 demo: build-native ## one whole call by itself, then stays up to be tried; ONCE=1 ends after the call
@@ -108,7 +122,7 @@ bench: build-native ## set-up times against SIP.js, cost of a call against bares
 	@$(GO) build -o bin/bench ./test/bench
 	@exec bin/bench -intercomd bin/intercomd $(BENCHFLAGS)
 
-bench-page: build-native ## what greedy clients of the page do to a press, in turn with a quiet page
+bench-page: build-native ## what viewers of the page cost; what greedy ones do to a press and its webhook, in turn with a quiet page
 	@$(SETUP) build demo system
 	@$(GO) build -o bin/bench ./test/bench
 	@exec bin/bench -greed -intercomd bin/intercomd $(BENCHFLAGS)
@@ -128,6 +142,11 @@ bench-audio: build-native ## what becomes of voices, beside the goals and speexd
 	@$(GO) build -o bin/audiobench ./test/audiobench
 	@exec bin/audiobench -intercomd bin/intercomd $(if $(SEED),-seed $(SEED)) $(BENCHFLAGS)
 
+bench-loss: ## what loss does to a call, by trace and coding, beside the goals and Chromium's NetEq; SEED=1 repeats one
+	@$(SETUP) build prompts
+	@$(GO) build -o bin/audiobench ./test/audiobench
+	@neteq=$$(sh test/tools/neteq.sh) && exec bin/audiobench -loss -neteq "$$neteq" $(if $(SEED),-seed $(SEED)) $(BENCHFLAGS)
+
 soak: build-native ## COUNT=200 calls in a row; memory, goroutines, descriptors before and after; SERVER=asterisk
 	@$(SETUP) build demo system $(if $(SERVER),peers)
 	@$(GO) build -o bin/bench ./test/bench
@@ -138,6 +157,12 @@ bench-net: build-native ## 100 calls over a line with 5 % loss and 30 ms jitter,
 	@$(SETUP) build demo system
 	@$(GO) build -o bin/bench ./test/bench
 	@exec bin/bench -net 100 -intercomd bin/intercomd $(BENCHFLAGS)
+
+.PHONY: bench-many
+bench-many: build-native ## DOORS=1000 doors whose server is killed: how they come back, whether presses ring; draws docs/img/many-doors.svg
+	@$(SETUP) build demo system
+	@$(GO) build -o bin/bench ./test/bench
+	@exec bin/bench -many $(or $(DOORS),1000) $(if $(DOORS),,-picture docs/img/many-doors.svg) -intercomd bin/intercomd $(BENCHFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@$(SETUP) build

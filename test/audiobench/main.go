@@ -30,9 +30,14 @@ type contender struct {
 	args []string
 }
 
-func contenders() []contender {
+// contenders are the program, with a level of noise suppression or with its own, and the yardstick.
+func contenders(noise string) []contender {
+	var level []string
+	if noise != "" {
+		level = []string{"-noise", noise}
+	}
 	return []contender{
-		{"intercomd", nil},
+		{"intercomd", level},
 		{"speexdsp", []string{"-echo", "speexdsp", "-noise", "off"}},
 	}
 }
@@ -42,9 +47,18 @@ func main() {
 	seed := flag.Uint64("seed", uint64(time.Now().Unix()), "of rooms, noises and utterances")
 	hours := flag.Float64("hours", 1, "for which clocks run apart")
 	only := flag.String("scenes", "", "only scenes whose names contain this")
+	noise := flag.String("noise", "", "level of noise suppression, if not what the program does unless told")
+	loss := flag.Bool("loss", false, "only what loss does to a call; -scenes chooses among the traces")
+	program := flag.String("neteq", "", "with -loss: the program that test/tools/neteq.sh builds, as the yardstick")
+	voice := flag.String("voice", "ann", "who speaks, with -loss: ann, bob, cleo, dan")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *binary, *seed, *only, time.Duration(*hours*float64(time.Hour)))
+	var err error
+	if *loss {
+		err = lossReport(ctx, &speakers{seed: *seed, said: map[string][]float64{}}, *voice, *only, *program)
+	} else {
+		err = run(ctx, *binary, *noise, *seed, *only, time.Duration(*hours*float64(time.Hour)))
+	}
 	stop()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "audiobench:", err)
@@ -52,7 +66,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, binary string, seed uint64, only string, apart time.Duration) error {
+func run(ctx context.Context, binary, noise string, seed uint64, only string, apart time.Duration) error {
 	dir, err := os.MkdirTemp("", "intercomd-audiobench-")
 	if err != nil {
 		return err
@@ -60,7 +74,8 @@ func run(ctx context.Context, binary string, seed uint64, only string, apart tim
 	defer func() { _ = os.RemoveAll(dir) }()
 	fmt.Printf("seed %d\n", seed)
 	who := &speakers{seed: seed, said: map[string][]float64{}}
-	scores := make([]map[string]score, len(contenders()))
+	programs := contenders(noise)
+	scores := make([]map[string]score, len(programs))
 	for i := range scores {
 		scores[i] = map[string]score{}
 	}
@@ -72,7 +87,7 @@ func run(ctx context.Context, binary string, seed uint64, only string, apart tim
 		if err != nil {
 			return err
 		}
-		for i, c := range contenders() {
+		for i, c := range programs {
 			if scores[i][s.name], err = c.play(ctx, binary, dir, s, r); err != nil {
 				return fmt.Errorf("%s, %s: %w", s.name, c.name, err)
 			}
@@ -124,7 +139,7 @@ func write(path string, x []float32) error {
 // line shows what a scene has to show, for each contender.
 func line(scores []map[string]score, scene string) string {
 	var b strings.Builder
-	for i, c := range contenders() {
+	for i, c := range contenders("") {
 		s := scores[i][scene]
 		fmt.Fprintf(&b, "  %s:", c.name)
 		for _, v := range []struct {
@@ -149,7 +164,7 @@ const timesSpeex = 3.0
 // report prints the table.
 func report(scores []map[string]score) {
 	fmt.Printf("\n%-52s %9s", "", "goal")
-	for _, c := range contenders() {
+	for _, c := range contenders("") {
 		fmt.Printf(" %16s", c.name)
 	}
 	fmt.Println()

@@ -2,13 +2,11 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"time"
 
 	"intercomd/audio"
 	"intercomd/audio/codec"
-	"intercomd/test/voice"
 )
 
 const (
@@ -28,25 +26,6 @@ func lossy(seed uint64) audio.Network {
 }
 
 func steady(int) (time.Duration, bool) { return lineDelay, true }
-
-// understood is the STOI of what came over a line. The far end stretches time, so that it
-// is measured in pieces, each brought in time by itself.
-func understood(said []float32, h audio.Heard) float64 {
-	x, y := voice.At16k(said), voice.At16k(h.Sound.Samples)
-	const piece, limit = 2 * voice.Rate, voice.Rate / 5
-	var sum, n float64
-	for at := 2 * voice.Rate; at+piece+limit <= min(len(x), len(y)); at += piece {
-		a, b := x[at:at+piece], y[at:at+piece+limit]
-		d := int(math.Round(voice.Delay(a, b[:piece], limit)))
-		if d < 0 || d > limit {
-			continue
-		}
-		if s := voice.STOI(a, b[d:d+piece]); !math.IsNaN(s) {
-			sum, n = sum+s, n+1
-		}
-	}
-	return sum / n
-}
 
 // overTheLine compares the same call with and without a bad network, for each codec.
 func overTheLine(who *speakers) error {
@@ -69,7 +48,8 @@ func lineReport(x []float64, seed uint64) error {
 		if err != nil {
 			return err
 		}
-		a, b := understood(pcm, good), understood(pcm, bad)
+		a, _, _ := understood(pcm, good.Sound.Samples)
+		b, _, _ := understood(pcm, bad.Sound.Samples)
 		verdict := "pass"
 		if b < lossGoal*a {
 			verdict = "MISS"
@@ -85,10 +65,10 @@ func lineReport(x []float64, seed uint64) error {
 
 func bothLines(pcm []float32, c codec.Format, seed uint64) (good, bad audio.Heard, err error) {
 	sound := audio.Sound{Rate: fs, Samples: pcm}
-	if good, err = audio.Simulate(audio.Config{}, c, sound, steady, 0); err != nil {
+	if good, err = audio.Simulate(audio.Config{}, c, sound, audio.Line{Network: steady}); err != nil {
 		return good, bad, err
 	}
-	bad, err = audio.Simulate(audio.Config{}, c, sound, lossy(seed), 0)
+	bad, err = audio.Simulate(audio.Config{}, c, sound, audio.Line{Network: lossy(seed)})
 	return good, bad, err
 }
 
@@ -103,7 +83,7 @@ func driftHour(who *speakers, length time.Duration) error {
 		pcm[i] = float32(0.1 * x[i%len(x)])
 	}
 	for _, ppm := range []float64{200, -200} {
-		h, err := audio.Simulate(audio.Config{}, codec.Format{Name: "PCMU"}, audio.Sound{Rate: fs, Samples: pcm}, steady, ppm)
+		h, err := audio.Simulate(audio.Config{}, codec.Format{Name: "PCMU"}, audio.Sound{Rate: fs, Samples: pcm}, audio.Line{Network: steady, PPM: ppm})
 		if err != nil {
 			return err
 		}

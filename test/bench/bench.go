@@ -77,12 +77,15 @@ func callCost(ctx context.Context, binary string, length time.Duration) error {
 	return err
 }
 
+// rings is how long the callee rings: less than people take, and enough for the devices of both ends to run.
+const rings = time.Second
+
 // stationsOnly starts a door and its callee, which answers like this.
 func stationsOnly(ctx context.Context, site *lab.Site, answer string) (*parties, error) {
 	p := &parties{site: site}
 	var err error
 	if p.callee, err = site.Station(ctx, callee, "callee", 8081, map[string]string{
-		"call.target": `"` + door + `"`, "incoming.answer": `"` + answer + `"`, "log.level": `"info"`,
+		"call.target": `"` + door + `"`, "incoming.answer": `"` + answer + `"`, "incoming.auto_answer_delay": fmt.Sprintf("%q", rings.String()), "log.level": `"info"`,
 	}, ""); err != nil {
 		return nil, err
 	}
@@ -284,6 +287,7 @@ func (p *parties) cost(ctx context.Context, length time.Duration) ([]result, err
 	return []result{
 		{what: "memory in a call (RSS)", unit: "MB", ours: ours.rss, ref: ref.rss, limit: 40},
 		{what: "memory in a call (PSS)", unit: "MB", ours: ours.pss, ref: ref.pss},
+		{what: "memory in a call that is in no file", unit: "MB", ours: ours.anon, ref: ref.anon},
 		{what: "CPU in a call", unit: "% of a core", ours: ours.cpu, ref: ref.cpu, ratioLimit: 2.5},
 		{what: "wake-ups in a call", unit: "per second", ours: ours.wakes, ref: ref.wakes, limit: 600},
 		{what: "CPU without echo canceller", unit: "% of a core", ours: plain.cpu, ref: ref.cpu, ratioLimit: 1.5},
@@ -292,10 +296,10 @@ func (p *parties) cost(ctx context.Context, length time.Duration) ([]result, err
 }
 
 // knows is how long a door must have listened to know how loud its place is.
-const knows = 4 * time.Second
+const knows = rings + 4*time.Second
 
 // doorCost plays one call of the door and measures it. A first one lets it know its place: until
-// then it takes noise away that may not be there.
+// then it takes noise away that may not be there. It has come to rest in between, as a door has before a call.
 func (p *parties) doorCost(ctx context.Context, what string, length time.Duration) (load, error) {
 	if _, err := p.door.Press(ctx, "bell"); err != nil {
 		return load{}, err
@@ -307,6 +311,9 @@ func (p *parties) doorCost(ctx context.Context, what string, length time.Duratio
 		return load{}, err
 	}
 	if _, err := p.callee.InState(ctx, "idle"); err != nil {
+		return load{}, err
+	}
+	if err := wait(ctx, restSettle); err != nil {
 		return load{}, err
 	}
 	if _, err := p.door.Press(ctx, "bell"); err != nil {
@@ -332,7 +339,7 @@ func (p *parties) startDoor(ctx context.Context, keys map[string]string) error {
 	return err
 }
 
-type load struct{ rss, pss, cpu, wakes float64 } // MB, MB, percent of a core, per second
+type load struct{ rss, pss, anon, cpu, wakes float64 } // MB three times, percent of a core, per second
 
 // measure waits until the callee talks and then watches a process, and prints who of its threads
 // took what.
@@ -359,7 +366,7 @@ func (p *parties) measure(ctx context.Context, what string, pid int, length time
 	printAccount(what, account)
 	cpu, wakes := sum(account)
 	u, err := lab.UsageOf(pid)
-	return load{rss: float64(u.RSS) / 1000, pss: float64(u.PSS) / 1000, cpu: cpu, wakes: wakes}, err
+	return load{rss: float64(u.RSS) / 1000, pss: float64(u.PSS) / 1000, anon: float64(u.Anon) / 1000, cpu: cpu, wakes: wakes}, err
 }
 
 // report prints the table. A goal that is missed is marked, not an error: a busy
@@ -392,11 +399,19 @@ func report(rows []result, yardstick string) {
 		}
 		ref := ""
 		if r.ref > 0 {
-			ref = fmt.Sprintf("%.1f", r.ref)
+			ref = figure(r.ref)
 		}
-		fmt.Printf("%-50s %9.1f %9s %6s   %s\n", r.what+", "+r.unit, r.ours, ref, ratio, goal)
+		fmt.Printf("%-50s %9s %9s %6s   %s\n", r.what+", "+r.unit, figure(r.ours), ref, ratio, goal)
 	}
 	fmt.Println("\n" + yardstick)
+}
+
+// figure is a number as it is printed: small ones are not all 0.0.
+func figure(v float64) string {
+	if v < 1 {
+		return fmt.Sprintf("%.3f", v)
+	}
+	return fmt.Sprintf("%.1f", v)
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -31,7 +31,9 @@ func main() {
 	bad := flag.Int("net", 0, "play so many calls over a bad line, and cut it, instead")
 	cost := flag.Bool("cost", false, "measure what a call costs, by thread, and nothing else")
 	rest := flag.Bool("rest", false, "measure what a door costs at rest, and how soon a press is heard, instead")
-	page := flag.Bool("greed", false, "measure what greedy clients of the page do to a press instead")
+	many := flag.Int("many", 0, "play so many doors, and kill their server, instead")
+	picture := flag.String("picture", "", "with -many: the `file` to draw the curve into (SVG)")
+	page := flag.Bool("greed", false, "measure what viewers of the page cost, and what greedy clients do to a press and its webhook, instead")
 	flag.Parse()
 	os.Exit(lab.InNamespace(func() int {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -44,8 +46,10 @@ func main() {
 			err = callCost(ctx, *binary, time.Duration(*seconds)*time.Second)
 		case *rest:
 			err = atRest(ctx, *binary, *runs, time.Duration(*seconds)*time.Second)
+		case *many > 0:
+			err = manyDoors(ctx, *binary, *many, *picture)
 		case *page:
-			err = greed(ctx, *binary, *runs)
+			err = greed(ctx, *binary, *runs, time.Duration(*seconds)*time.Second)
 		case *delay:
 			err = mouthToEar(ctx, *binary, time.Duration(*seconds)*time.Second, *alone)
 		case *bad > 0:
@@ -53,7 +57,7 @@ func main() {
 		default:
 			err = bench(ctx, *binary, *runs, *seconds)
 		}
-		if err != nil && !errors.Is(err, context.Canceled) {
+		if err != nil && (!errors.Is(err, context.Canceled) || ctx.Err() == nil) {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			return 1
 		}

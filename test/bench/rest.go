@@ -100,6 +100,7 @@ func (p *parties) rest(ctx context.Context, when string, length time.Duration) (
 		{what: when + ": CPU", unit: "% of a core", ours: cpu, ref: refCPU, limit: 0.3},
 		{what: when + ": wake-ups", unit: "per second", ours: wakes, ref: refWakes, limit: 15},
 		{what: when + ": memory (RSS)", unit: "MB", ours: float64(usage[0].RSS) / 1000, ref: float64(usage[1].RSS) / 1000, limit: 30},
+		{what: when + ": of it in no file", unit: "MB", ours: float64(usage[0].Anon) / 1000, ref: float64(usage[1].Anon) / 1000},
 		{what: when + ": open descriptors", unit: "", ours: float64(usage[0].Files), ref: float64(usage[1].Files)},
 		{what: when + ": programs that listen to a microphone", unit: "", ours: float64(mics)},
 	}, nil

@@ -55,6 +55,31 @@ func TestBinariesOfTheBoardsRun(t *testing.T) {
 	}
 }
 
+// What is made of vectors is compared with plain Go on the processors of the boards.
+func TestVectorsOfTheBoards(t *testing.T) {
+	if !lab.Wanted() {
+		t.Skip("needs cross compilers and qemu: run make cross")
+	}
+	top, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ goarch, debian, qemu string }{{"arm64", "arm64", "qemu-aarch64"}, {"arm", "armhf", "qemu-arm"}} {
+		root := strings.TrimSpace(run(t, top, "sh", "test/tools/sysroot.sh", c.debian))
+		for pkg, tests := range map[string]string{"pcm": ".", "fft": ".", "resample": "Vectors|Resampler|Frame", "aec": "Vectors|DoesNotAllocate", "denoise": "Reference|ComesBack|DoesNotAllocate"} {
+			t.Run(c.debian+"/"+pkg, func(t *testing.T) {
+				bin := filepath.Join(t.TempDir(), pkg)
+				run(t, top, "sh", "test/tools/xgo.sh", c.goarch, "test", "-c", "-o", bin, "./audio/"+pkg)
+				folder := filepath.Join(top, "audio", pkg)
+				out := run(t, folder, c.qemu, "-L", root, bin, "-test.v", "-test.run", tests)
+				if strings.Count(out, "--- PASS") < 2 && pkg != "aec" || !strings.Contains(out, "--- PASS") || strings.Contains(out, "has no vectors") {
+					t.Errorf("%s", out)
+				}
+			})
+		}
+	}
+}
+
 // run runs a command at the top of the tree and returns what it wrote to its
 // standard output.
 func run(t *testing.T, dir string, args ...string) string {

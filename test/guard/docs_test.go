@@ -1,10 +1,12 @@
 package guard
 
 import (
+	"go/ast"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -97,5 +99,35 @@ func TestRoomsOfTheDrawingExist(t *testing.T) {
 				t.Errorf("the drawing of the rooms shows %s, which does not exist", word)
 			}
 		}
+	}
+}
+
+// What make unit skips with the race detector it plays without it.
+func TestNothingSkippedIsLeftOut(t *testing.T) {
+	value := func(name string) string {
+		m := regexp.MustCompile(`(?m)^` + name + ` := (.+)$`).FindStringSubmatch(read(t, "Makefile"))
+		if m == nil {
+			t.Fatalf("the Makefile has no %s", name)
+		}
+		return m[1]
+	}
+	skipped, in := regexp.MustCompile(value("PLAIN")), strings.Fields(value("PLAIN_IN"))
+	n := 0
+	for _, s := range sources(t) {
+		if !s.test {
+			continue
+		}
+		for _, d := range s.file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Test") || !skipped.MatchString(f.Name.Name) {
+				continue
+			}
+			if n++; !slices.Contains(in, "./"+s.pkg) {
+				t.Errorf("make unit skips %s of %s and plays it nowhere", f.Name.Name, s.pkg)
+			}
+		}
+	}
+	if n < len(strings.Split(value("PLAIN"), "|")) {
+		t.Errorf("%d tests have a name of PLAIN %s", n, value("PLAIN"))
 	}
 }

@@ -77,9 +77,15 @@ func files(t *testing.T, ext string) []string {
 	return out
 }
 
-// sources parses every Go file of the module.
+// parsed is every Go file of the module, for all tests.
+var parsed []source
+
+// sources parses every Go file of the module, once.
 func sources(t *testing.T) []source {
 	t.Helper()
+	if parsed != nil {
+		return parsed
+	}
 	var out []source
 	for _, name := range files(t, ".go") {
 		fset := token.NewFileSet()
@@ -97,6 +103,7 @@ func sources(t *testing.T) []source {
 		}
 		out = append(out, s)
 	}
+	parsed = out
 	return out
 }
 

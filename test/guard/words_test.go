@@ -33,7 +33,7 @@ func composed() map[string][]string {
 		"callfilter":    {"all", "out", "in", "talked", "missed", "failed", "opened"},
 		"eventfilter":   {"all", "call", "door", "contact", "fault", "command", "start"},
 		"command":       texts([]station.CommandKind{station.CommandPress, station.CommandAnswer, station.CommandHangup, station.CommandMute, station.CommandOpen, station.CommandDND, station.CommandTest, station.CommandForget}),
-		"refused":       append(texts([]station.Refusal{station.RefusedCode, station.RefusedLocked, station.RefusedParty, station.RefusedBlocked, station.RefusedRelay}), "not-saved"),
+		"refused":       append(texts(station.Refusals()), "not-saved"),
 		"via":           texts(station.Ways()),
 		"setting":       setup.Keys(),
 		"section":       setup.Sections(),

@@ -37,16 +37,25 @@ func (c counted) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// bundleOf is the file of the bundle of a version.
+func bundleOf(version string) (string, error) {
+	found, err := filepath.Glob(filepath.Join(os.Getenv(imageVar), version, "*.raucb"))
+	if err != nil || len(found) != 1 {
+		return "", fmt.Errorf("bundles of %s: %q, %w", version, found, err)
+	}
+	return found[0], nil
+}
+
 func serveBundles(t *testing.T) *bundles {
 	t.Helper()
 	b := &bundles{}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		found, err := filepath.Glob(filepath.Join(os.Getenv(imageVar), filepath.Base(r.URL.Path), "*.raucb"))
-		if err != nil || len(found) != 1 {
+		bundle, err := bundleOf(filepath.Base(r.URL.Path))
+		if err != nil {
 			http.NotFound(w, r)
 			return
 		}
-		http.ServeFile(counted{w, &b.fetched}, r, found[0])
+		http.ServeFile(counted{w, &b.fetched}, r, bundle)
 	}))
 	t.Cleanup(s.Close)
 	b.url = guest(t, s.URL)

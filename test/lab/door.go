@@ -301,6 +301,9 @@ func (d *Door) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
+// hold is how long a button is pressed.
+const hold = 100 * time.Millisecond
+
 // Press presses a button of the simulated board for 100 ms and returns, when it
 // is up again, the time at which it went down.
 func (d *Door) Press(ctx context.Context, input string) (time.Time, error) {
@@ -309,7 +312,7 @@ func (d *Door) Press(ctx context.Context, input string) (time.Time, error) {
 		return time.Time{}, err
 	}
 	before, _ := s.input(input)
-	form := url.Values{"input": {input}, "hold": {"100"}}
+	form := url.Values{"input": {input}, "hold": {strconv.FormatInt(hold.Milliseconds(), 10)}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL+"panel/press", strings.NewReader(form.Encode()))
 	if err != nil {
 		return time.Time{}, err
@@ -319,6 +322,12 @@ func (d *Door) Press(ctx context.Context, input string) (time.Time, error) {
 	at := time.Now()
 	if _, err = d.do(req); err != nil {
 		return at, err
+	}
+	// A snapshot may be older than the count of presses beside it: the button seems to be up before it is seen down.
+	select {
+	case <-time.After(hold):
+	case <-ctx.Done():
+		return at, ctx.Err()
 	}
 	_, err = d.Wait(ctx, "letting go of "+input, func(s Status) bool {
 		presses, active := s.input(input)

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // the configuration below
 	"fmt"
@@ -34,6 +35,7 @@ type KamailioConfig struct {
 	CertFile, KeyFile        string            // of the secure WebSocket
 	Domain                   string
 	SessionTimer             int    // that it adds to calls which have none (RFC 4028), seconds; 0 for none
+	Memory                   int    // shared among its processes, MB; 0: 16, which is enough for a few dozen connections
 	RTPEngine                string // "udp:address:port" of an rtpengine that anchors all media; "" for none
 }
 
@@ -108,7 +110,7 @@ func StartKamailio(ctx context.Context, c KamailioConfig) (*Kamailio, error) {
 		k.Version = string(m[1])
 	}
 	p, err := Start(Spec{Name: "kamailio", Line: k.line, Args: []string{
-		Tool("kamailio"), "-DD", "-E", "-f", filepath.Join(c.Dir, "kamailio.cfg"), "-m", "16", "-M", "4",
+		Tool("kamailio"), "-DD", "-E", "-f", filepath.Join(c.Dir, "kamailio.cfg"), "-m", strconv.Itoa(cmp.Or(c.Memory, 16)), "-M", strconv.Itoa(4 + c.Memory/16),
 		"-w", c.Dir, "-Y", c.Dir, "-P", filepath.Join(c.Dir, "kamailio.pid")}})
 	if err != nil {
 		return nil, err
@@ -167,6 +169,13 @@ func (k *Kamailio) Trace() []Message {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.trace[:len(k.trace):len(k.trace)]
+}
+
+// Sent returns every answer that the server gave by itself so far, oldest first.
+func (k *Kamailio) Sent() []Message {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.sent[:len(k.sent):len(k.sent)]
 }
 
 // Since returns the messages received at or after t.

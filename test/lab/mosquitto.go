@@ -7,9 +7,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Mosquitto is Eclipse's MQTT broker, with TLS, a user for the door and one for the house. It
@@ -19,6 +21,8 @@ type Mosquitto struct {
 	Dir    string
 	Port   int
 	CAFile string
+
+	pair []string // certificate and key of the house, where the broker asks for one
 }
 
 // MQTTDoor and MQTTHouse are the users of the broker. The door may write what is its own, and
@@ -28,8 +32,12 @@ const (
 	MQTTHouse = "house"
 )
 
-// StartMosquitto starts a broker, or starts it anew in the same directory.
-func StartMosquitto(ctx context.Context, dir string, ca *CA, port int) (*Mosquitto, error) {
+// MQTTCertificates is the line by which the broker asks its clients for a certificate.
+const MQTTCertificates = "require_certificate true"
+
+// StartMosquitto starts a broker, or starts it anew in the same directory, with further lines of its
+// configuration.
+func StartMosquitto(ctx context.Context, dir string, ca *CA, port int, lines ...string) (*Mosquitto, error) {
 	m := &Mosquitto{Dir: dir, Port: port, CAFile: ca.CertFile}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("start mosquitto: %w", err)
@@ -49,9 +57,16 @@ func StartMosquitto(ctx context.Context, dir string, ca *CA, port int) (*Mosquit
 			return nil, fmt.Errorf("mosquitto_passwd: %w: %s", err, out)
 		}
 	}
-	acl := "user " + MQTTDoor + "\ntopic write intercomd/#\ntopic write homeassistant/device/#\ntopic read intercomd/+/do/#\ntopic read homeassistant/status\nuser " + MQTTHouse + "\ntopic readwrite #\n"
-	conf := fmt.Sprintf("listener %d 127.0.0.1\ncertfile %s\nkeyfile %s\ncafile %s\nallow_anonymous false\npassword_file %s\nacl_file %s\npersistence false\nuser root\nlog_dest stderr\nlog_type all\n",
-		port, file("broker.crt"), file("broker.key"), ca.CertFile, file("users"), file("acl"))
+	acl := "user " + MQTTDoor + "\ntopic write intercomd/#\ntopic write homeassistant/device/#\ntopic read intercomd/+/do/#\ntopic read homeassistant/status\nuser " + MQTTHouse + "\ntopic readwrite #\ntopic read $SYS/broker/version\n"
+	conf := fmt.Sprintf("listener %d 127.0.0.1\ncertfile %s\nkeyfile %s\ncafile %s\nallow_anonymous false\npassword_file %s\nacl_file %s\npersistence false\nuser root\nlog_dest stderr\nlog_type all\n%s\n",
+		port, file("broker.crt"), file("broker.key"), ca.CertFile, file("users"), file("acl"), strings.Join(lines, "\n"))
+	if slices.Contains(lines, MQTTCertificates) {
+		cert, key, err := ca.IssueClient(dir, MQTTHouse, time.Now().AddDate(0, 0, 1))
+		if err != nil {
+			return nil, err
+		}
+		m.pair = []string{"--cert", cert, "--key", key}
+	}
 	for name, text := range map[string]string{"acl": acl, "mosquitto.conf": conf} {
 		if err := os.WriteFile(file(name), []byte(text), 0o600); err != nil {
 			return nil, fmt.Errorf("start mosquitto: %w", err)
@@ -87,12 +102,22 @@ func (m *Mosquitto) Hang(on bool) error {
 }
 
 func (m *Mosquitto) client(args ...string) []string {
-	return append([]string{"-V", "mqttv5", "-h", "127.0.0.1", "-p", strconv.Itoa(m.Port), "--cafile", m.CAFile, "-u", MQTTHouse, "-P", Password(MQTTHouse)}, args...)
+	return slices.Concat([]string{"-V", "mqttv5", "-h", "127.0.0.1", "-p", strconv.Itoa(m.Port), "--cafile", m.CAFile, "-u", MQTTHouse, "-P", Password(MQTTHouse)}, m.pair, args)
 }
 
-// Listen starts a mosquitto_sub that writes a line "TOPIC RETAINED PAYLOAD" for all that comes.
-func (m *Mosquitto) Listen() (*Proc, error) {
-	return Start(Spec{Name: "mosquitto_sub", Args: append([]string{Tool("mosquitto_sub")}, m.client("-t", "#", "-F", "%t %r %p")...)})
+// Listen starts a mosquitto_sub that writes a line "TOPIC RETAINED PAYLOAD" for all that comes, and returns when
+// it hears: of its broker's version, the first thing that comes to everybody.
+func (m *Mosquitto) Listen(ctx context.Context, more ...string) (*Proc, error) {
+	const first = "$SYS/broker/version"
+	p, err := Start(Spec{Name: "mosquitto_sub", Args: append([]string{Tool("mosquitto_sub")}, m.client(append(more, "-t", "#", "-t", first, "-F", "%t %r %p")...)...)})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.WaitLine(ctx, regexp.MustCompile(`^`+regexp.QuoteMeta(first))); err != nil {
+		_ = p.Stop(0)
+		return nil, err
+	}
+	return p, nil
 }
 
 // Kept is what the broker keeps below a topic: by topic, as a new client gets it.

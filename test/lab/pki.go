@@ -50,6 +50,15 @@ func NewCA(dir, name string) (*CA, error) {
 // Issue makes a server certificate for hosts (names and addresses) and writes
 // dir/name.crt and dir/name.key.
 func (ca *CA) Issue(dir, name string, hosts ...string) (certFile, keyFile string, err error) {
+	return ca.issue(dir, name, x509.ExtKeyUsageServerAuth, time.Now().AddDate(0, 6, 0), hosts...)
+}
+
+// IssueClient makes the certificate of a client, which is good until a time.
+func (ca *CA) IssueClient(dir, name string, until time.Time) (certFile, keyFile string, err error) {
+	return ca.issue(dir, name, x509.ExtKeyUsageClientAuth, until, name)
+}
+
+func (ca *CA) issue(dir, name string, use x509.ExtKeyUsage, until time.Time, hosts ...string) (certFile, keyFile string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return "", "", fmt.Errorf("make the key of %s: %w", name, err)
@@ -57,8 +66,8 @@ func (ca *CA) Issue(dir, name string, hosts ...string) (certFile, keyFile string
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
 		Subject:      pkix.Name{CommonName: hosts[0]},
-		NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 6, 0),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		NotBefore:    time.Now().Add(-2 * time.Hour), NotAfter: until,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{use},
 	}
 	for _, h := range hosts {
 		if ip := net.ParseIP(h); ip != nil {

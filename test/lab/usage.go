@@ -15,6 +15,7 @@ type Usage struct {
 	CPU     time.Duration // user and system time since its start
 	RSS     int           // kB
 	PSS     int           // kB; shared pages by share
+	Anon    int           // kB; that are in no file: what nobody else can have
 	Files   int           // open descriptors
 	Threads int
 	Wakes   int // voluntary context switches of all threads that live
@@ -50,6 +51,8 @@ func UsageOf(pid int) (Usage, error) {
 			u.RSS = number(f[1])
 		case "Pss:":
 			u.PSS = number(f[1])
+		case "Anonymous:":
+			u.Anon = number(f[1])
 		}
 	}
 	fds, err := os.ReadDir(filepath.Join(dir, "fd"))

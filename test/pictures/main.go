@@ -220,6 +220,7 @@ func (d door) Gauges() *station.Gauges                   { return nil }
 func (d door) Administer(station.Administered)           {}
 func (d door) Walk() *station.Walk                       { return &station.Walk{} }
 func (d door) Do(context.Context, station.Command) error { return nil }
+func (d door) Coming() uint64                            { return 1 }
 
 // Since has nothing to tell: a picture stands still.
 func (d door) Since(uint64) ([]station.Event, <-chan struct{}) { return nil, nil }

@@ -119,7 +119,25 @@ func need(t *testing.T) *shared {
 	if peers.err != nil {
 		t.Fatal("start the peers: ", peers.err)
 	}
+	peers.revive(t)
 	return &peers
+}
+
+// revive starts the SIP server again if it has ended by itself, as Kamailio 5.6.3 does at times
+// after what other tests do to it: one test must not fail for another.
+func (s *shared) revive(t *testing.T) {
+	t.Helper()
+	select {
+	case <-s.kam.Exited():
+	default:
+		return
+	}
+	t.Logf("kamailio ended by itself (%v) and is started again; it said last:\n%s", s.kam.Err(), s.kam.Tail(20))
+	kam, err := lab.StartKamailio(within(t, 30*time.Second), s.kam.Config)
+	if err != nil {
+		t.Fatal("start kamailio again: ", err)
+	}
+	s.kam = kam
 }
 
 // wss is the address of the shared server as clients use it.

@@ -2,6 +2,8 @@ package system
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,10 +20,34 @@ var online = regexp.MustCompile(`/availability \d online`)
 
 const brokerPort = 18883
 
-// startBroker starts a Mosquitto, and returns it with the settings of a door that uses it.
-func startBroker(t *testing.T, ca *lab.CA, commands string) (*lab.Mosquitto, map[string]string) {
+// brokerCA is who vouches for a broker. It skips the test where there can be none.
+func brokerCA(t *testing.T, dir string) *lab.CA {
 	t.Helper()
-	m, err := lab.StartMosquitto(within(t, 20*time.Second), filepath.Join(t.TempDir(), "mosquitto"), ca, brokerPort)
+	if !lab.Wanted() {
+		t.Skip("needs Mosquitto and a network namespace: run make system")
+	}
+	ca, err := lab.NewCA(dir, "ca")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ca
+}
+
+// listener hears all that comes to a broker, until the test ends.
+func listener(t *testing.T, m *lab.Mosquitto, more ...string) *lab.Proc {
+	t.Helper()
+	ears, err := m.Listen(within(t, 10*time.Second), more...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ears.Stop(time.Second) })
+	return ears
+}
+
+// startBroker starts a Mosquitto, and returns it with the settings of a door that uses it.
+func startBroker(t *testing.T, ca *lab.CA, commands string, lines ...string) (*lab.Mosquitto, map[string]string) {
+	t.Helper()
+	m, err := lab.StartMosquitto(within(t, 20*time.Second), filepath.Join(t.TempDir(), "mosquitto"), ca, brokerPort, lines...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,22 +67,12 @@ func startBroker(t *testing.T, ca *lab.CA, commands string) (*lab.Mosquitto, map
 // Mosquitto has the door with its entities, hears of a press, and opens it where that is allowed;
 // whatever becomes of it, all that it kept is there again, and the door goes on.
 func TestMQTT(t *testing.T) {
-	if !lab.Wanted() {
-		t.Skip("needs Mosquitto and a network namespace: run make system")
-	}
 	dir := t.TempDir()
-	ca, err := lab.NewCA(dir, "ca")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ca := brokerCA(t, dir)
 	m, keys := startBroker(t, ca, `["open:door"]`)
 	c := lab.DoorConfig{Binary: binary(t), Dir: t.TempDir(), User: "1000", Server: "wss://127.0.0.1:9", Port: nextPort(), Keys: keys,
 		Tables: "\n[[contact]]\nname = \"leaf\"\nline = 9\n"}
-	ears, err := m.Listen()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ears.Stop(time.Second) })
+	ears := listener(t, m)
 	d := startDoor(t, c)
 	hears := func(pattern string) string {
 		t.Helper()
@@ -80,8 +96,14 @@ func TestMQTT(t *testing.T) {
 		t.Fatal(err)
 	}
 	hears(`/event/door/released 0 .*"ok":true.*"via":"mqtt"`)
-	if audit, err := os.ReadFile(filepath.Join(c.Dir, "state", "audit.log")); err != nil || !strings.Contains(string(audit), `"how":"mqtt"`) {
-		t.Errorf("the audit log: %v\n%s", err, audit)
+	if err := lab.Poll(within(t, 10*time.Second), func() error {
+		audit, err := os.ReadFile(filepath.Join(c.Dir, "state", "audit.log"))
+		if err == nil && !strings.Contains(string(audit), `"how":"mqtt"`) {
+			err = fmt.Errorf("the audit log: %s", audit)
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
 	}
 	if err := m.Say(within(t, 10*time.Second), base+"/do/open/door", "PRESS", "-r"); err != nil {
 		t.Fatal(err)
@@ -155,14 +177,8 @@ func (m *missing) Error() string { return m.when + ": " + m.topic + " is " + m.g
 
 // A broker that nobody vouches for, or that refuses the door, is a fault, and nothing more.
 func TestMQTTRefused(t *testing.T) {
-	if !lab.Wanted() {
-		t.Skip("needs Mosquitto and a network namespace: run make system")
-	}
 	dir := t.TempDir()
-	ca, err := lab.NewCA(dir, "ca")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ca := brokerCA(t, dir)
 	_, keys := startBroker(t, ca, "[]")
 	keys["mqtt.password"] = `"hunter22"`
 	d := startDoor(t, lab.DoorConfig{Binary: binary(t), Dir: t.TempDir(), User: "1000", Server: "wss://127.0.0.1:9", Port: nextPort(), Keys: keys})
@@ -183,5 +199,117 @@ func TestMQTTRefused(t *testing.T) {
 	}
 	if _, err := d.Press(within(t, 10*time.Second), "bell"); err != nil {
 		t.Error(err)
+	}
+}
+
+// mqttDoor starts a door with settings for its broker.
+func mqttDoor(t *testing.T, keys map[string]string) *lab.Door {
+	t.Helper()
+	return startDoor(t, lab.DoorConfig{Binary: binary(t), Dir: t.TempDir(), User: "1000", Server: "wss://127.0.0.1:9", Port: nextPort(), Keys: keys})
+}
+
+// brokerFault waits until a door says what is wrong with its broker.
+func brokerFault(t *testing.T, d *lab.Door, code, detail string) {
+	t.Helper()
+	s, err := d.Wait(within(t, 45*time.Second), "told what is wrong with its broker", func(s lab.Status) bool { return s.Fault("mqtt") != "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Fault("mqtt"); !strings.HasPrefix(got, code+" ") || !strings.Contains(got, detail) {
+		t.Errorf("the fault is %s", got)
+	}
+}
+
+// A broker that wants a certificate takes that of the door. One of somebody else, one that is over, and none at
+// all are a fault each, at once, and a press is a press.
+func TestMQTTCertificate(t *testing.T) {
+	dir := t.TempDir()
+	ca := brokerCA(t, dir)
+	strange, err := lab.NewCA(dir, "strange")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, keys := startBroker(t, ca, "[]", lab.MQTTCertificates)
+	with := func(ca *lab.CA, name string, until time.Time) map[string]string {
+		cert, key, err := ca.IssueClient(dir, name, until)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := maps.Clone(keys)
+		all["mqtt.cert_file"], all["mqtt.key_file"] = strconv.Quote(cert), strconv.Quote(key)
+		return all
+	}
+	tomorrow := time.Now().AddDate(0, 0, 1)
+	ears := listener(t, m)
+	good := mqttDoor(t, with(ca, "good", tomorrow))
+	if _, err := ears.WaitLine(within(t, 30*time.Second), online); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := good.Status(within(t, 10*time.Second)); err != nil || s.Fault("mqtt") != "" {
+		t.Errorf("%v, %s", err, s.Fault("mqtt"))
+	}
+	for name, row := range map[string]struct {
+		keys   map[string]string
+		detail string
+	}{
+		"none":    {keys, "certificate"},
+		"strange": {with(strange, "stranger", tomorrow), "certificate"},
+		"expired": {with(ca, "expired", time.Now().Add(-time.Hour)), "expired certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := mqttDoor(t, row.keys)
+			brokerFault(t, d, "mqtt-refused", row.detail)
+			if _, err := d.Press(within(t, 10*time.Second), "bell"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A broker that has as many connections as it may have, and one that another device has turned to under the name of
+// the door: the door says so, and is back when there is room.
+func TestMQTTFullAndTakenOver(t *testing.T) {
+	ca := brokerCA(t, t.TempDir())
+	m, keys := startBroker(t, ca, "[]", "max_connections 1")
+	keys["fleet.serial"], keys["fleet.url"] = `"10000000abcdef01"`, `"https://127.0.0.1:9/doors"`
+	first := listener(t, m)
+	d := mqttDoor(t, keys)
+	if _, err := d.WaitLine(within(t, 30*time.Second), regexp.MustCompile(`the MQTT broker is away.*without a word`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Press(within(t, 10*time.Second), "bell"); err != nil {
+		t.Error(err)
+	}
+	_ = first.Stop(time.Second)
+	if _, err := d.WaitLine(within(t, 60*time.Second), regexp.MustCompile(`the MQTT broker is told`)); err != nil {
+		t.Fatal(err)
+	}
+	_ = m.Stop(3 * time.Second)
+
+	var err error
+	if m, err = lab.StartMosquitto(within(t, 20*time.Second), m.Dir, ca, brokerPort); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = m.Stop(3 * time.Second)
+		if t.Failed() {
+			t.Logf("log of the second broker:\n%s", m.Tail(60))
+		}
+	})
+	if _, err := m.WaitLine(within(t, 60*time.Second), regexp.MustCompile(`Sending PUBACK to intercomd-10000000abcdef01`)); err != nil {
+		t.Fatal(err)
+	}
+	other := listener(t, m, "-i", "intercomd-10000000abcdef01")
+	brokerFault(t, d, "mqtt-refused", "another device")
+	if _, err := d.Press(within(t, 10*time.Second), "bell"); err != nil {
+		t.Error(err)
+	}
+	_ = other.Stop(time.Second)
+	if _, err := d.Wait(within(t, 60*time.Second), "alone with its broker", func(s lab.Status) bool { return s.Fault("mqtt") == "" }); err != nil {
+		t.Fatal(err)
+	}
+	// The last will of the connection that was thrown out is not what stays.
+	if kept, err := m.Kept(within(t, 10*time.Second), "intercomd/10000000abcdef01/availability"); err != nil || kept["intercomd/10000000abcdef01/availability"] != "online" {
+		t.Errorf("%v, %v", kept, err)
 	}
 }

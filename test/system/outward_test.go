@@ -86,7 +86,7 @@ func TestPressWhileEverythingOutsideHangs(t *testing.T) {
 	if err := d.Registered(within(t, 20*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	ears, err := m.Listen()
+	ears, err := m.Listen(within(t, 10*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func (m *machine) script(ctx context.Context, text string) (string, int, error) 
 // sh runs a shell script that must succeed.
 func (m *machine) sh(t *testing.T, text string) string {
 	t.Helper()
-	out, code, err := m.script(within(t, time.Minute), text)
+	out, code, err := m.script(within(t, 3*time.Minute), text)
 	if err != nil || code != 0 {
 		t.Fatalf("in the machine: %s\nexit code %d, %v\n%s", text, code, err, out)
 	}

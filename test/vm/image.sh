@@ -13,6 +13,8 @@ arch=${1:-amd64}
 release=trixie
 kernels=trixie-backports
 packages=systemd,systemd-sysv,udev,kmod,iproute2,procps,alsa-utils,gpiod,libportaudio2,libopus0,libspeexdsp1
+# Other responders of multicast DNS, which only a test starts.
+responders=systemd-resolved,avahi-daemon,dbus
 # What every Debian has, for a root that is unpacked only.
 foreign=base-files,base-passwd,bash,coreutils,dash,findutils,grep,gzip,hostname,init-system-helpers,login,mawk,mount,passwd,sed,tar,util-linux
 first="virtio_pci virtio_blk virtio_net virtio_rng ext4"	# in the initrd
@@ -95,7 +97,7 @@ echo "image: making a root of Debian $release" >&2
 grep " $release " "$work/sources.list" >"$work/release.list"
 root=$work/root
 if [ "$arch" = amd64 ]; then
-	quiet mmdebstrap --variant=minbase --include="$packages" \
+	quiet mmdebstrap --variant=minbase --include="$packages,$responders" \
 		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' "$release" "$root" "$work/release.list"
 else
@@ -125,6 +127,7 @@ echo 00000000000000000000000000d00001 >"$root/etc/machine-id"
 for unit in getty.target remote-fs.target systemd-networkd.service systemd-networkd.socket systemd-networkd-wait-online.service \
 	systemd-network-generator.service systemd-logind.service systemd-user-sessions.service systemd-update-utmp.service \
 	systemd-udev-load-credentials.service systemd-hostnamed.socket systemd-creds.socket systemd-binfmt.service \
+	systemd-resolved.service systemd-resolved-varlink.socket systemd-resolved-monitor.socket avahi-daemon.service avahi-daemon.socket \
 	dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount modprobe@drm.service modprobe@fuse.service \
 	modprobe@efi_pstore.service modprobe@dm_mod.service modprobe@loop.service alsa-restore.service alsa-state.service; do
 	ln -sf /dev/null "$root/etc/systemd/system/$unit"

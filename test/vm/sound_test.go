@@ -127,7 +127,8 @@ func TestSoundCardGone(t *testing.T) {
 	const driver = "/sys/bus/platform/drivers/snd_aloop"
 	back := func() { d.sh(t, "[ -e "+driver+"/snd_aloop.0 ] || echo snd_aloop.0 > "+driver+"/bind") }
 	defer back()
-	d.sh(t, "timeout 30 sh -c 'echo snd_aloop.0 > "+driver+"/unbind'")
+	// While it plays: what has the card open then must let go of it, or the kernel waits for that.
+	d.sh(t, "systemctl restart intercomd; for i in $(seq 500); do grep -q RUNNING /proc/asound/Loopback/pcm0p/sub0/status && break; sleep 0.02; done; timeout 30 sh -c 'echo snd_aloop.0 > "+driver+"/unbind'")
 	s := d.until("telling that the card is gone", func(s status) bool { return !s.Sound.Input.OK && !s.Sound.Output.OK })
 	if s.Fault("sound") == "" {
 		t.Errorf("no fault tells of it: %v", s.Faults)
