@@ -33,6 +33,7 @@ type line struct {
 	asking  bool      // whether the far end still knows the call
 	deaf    bool      // the far end does not answer such questions
 	last    func()    // sends again what must still go out in a call that is over for us
+	waits   bool      // last is for the next connection
 }
 
 // made notes over which connection the call is made. While there is a call, one that dies
@@ -132,7 +133,9 @@ func (c *Call) onFlow(f *flow) {
 		if c.in.tx != nil {
 			c.in.tx = f.resume(c.in.tx)
 		}
-		if last := c.line.last; last != nil {
+		// A call that was made and hung up before it heard of the connection has sent it already.
+		if last := c.line.last; last != nil && (back || c.line.waits) {
+			c.line.waits = false
 			last()
 		}
 	}
@@ -245,6 +248,7 @@ func (c *Call) lastWaits() {
 		c.die()
 		return
 	}
+	c.line.waits = true
 	c.ua.wake()
 	c.after(retryTime, c.die)
 }

@@ -724,3 +724,26 @@ func TestChangeBeforeRegistered(t *testing.T) {
 		})
 	}
 }
+
+// A call is made and hung up before the phone has told its calls of the connection: it has
+// said goodbye over it, and does not do so twice.
+func TestCallBeforeTheConnectionIsTold(t *testing.T) {
+	var told chan struct{}
+	play(t, siptest.Options{}, func(s *stage) {
+		c := s.dial("1001")
+		s.conn.ExpectInvite().Respond(200, "OK", sdp)
+		s.conn.Expect("ACK")
+		s.events(c, Sent, Answered)
+		c.End(HungUp)
+		bye := s.conn.Expect("BYE")
+		close(told)
+		synctest.Wait()
+		s.conn.Respond(bye, 200, "OK")
+		s.over(c)
+		s.dial("1002").End(HungUp)
+		s.conn.ExpectInvite() // nothing else came
+	}, func(cfg *Config) {
+		told = make(chan struct{})
+		cfg.Owner.(*fakeMedia).linger = told
+	})
+}

@@ -202,6 +202,7 @@ type fakeMedia struct {
 	incoming chan *Call
 	regs     chan Registration // the latest that nobody has read yet
 	texts    chan Text
+	linger   chan struct{} // until it is closed nobody comes back from being told of a registration; nil: at once
 
 	mu       sync.Mutex
 	sessions []*fakeSession
@@ -218,6 +219,9 @@ func (f *fakeMedia) Registered(r Registration) {
 	for {
 		select {
 		case f.regs <- r:
+			if f.linger != nil && r.State == Registered {
+				<-f.linger
+			}
 			return
 		default:
 		}
