@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -32,4 +33,25 @@ func ReadNews(kind Kind, data []byte) (News, error) {
 		}
 	}
 	return nil, fmt.Errorf("there is no kind of event %q", kind)
+}
+
+// Kinds lists the kinds of all events.
+func Kinds() (all []Kind) {
+	for _, n := range newsTypes() {
+		switch n.(type) {
+		case CallStep:
+			for _, step := range CallEventKinds() {
+				if k := (CallStep{Step: step}).Kind(); step != Transferred && !slices.Contains(all, k) { // which types of their own tell of
+					all = append(all, k)
+				}
+			}
+		case Administered:
+			for _, d := range Deeds() {
+				all = append(all, Administered{Deed: d}.Kind())
+			}
+		default:
+			all = append(all, n.Kind())
+		}
+	}
+	return all
 }

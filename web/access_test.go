@@ -317,6 +317,21 @@ func TestOpenTheDoor(t *testing.T) {
 	if got := open(me...); got != http.StatusTooManyRequests {
 		t.Errorf("one more: %d", got)
 	}
+	for no, want := range map[error]int{station.ErrNoRelay: http.StatusNotFound, station.ErrNotKnown: http.StatusConflict, station.ErrRelay: http.StatusServiceUnavailable} {
+		p.opened.at = nil
+		p.st.refuse(no)
+		if got := open(me...); got != want {
+			t.Errorf("%v: %d, want %d", no, got, want)
+		}
+	}
+	p.st.refuse(nil)
+	p.opened.at = nil
+	if got := open(append(me, "Content-Encoding", "gzip")...); got != http.StatusUnsupportedMediaType {
+		t.Errorf("a compressed form: %d", got)
+	}
+	if got := open(append(me, "Content-Encoding", "Identity")...); got != http.StatusNoContent {
+		t.Errorf("a form as it is: %d", got)
+	}
 	p.opened.at = nil
 	p.st.publish(with(func(s *station.Snapshot) { s.Door.BlockedUntil = time.Now().Add(time.Minute) }))
 	if got := open(me...); got != http.StatusConflict {

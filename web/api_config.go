@@ -96,7 +96,7 @@ func (s *Server) apiTry(r *http.Request, body []byte) reply {
 
 // trial names what is on trial; 0 is whichever is.
 type trial struct {
-	ID int `json:"id"`
+	ID api.Int `json:"id"`
 }
 
 func (s *Server) apiKeep(r *http.Request, body []byte) reply {
@@ -104,7 +104,7 @@ func (s *Server) apiKeep(r *http.Request, body []byte) reply {
 	if bad := api.JSON(r.Header, body, &ask); bad != nil {
 		return cannotRead(bad)
 	}
-	return s.sets(r, station.SettingsKept, "", func(station.Principal) error { return s.cfg.Setup.Keep(ask.ID) })
+	return s.sets(r, station.SettingsKept, "", func(station.Principal) error { return s.cfg.Setup.Keep(int(ask.ID)) })
 }
 
 func (s *Server) apiBack(r *http.Request, body []byte) reply {
@@ -112,7 +112,7 @@ func (s *Server) apiBack(r *http.Request, body []byte) reply {
 	if bad := api.JSON(r.Header, body, &ask); bad != nil {
 		return cannotRead(bad)
 	}
-	return s.sets(r, station.SettingsTakenBack, "", func(station.Principal) error { return s.cfg.Setup.GoBack(ask.ID) })
+	return s.sets(r, station.SettingsTakenBack, "", func(station.Principal) error { return s.cfg.Setup.GoBack(int(ask.ID)) })
 }
 
 // versionList is how a version differs from the one before it.

@@ -61,7 +61,12 @@ type follower struct {
 func (s *Server) watch(r *http.Request, q api.Query, cursor string) (*follower, *api.Refused) {
 	w := &follower{place: place{s.run(), s.station.Coming()}, kinds: q.All("kind"), all: visitorOf(r).person.Has(accounts.ScopeLog)}
 	if len(w.kinds) > mostKinds {
-		return nil, &api.Refused{Status: http.StatusBadRequest, Why: words.New("bad-parameter", "name", "kind", "wanted", strconv.Itoa(mostKinds))}
+		return nil, badParameter("kind", "≤ "+strconv.Itoa(mostKinds))
+	}
+	for _, k := range w.kinds {
+		if bad := w.comes(k); bad != nil {
+			return nil, bad
+		}
 	}
 	if cursor == "" {
 		return w, nil
@@ -69,6 +74,46 @@ func (s *Server) watch(r *http.Request, q api.Query, cursor string) (*follower, 
 	from, bad := api.From(cursor, w.run)
 	w.next = from
 	return w, bad
+}
+
+// comes refuses a kind of which the client would wait for ever: there is none like it, or only administrators
+// are told of it.
+func (w *follower) comes(k string) *api.Refused {
+	like := slices.DeleteFunc(station.Kinds(), func(kind station.Kind) bool { return !matches(k, string(kind)) })
+	switch {
+	case len(like) == 0:
+		return badParameter("kind", strings.Join(nearKinds(k), ", "))
+	case !w.all && !slices.ContainsFunc(like, func(kind station.Kind) bool { return !strings.HasPrefix(string(kind), "admin.") }):
+		return &api.Refused{Status: http.StatusForbidden, Why: words.New("scope-missing", "scope", string(accounts.ScopeLog))}
+	}
+	return nil
+}
+
+// nearKinds is what somebody may have meant who asked for a kind that does not exist: those of its family, or
+// the families.
+func nearKinds(k string) (near []string) {
+	of, _, _ := strings.Cut(k, ".")
+	var families []string
+	for _, kind := range station.Kinds() {
+		family, _, _ := strings.Cut(string(kind), ".")
+		if family == of {
+			near = append(near, string(kind))
+		}
+		if family += ".*"; !slices.Contains(families, family) {
+			families = append(families, family)
+		}
+	}
+	if near == nil {
+		near = families
+	}
+	slices.Sort(near)
+	return near
+}
+
+// matches says whether a kind is the one that is wanted, or of the family that is: "call.*".
+func matches(wanted, kind string) bool {
+	family, star := strings.CutSuffix(wanted, "*")
+	return kind == wanted || star && strings.HasPrefix(kind, family)
 }
 
 // wants says whether the client is told of an event. Of gaps it is always told.
@@ -82,10 +127,7 @@ func (w *follower) wants(e station.Event) bool {
 		}
 	}
 	kind := string(e.News.Kind())
-	return len(w.kinds) == 0 || slices.ContainsFunc(w.kinds, func(k string) bool {
-		family, star := strings.CutSuffix(k, "*")
-		return kind == k || star && strings.HasPrefix(kind, family)
-	})
+	return len(w.kinds) == 0 || slices.ContainsFunc(w.kinds, func(k string) bool { return matches(k, kind) })
 }
 
 // take goes through events up to a limit, and returns those that the client wants.

@@ -163,7 +163,7 @@ func (s *Server) apiPastEvents(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) apiErase(r *http.Request, body []byte) reply {
 	var ask struct {
-		Days *int `json:"days"`
+		Days *api.Int `json:"days"`
 	}
 	if bad := api.JSON(r.Header, body, &ask); bad != nil {
 		return cannotRead(bad)
@@ -177,7 +177,7 @@ func (s *Server) apiErase(r *http.Request, body []byte) reply {
 		return no(http.StatusNotFound, "no-history")
 	}
 	before := s.now()
-	if why := s.erase(r, *ask.Days); !why.None() {
+	if why := s.erase(r, int(*ask.Days)); !why.None() {
 		return reply{status: http.StatusServiceUnavailable, why: why}
 	}
 	return reply{status: http.StatusAccepted, body: taken{before}}

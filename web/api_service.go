@@ -38,7 +38,7 @@ func (s *Server) apiServiceTable() []route {
 
 func (s *Server) apiLocate(r *http.Request, body []byte) reply {
 	var ask struct {
-		Seconds *int `json:"seconds"`
+		Seconds *api.Int `json:"seconds"`
 	}
 	if bad := api.JSON(r.Header, body, &ask); bad != nil {
 		return cannotRead(bad)

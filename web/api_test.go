@@ -406,6 +406,7 @@ func TestDescriptionAndHandlersAreTheSame(t *testing.T) {
 			also(413, func(d *call) { d.body = `{"x":"` + strings.Repeat("x", setupSize) + `"}` })
 		}
 		also(415, func(d *call) { d.body, d.header = `on=true`, []string{"Content-Type", form} })
+		also(415, func(d *call) { d.header, d.code = append([]string{"Content-Encoding", "gzip"}, d.header...), "packed-body" })
 		if c.header == nil { // the body is JSON
 			also(400, func(d *call) { d.body, d.code = `{"nonsense":1}`, "bad-json" })
 			also(400, func(d *call) { d.body, d.code = `[]`, "bad-json" })
@@ -649,6 +650,12 @@ func (p *programs) oddities() {
 		{route: "GET /api/v1/events", query: "after=nonsense", status: 400, code: "bad-cursor"},
 		{route: "GET /api/v1/events", query: "wait=3600", status: 400, code: "bad-parameter"},
 		{route: "GET /api/v1/events", query: strings.Repeat("kind=a&", 33), status: 400, code: "bad-parameter"},
+		{route: "GET /api/v1/events", query: "kind=call.*&kind=call.endet", status: 400, code: "bad-parameter"},
+		{route: "GET /api/v1/events", query: "kind=calls.*&wait=20", status: 400, code: "bad-parameter"},
+		{route: "GET /api/v1/events", query: "kind=", status: 400, code: "bad-parameter"},
+		{route: "GET /api/v1/events", query: "kind=a*&kind=*", status: 200},
+		{route: "GET /api/v1/events", query: "kind=admin.*", status: 403, code: "scope-missing"},
+		{route: "GET /api/v1/events/stream", query: "kind=door.open", status: 400, code: "bad-parameter"},
 		{route: "GET /api/v1/events/stream", header: []string{"Last-Event-ID", "!"}, status: 400, code: "bad-cursor"},
 		{route: "GET /api/v1/history/calls", query: "what=door", status: 400, code: "bad-parameter"},
 		{route: "GET /api/v1/history/calls", query: "from=yesterday", status: 400, code: "bad-parameter"},

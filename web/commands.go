@@ -67,6 +67,10 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request, cmd station.Com
 func (s *Server) commandFailed(w http.ResponseWriter, r *http.Request, kind station.CommandKind, err error) {
 	code := station.Code(err)
 	switch {
+	case errors.Is(err, station.ErrNoButton), errors.Is(err, station.ErrNoRelay), errors.Is(err, station.ErrNoTarget), errors.Is(err, station.ErrNoCheck):
+		s.refuse(w, r, http.StatusNotFound, words.New(string(kind)+"-failed", "why", code))
+	case errors.Is(err, station.ErrNotKnown): // such as a test of a sound that the door does not have
+		s.refuse(w, r, http.StatusConflict, words.New(string(kind)+"-failed", "why", code))
 	case errors.Is(err, station.ErrNoCall), errors.Is(err, station.ErrNotIdle):
 		s.refuse(w, r, http.StatusConflict, words.New(string(kind)+"-"+code))
 	case errors.Is(err, station.ErrBlocked):

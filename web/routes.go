@@ -3,6 +3,8 @@ package web
 import (
 	"net/http"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"intercomd/web/accounts"
@@ -207,12 +209,22 @@ func (s *Server) checked(rt route) http.Handler {
 		if !s.may(w, r, rt.class) {
 			return
 		}
+		if command(r) && packed(r.Header) {
+			w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 15.5.16
+			s.refuse(w, r, http.StatusUnsupportedMediaType, words.New("packed-body"))
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		if command(r) && rt.body == 0 && !s.form(w, r) {
 			return
 		}
 		rt.serve(w, r)
 	})
+}
+
+// packed says whether a body is compressed or the like, so that it is not what its type says.
+func packed(h http.Header) bool {
+	return slices.ContainsFunc(h.Values("Content-Encoding"), func(v string) bool { return v != "" && !strings.EqualFold(v, "identity") })
 }
 
 // verdict is what the mux would answer, without its words.

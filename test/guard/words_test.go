@@ -213,6 +213,13 @@ func TestEveryEventHasAName(t *testing.T) {
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)
+	var listed []string
+	for _, k := range station.Kinds() {
+		listed = append(listed, string(k))
+	}
+	if slices.Sort(listed); !slices.Equal(all, listed) {
+		t.Errorf("kinds %q\nlisted %q", all, listed)
+	}
 	var named []string
 	for _, key := range words.English().Keys() {
 		if k, ok := strings.CutPrefix(key, "event."); ok {

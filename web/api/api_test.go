@@ -238,13 +238,15 @@ func TestDescriptionIsReadable(t *testing.T) {
 func TestMistyped(t *testing.T) {
 	var ask struct {
 		On      *bool    `json:"on"`
-		Seconds *int     `json:"seconds"`
+		Seconds *Int     `json:"seconds"`
 		Name    string   `json:"name"`
 		Users   []string `json:"users"`
 	}
 	for body, want := range map[string]string{
 		`[]`: "it is no object", `5`: "it is no object", `null`: "it is no object", `"on"`: "it is no object",
-		`{"on":"true"}`: `the field "on" must be true or false, and is string`, `{"seconds":1e999}`: `the field "seconds" must be a whole number, and is number 1e999`, `{"name":5}`: `the field "name" must be text, and is number`,
+		`{"on":"true"}`: `the field "on" must be true or false, and is string`, `{"seconds":1e999}`: `the field "seconds" must be a whole number, and is number 1e999`, `{"seconds":10.5}`: `the field "seconds" must be a whole number, and is number 10.5`,
+		`{"seconds":"10"}`: "must be a whole number, and is string", `{"seconds":[1]}`: "must be a whole number, and is array", `{"seconds":true}`: "must be a whole number, and is bool",
+		`{"seconds":{}}`: "must be a whole number, and is object", `{"seconds":4e9}`: "must be a whole number, and is number 4e9", `{"name":5}`: `the field "name" must be text, and is number`,
 		`{"users":"1001"}`: `the field "users" must be a list, and is string`, `{"users":[5]}`: "must be text, and is number",
 	} {
 		bad := JSON(http.Header{"Content-Type": {"application/json"}}, []byte(body), &ask)
@@ -254,6 +256,32 @@ func TestMistyped(t *testing.T) {
 		}
 		if bad == nil || bad.Why.Code != "bad-json" || !strings.Contains(said.Detail, want) || strings.Contains(said.Detail, "Go ") {
 			t.Errorf("%s: %q, want %q", body, said.Detail, want)
+		}
+	}
+}
+
+// A number is read however it is written, and null as a field that is left out.
+func TestNumbersAndNull(t *testing.T) {
+	for body, want := range map[string]int{
+		`{"seconds":10}`: 10, `{"seconds":10.0}`: 10, `{"seconds":1e1}`: 10, `{"seconds":100E-1}`: 10, `{"seconds":-0.0}`: 0, `{"seconds":-3}`: -3, `{"seconds":2147483647}`: 2147483647,
+		`{"seconds":null}`: -1, `{"seconds":null,"id":null,"on":null,"name":null,"users":null}`: -1, `{}`: -1,
+	} {
+		var ask struct {
+			fuzzed
+			Seconds *Int     `json:"seconds"`
+			ID      Int      `json:"id"`
+			Users   []string `json:"users"`
+		}
+		if bad := JSON(http.Header{"Content-Type": {"application/json"}}, []byte(body), &ask); bad != nil {
+			t.Errorf("%s: %v", body, bad)
+			continue
+		}
+		got := -1
+		if ask.Seconds != nil {
+			got = int(*ask.Seconds)
+		}
+		if got != want || ask.ID != 0 || ask.On != nil || ask.Name != "" || ask.Users != nil {
+			t.Errorf("%s: %d, want %d: %+v", body, got, want, ask)
 		}
 	}
 }

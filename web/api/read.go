@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
@@ -43,7 +44,8 @@ func Body(r *http.Request) ([]byte, *Refused) {
 }
 
 // JSON fills v with the object that a body is: all of it, and with no field that v does not have, so that
-// what is misspelt is told rather than left out. An empty body is an empty object.
+// what is misspelt is told rather than left out. An empty body is an empty object, and null a field that is
+// left out, as many libraries write it. Numbers are of the type [Int].
 func JSON(header http.Header, body []byte, v any) *Refused {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
@@ -70,6 +72,33 @@ func JSON(header http.Header, body []byte, v any) *Refused {
 		return refused(http.StatusBadRequest, "bad-json", "detail", mistyped(wrong))
 	}
 	return refused(http.StatusBadRequest, "bad-json", "detail", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// Int is a whole number in a body. JSON has one kind of number, in which 10, 10.0 and 1e1 are the same: a
+// language that has one kind, too, writes any of them.
+type Int int
+
+// UnmarshalJSON reads a number without a fraction.
+func (i *Int) UnmarshalJSON(b []byte) error {
+	wrong := &json.UnmarshalTypeError{Value: "number " + string(b), Type: reflect.TypeFor[int]()}
+	switch b[0] {
+	case 'n': // null is a field that is left out
+		return nil
+	case '"':
+		wrong.Value = "string"
+	case '{':
+		wrong.Value = "object"
+	case '[':
+		wrong.Value = "array"
+	case 't', 'f':
+		wrong.Value = "bool"
+	}
+	n, err := strconv.ParseFloat(string(b), 64)
+	if err != nil || n != math.Trunc(n) || math.Abs(n) > math.MaxInt32 {
+		return wrong
+	}
+	*i = Int(n)
+	return nil
 }
 
 // mistyped says what a field must be, without the names that types have in this program.
