@@ -671,11 +671,12 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("a.b=1\na.b.c=2\n[a]\n[[a]]\n[a.b]\n\"\"=1\n[\"\"]"))
 	f.Add([]byte("x = \"\"\"\nopen\n[y\nz = [1,\n2"))
 	f.Add([]byte("\ufeff[sip]\r\nuser = 1979-05-27\r"))
+	f.Add([]byte("# a lone\rends a line\ns"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		cfg, faults := Parse("x", data)
 		last := 0
 		for _, one := range faults {
-			if one.None() || one.Line < last || one.Line > strings.Count(string(data), "\n")+1 {
+			if one.None() || one.Line < last || one.Line > strings.Count(string(data), "\n")+strings.Count(string(data), "\r")+1 {
 				t.Fatalf("fault %+v", one)
 			}
 			last = one.Line
