@@ -32,7 +32,7 @@ func (s *Server) apiSetupTable() []route {
 	}
 }
 
-// unsure says no to those who may do what the configuration is about only because there is no password yet.
+// unsure says no to those who may change the configuration or the certificate only because there is no password yet.
 func unsure(r *http.Request) *reply {
 	if !visitorOf(r).open {
 		return nil

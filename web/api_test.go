@@ -732,7 +732,7 @@ func (p *programs) oddities() {
 	// Before there is a password.
 	nobody := newServer(p.st, nil)
 	nobody.cfg.Setup = p.setup
-	for _, route := range []string{"GET /api/v1/configuration", "GET /api/v1/configuration/text", "GET /api/v1/configuration/versions/{id}", "POST /api/v1/configuration/keep", "GET /api/v1/people"} {
+	for _, route := range []string{"GET /api/v1/configuration", "GET /api/v1/configuration/text", "GET /api/v1/configuration/versions/{id}", "POST /api/v1/configuration/keep", "GET /api/v1/people", "PUT /api/v1/certificate"} {
 		p.ask(call{route: route, values: "1", by: nobody.Handler(), status: 403, code: "no-password-yet"})
 	}
 	p.ask(call{route: "GET /api/v1/status", by: nobody.Handler(), status: 200})

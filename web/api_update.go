@@ -155,13 +155,13 @@ func (s *Server) apiCertificateRequest(w http.ResponseWriter, r *http.Request) {
 
 // apiCertify takes a certificate with those that lead to its authority.
 func (s *Server) apiCertify(r *http.Request, body []byte) reply {
+	if a := unsure(r); a != nil {
+		return *a
+	}
 	if a := ofType(r, "application/x-pem-file"); a != nil {
 		return *a
 	}
-	switch {
-	case s.cfg.Book == nil || !s.guarded():
-		return no(http.StatusForbidden, "no-password-yet")
-	case s.cfg.Identity == nil:
+	if s.cfg.Identity == nil {
 		return no(http.StatusNotFound, "no-certificate")
 	}
 	before := s.now()
