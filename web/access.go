@@ -205,7 +205,7 @@ func (s *Server) getAccess(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) access(w http.ResponseWriter, r *http.Request, status int, v accessView) {
-	if s.cfg.Book == nil || !s.guarded() {
+	if !s.guarded() {
 		http.Redirect(w, r, "/setup", http.StatusSeeOther)
 		return
 	}
@@ -247,9 +247,9 @@ func (s *Server) book(w http.ResponseWriter, r *http.Request, what station.Deed,
 	doneThen(w, r, "/access")
 }
 
-// ready says whether there is a book to write in, or refuses.
+// writable says whether there is a book to write in, or refuses.
 func (s *Server) writable(w http.ResponseWriter, r *http.Request) bool {
-	if s.cfg.Book == nil || !s.guarded() {
+	if !s.guarded() {
 		s.refuse(w, r, http.StatusForbidden, words.New("no-password-yet"))
 		return false
 	}

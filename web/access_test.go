@@ -377,6 +377,15 @@ func TestTokensMakeNobody(t *testing.T) {
 	}
 }
 
+// Whoever makes a token reads which scopes lead to the doors without the one that is called open.
+func TestTokensAreWarnedOf(t *testing.T) {
+	p := withPeople(t)
+	page := p.as(p.session["admin"], "GET", "/access", "").Body.String()
+	if !strings.Contains(page, "<code>config</code>, <code>people</code> and the roles that include them") {
+		t.Error("the page does not say what config and people lead to")
+	}
+}
+
 // Commissioning is an admin's act.
 func TestCommissioningIsAnAdminsAct(t *testing.T) {
 	p := withPeople(t)

@@ -406,7 +406,9 @@ func TestDescriptionAndHandlersAreTheSame(t *testing.T) {
 			also(413, func(d *call) { d.body = `{"x":"` + strings.Repeat("x", setupSize) + `"}` })
 		}
 		also(415, func(d *call) { d.body, d.header = `on=true`, []string{"Content-Type", form} })
-		also(415, func(d *call) { d.header, d.code = append([]string{"Content-Encoding", "gzip"}, d.header...), "packed-body" })
+		also(415, func(d *call) {
+			d.header, d.code = append([]string{"Content-Encoding", "gzip"}, d.header...), "packed-body"
+		})
 		if c.header == nil { // the body is JSON
 			also(400, func(d *call) { d.body, d.code = `{"nonsense":1}`, "bad-json" })
 			also(400, func(d *call) { d.body, d.code = `[]`, "bad-json" })
