@@ -74,8 +74,8 @@ func TestLoadEAP(t *testing.T) {
 		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"door.key\"", ""},
 		{"method = \"peap\"\npassword_file = \"pw\"", ""},
 		{"method = \"peap\"\npassword_file = \"none\"", "eap.password_file: there is no such file in " + dir},
-		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"other.key\"", "eap.key_file: " + dir + "/other.key: the key does not fit the certificate"},
-		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"door.pem\"", "eap.key_file: " + dir + "/door.pem: the key does not fit the certificate"},
+		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"other.key\"", "eap.key_file: " + dir + "/other.key: the key does not match the certificate"},
+		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"door.pem\"", "eap.key_file: " + dir + "/door.pem: the key does not match the certificate"},
 		{"method = \"tls\"\ncert_file = \"door.key\"\nkey_file = \"door.key\"", "eap.cert_file: " + dir + "/door.key:1: there is a block \"private key\" in it"},
 		{"method = \"tls\"\ncert_file = \"door.pem\"\nkey_file = \"none\"", "eap.key_file: " + dir + "/none: there is no such file"},
 	} {

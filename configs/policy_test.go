@@ -142,7 +142,7 @@ func TestPolicyFaults(t *testing.T) {
 		{"talk_key = \"9\"\n" + ptt(code("digits = \"4911\"")), []string{"code.digits: contains the key that changes who may talk"}},
 		{ptt(button("in_call = \"talk\"\nlong = \"call\"")), []string{"button.long: cannot be told from holding the button to talk"}},
 		{button("in_call = \"talk\""), []string{`button.in_call: is for push to talk only; write duplex = "push-to-talk" under [audio]`}},
-		{ptt(button("press = \"talk\"")), []string{`button.press: "talk" has no effect outside of calls; move it to in_call`}},
+		{ptt(button("press = \"talk\"")), []string{`button.press: "talk" has no effect outside calls; move it to in_call`}},
 		{ptt(button("in_call = \"talk:1\"")), []string{`"talk" takes nothing after the word`}},
 		{"hold_press = \"3m\"", []string{"give a value from 0s to 2m"}},
 		{"[incoming]\nsecond = \"wait\"", []string{`incoming.second: "wait" is not possible here; write one of "busy", "queue"`}},
@@ -255,7 +255,7 @@ func TestPolicyFaults(t *testing.T) {
 
 		// Buttons
 		{button("press = \"call:1002\"\nlong = \"dnd\"\nin_call = \"open:door\""), nil},
-		{button("press = \"hangup\""), []string{`x:10: button.press: "hangup" has no effect outside of calls; move it to in_call`}},
+		{button("press = \"hangup\""), []string{`x:10: button.press: "hangup" has no effect outside calls; move it to in_call`}},
 		{button("in_call = \"call\""), []string{`"call" has no effect in a call; move it to press or long`}},
 		{button("press = \"none\"\ntarget = \"1\""), []string{`button.target: no action of this button calls it`}},
 		{button("press = \"call:\""), []string{`"call:" is incomplete; write "call:1001"`}},

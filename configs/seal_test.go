@@ -94,7 +94,7 @@ func TestSealedElsewhere(t *testing.T) {
 	}
 	_, faults := Parse("f", text)
 	wellSaid(t, faults...)
-	if len(faults) < 4 || !strings.Contains(faults[0].String(), "f:5: sip.password: is sealed, and only the door that has sealed it has it; type it again") {
+	if len(faults) < 4 || !strings.Contains(faults[0].String(), "f:5: sip.password: is sealed, and only the door that sealed it can read it; type it again") {
 		t.Errorf("%v", faults)
 	}
 }

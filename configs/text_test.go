@@ -109,7 +109,7 @@ func TestCertificateFiles(t *testing.T) {
 		"lines that lost their end": {one + strings.ReplaceAll(two, "\n", `\n`), 0, at(1) + "certificate 2 is damaged"},
 		"quoted":                    {one + "> " + strings.ReplaceAll(two, "\n", "\n> "), 0, "certificate 2 is damaged"},
 		"comments in Latin 1":       {"subject: M\xfcller\n" + one, 1, ""},
-		"binary, of another kind":   {"\x30\x82\x01\x02\x00\x01\x02", 0, "it is a binary file, and not one certificate; export"},
+		"binary, of another kind":   {"\x30\x82\x01\x02\x00\x01\x02", 0, "it is a binary file, but not a single certificate; export"},
 		"PKCS 7":                    {"-----BEGIN PKCS7-----\nc2VjcmV0\n-----END PKCS7-----\n", 0, "there is a block \"pkcs7\" in it; export"},
 		"NUL":                       {one + "\x00", 0, at(1) + "there is a NUL character in it"},
 		"DER cut off":               {string(block.Bytes[:100]), 0, ""},

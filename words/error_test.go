@@ -34,7 +34,7 @@ func TestErrorsOfTheSystem(t *testing.T) {
 	full := fmt.Errorf("keep: %w", &fs.PathError{Op: "write", Path: "/var/lib/intercomd/locks.json", Err: syscall.ENOSPC})
 	m := Because(New("state-not-kept"), full)
 	for language, want := range map[string]string{
-		"en": "locks, used codes and do-not-disturb will not survive a restart: no room is left for /var/lib/intercomd/locks.json",
+		"en": "locks, used codes and do-not-disturb will not survive a restart: no space is left for /var/lib/intercomd/locks.json",
 		"de": "Sperren, verbrauchte Codes und „Bitte nicht stören“ überstehen keinen Neustart: kein Platz mehr für /var/lib/intercomd/locks.json",
 	} {
 		if got := In(language).Say("problem", m); got != want {
