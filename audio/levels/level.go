@@ -73,18 +73,12 @@ func NewLimiter() Limiter { return Limiter{gain: 1} }
 
 // Process scales the frame by gain and limits it, in place.
 func (l *Limiter) Process(frame []float32, gain float32) {
-	var peak float32
-	first := 0 // where the signal first exceeds what the present gain allows
-	for i := range frame {
-		v := frame[i] * gain
-		frame[i] = v
-		if a := max(v, -v); a > peak {
-			if a*l.gain > limit && peak*l.gain <= limit {
-				first = i
-			}
-			peak = a
+	if gain != 1 {
+		for i := range frame {
+			frame[i] *= gain
 		}
 	}
+	peak := pcm.Peak(frame)
 	to := min(1, l.gain+(1-l.gain)*limiterRelease)
 	if peak*to > limit {
 		to = limit / peak
@@ -94,7 +88,7 @@ func (l *Limiter) Process(frame []float32, gain float32) {
 	}
 	ramp := len(frame)
 	if to < l.gain {
-		ramp = max(first, 1)
+		ramp = max(l.first(frame), 1)
 	}
 	step, g := (to-l.gain)/float32(ramp), l.gain
 	for i := range frame {
@@ -109,4 +103,14 @@ func (l *Limiter) Process(frame []float32, gain float32) {
 	if l.gain > 0.9999 {
 		l.gain = 1
 	}
+}
+
+// first is where a frame first exceeds what the present gain allows.
+func (l *Limiter) first(frame []float32) int {
+	for i, v := range frame {
+		if max(v, -v)*l.gain > limit {
+			return i
+		}
+	}
+	return 0
 }

@@ -74,3 +74,24 @@ func TestLimiter(t *testing.T) {
 		t.Errorf("half a second later the gain is %v", l.gain)
 	}
 }
+
+func BenchmarkLimiter(b *testing.B) {
+	l, frame := NewLimiter(), make([]float32, pcm.Frame)
+	for i := range frame {
+		frame[i] = float32(0.5 * math.Sin(float64(i)/20))
+	}
+	for b.Loop() {
+		l.Process(frame, 1)
+	}
+}
+
+func BenchmarkMeter(b *testing.B) {
+	var m Meter
+	frame := make([]float32, pcm.Frame)
+	for i := range frame {
+		frame[i] = float32(0.5 * math.Sin(float64(i)/20))
+	}
+	for b.Loop() {
+		m.Add(frame)
+	}
+}

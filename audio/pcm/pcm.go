@@ -31,12 +31,22 @@ func Duration(samples int) time.Duration {
 	return time.Duration(samples) * time.Second / SampleRate
 }
 
-// Peak is the largest amplitude of a frame.
-func Peak(frame []float32) (p float32) {
-	for _, v := range frame {
-		p = max(p, v, -v)
+// Peak is the largest amplitude of a frame; NaN if there is one. Amplitudes are compared as the integers
+// that their bits are, which are in the same order, four at a time: that of numbers asks for NaN and signs of
+// zero each time.
+func Peak(frame []float32) float32 {
+	const sign = 1 << 31
+	var p0, p1, p2, p3 uint32
+	for ; len(frame) >= 4; frame = frame[4:] {
+		p0 = max(p0, math.Float32bits(frame[0])&^sign)
+		p1 = max(p1, math.Float32bits(frame[1])&^sign)
+		p2 = max(p2, math.Float32bits(frame[2])&^sign)
+		p3 = max(p3, math.Float32bits(frame[3])&^sign)
 	}
-	return p
+	for _, v := range frame {
+		p0 = max(p0, math.Float32bits(v)&^sign)
+	}
+	return math.Float32frombits(max(p0, p1, p2, p3))
 }
 
 // RMS is the mean amplitude of a frame.
@@ -48,6 +58,9 @@ func Sqrt(v float32) float32 { return float32(math.Sqrt(float64(v))) }
 // Bound bounds what foreign data made a decoder produce, in place: amplitudes to [Loudest].
 // NaN and infinities, which no arithmetic would ever get rid of, become silence.
 func Bound(frame []float32) {
+	if Peak(frame) <= Loudest {
+		return
+	}
 	for i, v := range frame {
 		switch {
 		case v-v != 0:
@@ -76,8 +89,16 @@ func FadeOut(x []float32) {
 
 // ToInt16 writes the samples of s to d, which is as long; what exceeds full scale is clipped.
 func ToInt16(d []int16, s []float32) {
+	const whole = 3 << 22 // a number of this size has no places behind the point: adding it rounds, to even
+	d = d[:len(s)]
 	for i, v := range s {
-		d[i] = int16(max(-32768, min(32767, math.RoundToEven(float64(v)*32768))))
+		v *= 32768
+		if v > 32767 {
+			v = 32767
+		} else if v < -32768 {
+			v = -32768
+		}
+		d[i] = int16(math.Float32bits(v + whole))
 	}
 }
 
