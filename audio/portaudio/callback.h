@@ -35,6 +35,7 @@ struct device {
 	long step;     // so much, samples,
 	int step_ms;   // which is so long
 	int64_t taken; // samples that the card had taken at the last look
+	int64_t again; // engine's clock by which it is to be looked at again, if nothing is made before
 	long (*room)(device *);                         // samples that the card takes now; negative: an error
 	int (*put)(device *, const int16_t *, long n);  // hands n samples on; a PaError
 };

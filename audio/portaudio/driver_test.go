@@ -201,6 +201,46 @@ func TestFeederRings(t *testing.T) {
 	}
 }
 
+// Who is woken for another alarm, and not for something that was made, does not ask the sound system.
+func TestFeederAsksWhenThereIsSomething(t *testing.T) {
+	x := device.NewRing(func() time.Duration { return time.Hour }, nil)
+	m := x.Memory()
+	s, err := newStream(withBell(t), device.Out, 1, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.free()
+	c := newCard(s, 2)
+	s.dev.step_ms = 1000 // for each two samples
+	c.feed(10, 0)        // silence
+	m.Head.Store(8)
+	if got, again := c.wake(8, 0); len(got) != 8 || again < 2000 {
+		t.Errorf("%d samples were handed on, again in %d ms", len(got), again)
+	}
+	asked := m.Asked.Load()
+	for range 2 {
+		if got, again := c.wake(6, 0); len(got) > 0 || m.Asked.Load() != asked || again < 2000 {
+			t.Errorf("%d samples were handed on, %d taken since the card was asked, again in %d ms", len(got), m.Asked.Load()-asked, again)
+		}
+	}
+	m.Head.Add(1)
+	if got, _ := c.wake(6, 0); len(got) != 1 {
+		t.Error("what was made is not handed on")
+	}
+	if c.feed(7, 0); m.Asked.Load() == asked {
+		t.Error("nobody looks when it is time")
+	}
+}
+
+// Libraries get the number of the process without asking the kernel each time, and it is the right one.
+func TestPid(t *testing.T) {
+	for range 2 {
+		if n, ours, forked := pid(); n != os.Getpid() || !ours || !forked {
+			t.Errorf("%d, ours: %t, right after a fork: %t; want %d", n, ours, forked, os.Getpid())
+		}
+	}
+}
+
 // withBell is a driver that has a bell and no sound system.
 func withBell(t *testing.T) *Driver {
 	t.Helper()
