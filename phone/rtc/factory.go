@@ -282,3 +282,20 @@ func (f *Factory) links() ([]link, error) {
 	}
 	return links, nil
 }
+
+// has reads the addresses of this machine: whether one is among them, and whether there are others.
+func (f *Factory) has(local netip.Addr) (here, others bool) {
+	n, err := f.network()
+	if err != nil {
+		return false, false
+	}
+	return n.has(local), len(n.addrs) > 0
+}
+
+// mover returns what watches the address of a call. Of a network that is not the kernel's there are no news.
+func (f *Factory) mover() mover {
+	if f.conf.net != nil {
+		return mover{}
+	}
+	return mover{news: hearAddresses()}
+}

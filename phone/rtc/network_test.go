@@ -100,7 +100,8 @@ func TestAddressGoes(t *testing.T) {
 	f := testFactory(t, Config{})
 	a, b := testSession(t, f), testSession(t, f)
 	connect(t, a, b)
-	if a.moved() {
+	in := a.current.Load().localAddr()
+	if m := f.mover(); m.moved(in, f.has) {
 		t.Error("nothing has moved yet")
 	}
 	other, err := New(Config{Log: testLog(t)})
@@ -109,10 +110,9 @@ func TestAddressGoes(t *testing.T) {
 	if n, err := other.network(); err != nil || len(n.addrs) == 0 {
 		t.Skip("this machine has loopback only")
 	}
-	in := a.current.Load().localAddr()
 	a.f = other // a machine without the loopback address
-	if got := a.moved(); got != in.IsLoopback() {
-		t.Errorf("connected by %v, moved: %t", in, got)
+	if m := other.mover(); m.moved(in, other.has) != in.IsLoopback() {
+		t.Errorf("connected by %v, moved: %t", in, !in.IsLoopback())
 	}
 	must(t, a.Restart())
 	offer, err := a.Offer()

@@ -239,6 +239,8 @@ func (s *Session) watch() {
 	defer report.Stop()
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
+	where := s.f.mover()
+	defer where.news.close()
 	check := time.NewTimer(time.Hour)
 	defer check.Stop()
 	told, begun := phone.MediaState(""), time.Now()
@@ -263,7 +265,7 @@ func (s *Session) watch() {
 		case now := <-report.C:
 			s.report(now)
 		case <-look.C:
-			if s.moved() && told != phone.MediaMoved {
+			if where.moved(s.current.Load().localAddr(), s.f.has) && told != phone.MediaMoved {
 				told = phone.MediaMoved
 				s.log.Info("the local address of a running call is gone")
 				s.tell(phone.MediaMoved)
@@ -300,16 +302,6 @@ func stateOf(s webrtc.PeerConnectionState) phone.MediaState {
 		return phone.MediaFailed
 	}
 	return ""
-}
-
-// moved reports whether the local address in use has gone while there are others.
-func (s *Session) moved() bool {
-	local := s.current.Load().localAddr()
-	if !local.IsValid() {
-		return false
-	}
-	n, err := s.f.network()
-	return err == nil && len(n.addrs) > 0 && !n.has(local)
 }
 
 func (s *Session) report(now time.Time) {
