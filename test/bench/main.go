@@ -30,6 +30,7 @@ func main() {
 	alone := flag.Bool("alone", false, "with -delay: without the pages that it is compared with")
 	bad := flag.Int("net", 0, "play so many calls over a bad line, and cut it, instead")
 	cost := flag.Bool("cost", false, "measure what a call costs, by thread, and nothing else")
+	place := flag.Float64("place", 0, "with -cost: noise that the microphones of door and baresip hear, `dBFS`; 0: digital silence, as without -cost")
 	rest := flag.Bool("rest", false, "measure what a door costs at rest, and how soon a press is heard, instead")
 	many := flag.Int("many", 0, "play so many doors, and kill their server, instead")
 	picture := flag.String("picture", "", "with -many: the `file` to draw the curve into (SVG)")
@@ -43,7 +44,7 @@ func main() {
 		case *soak > 0:
 			err = soakCalls(ctx, *binary, *soak, *asterisk)
 		case *cost:
-			err = callCost(ctx, *binary, time.Duration(*seconds)*time.Second)
+			err = callCost(ctx, *binary, time.Duration(*seconds)*time.Second, *place)
 		case *rest:
 			err = atRest(ctx, *binary, *runs, time.Duration(*seconds)*time.Second)
 		case *many > 0:

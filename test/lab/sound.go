@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"sync"
@@ -74,6 +75,17 @@ func (p *Player) run() {
 // Set changes the tone. Up to a few hundred ms of the old one are still queued.
 func (p *Player) Set(freq, level float64) {
 	p.play(func(out []int16, n int) { Sine(out, n, freq, level) })
+}
+
+// Noise plays white noise of so many dBFS (RMS) in place of the tone: what a microphone hears where nobody talks.
+func (p *Player) Noise(level float64) {
+	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a sound, and the same each time
+	amplitude := 32767 * math.Sqrt(3) * math.Pow(10, level/20)
+	p.play(func(out []int16, _ int) {
+		for i := range out {
+			out[i] = int16(math.Round(amplitude * (2*r.Float64() - 1)))
+		}
+	})
 }
 
 // Chime plays three soft notes every four seconds in place of the tone: something
