@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -51,8 +52,11 @@ func door(t *testing.T, h http.HandlerFunc) *Client {
 
 // A command whose answer is lost is sent once more with the same key.
 func TestLostAnswers(t *testing.T) {
+	var mu sync.Mutex // each try has a connection, and a goroutine, of its own
 	var keys []string
 	c := door(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		keys = append(keys, r.Header.Get(api.KeyHeader))
 		if len(keys) == 1 {
 			panic(http.ErrAbortHandler)
@@ -62,6 +66,8 @@ func TestLostAnswers(t *testing.T) {
 	if body, err := c.Do(t.Context(), Request{Method: "POST", Path: "/hangup"}); err != nil || string(body) != `{"after":"x-1"}` {
 		t.Errorf("%s, %v", body, err)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(keys) != 2 || keys[0] == "" || keys[0] != keys[1] {
 		t.Errorf("keys %q", keys)
 	}
@@ -69,9 +75,12 @@ func TestLostAnswers(t *testing.T) {
 
 // A file is sent whole, with its length, and from its begin when it is sent once more.
 func TestFiles(t *testing.T) {
+	var mu sync.Mutex
 	var bodies []string
 	c := door(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
 		bodies = append(bodies, fmt.Sprint(r.ContentLength, " ", r.Header.Get("Content-Type"), " ", string(body)))
 		if len(bodies) == 1 {
 			panic(http.ErrAbortHandler)
@@ -82,6 +91,8 @@ func TestFiles(t *testing.T) {
 	if _, err := c.Do(t.Context(), ask); err != nil {
 		t.Error(err)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if want := "8 application/octet-stream a bundle"; !slices.Equal(bodies, []string{want, want}) {
 		t.Errorf("%q", bodies)
 	}
