@@ -79,7 +79,7 @@ func (p *Player) Set(freq, level float64) {
 
 // Noise plays white noise of so many dBFS (RMS) in place of the tone: what a microphone hears where nobody talks.
 func (p *Player) Noise(level float64) {
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a sound, and the same each time
+	r := rand.New(rand.NewPCG(1, 2)) // the same each time
 	amplitude := 32767 * math.Sqrt(3) * math.Pow(10, level/20)
 	p.play(func(out []int16, _ int) {
 		for i := range out {
