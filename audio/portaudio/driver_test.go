@@ -232,15 +232,6 @@ func TestFeederAsksWhenThereIsSomething(t *testing.T) {
 	}
 }
 
-// Libraries get the number of the process without asking the kernel each time, and it is the right one.
-func TestPid(t *testing.T) {
-	for range 2 {
-		if n, ours, forked := pid(); n != os.Getpid() || !ours || !forked {
-			t.Errorf("%d, ours: %t, right after a fork: %t; want %d", n, ours, forked, os.Getpid())
-		}
-	}
-}
-
 // withBell is a driver that has a bell and no sound system.
 func withBell(t *testing.T) *Driver {
 	t.Helper()

@@ -1,29 +1,9 @@
 package portaudio
 
 /*
-#define _GNU_SOURCE
-#include <dlfcn.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "callback.h"
-
-// A library's getpid is ours, not libc's.
-static int pid_is_ours(void) {
-	void *found = dlsym(RTLD_DEFAULT, "getpid");
-	return found != NULL && found != dlsym(RTLD_NEXT, "getpid") && found == (void *)getpid;
-}
-
-// Its number, to one that fork has made.
-static int pid_after_fork(void) {
-	int status = -1;
-	getpid();
-	pid_t child = fork();
-	if (child == 0) _exit(getpid() == syscall(SYS_getpid) ? 0 : 1);
-	return waitpid(child, &status, 0) == child && status == 0;
-}
 
 static long card_room, card_given;
 static int card_error;
@@ -90,10 +70,4 @@ func (c card) wake(room int, code int) (given []int16, again int) {
 	var n C.long
 	pcm := C.card_got(&n)
 	return slices.Clone(unsafe.Slice((*int16)(unsafe.Pointer(pcm)), int(n))), again
-}
-
-// pid is the number of this process as C has it, whether libraries are told the same, and whether one
-// that was forked is told its own.
-func pid() (n int, ours, forked bool) {
-	return int(C.getpid()), C.pid_is_ours() != 0, C.pid_after_fork() != 0
 }
