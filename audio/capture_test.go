@@ -13,9 +13,9 @@ import (
 )
 
 // twoClocks lets a microphone whose clock is off by ppm hear for a while beside a
-// loudspeaker whose clock is right, and returns what was read, how late what is heard
-// was behind what is paired with it, in ms, the correction at the end and the gaps.
-func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out []float32, late []float64, used float64, gaps uint64) {
+// loudspeaker whose clock is right, and returns what was read, what was paired with it, how late what is heard
+// was behind that, in ms, the correction at the end and the gaps.
+func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out, far []float32, late []float64, used float64, gaps uint64) {
 	now := time.Duration(0)
 	clock := func() time.Duration { return now }
 	c := device.NewCapture(clock, func() {}, &atomic.Pointer[device.Capture]{})
@@ -27,17 +27,21 @@ func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out []float3
 	buf, frame := make([]int16, chunk), make([]float32, pcm.Frame)
 	period := float64(chunk) / float64(rate) * 1e9
 	heard, fetched := 0, 0
+	tone := make([]float32, pcm.Frame) // seven periods
+	for i := range tone {
+		tone[i] = float32(0.25 * math.Sin(2*math.Pi*700*float64(i)/pcm.SampleRate))
+	}
 	for {
 		mic := time.Duration(float64(heard+1) * period / (1 + ppm*1e-6))
 		speaker := time.Duration(float64(fetched)*period) + 3*time.Millisecond
 		now = min(mic, speaker)
 		if spk.Look(); fetched > 0 && spk.Due() <= now {
 			now = max(spk.Due(), 0)
-			p.push(frame, 0, spk.Write(make([]float32, pcm.Frame)), nil)
+			p.push(tone, 0, spk.Write(make([]float32, pcm.Frame)), nil)
 			continue
 		}
 		if now > length {
-			return out, late, p.ppm, c.Overruns() + spk.Overruns()
+			return out, far, late, p.ppm, c.Overruns() + spk.Overruns()
 		}
 		if now == speaker {
 			fetched++
@@ -55,8 +59,7 @@ func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out []float3
 			if p.n > 0 {
 				late = append(late, float64(p.distance(at)-p.apart)/1e6)
 			}
-			p.match(at)
-			c.Faster(p.ppm)
+			far = append(far, p.match(at).pcm[:]...)
 			out = append(out, frame...)
 		}
 	}
@@ -67,7 +70,7 @@ func TestTwoClocks(t *testing.T) {
 		ppm         float64
 		rate, chunk int
 	}{{200, 48000, 480}, {-200, 48000, 480}, {-80, 44100, 441}, {150, 16000, 256}} {
-		out, late, used, gaps := twoClocks(k.ppm, k.rate, k.chunk, audiotest.Length(400*time.Second))
+		out, far, late, used, gaps := twoClocks(k.ppm, k.rate, k.chunk, audiotest.Length(400*time.Second))
 		if gaps > 0 {
 			t.Errorf("%+v: %d gaps", k, gaps)
 		}
@@ -78,8 +81,10 @@ func TestTwoClocks(t *testing.T) {
 		if hi-lo > 25 {
 			t.Errorf("%+v: heard between %.1f and %.1f ms from where it was", k, lo, hi)
 		}
-		if r, at := audiotest.Roughness(out[pcm.SampleRate:], 700); r > 0.005 {
-			t.Errorf("%+v: a glitch of %.4f after %v", k, r, pcm.Duration(at+pcm.SampleRate))
+		for what, x := range map[string][]float32{"microphone": out, "what is paired with it": far} {
+			if r, at := audiotest.Roughness(x[pcm.SampleRate:], 700); r > 0.005 {
+				t.Errorf("%+v: a glitch of %.4f of %s after %v", k, r, what, pcm.Duration(at+pcm.SampleRate))
+			}
 		}
 		if !audiotest.Race && math.Abs(used-k.ppm) > 40 {
 			t.Errorf("%+v: corrected by %.0f ppm", k, used)
@@ -87,21 +92,33 @@ func TestTwoClocks(t *testing.T) {
 	}
 }
 
-// One clock for both: the microphone's samples come through as they are.
-func TestOneClockIsLeftAlone(t *testing.T) {
-	out, _, used, _ := twoClocks(0, 48000, 480, 10*time.Second)
-	if used != 0 {
-		t.Errorf("corrected by %f ppm", used)
-	}
-	first := 0
-	for out[first] == 0 {
-		first++
-	}
-	x := out[first+pcm.Seam:]
-	for i := range x[:10000] {
-		k := math.Round(float64(x[i]) * 32768)
-		if float64(x[i])*32768 != k {
-			t.Fatalf("sample %d was changed: %v", i, x[i])
+// The microphone's samples come through as they are, whatever its clock; what was played too, where
+// there is one clock for both.
+func TestSamplesAreLeftAlone(t *testing.T) {
+	for _, ppm := range []float64{0, 100} {
+		out, far, _, used, _ := twoClocks(ppm, 48000, 480, 10*time.Second)
+		first := 0
+		for out[first] == 0 {
+			first++
+		}
+		x := out[first+pcm.Seam:]
+		for i := range x[:10000] {
+			k := math.Round(float64(x[i]) * 32768)
+			if float64(x[i])*32768 != k {
+				t.Fatalf("%v ppm: sample %d was changed: %v", ppm, i, x[i])
+			}
+		}
+		if ppm != 0 {
+			continue
+		}
+		if used != 0 {
+			t.Errorf("corrected by %f ppm", used)
+		}
+		far = far[pcm.SampleRate:]
+		for i := range far[pcm.Frame:] {
+			if far[i] != far[i+pcm.Frame] {
+				t.Fatalf("sample %d of what was played was changed", i)
+			}
 		}
 	}
 }

@@ -25,16 +25,22 @@ const (
 	// mismatch is how much nearer than that a frame may be before it has to wait: more than
 	// half a frame, so that what the scheduler does changes nothing.
 	mismatch = 15 * time.Millisecond
+	// beyond is how much of what is played after the frame that is paired first must be there too: where clocks
+	// differ, it is needed sooner or later.
+	beyond = pcm.FrameTime
 	// slack is how much further than at first it may be before it is left out. Beyond that
 	// it would be heard before the one that it is paired with.
 	slack = 4 * time.Millisecond
 )
 
-// echoReference gives each frame of the microphone the one that was played at the same time,
+// echoReference gives each frame of the microphone what was played at the same time,
 // for the echo canceller, which must not have to search for it again and again. The
 // two come when their devices say so. In the long run one comes with the other,
-// because the microphone is resampled to the loudspeaker's pace; when one of the devices
+// because what was played is resampled to the microphone's pace; when one of the devices
 // has stood still, frames are left out, or silence is put in, until they fit again.
+//
+// The microphone is left as it is: its frames would not be full when its callbacks come, by a
+// sample, and what they lack would come a whole callback later.
 type echoReference struct {
 	queue [referenceRoom]played
 	first int
@@ -45,28 +51,35 @@ type echoReference struct {
 	known int           // frames in this average
 	waits bool          // the loudspeaker's next frame is not yet heard
 	drift resample.Drift
-	ppm   float64 // by which the microphone is to be faster
+	ppm   float64 // by which the microphone's clock is faster
+
+	pace *resample.Resampler // to that of the microphone
+	pair played              // what comes out of it
 
 	none played // silence
 }
 
 func newEchoReference() echoReference {
-	return echoReference{drift: resample.CardDrift(), none: played{level: levels.Silent}}
+	return echoReference{
+		drift: resample.CardDrift(), none: played{level: levels.Silent},
+		pace: resample.New(pcm.SampleRate, pcm.SampleRate, 2*pcm.Frame),
+	}
 }
 
 // room is told how long the loudspeaker's callbacks are: frames are made that much before
 // the last of them is taken, at the latest. Something is added, so that the next is always
 // there, for clocks that differ need time to be understood. The way through both devices'
 // buffers is longer, so that no frame is heard before the one that it is paired with.
-func (p *echoReference) room(callback time.Duration) { p.lead = callback + 6*time.Millisecond }
+func (p *echoReference) room(callback time.Duration) { p.lead = callback + 6*time.Millisecond + beyond }
 
 // exact is told that a frame is played when it is said to be taken, or as much as d from then. Where
 // that is known it is certain that nothing is heard before.
-func (p *echoReference) exact(d time.Duration) { p.lead = -d }
+func (p *echoReference) exact(d time.Duration) { p.lead = beyond - d }
 
 // restart is told of another microphone or loudspeaker.
 func (p *echoReference) restart() {
 	p.drift, p.ppm = resample.CardDrift(), 0
+	p.pace.Clear()
 	p.begin()
 }
 
@@ -91,15 +104,15 @@ func (p *echoReference) next() *played {
 	return f
 }
 
-// drop leaves a frame out.
+// drop leaves a frame out, if there is one.
 func (p *echoReference) drop() {
 	if f := p.next(); f.probe != nil {
 		f.probe.hear(p.none.pcm[:])
 	}
 }
 
-// match returns the frame to which one of the microphone belongs that was heard at the
-// given time.
+// match returns what was played when a frame of the microphone was heard, which ended at the
+// given time; it is valid until the next call.
 func (p *echoReference) match(heard time.Duration) *played {
 	p.mend(heard)
 	p.waits = p.waits || p.n == 0 && p.known > 0
@@ -112,8 +125,28 @@ func (p *echoReference) match(heard time.Duration) *played {
 		p.apart += off / time.Duration(p.known)
 	} else {
 		p.ppm = p.drift.Ppm(-off)
+		p.pace.Step = 1 - 1e-6*p.ppm
 	}
-	return p.next()
+	return p.resampled()
+}
+
+// resampled takes as many frames as are needed for one at the microphone's pace: with clocks that differ none,
+// or two, once in a while.
+func (p *echoReference) resampled() *played {
+	taken := 0
+	for ; p.pace.Ready() < pcm.Frame; taken++ {
+		if taken > 0 && p.pair.probe != nil {
+			p.pair.probe.hear(p.none.pcm[:])
+		}
+		f := p.next()
+		p.pace.Feed(f.pcm[:])
+		p.pair.level, p.pair.probe = f.level, f.probe
+	}
+	if taken == 0 {
+		p.pair.probe = nil
+	}
+	p.pace.Pull(p.pair.pcm[:])
+	return &p.pair
 }
 
 // mend finds the frame that fits anew where one of the devices has stood still. What is
@@ -142,7 +175,7 @@ func (p *echoReference) begin() {
 	p.drift.Calm()
 }
 
-// distance is how much later than the oldest frame was taken something is heard.
+// distance is how much later something is heard than what is paired with it next was taken.
 func (p *echoReference) distance(heard time.Duration) time.Duration {
-	return heard - p.queue[p.first].at
+	return heard - p.queue[p.first].at + pcm.Duration(p.pace.Ready())
 }

@@ -33,14 +33,16 @@ func (c *couple) step(speaks, hears bool) {
 	if speaks {
 		c.played++
 		frame := make([]float32, pcm.Frame)
-		frame[0] = float32(c.played)
+		for i := range frame {
+			frame[i] = float32(c.played)
+		}
 		c.p.push(frame, 0, c.now+3*time.Millisecond, nil)
 		c.onAir[c.now+3*pcm.FrameTime] = c.played
 	}
 	if !hears {
 		return
 	}
-	far := int(c.p.match(c.now).pcm[0])
+	far := int(c.p.match(c.now).pcm[pcm.Frame/2])
 	near := c.onAir[c.now]
 	if far == 0 || near == 0 {
 		c.silent++

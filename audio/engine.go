@@ -181,6 +181,14 @@ func (e *Engine) clock() time.Duration { return time.Since(e.epoch) }
 // nudge wakes the pump. It may be called from a callback.
 func (e *Engine) nudge() { e.bell.Ring() }
 
+// Arrived is told that a packet has come for the link that is connected, which the loudspeaker may play at once.
+// It does not block.
+func (e *Engine) Arrived() {
+	if e.current.Load() != nil {
+		e.nudge()
+	}
+}
+
 // wants reports whether anybody has use for a device now: a call does from [Engine.Prepare]
 // on, a tone for the loudspeaker only. It is asked by the supervisor.
 func (e *Engine) wants(d device.Direction) bool {

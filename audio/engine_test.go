@@ -670,6 +670,117 @@ func TestFirstWordsAreHandedOnSoon(t *testing.T) {
 	}
 }
 
+// In a call, the loudspeaker is given what has come when it comes, wherever that falls between two callbacks of
+// the microphone. What waits is what the network and the card need.
+func TestFarEndIsNear(t *testing.T) {
+	sum, n := 0., 0
+	for after := time.Duration(0); after < 20*time.Millisecond; after += 2500 * time.Microsecond {
+		d := newFakeDriver()
+		d.packets = true
+		inHouse(t, audio.Config{}, d, func(h *house) {
+			l := newFakeLink("PCMU", 8000)
+			defer close(l.quit)
+			h.Connect(l, true)
+			time.Sleep(time.Second + after)
+			var clicks []int
+			atOnce := 0
+			for k := range 1500 {
+				p := receive.Packet{SSRC: 7, Seq: uint16(1000 + k), Timestamp: uint32(160 * k), Codec: codec.Format{Name: "PCMU"}}
+				click := k%50 == 49
+				for i := range 160 {
+					v := int16(0)
+					if click && i < 8 {
+						v = 16000
+					}
+					p.Payload = append(p.Payload, g711.EncodeMu(v))
+				}
+				played, written := d.progress()
+				if click {
+					clicks = append(clicks, played)
+				}
+				p.Arrival = time.Now()
+				l.in <- p
+				h.Arrived()
+				synctest.Wait()
+				if _, now := d.progress(); now > written {
+					atOnce++
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			if atOnce < 1400 {
+				t.Errorf("%v after a callback: %d of 1500 packets are given to the loudspeaker when they come", after, atOnce)
+			}
+			heard, i := d.heard(), 0
+			for _, c := range clicks {
+				for i = max(i, c); i < len(heard) && math.Abs(float64(heard[i])) < 0.1; i++ {
+				}
+				sum, n = sum+float64(i-c)/48, n+1
+				i += 4800 // past this click
+			}
+			if s := h.Status(); s.Call.Concealed > 0 || s.Call.Lost > 0 {
+				t.Errorf("%v after a callback: %+v", after, s.Call)
+			}
+		})
+	}
+	// 15 ms of the jitter buffer, up to 10 between two frames, 16 of the card.
+	if ms := sum / float64(n); ms > 38 {
+		t.Errorf("what comes is heard after %.1f ms", ms)
+	}
+}
+
+// Each callback of the microphone brings a packet, and none waits for the next one, however the clocks of the
+// two cards differ.
+func TestNoPacketWaitsForTheNextCallback(t *testing.T) {
+	for _, ppm := range []float64{-150, 150} {
+		d := newFakeDriver()
+		d.packets, d.inPPM = true, ppm
+		inHouse(t, audio.Config{}, d, func(h *house) {
+			l := newFakeLink("PCMU", 8000)
+			defer close(l.quit)
+			h.Connect(l, true)
+			h.talk(l, "PCMU", 1000, 2*time.Minute)
+			if pause := l.longest(); pause > 25*time.Millisecond {
+				t.Errorf("%.0f ppm: %v between two packets", ppm, pause)
+			}
+			if s := h.Status(); s.Xruns > 0 || s.Call.Concealed > 0 {
+				t.Errorf("%.0f ppm: %d under- and overruns, %+v", ppm, s.Xruns, s.Call)
+			}
+		})
+	}
+}
+
+// A callback of the microphone has brought half of what it should, or the microphone was opened in the middle of
+// one: soon all that it hears leaves with the callback that brought it, again.
+func TestPacketsEndWithCallbacks(t *testing.T) {
+	d := newFakeDriver()
+	d.packets = true
+	inHouse(t, audio.Config{}, d, func(h *house) {
+		l := newFakeLink("PCMU", 8000)
+		defer close(l.quit)
+		h.Connect(l, true)
+		time.Sleep(time.Second)
+		for range 3 {
+			d.halve()
+			time.Sleep(time.Second)
+			x, _ := l.said(t)
+			was := len(x)
+			d.click() // in the first 2 ms of a callback
+			time.Sleep(100 * time.Millisecond)
+			x, rate := l.said(t)
+			i := was
+			for i < len(x) && math.Abs(float64(x[i])) < 0.1 {
+				i++
+			}
+			if at := i % (rate / 50); i == len(x) || at > rate/200 {
+				t.Errorf("what a callback brings first is sample %d of a packet", at)
+			}
+		}
+		if s := h.Status(); s.Xruns > 0 {
+			t.Errorf("%d under- and overruns", s.Xruns)
+		}
+	})
+}
+
 // A call that has rung is answered: what the loudspeaker was fed of the ring-back tone does not stand
 // before the first words, and of what the microphone hears from then on nothing is thrown away. It is
 // no different in the second call, whose pump knows a codec from the first.

@@ -32,6 +32,7 @@ type fakeDriver struct {
 
 	clicks int
 	extra  int
+	half   bool
 	mic    func(i int) float64 // what the microphone hears, by sample number
 	played []float32           // what the loudspeaker played
 }
@@ -136,6 +137,25 @@ func (d *fakeDriver) heard() []float32 {
 	return p
 }
 
+// progress is how many samples were played since heard was called, and how many were written for it ever.
+func (d *fakeDriver) progress() (played int, written uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for s := range d.streams {
+		if s.dir == device.Out {
+			written = s.x.Memory().Head.Load()
+		}
+	}
+	return len(d.played), written
+}
+
+// halve makes the microphone's next callback bring half as much.
+func (d *fakeDriver) halve() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.half = true
+}
+
 type fakeStream struct {
 	d          *fakeDriver
 	dir        device.Direction
@@ -205,10 +225,11 @@ func (s *fakeStream) run() {
 		}
 		s.d.mu.Lock()
 		loop, echo := s.d.loop, s.d.played
-		dead, mic, click, extra := s.dead, s.d.mic, false, 0
+		dead, mic, click, extra, half := s.dead, s.d.mic, false, 0, false
 		if s.dir == device.In {
 			click, s.d.clicks = s.d.clicks > 0, max(s.d.clicks-1, 0)
 			extra, s.d.extra = s.d.extra, 0
+			half, s.d.half = s.d.half, false
 		}
 		s.d.mu.Unlock()
 		if dead {
@@ -225,6 +246,10 @@ func (s *fakeStream) run() {
 			}
 			for i := 0; click && i < 96; i++ {
 				pcm[i] = 25000
+			}
+			if half {
+				s.x.Deliver(pcm[:chunk/2], false)
+				continue
 			}
 			for range extra + 1 {
 				s.x.Deliver(pcm, false)
@@ -279,6 +304,7 @@ type fakeLink struct {
 	samples []uint32
 	markers []bool
 	last    time.Time
+	pause   time.Duration // the longest between two packets
 }
 
 func newFakeLink(name string, rate int) *fakeLink {
@@ -305,6 +331,9 @@ func (l *fakeLink) Write(payload []byte, samples uint32, marker bool) error {
 	l.sent = append(l.sent, append([]byte(nil), payload...))
 	l.samples = append(l.samples, samples)
 	l.markers = append(l.markers, marker)
+	if !l.last.IsZero() {
+		l.pause = max(l.pause, time.Since(l.last))
+	}
 	l.last = time.Now()
 	return nil
 }
@@ -319,6 +348,13 @@ func (l *fakeLink) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.sent)
+}
+
+// longest is the longest pause between two packets that were sent.
+func (l *fakeLink) longest() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pause
 }
 
 // amplitude is that of frequency f in x (Goertzel's sum, written out).

@@ -20,6 +20,11 @@ const (
 	timeJump = 60 * time.Millisecond
 	// together is how soon a frame must be due to be made now that the pump is awake.
 	together = 2 * time.Millisecond
+	// overs is how many callbacks in a row may leave a frame behind.
+	overs = 5
+	// ahead is how soon one must be due that what has come is enough for: all of a packet together, or the loudspeaker
+	// would be woken for each frame of it.
+	ahead = 4*pcm.FrameTime + grace
 )
 
 // grace is by how much the microphone may be late before the loudspeaker has the pump woken instead. The
@@ -54,6 +59,7 @@ type pump struct {
 	recMeter  levels.Meter
 	silence   levels.Silence
 
+	over   int           // callbacks in a row that have left a frame behind
 	smooth time.Duration // clock of the frame being made
 	due    time.Duration // when the next frame is due by the clock
 	told   told
@@ -63,8 +69,7 @@ type pump struct {
 
 // told is what was already said about the present call.
 type told struct {
-	heard          int // frames of the far end, up to opening
-	spoken, failed bool
+	heard, spoken, failed bool
 }
 
 func newPump(e *Engine) *pump {
@@ -119,9 +124,13 @@ func (p *pump) work() time.Duration {
 		return device.Stalled
 	}
 	p.speak(now, now, hears)
-	for hears && p.in.Ready(p.snd.wants()) {
+	heard := false
+	for ; hears && p.in.Ready(p.snd.wants()); heard = true {
 		p.makeRec(true)
 		p.speak(p.e.clock(), now, hears) // echo cancelling takes its time on small boards
+	}
+	if heard {
+		p.keepUp()
 	}
 	if p.out.Rings() {
 		return resting
@@ -176,21 +185,10 @@ func (p *pump) keepTime(now time.Duration) time.Duration {
 // speak makes what the loudspeaker is about to need, and the microphone's part where
 // there is none that would ask for it. woken is when the pump began to be awake.
 func (p *pump) speak(now, woken time.Duration, hears bool) {
-	soon := now + together
-	if p.cur == nil && !p.sounding() {
-		soon = now + pcm.FrameTime // nothing is to be heard: once per frame is enough to be awake
-	}
 	if p.out.Fed() {
-		ahead := pcm.FrameTime
-		if hears { // until the microphone wakes the pump again
-			ahead = max(p.in.Callback(), time.Duration(p.snd.wants())*pcm.FrameTime)
-		}
-		if !p.opens() {
-			soon = max(soon, woken+ahead+grace)
-		}
 		defer func() { p.out.Flush(p.e.clock()) }()
 	}
-	for p.out.Hungry(soon) {
+	for p.out.Hungry(p.soon(now, woken, hears)) {
 		p.makePlay(p.out.Turn())
 		if !hears {
 			p.makeRec(false)
@@ -198,27 +196,43 @@ func (p *pump) speak(now, woken time.Duration, hears bool) {
 	}
 }
 
-// opening is for how many frames of the far end the loudspeaker is fed just in time.
-const opening = 60
-
-// opens tells that the far end is about to be heard, be it that the call still rings, or has only just
-// begun. The loudspeaker is fed just in time then, so that the first words are not behind what was made
-// before they came.
-func (p *pump) opens() bool {
-	if p.cur == nil {
-		return p.e.ready.Load()
+// keepUp leaves a frame of the microphone out where one was there after each of several callbacks although it is
+// of the next packet: for the rest of the call, all that is said would be so much later. It is so if the
+// microphone was opened between two frames of a callback, or has lost some.
+func (p *pump) keepUp() {
+	switch {
+	case p.snd.begun() || !p.in.Waits(1):
+		p.over = 0
+	case p.over < overs:
+		p.over++
+	default:
+		p.over = 0
+		p.in.Skip()
+		p.reference.drop() // so that what follows finds its partner where it was
 	}
-	return !p.cur.deaf.Load() && p.told.heard < opening
 }
 
-// spare has the jitter buffer keep a frame more as long as the loudspeaker is fed just in time: that is how
-// much sooner it is asked for when it is fed ahead. A little beyond, since a delay may still be growing then.
-func (p *pump) spare() {
-	d := time.Duration(0)
-	if p.opens() {
-		d = pcm.FrameTime + 3*time.Millisecond
+// soon is when a frame must be due, at the latest, to be made now. In a call the loudspeaker gets what has
+// come when it comes; where nothing has, it is fed as late as can be, or what comes next would be behind it.
+func (p *pump) soon(now, woken time.Duration, hears bool) time.Duration {
+	switch {
+	case p.cur != nil && p.out.Fed():
+		p.cur.link.Receive(p.take)
+		if !p.rcv.Ready() {
+			return now
+		}
+		return woken + ahead
+	case p.cur != nil || p.e.ready.Load() && p.sounding(): // what comes first of a call must not wait for its ring-back tone
+		return now + together
+	case !p.sounding():
+		return now + pcm.FrameTime // nothing is to be heard: once per frame is enough to be awake
+	case !p.out.Fed():
+		return now + together
+	case hears: // until the microphone wakes the pump again
+		return woken + max(p.in.Callback(), time.Duration(p.snd.wants())*pcm.FrameTime) + grace
+	default:
+		return woken + pcm.FrameTime + grace
 	}
-	p.rcv.Spare(d)
 }
 
 // tick advances the smoothed clock.
@@ -289,14 +303,9 @@ func (p *pump) makePlay(now time.Duration) {
 			p.way.Play(out)
 		}
 		at = p.out.Write(out)
-		if began && p.told.heard < opening {
-			p.told.heard++
-			if p.out.Fed() {
-				p.spare()
-			}
-			if p.told.heard == 1 {
-				p.e.cfg.Notify(Event{FirstHeard, time.Now(), p.cur.link})
-			}
+		if began && !p.told.heard {
+			p.told.heard = true
+			p.e.cfg.Notify(Event{FirstHeard, time.Now(), p.cur.link})
 		}
 	}
 	p.reference.push(out, levels.Of(out), at, pr)
@@ -427,9 +436,7 @@ func (p *pump) hearWith(apart bool) *played {
 	} else {
 		p.reference.room(p.out.Callback())
 	}
-	far := p.reference.match(at)
-	p.in.Faster(p.reference.ppm)
-	return far
+	return p.reference.match(at)
 }
 
 // tellWay says that full duplex does not work, or works again.

@@ -26,6 +26,9 @@ func (s *sender) reset() { s.codec, s.enc, s.n, s.marker = codec.Format{}, nil, 
 // pause is told when the microphone does not reach the far end.
 func (s *sender) pause() { s.n, s.marker = 0, true }
 
+// begun tells that there is some of the next payload.
+func (s *sender) begun() bool { return s.n > 0 }
+
 // wants is how many frames of the microphone it is worth waking up for: nothing leaves
 // before a payload is full. All of a long one would look like a backlog: two at a time.
 func (s *sender) wants() int {

@@ -82,6 +82,7 @@ func (c *call) NewMedia(ctx context.Context) (phone.MediaSession, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.OnPacket(c.tel.engine.Arrived)
 	c.session.Store(s)
 	return s, nil
 }

@@ -63,7 +63,6 @@ type Capture struct {
 	live *atomic.Pointer[Capture]
 
 	rs     *resample.Resampler
-	ratio  float64 // nominal step of rs
 	raw    []int16
 	pcm    []float32
 	dry    bool // the last frame was not there
@@ -85,7 +84,6 @@ func (c *Capture) Start(rate int) {
 	c.rate = rate
 	most := rate / 20
 	c.rs = resample.New(float64(rate), pcm.SampleRate, most)
-	c.ratio = c.rs.Step
 	c.raw, c.pcm = make([]int16, most), make([]float32, most)
 	c.Ready(1)
 }
@@ -106,6 +104,12 @@ func (c *Capture) Ready(frames int) bool {
 	}
 	return c.mem.waiting() >= need
 }
+
+// Waits tells whether so many frames wait, and asks for nothing.
+func (c *Capture) Waits(frames int) bool { return c.mem.waiting() >= c.rs.Need(frames*pcm.Frame) }
+
+// Skip throws the next frame away.
+func (c *Capture) Skip() { c.cut(c.rs.Need(pcm.Frame)) }
 
 // Read fills frame and returns when the end of it was heard. What is missing is
 // silence; what waits because the machine stood still is thrown away.
@@ -153,6 +157,3 @@ func (c *Capture) cut(n int) {
 	c.mem.discard(n)
 	c.splice = true
 }
-
-// Faster changes the microphone's pace by ppm.
-func (c *Capture) Faster(ppm float64) { c.rs.Step = c.ratio * (1 + 1e-6*ppm) }

@@ -44,6 +44,7 @@ type Playback struct {
 	seen     uint64        // gaps that headroom knows of
 	scarce   bool          // the last frame was nearly too late, or the first one
 	headroom headroom
+	fed      uint64 // samples written when the driver was last told
 }
 
 // NewPlayback returns a loudspeaker that is about to be opened. clock and wake are those of
@@ -136,7 +137,8 @@ func (p *Playback) Flush(now time.Duration) {
 		was := p.mem.Alarm.Swap(at)
 		sooner = was == 0 || at < was
 	}
-	if sooner || p.mem.waiting() > 0 {
+	if head := p.mem.Head.Load(); sooner || head != p.fed {
+		p.fed = head
 		p.x.feed()
 	}
 }
@@ -163,7 +165,7 @@ func (p *Playback) taken() time.Duration { return p.beat + p.Time(p.level) }
 // the one before, and the last one now.
 func (p *Playback) Turn() time.Duration {
 	if p.Fed() {
-		return p.x.Now()
+		return max(p.Due(), p.x.Now()-pcm.FrameTime)
 	}
 	return p.taken() + min(p.Callback(), pcm.FrameTime) - margin - p.headroom.size
 }

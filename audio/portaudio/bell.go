@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,8 @@ import (
 // not an eventfd, since that would wake Go's poller also when it is read.
 type bell struct {
 	out   *os.File
-	timed bool // the wait before had an end
+	rung  atomic.Bool // by the program itself
+	timed bool        // a wait may have an end that the next one must not have
 	read  [64]byte
 
 	mu sync.Mutex
@@ -30,13 +32,10 @@ func newBell() (*bell, error) {
 	return &bell{out: os.NewFile(uintptr(fds[0]), "pipe"), in: fds[1]}, nil
 }
 
-// Ring implements [device.Bell].
+// Ring implements [device.Bell]. It does not write to the pipe: who reads there is made ready without the kernel.
 func (b *bell) Ring() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.in >= 0 {
-		_, _ = unix.Write(b.in, []byte{0}) // a full pipe wakes as well
-	}
+	b.rung.Store(true)
+	_ = b.out.SetReadDeadline(time.Unix(1, 0)) // an error: it is closed
 }
 
 // Wait implements [device.Bell].
@@ -47,7 +46,13 @@ func (b *bell) Wait(d time.Duration) {
 	case b.timed:
 		b.timed = b.out.SetReadDeadline(time.Time{}) != nil
 	}
-	_, _ = b.out.Read(b.read[:]) // rung, or late
+	if !b.rung.Load() {
+		_, err := b.out.Read(b.read[:]) // rung, or late
+		b.timed = b.timed || err != nil
+	} else {
+		b.timed = true // Ring's end may come, or have come, after that which was set here
+	}
+	b.rung.Store(false) // what it was rung for is seen to now
 }
 
 // close is for when no device is open any more, and nobody waits.

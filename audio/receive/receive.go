@@ -28,7 +28,6 @@ type Receiver struct {
 	stretch stretcher
 	pause   int           // frames until the next stretch
 	shift   time.Duration // how much the delay was changed since the last packet
-	spare   time.Duration // how much more than its target it is to be
 	rate    *resample.Resampler
 	drift   resample.Drift
 }
@@ -50,7 +49,7 @@ func (r *Receiver) Reset() {
 	r.jb = jitter.New(jitter.Config{Eager: true})
 	r.dec, r.codec, r.concealed, r.began = nil, codec.None, 0, false
 	r.fifo.clear()
-	r.pause, r.shift, r.spare, r.drift, r.comfort = 0, 0, 0, resample.FarDrift(), levels.Comfort{}
+	r.pause, r.shift, r.drift, r.comfort = 0, 0, resample.FarDrift(), levels.Comfort{}
 	r.rate.Clear()
 }
 
@@ -84,9 +83,8 @@ func (r *Receiver) Put(p *Packet, at time.Duration) {
 	}
 }
 
-// Spare has the delay be so much longer than its target, for who will soon ask for frames so much
-// sooner.
-func (r *Receiver) Spare(d time.Duration) { r.spare = d }
+// Ready tells whether what the next frame is made of has come.
+func (r *Receiver) Ready() bool { return r.fifo.len() >= r.rate.Need(pcm.Frame) || r.jb.Ready() }
 
 // Frame fills out with the next 10 ms and tells whether the call's audio has
 // begun. now is the engine's clock.
@@ -109,7 +107,7 @@ func (r *Receiver) adapt(now time.Duration) {
 		return
 	}
 	s := r.jb.Stats()
-	late := s.Delay + r.shift - s.Target - r.spare
+	late := s.Delay + r.shift - s.Target
 	r.rate.Step = 1 + 1e-6*r.drift.Ppm(late)
 	if r.pause > 0 {
 		r.pause--

@@ -16,8 +16,8 @@ const (
 
 // receiver takes decrypted RTP packets from the transport, keeps audio until somebody comes
 // for it, and hands key presses to a function. Its queue is the only one before the jitter
-// buffer, and wakes nobody: who plays audio knows when more is needed. When nobody comes, what
-// is in it grows old and is dropped, so that who comes late does not begin with the past.
+// buffer. When nobody comes, what is in it grows old and is dropped, so that who comes late
+// does not begin with the past.
 //
 // packet is called by pion's goroutines, drain by the audio side; a mutex guards all.
 type receiver struct {

@@ -39,6 +39,7 @@ type Session struct {
 	hurry chan struct{}  // connecting began: check candidate pairs often
 
 	in      *receiver
+	arrived atomic.Pointer[func()]
 	out     *sender
 	agreed  atomic.Pointer[agreement]
 	current atomic.Pointer[transport]
@@ -124,6 +125,10 @@ func (s *Session) Codec() Codec {
 // those that have waited for more than 250 ms are dropped. The only error is io.EOF, after Close.
 func (s *Session) Receive(take func(*Packet)) error { return s.in.drain(take) }
 
+// OnPacket has arrived called, from another goroutine, whenever a packet has come, for who would come for it at
+// once. It must be quick and must not call the session.
+func (s *Session) OnPacket(arrived func()) { s.arrived.Store(&arrived) }
+
 // WriteFrame sends one frame of audio. samples is its length on the codec's RTP
 // clock. marker begins a talk spurt; after a pause it is set anyway. While there
 // is no connection, on hold, and during digits the frame is dropped and the result
@@ -207,6 +212,9 @@ func (s *Session) onRTP(t *transport, packet []byte) {
 	defer s.guard("RTP")
 	if t == s.current.Load() {
 		s.in.packet(s.agreed.Load(), packet, time.Now())
+		if arrived := s.arrived.Load(); arrived != nil {
+			(*arrived)()
+		}
 	}
 }
 
