@@ -256,7 +256,7 @@ func TestRefused(t *testing.T) {
 		{free, unix.EPERM, "no permission to use line 4"},
 		{free, unix.ENODEV, "gpiochip0 (pinctrl-rp1) is gone; plug it in"},
 		{free, unix.EINVAL, "cannot be used as an output; choose"},
-		{free, errors.New("moon"), "cannot be used as an output: moon; look"},
+		{free, errors.New("moon"), "cannot be used as an output: moon; see"},
 	}
 	for _, tc := range tests {
 		if got := refused(tc.where, "output", tc.err).Error(); !strings.Contains(got, tc.want) {
