@@ -3,7 +3,6 @@ package portaudio
 import (
 	"fmt"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,15 +12,14 @@ import (
 )
 
 // bell is a pipe that the callbacks of a microphone write to, in C, and that the pump reads. It is
-// not an eventfd, since that would wake Go's poller also when it is read.
+// not an eventfd, since that would wake Go's poller also when it is read. Go does not write to it: a deadline
+// of the pump's read that has passed makes the pump ready without the kernel.
 type bell struct {
+	in    int // for C
 	out   *os.File
-	rung  atomic.Bool // by the program itself
-	timed bool        // a wait may have an end that the next one must not have
+	rung  atomic.Bool // by Go
+	timed bool        // a wait may have a deadline that the next one must not have
 	read  [64]byte
-
-	mu sync.Mutex
-	in int // negative: closed
 }
 
 func newBell() (*bell, error) {
@@ -29,10 +27,10 @@ func newBell() (*bell, error) {
 	if err := unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("pipe: %w", err)
 	}
-	return &bell{out: os.NewFile(uintptr(fds[0]), "pipe"), in: fds[1]}, nil
+	return &bell{in: fds[1], out: os.NewFile(uintptr(fds[0]), "pipe")}, nil
 }
 
-// Ring implements [device.Bell]. It does not write to the pipe: who reads there is made ready without the kernel.
+// Ring implements [device.Bell].
 func (b *bell) Ring() {
 	b.rung.Store(true)
 	_ = b.out.SetReadDeadline(time.Unix(1, 0)) // an error: it is closed
@@ -46,20 +44,17 @@ func (b *bell) Wait(d time.Duration) {
 	case b.timed:
 		b.timed = b.out.SetReadDeadline(time.Time{}) != nil
 	}
-	if !b.rung.Load() {
+	if b.rung.Load() {
+		b.timed = true // the deadline of Ring has come already, or comes yet
+	} else {
 		_, err := b.out.Read(b.read[:]) // rung, or late
 		b.timed = b.timed || err != nil
-	} else {
-		b.timed = true // Ring's end may come, or have come, after that which was set here
 	}
 	b.rung.Store(false) // what it was rung for is seen to now
 }
 
 // close is for when no device is open any more, and nobody waits.
 func (b *bell) close() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	_ = b.out.Close()
 	_ = unix.Close(b.in)
-	b.in = -1
 }

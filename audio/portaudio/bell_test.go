@@ -2,6 +2,8 @@ package portaudio
 
 import (
 	"log/slog"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,12 +56,50 @@ func TestBell(t *testing.T) {
 		t.Fatal(err)
 	}
 	rung(t, "rung from C", w)
-	for range 1 << 17 { // more than a pipe holds: it blocks nobody
-		b.Ring()
+	for { // as a callback does whom nobody hears
+		if _, err := unix.Write(b.in, make([]byte, 1<<12)); err != nil {
+			break
+		}
 	}
+	b.Ring()
 	rung(t, "a full pipe", waits(b, time.Hour))
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
 	b.Ring() // the engine does not know yet
+}
+
+// No ring is lost, whatever else ends the waits meanwhile.
+func TestNoRingIsLost(t *testing.T) {
+	b, err := newBell()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	var rings, heard, over atomic.Int64
+	waited := make(chan struct{})
+	go func() {
+		defer close(waited)
+		for n := 0; over.Load() == 0; n++ {
+			b.Wait([]time.Duration{time.Microsecond, time.Hour, device.ForEver}[n%3])
+			heard.Store(rings.Load())
+		}
+	}()
+	limit := time.Now().Add(30 * time.Second)
+	for n := int64(1); n <= 20000; n++ {
+		rings.Store(n)
+		b.Ring()
+		if n%5 == 0 {
+			_, _ = unix.Write(b.in, []byte{0})
+		}
+		for heard.Load() < n {
+			if time.Now().After(limit) {
+				t.Fatalf("ring %d was not heard", n)
+			}
+			runtime.Gosched()
+		}
+	}
+	over.Store(1)
+	b.Ring()
+	<-waited
 }

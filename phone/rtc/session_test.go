@@ -108,6 +108,35 @@ func heard(t testing.TB, a, b *Session, mark byte) Packet {
 	}
 }
 
+// Who wants to know of packets is told of each, when it can be had.
+func TestPacketsAreTold(t *testing.T) {
+	f := testFactory(t, Config{})
+	a, b := testSession(t, f), testSession(t, f)
+	told := make(chan struct{}, 1)
+	b.OnPacket(func() {
+		select {
+		case told <- struct{}{}:
+		default:
+		}
+	})
+	connect(t, a, b)
+	for limit := time.After(patience); ; {
+		must(t, a.WriteFrame([]byte{1, 2, 3}, 960, false))
+		select {
+		case <-told:
+			n := 0
+			must(t, b.Receive(func(*Packet) { n++ }))
+			if n == 0 {
+				t.Error("it was told before it could be had")
+			}
+			return
+		case <-limit:
+			t.Fatal("nobody was told")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
 func TestTwoSessionsTalk(t *testing.T) {
 	f := testFactory(t, Config{})
 	a, b := testSession(t, f), testSession(t, f)
