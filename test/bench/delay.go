@@ -48,7 +48,7 @@ func mouthToEar(ctx context.Context, binary string, length time.Duration, alone 
 	ends := daemons{door: d, station: station}
 	var ours, back, theirs []float64
 	for i := range rounds {
-		there, again, err := ends.call(ctx, length)
+		there, again, flaws, err := ends.call(ctx, length)
 		if err != nil {
 			return fmt.Errorf("call %d of the daemons: %w", i, err)
 		}
@@ -58,8 +58,8 @@ func mouthToEar(ctx context.Context, binary string, length time.Duration, alone 
 				return fmt.Errorf("call %d of the pages: %w", i, err)
 			}
 		}
-		fmt.Printf("call %d   door to station %.1f ms of %d, station to door %.1f ms of %d, page to page %.1f ms of %d\n", i,
-			median(there), len(there), median(again), len(again), median(page), len(page))
+		fmt.Printf("call %d   door to station %.1f ms of %d, station to door %.1f ms of %d, page to page %.1f ms of %d; %s\n", i,
+			median(there), len(there), median(again), len(again), median(page), len(page), flaws)
 		ours, back, theirs = append(ours, there...), append(back, again...), append(theirs, page...)
 	}
 	report([]result{
@@ -117,28 +117,52 @@ func wait(ctx context.Context, d time.Duration) error {
 // daemons are two stations.
 type daemons struct{ door, station *lab.Door }
 
-// call measures one call in both directions, one after the other.
-func (p daemons) call(ctx context.Context, length time.Duration) (there, back []float64, err error) {
+// call measures one call in both directions, one after the other. said is what could be heard of
+// it but should not have been there.
+func (p daemons) call(ctx context.Context, length time.Duration) (there, back []float64, said string, err error) {
+	before, err := p.flaws(ctx)
+	if err != nil {
+		return nil, nil, "", err
+	}
 	if _, err = p.door.Press(ctx, "bell"); err != nil {
-		return nil, nil, err
+		return nil, nil, "", err
 	}
 	live := func(s lab.Status) bool { return s.State == "talking" && s.Sound.MicLive }
 	talk, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	if _, err = p.station.Wait(talk, "talking", live); err != nil {
-		return nil, nil, err
+		return nil, nil, "", err
 	}
 	if there, err = lags(ctx, p.door.Config.Card, p.station.Config.Card, length); err != nil {
-		return nil, nil, fmt.Errorf("door to station: %w", err)
+		return nil, nil, "", fmt.Errorf("door to station: %w", err)
 	}
 	if back, err = lags(ctx, p.station.Config.Card, p.door.Config.Card, length); err != nil {
-		return nil, nil, fmt.Errorf("station to door: %w", err)
+		return nil, nil, "", fmt.Errorf("station to door: %w", err)
 	}
+	after, err := p.flaws(ctx)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	said = fmt.Sprintf("made up %d and %d ms, %d under- and overruns", after.door, after.station, after.xruns-before.xruns)
 	if err = p.door.Hangup(ctx); err != nil {
-		return nil, nil, err
+		return nil, nil, "", err
 	}
 	_, err = p.station.InState(ctx, "idle")
-	return there, back, err
+	return there, back, said, err
+}
+
+// flaws counts what door and station had to make up in this call, in ms, and what all of their devices
+// missed since the start.
+type flaws struct{ door, station, xruns uint64 }
+
+func (p daemons) flaws(ctx context.Context) (f flaws, err error) {
+	d, err := p.door.Status(ctx)
+	if err != nil {
+		return f, err
+	}
+	s, err := p.station.Status(ctx)
+	a, b := d.Gauges.Stats, s.Gauges.Stats
+	return flaws{10 * a.Concealed, 10 * b.Concealed, a.Xruns + b.Xruns}, err
 }
 
 // pages are two web phones, each in a browser with a sound card of its own.

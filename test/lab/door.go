@@ -167,8 +167,10 @@ type Status struct {
 	} `json:"canary"`
 	Gauges struct {
 		Stats struct {
-			Sent uint64  `json:"sent"`
-			ERLE float64 `json:"erle"` // dB
+			Sent      uint64  `json:"sent"`
+			Concealed uint64  `json:"concealed"` // frames of 10 ms that were made up
+			Xruns     uint64  `json:"xruns"`     // of both devices, since the start
+			ERLE      float64 `json:"erle"`      // dB
 		} `json:"stats"`
 		Inputs []struct {
 			Name    string `json:"name"`
