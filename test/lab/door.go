@@ -273,21 +273,41 @@ func (d *Door) Get(ctx context.Context, path string) (string, error) {
 	return d.do(req)
 }
 
-// do asks as the program's own commands do: with what lets whoever may read the state directory in.
 func (d *Door) do(req *http.Request) (string, error) {
+	body, _, err := d.ask(req)
+	return body, err
+}
+
+// pause is how long one waits who was told to come too often: five commands a second are allowed.
+const pause = 250 * time.Millisecond
+
+// ask asks as the program's own commands do: with what lets whoever may read the state directory in. It returns when it
+// has asked what was answered.
+func (d *Door) ask(req *http.Request) (answer string, at time.Time, err error) {
 	if secret, err := os.ReadFile(filepath.Join(d.Config.Dir, "state", "page", "console")); err == nil {
 		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(secret)))
 	}
-	resp, err := d.http.Do(req)
-	if err != nil {
-		return "", err
+	for tries := 0; ; tries++ {
+		at = time.Now()
+		resp, err := d.http.Do(req)
+		if err != nil {
+			return "", at, err
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		switch {
+		case err == nil && resp.StatusCode == http.StatusTooManyRequests && tries < 20 && req.GetBody != nil:
+			time.Sleep(pause)
+			req.Body, err = req.GetBody()
+		case err == nil && resp.StatusCode/100 != 2:
+			return string(body), at, fmt.Errorf("%s %s: %s: %.200s", req.Method, req.URL, resp.Status, body)
+		default:
+			return string(body), at, err
+		}
+		if err != nil {
+			return "", at, err
+		}
 	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode/100 != 2 {
-		err = fmt.Errorf("%s %s: %s: %.200s", req.Method, req.URL, resp.Status, body)
-	}
-	return string(body), err
 }
 
 // Status reads the snapshot of the moment.
@@ -321,8 +341,8 @@ func (d *Door) Press(ctx context.Context, input string) (time.Time, error) {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	at := time.Now()
-	if _, err = d.do(req); err != nil {
+	_, at, err := d.ask(req)
+	if err != nil {
 		return at, err
 	}
 	// A snapshot may be older than the count of presses beside it: the button seems to be up before it is seen down.
