@@ -87,6 +87,7 @@ func working(t testing.TB, name string, rate int, cfg Config, made func(*Engine)
 		e.epoch = time.Now().Add(-now)
 		p.in.Ring().Deliver(mic, false)
 		p.out.Ring().Fetch(spk, false)
+		p.receive()
 		p.makePlay(now)
 		p.makeRec(true)
 	}

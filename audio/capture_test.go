@@ -41,7 +41,7 @@ func twoClocks(ppm float64, rate, chunk int, length time.Duration) (out, far []f
 			continue
 		}
 		if now > length {
-			return out, far, late, p.ppm, c.Overruns() + spk.Overruns()
+			return out, far, late, (1 - p.pace.Step) * 1e6, c.Overruns() + spk.Overruns()
 		}
 		if now == speaker {
 			fetched++

@@ -51,7 +51,6 @@ type echoReference struct {
 	known int           // frames in this average
 	waits bool          // the loudspeaker's next frame is not yet heard
 	drift resample.Drift
-	ppm   float64 // by which the microphone's clock is faster
 
 	pace *resample.Resampler // to that of the microphone
 	pair played              // what comes out of it
@@ -78,7 +77,7 @@ func (p *echoReference) exact(d time.Duration) { p.lead = beyond - d }
 
 // restart is told of another microphone or loudspeaker.
 func (p *echoReference) restart() {
-	p.drift, p.ppm = resample.CardDrift(), 0
+	p.drift = resample.CardDrift()
 	p.pace.Clear()
 	p.begin()
 }
@@ -124,8 +123,7 @@ func (p *echoReference) match(heard time.Duration) *played {
 		p.known++
 		p.apart += off / time.Duration(p.known)
 	} else {
-		p.ppm = p.drift.Ppm(-off)
-		p.pace.Step = 1 - 1e-6*p.ppm
+		p.pace.Step = 1 - 1e-6*p.drift.Ppm(-off)
 	}
 	return p.resampled()
 }

@@ -11,7 +11,7 @@ import (
 type Link interface {
 	// Receive calls take for each audio packet that waits, in order of arrival, and returns; it
 	// never blocks. What take is given may be used anew when it returns. Receive is called from
-	// one goroutine, every 10 ms at least; after [Engine.Arrived], at once.
+	// one goroutine, whenever that wakes: after [Engine.Arrived] at once, and every 20 ms at least.
 	Receive(take func(*receive.Packet))
 	// Write sends one payload. samples is its duration in the codec's RTP clock,
 	// marker the RTP marker bit (RFC 3551 section 4.1). Write is called from one

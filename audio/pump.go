@@ -68,9 +68,7 @@ type pump struct {
 }
 
 // told is what was already said about the present call.
-type told struct {
-	heard, spoken, failed bool
-}
+type told struct{ heard, spoken, failed bool }
 
 func newPump(e *Engine) *pump {
 	p := &pump{
@@ -106,6 +104,7 @@ const resting = device.ForEver
 // anything to be made.
 func (p *pump) work() time.Duration {
 	p.adopt()
+	p.receive()
 	now := p.e.clock()
 	p.out, p.in = p.e.loudspeaker.Load(), p.e.mic.Load()
 	speaks, hears := p.out != nil && p.out.Alive(now), p.in != nil && p.in.Alive(now)
@@ -201,7 +200,7 @@ func (p *pump) speak(now, woken time.Duration, hears bool) {
 // microphone was opened between two frames of a callback, or has lost some.
 func (p *pump) keepUp() {
 	switch {
-	case p.snd.begun() || !p.in.Waits(1):
+	case p.snd.begun() || !p.in.Waits():
 		p.over = 0
 	case p.over < overs:
 		p.over++
@@ -217,16 +216,13 @@ func (p *pump) keepUp() {
 func (p *pump) soon(now, woken time.Duration, hears bool) time.Duration {
 	switch {
 	case p.cur != nil && p.out.Fed():
-		p.cur.link.Receive(p.take)
 		if !p.rcv.Ready() {
 			return now
 		}
 		return woken + ahead
-	case p.cur != nil || p.e.ready.Load() && p.sounding(): // what comes first of a call must not wait for its ring-back tone
-		return now + together
-	case !p.sounding():
+	case p.cur == nil && !p.sounding():
 		return now + pcm.FrameTime // nothing is to be heard: once per frame is enough to be awake
-	case !p.out.Fed():
+	case !p.out.Fed(), p.e.ready.Load(): // what comes first of a call must not wait for its ring-back tone
 		return now + together
 	case hears: // until the microphone wakes the pump again
 		return woken + max(p.in.Callback(), time.Duration(p.snd.wants())*pcm.FrameTime) + grace
@@ -272,13 +268,19 @@ func (p *pump) adopt() {
 	p.sent, p.now.call = 0, CallStats{}
 }
 
+// receive takes what has come since the pump was awake last.
+func (p *pump) receive() {
+	if p.cur != nil {
+		p.cur.link.Receive(p.take)
+	}
+}
+
 // makePlay makes the 10 ms that the loudspeaker plays next. now is the clock of them.
 func (p *pump) makePlay(now time.Duration) {
 	p.tick(now)
 	p.adopt()
 	out, began := p.play[:], false
 	if p.cur != nil {
-		p.cur.link.Receive(p.take)
 		began = p.rcv.Frame(out, p.smooth)
 		to := float32(1)
 		if p.cur.deaf.Load() {

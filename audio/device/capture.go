@@ -105,8 +105,8 @@ func (c *Capture) Ready(frames int) bool {
 	return c.mem.waiting() >= need
 }
 
-// Waits tells whether so many frames wait, and asks for nothing.
-func (c *Capture) Waits(frames int) bool { return c.mem.waiting() >= c.rs.Need(frames*pcm.Frame) }
+// Waits tells whether a frame waits, and asks for nothing.
+func (c *Capture) Waits() bool { return c.mem.waiting() >= c.rs.Need(pcm.Frame) }
 
 // Skip throws the next frame away.
 func (c *Capture) Skip() { c.cut(c.rs.Need(pcm.Frame)) }

@@ -44,7 +44,7 @@ type Playback struct {
 	seen     uint64        // gaps that headroom knows of
 	scarce   bool          // the last frame was nearly too late, or the first one
 	headroom headroom
-	fed      uint64 // samples written when the driver was last told
+	flushed  uint64 // samples written when the driver was last told
 }
 
 // NewPlayback returns a loudspeaker that is about to be opened. clock and wake are those of
@@ -137,8 +137,8 @@ func (p *Playback) Flush(now time.Duration) {
 		was := p.mem.Alarm.Swap(at)
 		sooner = was == 0 || at < was
 	}
-	if head := p.mem.Head.Load(); sooner || head != p.fed {
-		p.fed = head
+	if head := p.mem.Head.Load(); sooner || head != p.flushed {
+		p.flushed = head
 		p.x.feed()
 	}
 }
