@@ -2,7 +2,6 @@ package web
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -229,16 +228,14 @@ func (s *Server) now() string {
 func (s *Server) order(r *http.Request, cmd station.Command) reply {
 	before := s.now()
 	err := s.do(r, cmd)
-	code := station.Code(err)
-	switch {
-	case err == nil:
+	if err == nil {
 		return reply{status: http.StatusAccepted, body: taken{before}}
-	case errors.Is(err, station.ErrNoButton), errors.Is(err, station.ErrNoRelay), errors.Is(err, station.ErrNoTarget), errors.Is(err, station.ErrNoCheck):
-		return no(http.StatusNotFound, code)
-	case errors.Is(err, station.ErrNoCall), errors.Is(err, station.ErrNotIdle), errors.Is(err, station.ErrOpens), errors.Is(err, station.ErrBlocked), errors.Is(err, station.ErrNotAsked), errors.Is(err, station.ErrNotKnown):
-		return no(http.StatusConflict, code)
 	}
-	a := no(http.StatusServiceUnavailable, "command-failed", "why", code, "detail", err.Error())
+	code, status := station.Code(err), statusOf(err)
+	if status != http.StatusServiceUnavailable {
+		return no(status, code)
+	}
+	a := no(status, "command-failed", "why", code, "detail", err.Error())
 	a.wait = 5 * time.Second
 	return a
 }

@@ -66,21 +66,32 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request, cmd station.Com
 // commandFailed says why the station did not take a command.
 func (s *Server) commandFailed(w http.ResponseWriter, r *http.Request, kind station.CommandKind, err error) {
 	code := station.Code(err)
+	why := words.New(string(kind)+"-failed", "why", code)
+	status := statusOf(err)
 	switch {
-	case errors.Is(err, station.ErrNoButton), errors.Is(err, station.ErrNoRelay), errors.Is(err, station.ErrNoTarget), errors.Is(err, station.ErrNoCheck):
-		s.refuse(w, r, http.StatusNotFound, words.New(string(kind)+"-failed", "why", code))
-	case errors.Is(err, station.ErrNotKnown): // such as a test of a sound that the door does not have
-		s.refuse(w, r, http.StatusConflict, words.New(string(kind)+"-failed", "why", code))
 	case errors.Is(err, station.ErrNoCall), errors.Is(err, station.ErrNotIdle):
-		s.refuse(w, r, http.StatusConflict, words.New(string(kind)+"-"+code))
+		why = words.New(string(kind) + "-" + code)
 	case errors.Is(err, station.ErrBlocked):
-		s.refuse(w, r, http.StatusConflict, words.New("relays-blocked"))
-	case errors.Is(err, station.ErrNotAsked):
-		s.refuse(w, r, http.StatusConflict, words.New(string(kind)+"-failed", "why", code))
+		why = words.New("relays-blocked")
 	case errors.Is(err, station.ErrRelay):
-		s.refuse(w, r, http.StatusServiceUnavailable, words.New("open-failed", "why", code))
+		why = words.New("open-failed", "why", code)
+	case status == http.StatusServiceUnavailable:
+		why = words.New(string(kind)+"-failed", "why", code, "detail", err.Error())
+	}
+	s.refuse(w, r, status, why)
+}
+
+// statusOf is how a page or a program is told that the station did not take a command: what it names does not
+// exist, it does not fit the state of the door, or the door cannot.
+func statusOf(err error) int {
+	is := func(known error) bool { return errors.Is(err, known) }
+	switch {
+	case slices.ContainsFunc([]error{station.ErrNoButton, station.ErrNoRelay, station.ErrNoTarget, station.ErrNoCheck}, is):
+		return http.StatusNotFound
+	case slices.ContainsFunc([]error{station.ErrNoCall, station.ErrNotIdle, station.ErrOpens, station.ErrBlocked, station.ErrNotAsked, station.ErrNotKnown}, is):
+		return http.StatusConflict
 	default:
-		s.refuse(w, r, http.StatusServiceUnavailable, words.New(string(kind)+"-failed", "why", code, "detail", err.Error()))
+		return http.StatusServiceUnavailable
 	}
 }
 
