@@ -72,16 +72,15 @@ func callCost(ctx context.Context, binary string, length time.Duration, place fl
 		return err
 	}
 	site.Defer(voice.Stop)
-	for _, card := range []string{"door", "bare"} {
-		if place == 0 {
-			break
+	if place != 0 {
+		for _, card := range []string{"door", "bare"} {
+			noise, err := site.Pulse.Card(card).Play(tone, place)
+			if err != nil {
+				return err
+			}
+			noise.Noise(place)
+			site.Defer(noise.Stop)
 		}
-		noise, err := site.Pulse.Card(card).Play(tone, place)
-		if err != nil {
-			return err
-		}
-		noise.Noise(place)
-		site.Defer(noise.Stop)
 	}
 	rows, err := p.cost(ctx, length)
 	if err == nil {

@@ -281,33 +281,36 @@ func (d *Door) do(req *http.Request) (string, error) {
 // pause is how long one waits who was told to come too often: five commands a second are allowed.
 const pause = 250 * time.Millisecond
 
-// ask asks as the program's own commands do: with what lets whoever may read the state directory in. It returns when it
-// has asked what was answered.
+// ask asks as the program's own commands do: with what lets whoever may read the state directory in. at is when that
+// was asked which was answered.
 func (d *Door) ask(req *http.Request) (answer string, at time.Time, err error) {
 	if secret, err := os.ReadFile(filepath.Join(d.Config.Dir, "state", "page", "console")); err == nil {
 		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(secret)))
 	}
 	for tries := 0; ; tries++ {
 		at = time.Now()
-		resp, err := d.http.Do(req)
-		if err != nil {
-			return "", at, err
+		status, body, err := d.once(req)
+		if err != nil || status/100 == 2 {
+			return body, at, err
 		}
-		body, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		switch {
-		case err == nil && resp.StatusCode == http.StatusTooManyRequests && tries < 20 && req.GetBody != nil:
-			time.Sleep(pause)
-			req.Body, err = req.GetBody()
-		case err == nil && resp.StatusCode/100 != 2:
-			return string(body), at, fmt.Errorf("%s %s: %s: %.200s", req.Method, req.URL, resp.Status, body)
-		default:
-			return string(body), at, err
+		if status != http.StatusTooManyRequests || tries == 20 || req.GetBody == nil {
+			return body, at, fmt.Errorf("%s %s: %d %s: %.200s", req.Method, req.URL, status, http.StatusText(status), body)
 		}
-		if err != nil {
+		time.Sleep(pause)
+		if req.Body, err = req.GetBody(); err != nil {
 			return "", at, err
 		}
 	}
+}
+
+func (d *Door) once(req *http.Request) (status int, body string, err error) {
+	resp, err := d.http.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
 }
 
 // Status reads the snapshot of the moment.
