@@ -83,11 +83,24 @@ func NewLine() (*Line, error) {
 	return l, nil
 }
 
-// live makes the far namespace and runs jobs in it. Its thread is never given back: what
-// it has started dies with it.
+// live makes the far namespace and runs jobs in it until the line is closed.
 func (l *Line) live(ready chan<- error) {
 	runtime.LockOSThread()
-	err := unix.Unshare(unix.CLONE_NEWNET)
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		ready <- err
+		return
+	}
+	defer func() {
+		// The thread goes home and is given back: with it would die what it had started before,
+		// be it the sound server of all tests (PR_SET_PDEATHSIG in prctl(2)).
+		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread()
+		}
+		_ = home.Close()
+	}()
+	err = unix.Unshare(unix.CLONE_NEWNET)
 	l.address = FarAddress
 	if err == nil {
 		err = ip("link", "set", "lo", "up")

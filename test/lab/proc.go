@@ -30,7 +30,8 @@ type Spec struct {
 }
 
 // Proc is a running process with everything it starts itself. It dies with the
-// program that started it, and Stop ends its whole process group.
+// program that started it (with the thread, in truth: no thread of the lab may end),
+// and Stop ends its whole process group.
 type Proc struct {
 	Name string
 	Pid  int

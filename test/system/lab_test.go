@@ -1,6 +1,8 @@
 package system
 
 import (
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +33,49 @@ func TestLabTonePassesThroughTheCard(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("tone heard %v after it was started, %.1f dBFS", at.Sub(begin).Round(time.Millisecond), lab.Level(rec.Last(300*time.Millisecond), doorTone))
+}
+
+// A process dies with the thread that started it (prctl(2), PR_SET_PDEATHSIG): the end of a
+// line must end no thread, or the sound server dies of another test.
+func TestLabLineTakesNothingWithIt(t *testing.T) {
+	need(t)
+	var (
+		threads sync.WaitGroup
+		all     sync.WaitGroup
+		started = make(chan *lab.Proc, 32)
+	)
+	// Every idle thread has started something, so the line runs on one that has.
+	all.Add(cap(started))
+	for range cap(started) {
+		threads.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			p, err := lab.Start(lab.Spec{Args: []string{"sleep", "60"}})
+			if err != nil {
+				t.Error(err)
+			} else {
+				started <- p
+			}
+			all.Done()
+			all.Wait()
+		})
+	}
+	threads.Wait()
+	close(started)
+	line, err := lab.NewLine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	line.Close()
+	time.Sleep(200 * time.Millisecond)
+	for p := range started {
+		select {
+		case <-p.Exited():
+			t.Errorf("a process ended with the line: %v", p.Err())
+		default:
+			_ = p.Stop(time.Second)
+		}
+	}
 }
 
 func TestLabWebPhonesHearEachOther(t *testing.T) {
