@@ -150,10 +150,8 @@ func NewEncoder(c Format, bitrate, complexity int) (Encoder, int, error) {
 		default:
 			pt = 20 * time.Millisecond
 		}
-		s := opus.Settings{Complexity: complexity}
-		s.Bitrate, s.FEC, s.Loss = spend(bitrate, c)
-		e, err := opus.NewEncoder(s)
-		return opusEncoder{e, bitrate}, pcm.Samples(pt), err
+		e, err := newOpusEncoder(c, bitrate, complexity)
+		return e, pcm.Samples(pt), err
 	case PCMU, PCMA:
 		if pt = pt.Truncate(pcm.FrameTime); pt <= 0 || pt > maxPtime {
 			pt = 20 * time.Millisecond
@@ -167,42 +165,7 @@ func NewEncoder(c Format, bitrate, complexity int) (Encoder, int, error) {
 	return nil, 0, fmt.Errorf("audio: codec %q is not one of opus, PCMU, PCMA", c.Name)
 }
 
-const (
-	maxPtime = 60 * time.Millisecond
-	// expectedLoss is what the encoder spends redundancy for, in percent: with 5 libopus spends
-	// nothing at these bitrates, and with 20 so much that less is understood, even when 20 % are lost.
-	expectedLoss = 10
-	// leastBitrate of Opus that is worth hearing, bit/s.
-	leastBitrate = 6000
-)
-
-// spend divides the bits of Opus: how many, whether some of them go into forward error
-// correction, and for how much loss, in percent: none without it, where that would only make frames less
-// dependent on each other. Correction costs a fourth more, so that a voice does not lose by it what it gains. With copies
-// each packet is a fourth smaller, since it travels several times.
-func spend(bitrate int, c Format) (bits int, fec bool, loss int) {
-	switch bits = bitrate; {
-	case c.Copies > 0:
-		bits -= bits / 4
-	case c.FEC && !c.Clean:
-		bits, fec, loss = bits+bits/4, true, expectedLoss
-	}
-	if c.MaxBitrate > 0 {
-		bits = min(bits, max(leastBitrate, c.MaxBitrate))
-	}
-	return bits, fec, loss
-}
-
-type opusEncoder struct {
-	e       *opus.Encoder
-	bitrate int // as configured
-}
-
-func (o opusEncoder) Adapt(f Format) error {
-	return o.e.Adapt(spend(o.bitrate, f))
-}
-
-func (o opusEncoder) Encode(pcm []float32, buf []byte) (int, error) { return o.e.Encode(pcm, buf) }
+const maxPtime = 60 * time.Millisecond
 
 // Adapt implements [Encoder]: G.711 has nothing to adapt.
 func (*g711Encoder) Adapt(Format) error { return nil }
