@@ -26,6 +26,7 @@ type trace struct {
 func traces() []trace {
 	return []trace{
 		{name: "none", burst: 1},
+		{name: "1 %", share: 0.01, burst: 1},
 		{name: "5 %", share: 0.05, burst: 1, goal: 0.95},
 		{name: "10 %", share: 0.1, burst: 1, goal: 0.95},
 		{name: "20 %", share: 0.2, burst: 1, goal: 0.88},
@@ -95,6 +96,7 @@ type coding struct {
 func codings() []coding {
 	return []coding{
 		{name: "Opus", format: codec.Format{Name: "opus"}},
+		{name: "Opus, clean", format: codec.Format{Name: "opus", FEC: true, Clean: true}},
 		{name: "Opus, FEC", format: codec.Format{Name: "opus", FEC: true}, judged: true},
 		{name: "Opus, RED", format: codec.Format{Name: "opus", FEC: true, Copies: 2}, copies: []int{1, 3}, judged: true},
 		{name: "PCMU", format: codec.Format{Name: "PCMU"}},
@@ -130,6 +132,9 @@ func lossReport(ctx context.Context, who *speakers, name, only, program string) 
 		for _, t := range traces() {
 			if !strings.Contains(t.name, only) && (t.share > 0 || t.jitter > 0) {
 				continue
+			}
+			if c.format.Clean && t.share > 0.01 {
+				continue // the line is not clean then
 			}
 			f := t.fates(who.seed, len(packets)+50)
 			var theirs netHeard
