@@ -42,13 +42,19 @@ type estimator struct {
 	weight float64       // of the next packet; starts at 1, falls to 1/memory
 	// mend is the same for what mended a lost packet, or would have had it been waited
 	// for: so many of all packets.
-	mend   [int(most / mendWidth)]float64
+	mend   [int(most / mendWidth)]mends
 	repair float64       // weight of the next; starts at 1, falls to 1/mendMemory
 	cur    time.Duration // smallest transit of this window
 	prev   time.Duration // and of the one before
 	since  time.Duration // start of this window
 	last   time.Duration // arrival before
 	late   time.Duration // its transit
+}
+
+// mends are those that came about as late as each other.
+type mends struct {
+	share float64
+	late  time.Duration // the mean
 }
 
 func newEstimator() estimator { return estimator{weight: 1, repair: 1, cur: none, prev: none} }
@@ -83,39 +89,45 @@ func (e *estimator) add(now, transit time.Duration) {
 	e.hist[min(int(max(0, transit-e.base())/binWidth), bins-1)] += e.weight
 	e.weight = max(e.weight/(1+e.weight), 1./memory)
 	for i := range e.mend {
-		e.mend[i] *= 1 - e.repair
+		e.mend[i].share *= 1 - e.repair
 	}
 	e.repair = max(e.repair/(1+e.repair), 1./mendMemory)
 }
 
 // mended counts how late came what stands in for a lost packet. It says nothing of the base.
 func (e *estimator) mended(transit time.Duration) {
-	if bin := int(max(0, transit-e.base()) / mendWidth); bin < len(e.mend) {
-		e.mend[bin] += e.repair
+	late := max(0, transit-e.base())
+	bin := int(late / mendWidth)
+	if bin >= len(e.mend) {
+		return
 	}
+	m := &e.mend[bin]
+	m.share += e.repair
+	m.late += time.Duration(float64(late-m.late) * e.repair / m.share)
 }
 
-// quantile is the delay that would have served the share of packets, plus the
-// granularity at which packets are asked for.
+// quantile is the slack that would have served the share of packets.
 func (e *estimator) quantile() time.Duration {
 	sum := 0.
 	for i, h := range e.hist {
-		if sum += h; sum >= share {
-			return time.Duration(i+1)*binWidth + 5*time.Millisecond
+		if sum+h >= share {
+			return time.Duration((float64(i) + (share-sum)/h) * float64(binWidth))
 		}
+		sum += h
 	}
 	return 0
 }
 
-// worth is the delay, from d on, at which what is mended exceeds most what waiting costs.
-func (e *estimator) worth(d time.Duration) time.Duration {
-	best, gain, sum := d, 0., 0.
-	for i, m := range e.mend {
-		at := time.Duration(i+1) * mendWidth
-		if at <= d {
-			continue
+// worth is the slack, of those that are so many steps more than d, at which what is mended exceeds most what
+// waiting costs.
+func (e *estimator) worth(d, step time.Duration) time.Duration {
+	best, gain, sum, i := d, 0., 0., 0
+	for at := d; at <= most; at += step {
+		for ; i < len(e.mend) && e.mend[i].late <= at; i++ {
+			if e.mend[i].late > d {
+				sum += e.mend[i].share
+			}
 		}
-		sum += m
 		if g := 100*sum*float64(patience) - cost(at) + cost(d); g > gain {
 			best, gain = at, g
 		}

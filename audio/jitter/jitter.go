@@ -11,8 +11,10 @@
 // constant; its transit is arrival minus media time. The smallest transit of
 // the last seconds is the base: how long a packet takes that meets no queue.
 // The delay of playback is how much later than base a packet is played. A packet
-// whose transit exceeds base by j is in time if the delay is at least j, so the
-// target is a high quantile of j. Compared with counting queued packets this
+// whose transit exceeds base by j is in time if it is asked for at least j after base: its slack, which is the
+// delay less what is still to be heard before it then. A high quantile of j is the slack that is needed. Packets are asked for
+// every 10 ms, so that the slack changes in steps of that, and the target is the least delay of the smallest
+// step that is enough. Compared with counting queued packets this
 // works for any packet duration, for silence suppression and across loss. Where packets
 // are lost and others can mend that, the target is longer if what they mend is worth it.
 package jitter
@@ -35,13 +37,18 @@ const (
 	// leap is how far a timestamp may be from where its sequence number expects it,
 	// for all that networks and pauses do; further off, it may be of a new timeline.
 	leap = 200 * time.Millisecond
-	// early is how much before the target delay a waiting stream may start.
+	// early is how much more than the slack may wait when packets are thrown away to catch up.
 	early = 5 * time.Millisecond
 	// concealStep is the longest repair at once.
 	concealStep = 10 * time.Millisecond
 	// askStep is how often the caller asks for more: what comes in between is as late as what
 	// comes then.
 	askStep = 10 * time.Millisecond
+	// nearly is how much less slack than is needed will do, or the target would change by a step and back.
+	nearly = 2 * time.Millisecond
+	// reserve is how much is still to be heard when a packet is asked for, at best: with less, clocks that
+	// differ would soon have it asked for a step earlier.
+	reserve = time.Millisecond
 	// dryAfter is how long nothing may come before the stream counts as paused;
 	// when it comes back, playback waits for the target delay anew.
 	dryAfter = 100 * time.Millisecond
@@ -54,8 +61,8 @@ const (
 
 // Config bounds the delay. The zero value takes the defaults.
 type Config struct {
-	Floor time.Duration // least target delay; default 15 ms
-	Ceil  time.Duration // greatest target delay; default 200 ms
+	Floor time.Duration // least slack; default 10 ms
+	Ceil  time.Duration // greatest slack; default 200 ms
 	// Excess is how much more audio than the target may wait before packets are
 	// thrown away; less is for time-scale modification to mend. Default 150 ms.
 	Excess time.Duration
@@ -123,8 +130,9 @@ type Stats struct {
 	Discarded uint64        // thrown away to catch up
 	Mended    uint64        // played by a copy that another packet carried
 	Repaired  uint64        // of Lost, the ones for which a packet that could do so stood in
-	Target    time.Duration // delay aimed at
+	Target    time.Duration // delay aimed at, for packets that are asked for as the last one was
 	Delay     time.Duration // delay of the packet played last
+	Jitter    time.Duration // by how much nearly all packets are late at most
 }
 
 type slot struct {
@@ -164,12 +172,12 @@ type Buffer struct {
 	oldN    int
 
 	// Playback.
-	asked   time.Duration // when Next was called last
 	running bool
 	waiting int           // packets in slots
 	nextSeq uint16        // of the next packet to be played
 	next    time.Duration // its media time if nothing is lost
 	extra   time.Duration // concealed since without advancing next
+	ahead   time.Duration // what was still to be heard when the last packet was played
 	gap     bool          // the packet before the first is missing
 	jump    bool          // for the Action of the next Play
 	fresh   bool          // likewise
@@ -178,7 +186,7 @@ type Buffer struct {
 // New returns an empty buffer.
 func New(c Config) *Buffer {
 	if c.Floor <= 0 {
-		c.Floor = 15 * time.Millisecond
+		c.Floor = 10 * time.Millisecond
 	}
 	if c.Ceil < c.Floor {
 		c.Ceil = max(c.Floor, 200*time.Millisecond)
@@ -192,7 +200,7 @@ func New(c Config) *Buffer {
 // Stats returns counters and delays.
 func (b *Buffer) Stats() Stats {
 	s := b.stats
-	s.Target = b.target()
+	s.Target, s.Jitter = b.slack()+reserve, b.delay.quantile()
 	return s
 }
 
@@ -212,8 +220,23 @@ func (b *Buffer) empty() {
 	b.waiting = 0
 }
 
-func (b *Buffer) target() time.Duration {
-	return min(b.delay.worth(max(b.delay.quantile(), b.cfg.Floor)), b.cfg.Ceil)
+// slack is how long before it is asked for a packet that met no queue has to be here: of what is possible,
+// a step apart from what the last packet had, the least that is enough, or more if that mends enough.
+func (b *Buffer) slack() time.Duration {
+	least := b.least()
+	over := (b.stats.Delay - b.ahead - least) % askStep
+	if over < -nearly {
+		over += askStep
+	}
+	return b.worth(least + over)
+}
+
+// least is the slack that nearly all packets need.
+func (b *Buffer) least() time.Duration { return max(b.delay.quantile(), b.cfg.Floor) }
+
+// worth is the slack from so much on that is worth it for what is mended.
+func (b *Buffer) worth(least time.Duration) time.Duration {
+	return min(b.delay.worth(least, askStep), b.cfg.Ceil)
 }
 
 // delayOf is the delay that s would have if its first sample were heard at t.
@@ -234,11 +257,6 @@ func (b *Buffer) first() *slot {
 	return nil
 }
 
-// asks is when the caller asks first after an arrival: some times 10 ms after it asked last.
-func (b *Buffer) asks(arrival time.Duration) time.Duration {
-	return arrival + (askStep-(arrival-b.asked)%askStep)%askStep
-}
-
 // Ready tells whether the next packet in order is here, so that Next will
 // return Play.
 func (b *Buffer) Ready() bool {
@@ -250,16 +268,14 @@ func (b *Buffer) Ready() bool {
 // ahead is how much audio from earlier calls is still to be heard before this.
 func (b *Buffer) Next(now, ahead time.Duration) Action {
 	s := b.first()
-	t := now + ahead
-	b.asked = now
 	switch {
 	case !b.running:
 		eager := b.cfg.Eager && b.fresh
-		if s == nil || !eager && b.delayOf(s, t) < b.target()-early {
+		if s == nil || !eager && b.delayOf(s, now) < b.worth(b.least())-nearly {
 			return Action{Kind: Idle, Codec: b.codec, Duration: concealStep}
 		}
 		b.running = true
-		return b.play(b.catchUp(s), t)
+		return b.play(b.catchUp(s), now, ahead)
 	case s == nil:
 		b.extra += concealStep
 		if b.extra > dryAfter {
@@ -267,8 +283,8 @@ func (b *Buffer) Next(now, ahead time.Duration) Action {
 		}
 		return Action{Kind: Conceal, Codec: b.codec, Duration: concealStep}
 	}
-	if b.queued(s) > b.target()+b.cfg.Excess {
-		return b.play(b.catchUp(s), t)
+	if b.queued(s) > b.slack()+b.cfg.Excess {
+		return b.play(b.catchUp(s), now, ahead)
 	}
 	whole := (s.at - b.next).Truncate(finest)
 	gap := (whole - b.extra).Truncate(finest)
@@ -276,7 +292,7 @@ func (b *Buffer) Next(now, ahead time.Duration) Action {
 		gap = s.duration // the repair comes late: all of it is worth more than the delay that it costs
 	}
 	if gap <= 0 {
-		return b.play(s, t)
+		return b.play(s, now, ahead)
 	}
 	return b.fill(s, gap)
 }
@@ -313,7 +329,7 @@ func (b *Buffer) passTo(s *slot) bool {
 // late as s did.
 func (b *Buffer) skipTo(s *slot) {
 	if s.seq != b.nextSeq && s.repairs {
-		b.delay.mended(b.asks(s.came) - s.at + s.duration)
+		b.delay.mended(s.came - s.at + s.duration)
 	}
 	b.skip(s.seq)
 	if s.repairs {
@@ -339,7 +355,7 @@ func (b *Buffer) queued(s *slot) time.Duration { return b.at - s.at }
 
 // catchUp throws packets away until no more than the target waits.
 func (b *Buffer) catchUp(s *slot) *slot {
-	for b.waiting > 1 && b.queued(s) > b.target()+early {
+	for b.waiting > 1 && b.queued(s) > b.slack()+early {
 		b.take(s)
 		b.stats.Discarded++
 		b.jump = true
@@ -356,8 +372,8 @@ func (b *Buffer) take(s *slot) {
 	b.waiting--
 }
 
-func (b *Buffer) play(s *slot, t time.Duration) Action {
-	b.stats.Delay = b.delayOf(s, t)
+func (b *Buffer) play(s *slot, now, ahead time.Duration) Action {
+	b.stats.Delay, b.ahead = b.delayOf(s, now+ahead), ahead
 	if s.copied {
 		b.stats.Mended++
 	}

@@ -207,7 +207,7 @@ func TestSteadyStreamWaitsForTheFloorOnly(t *testing.T) {
 	if d := r.sum(jitter.Conceal) + r.sum(jitter.Recover); d != 0 {
 		t.Errorf("%v repaired in a perfect stream", d)
 	}
-	if s := r.b.Stats(); s.Delay != 10*ms || s.Target != 15*ms || s.Lost != 0 {
+	if s := r.b.Stats(); s.Delay != 10*ms || s.Target != 11*ms || s.Lost != 0 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -231,7 +231,7 @@ func TestEager(t *testing.T) {
 			break
 		}
 	}
-	if s := r.b.Stats(); s.Delay < 15*ms || s.Lost > 0 {
+	if s := r.b.Stats(); s.Delay < 7*ms || s.Lost > 0 {
 		t.Errorf("after the pause: %+v", s)
 	}
 }

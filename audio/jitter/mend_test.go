@@ -75,7 +75,7 @@ func TestCopiesFillHoles(t *testing.T) {
 func TestCopiesCostNoDelayWithoutLoss(t *testing.T) {
 	b := jitter.New(jitter.Config{})
 	r := carry(b, 500, []int{1, 3}, false, 0, nil, never)
-	if s := b.Stats(); s.Mended+s.Lost+s.Late+s.Duplicate > 0 || s.Target != 15*ms || len(r.played()) != 500 {
+	if s := b.Stats(); s.Mended+s.Lost+s.Late+s.Duplicate > 0 || s.Target != 11*ms || len(r.played()) != 500 {
 		t.Errorf("%d played, %+v", len(r.played()), s)
 	}
 	b = jitter.New(jitter.Config{})
@@ -150,8 +150,8 @@ func TestTheDelayWaitsForWhatMends(t *testing.T) {
 		low, top time.Duration
 		mended   float64 // share of what is lost
 	}{
-		{"nothing is lost", nil, share(0), 0, 15 * ms, 15 * ms, 0},
-		{"one in 1500", nil, func(_ *rand.Rand, i int) bool { return i%1500 == 700 }, 0, 15 * ms, 15 * ms, 0},
+		{"nothing is lost", nil, share(0), 0, 11 * ms, 11 * ms, 0},
+		{"one in 1500", nil, func(_ *rand.Rand, i int) bool { return i%1500 == 700 }, 0, 11 * ms, 11 * ms, 0},
 		{"1 %", nil, share(0.01), 0, 20 * ms, 25 * ms, 0.8},
 		{"10 %", nil, share(0.1), 0, 20 * ms, 25 * ms, 0.85},
 		{"20 %", nil, share(0.2), 0, 20 * ms, 25 * ms, 0.75},
@@ -161,7 +161,7 @@ func TestTheDelayWaitsForWhatMends(t *testing.T) {
 		{"copies, 20 %: two in a row are not", []int{1, 3}, share(0.2), 0, 60 * ms, 70 * ms, 0.9},
 		{"copies, always two in a row: the first one's comes when that was given up", []int{1, 3},
 			func(_ *rand.Rand, i int) bool { return i%25 < 2 }, 0, 60 * ms, 70 * ms, 0.45},
-		{"copies that come too late for any talk", []int{8}, share(0.2), 0, 15 * ms, 15 * ms, 0},
+		{"copies that come too late for any talk", []int{8}, share(0.2), 0, 11 * ms, 11 * ms, 0},
 	} {
 		rng := rand.New(rand.NewPCG(1, 9))
 		b := jitter.New(jitter.Config{})
@@ -177,7 +177,7 @@ func TestTheDelayWaitsForWhatMends(t *testing.T) {
 	// Without repairs there is nothing to wait for.
 	b := jitter.New(jitter.Config{})
 	carry(b, 1000, nil, false, 0, nil, func(i int) bool { return i > 50 && i%5 == 0 })
-	if s := b.Stats(); s.Target != 15*ms || s.Repaired > 0 {
+	if s := b.Stats(); s.Target != 11*ms || s.Repaired > 0 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -64,7 +64,7 @@ func (b *Buffer) Mend(p Packet, carrier uint16, arrival time.Duration) Verdict {
 	at := c.at - time.Duration(back)*span(int64(p.Samples), b.clock)
 	if int16(p.Seq-b.nextSeq) < 0 {
 		if b.missed(p.Seq) { // had it been waited for, it would have mended
-			b.delay.mended(b.asks(arrival) - at)
+			b.delay.mended(arrival - at)
 		}
 		return Late
 	}
@@ -83,7 +83,7 @@ func (b *Buffer) Mend(p Packet, carrier uint16, arrival time.Duration) Verdict {
 			break
 		}
 	}
-	b.delay.mended(b.asks(arrival) - at)
+	b.delay.mended(arrival - at)
 	b.store(s, p, at, arrival)
 	s.copied = true
 	return Taken
@@ -158,7 +158,7 @@ func (b *Buffer) mediaTime(p Packet, arrival time.Duration, ahead int16) time.Du
 	case ahead > 0 && b.stepped(at, even, arrival):
 		at = even
 		// What the numbers say can be wrong: digits take some, pauses none.
-		if late := arrival - at - b.delay.base(); late < 0 || late > b.target() {
+		if late := arrival - at - b.delay.base(); late < 0 || late > b.slack() {
 			at = arrival - b.delay.base()
 		}
 	}

@@ -114,13 +114,17 @@ func (r *Receiver) adapt(now time.Duration) {
 		return
 	}
 	switch {
-	case late > tooLate, late > tooLateInPause && r.fifo.len() >= 2*minLag && silent(r.fifo.data()):
+	case late > tooLate, late > tooLateInPause+s.Jitter/10 && r.fifo.len() >= 2*minLag && silent(r.fifo.data()):
 		fast := late > hurry
 		for r.fifo.len() < 2*maxLag && r.jb.Ready() {
 			r.more(now)
 		}
-		if r.fifo.len() < 2*maxLag {
-			return // nothing is here that could be cut: the far end is slow
+		least := 2 * pcm.Frame
+		if silent(r.fifo.data()) {
+			least = 2 * minLag
+		}
+		if r.fifo.len() < least {
+			return // nothing is here that could be cut
 		}
 		n := r.stretch.shorten(r.fifo.data(), pcm.Samples(late), fast)
 		r.fifo.skip(n)
