@@ -23,6 +23,7 @@ type fakeDriver struct {
 	rate    int   // Hz
 	chunk   int   // samples per callback
 	packets bool  // the microphone's callbacks bring 20 ms, and the loudspeaker is fed, as with PortAudio
+	knows   bool  // who feeds it has found out when it takes a chunk
 	err     error // of Open, instead
 	streams map[*fakeStream]bool
 	stuck   time.Duration // how long Open and Close take
@@ -270,11 +271,13 @@ func (s *fakeStream) run() {
 }
 
 // take fills pcm from a card that is fed, and hands on to it what was written since, or silence where
-// it would run dry. It returns what the card has then.
+// it would run dry: with the next chunk, unless it is known when that is taken. It returns what the card has then.
 func (s *fakeStream) take(card, pcm []int16) []int16 {
 	clear(pcm)
-	card = card[copy(pcm, card):]
 	m := s.x.Memory()
+	if !s.d.knows {
+		card = card[copy(pcm, card):]
+	}
 	for t := m.Tail.Load(); t < m.Head.Load(); t = m.Tail.Add(1) {
 		card = append(card, m.Samples[t%device.RingSize])
 	}
@@ -282,6 +285,14 @@ func (s *fakeStream) take(card, pcm []int16) []int16 {
 	if len(card) < len(pcm) {
 		card, taken = append(card, make([]int16, len(pcm))...), taken-uint64(len(pcm))
 		m.Fills.Add(1)
+		if m.Started.Load() != 0 {
+			m.Gaps.Add(1)
+		}
+	}
+	if s.d.knows {
+		n := copy(pcm, card)
+		card, taken = card[n:], taken+uint64(n)
+		m.Chunk.Store(int64(len(pcm)))
 	}
 	m.Last.Store(int64(s.x.Now()))
 	m.Asked.Store(taken)

@@ -24,7 +24,7 @@ const (
 	overs = 5
 	// ahead is how soon one must be due that what has come is enough for: all of a packet together, or the loudspeaker
 	// would be woken for each frame of it.
-	ahead = 4*pcm.FrameTime + grace
+	ahead = 5*pcm.FrameTime + grace
 )
 
 // grace is by how much the microphone may be late before the loudspeaker has the pump woken instead. The

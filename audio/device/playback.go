@@ -15,9 +15,10 @@ const (
 	// tight is how near to being too late counts as a gap, before anybody hears one.
 	tight = time.Millisecond
 	// fedPeriod is how much a device takes at a time to which a thread hands on what is
-	// written, at most. So much has to wait in it beyond the margin; when it took some is not known any
-	// better.
+	// written, at most. So much has to wait in it beyond the margin, unless the thread has found out when it
+	// takes some; then it is what the way there takes.
 	fedPeriod = pcm.FrameTime + 2*time.Millisecond
+	fedWay    = 6 * time.Millisecond
 	// Of the headroom beyond the margin.
 	headroomStep = pcm.FrameTime / 2
 	headroomMost = 4 * pcm.FrameTime
@@ -108,10 +109,13 @@ func (p *Playback) margin() time.Duration { return margin + p.unseen() }
 
 // unseen is how much less may wait than the last look has shown.
 func (p *Playback) unseen() time.Duration {
-	if p.Fed() {
-		return fedPeriod
+	switch {
+	case !p.Fed():
+		return 0
+	case p.chunk() > 0:
+		return fedWay
 	}
-	return 0
+	return fedPeriod
 }
 
 // Fed tells that the driver hands on what is written, and Flush makes it do so.

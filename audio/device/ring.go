@@ -34,7 +34,7 @@ type RingMemory struct {
 	Tail    atomic.Uint64 // samples read, by the reader
 	Asked   atomic.Uint64 // samples that callbacks brought or wanted, lost and missing ones too; set last
 	Last    atomic.Int64  // engine's clock at the last callback, ns; 0 = none yet
-	Chunk   atomic.Int64  // samples of the largest callback
+	Chunk   atomic.Int64  // samples of the largest callback; see Feed
 	Alarm   atomic.Int64  // engine's clock when a loudspeaker's driver is to wake the engine, ns; 0 = no more; see Feed
 	Xruns   atomic.Uint64 // callbacks before or in which samples were lost or invented
 	Gaps    atomic.Uint64 // of these, the ones in which the loudspeaker found too little
@@ -63,7 +63,8 @@ func (x *Ring) Wake() { x.wake() }
 // Feed is for a driver of a loudspeaker without callbacks, which has a thread that hands on to the
 // device what was written: notify wakes it and must not block. Asked is then how much of what was
 // written the device has played, less the silence that the driver had to put in; Last is when that
-// was seen. rings tells that the thread also wakes the engine at the time that Alarm says, if that has not
+// was seen. A driver that knows when the device takes some says how much it takes at a time (Chunk; 0 while it does not), and
+// Last is when it took the last, at the earliest. rings tells that the thread also wakes the engine at the time that Alarm says, if that has not
 // changed by then. It is called before the ring is in use.
 func (x *Ring) Feed(notify func(), rings bool) { x.feed, x.rings = notify, rings }
 

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <portaudio.h>
 
+#include "takes.h"
+
 #define RING_SIZE (1 << 14)
 
 // ring has the layout of device.RingMemory; a test compares them.
@@ -34,7 +36,9 @@ struct device {
 	long floor;    // silence is added where fewer samples would wait in it
 	long step;     // so much, samples,
 	int step_ms;   // which is so long
-	int64_t taken; // samples that the card had taken at the last look
+	int64_t taken; // samples of the ring that the card had taken at the last look
+	int64_t given; // samples that it was given in all, silence too
+	takes takes;   // when it does
 	int64_t again; // engine's clock by which it is to be looked at again, if nothing is made before
 	long (*room)(device *);                         // samples that the card takes now; negative: an error
 	int (*put)(device *, const int16_t *, long n);  // hands n samples on; a PaError
@@ -43,7 +47,7 @@ struct device {
 int capture_callback(const void *in, void *out, unsigned long frames,
 	const PaStreamCallbackTimeInfo *time, PaStreamCallbackFlags flags, void *dev);
 void ring_bell(device *d);
-int64_t feed(device *d);
+int64_t feed(device *d, int64_t now);
 void *feeder(void *arg);
 long stream_room(device *d);
 int stream_put(device *d, const int16_t *pcm, long n);

@@ -125,7 +125,7 @@ func TestFeeding(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.free()
-	c := newCard(s, 2)
+	c := newCard(s, 2, x.Now)
 	taken := func(want int) {
 		t.Helper()
 		if got := int(m.Asked.Load()); got != want || m.Last.Load() == 0 {
@@ -181,7 +181,7 @@ func TestFeederRings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.free()
-	c := newCard(s, 2)
+	c := newCard(s, 2, x.Now)
 	s.dev.step_ms = 60_000
 	for _, room := range []int{0, -9999} {
 		m.Alarm.Store(int64(x.Now() + time.Hour))
@@ -211,7 +211,7 @@ func TestFeederAsksWhenThereIsSomething(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.free()
-	c := newCard(s, 2)
+	c := newCard(s, 2, x.Now)
 	s.dev.step_ms = 1000 // for each two samples
 	c.feed(10, 0)        // silence
 	m.Head.Store(8)

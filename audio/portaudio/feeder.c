@@ -23,6 +23,9 @@
 #define ADD(p, n) __atomic_add_fetch((p), (n), __ATOMIC_SEQ_CST)
 
 #define MOST 2048 // samples that are written at once
+#define NS_PER_MS INT64_C(1000000)
+// What is handed on goes to the sound server's client, to the server, and to the thread there that takes it: so much sooner.
+#define ROUTE (5 * NS_PER_MS)
 
 // hand_on writes so many samples of the ring, or silence, to the card. It returns 0 if it could not.
 static int hand_on(device *d, long samples, int silence) {
@@ -40,6 +43,7 @@ static int hand_on(device *d, long samples, int silence) {
 		done += n;
 	}
 	if (!silence) STORE(&x->tail, tail + samples);
+	d->given += samples;
 	return 1;
 }
 
@@ -51,24 +55,34 @@ static int64_t engine_time(device *d) {
 }
 
 // hand_over hands on what waits, or silence where the card would run dry, and returns after how many
-// milliseconds it has to be called again if nothing is made meanwhile.
-static int hand_over(device *d, int64_t now) {
+// nanoseconds it has to be called again if nothing is made meanwhile.
+static int64_t hand_over(device *d, int64_t now) {
 	ring *x = d->x;
+	takes *t = &d->takes;
+	int64_t step_ns = d->step_ms * NS_PER_MS;
 	long room = d->room(d);
-	if (room < 0) return d->step_ms; // the card is gone: who sees that nothing is taken any more closes it
+	if (room < 0) return step_ns; // the card is gone: who sees that nothing is taken any more closes it
 	if (d->size == 0) d->size = room; // it is empty
 	long queued = d->size - room;
+	int64_t steps = takes_saw(t, now, d->given - queued);
+	int sure = takes_sure(t, now);
 	uint64_t tail = LOAD(&x->tail);
 	int64_t taken = (int64_t)tail - queued;
 	if (taken != d->taken || LOAD(&x->last) == 0) { // else it stands still
-		STORE(&x->last, now > 0 ? now : 1);
+		int64_t last = sure ? t->first + steps * step_ns : now;
+		STORE(&x->last, last > 0 ? last : 1);
 	}
+	STORE(&x->chunk, sure ? d->step : 0);
+	// Where it is known when the card takes a step, it runs dry when it takes one that is not there. One that is
+	// late has enough.
+	int64_t dry = t->first + (steps + queued / d->step + 1) * step_ns - ROUTE;
+	int short_of = sure ? now >= dry && queued < 2 * d->step : queued < d->floor;
 	long n = (long)(LOAD(&x->head) - tail);
 	if (n > room) n = room;
 	if (n > 0) {
-		if (!hand_on(d, n, 0)) return d->step_ms;
-	} else if (queued < d->floor && d->step <= room) {
-		if (!hand_on(d, n = d->step, 1)) return d->step_ms;
+		if (!hand_on(d, n, 0)) return step_ns;
+	} else if (short_of && d->step <= room) {
+		if (!hand_on(d, n = d->step, 1)) return step_ns;
 		ADD(&x->fills, 1);
 		if (LOAD(&x->started)) ADD(&x->gaps, 1), ADD(&x->xruns, 1);
 		taken -= n;
@@ -78,16 +92,18 @@ static int hand_over(device *d, int64_t now) {
 	d->taken = taken;
 	STORE(&x->asked, (uint64_t)taken);
 	queued += n;
-	long spare = (queued - d->floor) * d->step_ms / d->step;
-	return spare < 1 ? 1 : spare;
+	int64_t again = sure ? t->first + (steps + queued / d->step + 1) * step_ns - ROUTE - now
+		: (queued - d->floor) * d->step_ms / d->step * NS_PER_MS;
+	int64_t look = takes_look(t, now);
+	if (look != 0 && look - now < again) again = look - now;
+	return again < NS_PER_MS ? NS_PER_MS : again;
 }
 
 // feed does that where something was made or it is time, and wakes the engine if it is time for that. It
 // returns after how many nanoseconds it has to be called again. Who was woken for the engine's alarm alone does
 // not ask the sound system, which costs more than all else here: behind a server, its lock, and another thread with it.
-int64_t feed(device *d) {
-	int64_t now = engine_time(d);
-	if (now >= d->again || LOAD(&d->x->head) != LOAD(&d->x->tail)) d->again = now + hand_over(d, now) * INT64_C(1000000);
+int64_t feed(device *d, int64_t now) {
+	if (now >= d->again || LOAD(&d->x->head) != LOAD(&d->x->tail)) d->again = now + hand_over(d, now);
 	int64_t next = d->again - now;
 	int64_t alarm = LOAD(&d->x->alarm), left = alarm - now;
 	if (alarm == 0) return next;
@@ -104,7 +120,7 @@ void *feeder(void *arg) {
 	while (!LOAD(&d->stop)) {
 		struct pollfd p = {.fd = d->fd, .events = POLLIN};
 		uint64_t count;
-		int64_t wait = feed(d);
+		int64_t wait = feed(d, engine_time(d));
 		struct timespec t = {.tv_sec = wait / 1000000000, .tv_nsec = wait % 1000000000};
 		if (ppoll(&p, 1, &t, NULL) > 0 && read(d->fd, &count, sizeof count) < 0 && errno != EAGAIN) break;
 	}

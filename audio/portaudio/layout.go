@@ -26,6 +26,7 @@ import "C"
 
 import (
 	"slices"
+	"time"
 	"unsafe"
 )
 
@@ -47,13 +48,16 @@ func (s *stream) call(in []int16, flags int) {
 }
 
 // card is what the thread of a loudspeaker writes to, in tests.
-type card struct{ s *stream }
+type card struct {
+	s   *stream
+	now func() time.Duration
+}
 
 // newCard puts one in the place of PortAudio, which takes so many samples at a time.
-func newCard(s *stream, step int) card {
+func newCard(s *stream, step int, now func() time.Duration) card {
 	C.card_use(s.dev)
 	s.dev.step, s.dev.step_ms, s.dev.floor = C.long(step), 1, C.long(step)
-	return card{s}
+	return card{s, now}
 }
 
 // feed does what the thread does when it is time to look at a card with so much room, and
@@ -65,9 +69,20 @@ func (c card) feed(room int, code int) (given []int16, again int) {
 
 // wake is the same when it was woken before it is time.
 func (c card) wake(room int, code int) (given []int16, again int) {
+	given, d := c.look(room, code)
+	return given, int(d / time.Millisecond)
+}
+
+func (c card) look(room int, code int) (given []int16, again time.Duration) {
 	C.card_set(C.long(room), C.int(code))
-	again = int(C.feed(c.s.dev) / 1e6)
+	again = time.Duration(C.feed(c.s.dev, C.int64_t(c.now())))
 	var n C.long
 	pcm := C.card_got(&n)
 	return slices.Clone(unsafe.Slice((*int16)(unsafe.Pointer(pcm)), int(n))), again
+}
+
+// steps has the thread find out when the card takes a step of so many samples, which lasts so many ms.
+func (c card) steps(samples, ms int) {
+	c.s.dev.step, c.s.dev.step_ms, c.s.dev.floor = C.long(samples), C.int(ms), C.long(samples+samples/16)
+	c.s.dev.takes.step, c.s.dev.takes.size = C.int64_t(time.Duration(ms)*time.Millisecond), C.int64_t(samples)
 }
