@@ -61,7 +61,7 @@ const (
 
 // Config bounds the delay. The zero value takes the defaults.
 type Config struct {
-	Floor time.Duration // least slack; default 10 ms
+	Floor time.Duration // least slack; default 12 ms
 	Ceil  time.Duration // greatest slack; default 200 ms
 	// Excess is how much more audio than the target may wait before packets are
 	// thrown away; less is for time-scale modification to mend. Default 150 ms.
@@ -186,7 +186,7 @@ type Buffer struct {
 // New returns an empty buffer.
 func New(c Config) *Buffer {
 	if c.Floor <= 0 {
-		c.Floor = 10 * time.Millisecond
+		c.Floor = 12 * time.Millisecond
 	}
 	if c.Ceil < c.Floor {
 		c.Ceil = max(c.Floor, 200*time.Millisecond)
