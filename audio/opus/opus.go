@@ -39,7 +39,7 @@ type Encoder struct {
 
 // NewEncoder returns an encoder for speech.
 func NewEncoder(s Settings) (*Encoder, error) {
-	e, app := &Encoder{}, lib.Application(lib.AppVoIP)
+	e, app := &Encoder{}, lib.AppVoIP
 	if s.LowDelay {
 		e.rumble, app = newRumble(), lib.AppRestrictedLowdelay
 	}

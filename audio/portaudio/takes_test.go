@@ -45,8 +45,8 @@ func newServer(t *testing.T) *server {
 func (s *server) until(end time.Duration, ppm int) {
 	for due := s.next + s.late(); ; {
 		s.now = min(due, s.again, end)
-		switch {
-		case s.now == due:
+		switch s.now {
+		case due:
 			n := pcm.Frame + s.odd
 			s.odd = -s.odd
 			if s.queued < n {
@@ -57,7 +57,7 @@ func (s *server) until(end time.Duration, ppm int) {
 			s.taken = s.now
 			s.next += 10*time.Millisecond + time.Duration(10*ppm)
 			due = max(s.next+s.late(), s.now+1)
-		case s.now == s.again:
+		case s.again:
 			s.wake()
 		default:
 			return

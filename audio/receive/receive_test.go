@@ -82,7 +82,7 @@ func (n *network) run(t testing.TB, length time.Duration) outcome {
 			}
 			sent++
 		}
-		for len(queue) > 0 && queue[0].at <= now && !(n.once && o.rcv.Ready()) {
+		for len(queue) > 0 && queue[0].at <= now && (!n.once || !o.rcv.Ready()) {
 			o.rcv.jb.Put(queue[0].p, queue[0].at)
 			queue = queue[1:]
 		}
