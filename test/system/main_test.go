@@ -123,8 +123,7 @@ func need(t *testing.T) *shared {
 	return &peers
 }
 
-// revive starts the SIP server again if it has ended by itself, as Kamailio 5.6.3 does at times
-// after what other tests do to it: one test must not fail for another.
+// revive starts the SIP server again if it has ended by itself: one test must not fail for another.
 func (s *shared) revive(t *testing.T) {
 	t.Helper()
 	select {
