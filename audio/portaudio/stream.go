@@ -88,7 +88,9 @@ func (d *Driver) openFormat(dir device.Direction, info *pa.DeviceInfo, f format,
 	frames := int(size * time.Duration(f.rate) / time.Second)
 	s.dev.step, s.dev.step_ms = C.long(frames), C.int(size/time.Millisecond)
 	s.dev.floor = s.dev.step + s.dev.step/16 // a card may take a step at a time
-	s.dev.takes.step, s.dev.takes.size = C.int64_t(size), C.int64_t(frames)
+	if f.rate == 48000 {                     // else the engine's frames are not quite steps
+		s.dev.takes.step, s.dev.takes.size = C.int64_t(size), C.int64_t(frames)
+	}
 	code := C.open_stream(s.dev, C.int(output), C.int(info.Index),
 		C.double(buffer.Seconds()), C.double(f.rate), C.ulong(frames))
 	if code != C.paNoError {
