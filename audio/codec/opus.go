@@ -1,6 +1,9 @@
 package codec
 
-import "intercomd/audio/opus"
+import (
+	"intercomd/audio/opus"
+	"intercomd/audio/pcm"
+)
 
 const (
 	// expectedLoss is what the encoder spends redundancy for, in percent: with 5 libopus spends
@@ -80,26 +83,22 @@ func (o *opusEncoder) Adapt(f Format) error {
 }
 
 // Encode implements [Encoder].
-func (o *opusEncoder) Encode(pcm []float32, buf []byte) (int, error) {
-	if o.now != o.next && o.timely(pcm) {
+func (o *opusEncoder) Encode(frame []float32, buf []byte) (int, error) {
+	if o.now != o.next && o.timely(frame) {
 		o.now = o.next
 		if err := o.now.Reset(); err != nil {
 			return 0, err
 		}
 	}
-	return o.now.Encode(pcm, buf)
+	return o.now.Encode(frame, buf)
 }
 
-// timely reports whether the other encoder may begin with pcm: at once if it is the one that outlives losses,
+// timely reports whether the other encoder may begin with frame: at once if it is the one that outlives losses,
 // else in a pause.
-func (o *opusEncoder) timely(pcm []float32) bool {
+func (o *opusEncoder) timely(frame []float32) bool {
 	if o.next == o.voice || o.patience <= 0 {
 		return true
 	}
-	o.patience -= len(pcm)
-	var sum float32
-	for _, v := range pcm {
-		sum += v * v
-	}
-	return sum < pauseLevel*float32(len(pcm))
+	o.patience -= len(frame)
+	return pcm.Dot(frame, frame) < pauseLevel*float32(len(frame))
 }
