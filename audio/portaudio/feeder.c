@@ -54,6 +54,12 @@ static int64_t engine_time(device *d) {
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - d->epoch;
 }
 
+// dry is when a card whose takes are known takes a step that is not there, less what the way to it takes: so many
+// steps have been taken, so many samples wait.
+static int64_t dry(const device *d, int64_t steps, long queued) {
+	return d->takes.first + (steps + queued / d->step + 1) * d->takes.step - ROUTE;
+}
+
 // hand_over hands on what waits, or silence where the card would run dry, and returns after how many
 // nanoseconds it has to be called again if nothing is made meanwhile.
 static int64_t hand_over(device *d, int64_t now) {
@@ -73,10 +79,8 @@ static int64_t hand_over(device *d, int64_t now) {
 		STORE(&x->last, last > 0 ? last : 1);
 	}
 	STORE(&x->chunk, sure ? d->step : 0);
-	// Where it is known when the card takes a step, it runs dry when it takes one that is not there. One that is
-	// late has enough.
-	int64_t dry = t->first + (steps + queued / d->step + 1) * step_ns - ROUTE;
-	int short_of = sure ? now >= dry && queued < 2 * d->step : queued < d->floor;
+	// A card that is late with a step has enough.
+	int short_of = sure ? now >= dry(d, steps, queued) && queued < 2 * d->step : queued < d->floor;
 	long n = (long)(LOAD(&x->head) - tail);
 	if (n > room) n = room;
 	if (n > 0) {
@@ -92,7 +96,7 @@ static int64_t hand_over(device *d, int64_t now) {
 	d->taken = taken;
 	STORE(&x->asked, (uint64_t)taken);
 	queued += n;
-	int64_t again = sure ? t->first + (steps + queued / d->step + 1) * step_ns - ROUTE - now
+	int64_t again = sure ? dry(d, steps, queued) - now
 		: (queued - d->floor) * d->step_ms / d->step * NS_PER_MS;
 	int64_t look = takes_look(t, now);
 	if (look != 0 && look - now < again) again = look - now;

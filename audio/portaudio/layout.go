@@ -73,6 +73,7 @@ func (c card) wake(room int, code int) (given []int16, again int) {
 	return given, int(d / time.Millisecond)
 }
 
+// look is wake to the nanosecond.
 func (c card) look(room int, code int) (given []int16, again time.Duration) {
 	C.card_set(C.long(room), C.int(code))
 	again = time.Duration(C.feed(c.s.dev, C.int64_t(c.now())))
