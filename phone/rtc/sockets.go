@@ -21,8 +21,16 @@ type sockets struct {
 	turns       turns
 
 	mu   sync.Mutex
+	to   *transport        // whose pion they are lent to
 	lent []*socket         // in the order in which pion asked for them
 	back []pionnet.UDPConn // taken back, open
+}
+
+// lendTo names the transport whose pion asks for sockets from now on.
+func (s *sockets) lendTo(t *transport) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.to = t
 }
 
 // ListenUDP implements transport.Net of pion.
@@ -50,7 +58,7 @@ func (s *sockets) ListenUDP(network string, laddr *net.UDPAddr) (pionnet.UDPConn
 
 func (s *sockets) lend(c pionnet.UDPConn) *socket {
 	udp, _ := c.(*net.UDPConn)
-	k := &socket{UDPConn: c, udp: udp, owner: s}
+	k := &socket{UDPConn: c, udp: udp, owner: s, to: s.to}
 	if a, ok := c.LocalAddr().(*net.UDPAddr); ok {
 		k.local = a.AddrPort().Addr().Unmap()
 	}
@@ -126,6 +134,7 @@ type socket struct {
 	udp   *net.UDPConn // the same, if it is a real one: spares allocations
 	local netip.Addr
 	owner *sockets
+	to    *transport
 	gone  atomic.Bool
 }
 
@@ -157,6 +166,8 @@ func (s *socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 		if err == nil {
 			if isSTUN(b[:n]) {
 				s.owner.turns.heard(s.local, b[:n])
+			} else if short := s.to.short.Load(); short != nil && short.take(b[:n], time.Now()) {
+				continue
 			}
 			return n, from, nil
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -49,12 +50,15 @@ type transport struct {
 	sockets *sockets
 	track   track
 	where   atomic.Pointer[network] // the addresses to listen on
+	log     *slog.Logger
 	made    time.Time
 	cert    *webrtc.Certificate
 	// fingerprint of cert, SHA-256. It stays for the life of the connection, even
 	// when the device's certificate is renewed meanwhile.
 	fingerprint string
 	owner       atomic.Pointer[listener]
+	client      atomic.Bool // our role in DTLS
+	short       atomic.Pointer[shortcut]
 	pokes       int // by the session's minder only
 }
 
@@ -89,7 +93,8 @@ func (f *Factory) newTransport(ctx context.Context, n network, s *sockets, id id
 	if err != nil {
 		return nil, err
 	}
-	t := &transport{sockets: s, made: time.Now(), cert: cert, fingerprint: print}
+	t := &transport{sockets: s, log: f.log, made: time.Now(), cert: cert, fingerprint: print}
+	s.lendTo(t)
 	t.move(n)
 	media := &webrtc.MediaEngine{}
 	if err := media.RegisterCodec(pionCodec(), webrtc.RTPCodecTypeAudio); err != nil {
@@ -121,7 +126,12 @@ func (t *transport) prepare(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("preparing a connection: %w", err)
 	}
-	t.pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { t.tell() })
+	t.pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		if s == webrtc.PeerConnectionStateConnected {
+			t.shorten()
+		}
+		t.tell()
+	})
 	t.pc.OnICEConnectionStateChange(func(webrtc.ICEConnectionState) { t.tell() })
 	return t.gathered(ctx)
 }
@@ -280,6 +290,7 @@ func forPion(d *sdpfix.Description, role sdpfix.Setup) string {
 
 // accept takes the far end's answer to our offer; connecting begins, in this role in DTLS.
 func (t *transport) accept(answer *sdpfix.Description, role sdpfix.Setup) error {
+	t.client.Store(role == sdpfix.Active)
 	err := t.pc.SetRemoteDescription(webrtc.SessionDescription{
 		Type: webrtc.SDPTypeAnswer, SDP: forPion(answer, role),
 	})
@@ -292,6 +303,7 @@ func (t *transport) accept(answer *sdpfix.Description, role sdpfix.Setup) error 
 // answer takes the far end's offer and connecting begins, in this role in DTLS; new ICE
 // credentials in an established session restart ICE.
 func (t *transport) answer(ctx context.Context, offer *sdpfix.Description, role sdpfix.Setup) (sdpfix.ICE, error) {
+	t.client.Store(role == sdpfix.Active)
 	err := t.pc.SetRemoteDescription(webrtc.SessionDescription{
 		Type: webrtc.SDPTypeOffer, SDP: forPion(offer, role),
 	})
@@ -398,6 +410,29 @@ func (t *transport) tell() {
 	}
 }
 
+// heard hands on one packet of voice.
+func (t *transport) heard(packet []byte) {
+	if l := t.owner.Load(); l != nil {
+		(*l).onRTP(t, packet)
+	}
+}
+
+// shorten lets packets of voice take the shortcut, now that there are keys. Without it they go pion's way.
+func (t *transport) shorten() {
+	if t.short.Load() != nil {
+		return // connected again: the keys are the same
+	}
+	k, err := keysOf(t.pc.SCTP().Transport(), t.client.Load())
+	if err == nil {
+		var s *shortcut
+		if s, err = newShortcut(k, t.heard); err == nil {
+			t.short.Store(s)
+			return
+		}
+	}
+	t.log.Debug("packets of voice are not taken off their socket", "error", err)
+}
+
 // close ends the connection and waits for pion's goroutines, but not for ever.
 func (t *transport) close() {
 	done := make(chan struct{})
@@ -457,12 +492,14 @@ type inlet struct {
 
 // Write takes one packet.
 func (i inlet) Write(packet []byte) (int, error) {
-	if l := i.transport.owner.Load(); l != nil {
-		if i.rtcp {
+	t := i.transport
+	switch s := t.short.Load(); {
+	case i.rtcp:
+		if l := t.owner.Load(); l != nil {
 			(*l).onRTCP(packet, time.Now())
-		} else {
-			(*l).onRTP(i.transport, packet)
 		}
+	case s == nil || !s.proven.Load(): // else it has come the short way already
+		t.heard(packet)
 	}
 	return len(packet), nil
 }
