@@ -3,7 +3,7 @@ package portaudio
 import (
 	"fmt"
 	"os"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,15 +11,17 @@ import (
 	"intercomd/audio/device"
 )
 
-// bell is a pipe that the callbacks of a microphone write to, in C, and that the pump reads. It is
-// not an eventfd, since that would wake Go's poller also when it is read. Go does not write to it: a deadline
-// of the pump's read that has passed makes the pump ready without the kernel.
+// bell is a pipe that the microphone's thread writes to, in C, and whoever else has something for the pump, which
+// reads it. It is not an eventfd, since that would wake Go's poller also when it is read. Go writes to it as well: to
+// make the pump ready without the kernel would have Go wake a thread that finds it running already, while the
+// goroutine that has taken a packet from the network goes back to the poller, and finds the pump there.
 type bell struct {
-	in    int // for C
 	out   *os.File
-	rung  atomic.Bool // by Go
-	timed bool        // a wait may have a deadline that the next one must not have
+	timed bool // a wait has a deadline that the next one may not want
 	read  [64]byte
+
+	mu sync.Mutex // close against Ring
+	in int        // known to C as well; -1: closed
 }
 
 func newBell() (*bell, error) {
@@ -32,8 +34,11 @@ func newBell() (*bell, error) {
 
 // Ring implements [device.Bell].
 func (b *bell) Ring() {
-	b.rung.Store(true)
-	_ = b.out.SetReadDeadline(time.Unix(1, 0)) // an error: it is closed
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.in >= 0 {
+		_, _ = unix.Write(b.in, []byte{0}) // a full pipe wakes as well
+	}
 }
 
 // Wait implements [device.Bell].
@@ -44,17 +49,14 @@ func (b *bell) Wait(d time.Duration) {
 	case b.timed:
 		b.timed = b.out.SetReadDeadline(time.Time{}) != nil
 	}
-	if b.rung.Load() {
-		b.timed = true // the deadline of Ring has come already, or comes yet
-	} else {
-		_, err := b.out.Read(b.read[:]) // rung, or late
-		b.timed = b.timed || err != nil
-	}
-	b.rung.Store(false) // what it was rung for is seen to now
+	_, _ = b.out.Read(b.read[:]) // rung, or late
 }
 
 // close is for when no device is open any more, and nobody waits.
 func (b *bell) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	_ = b.out.Close()
 	_ = unix.Close(b.in)
+	b.in = -1
 }
