@@ -67,8 +67,8 @@ func TestHung(t *testing.T) {
 	})
 }
 
-// What the callback of a microphone does, with two channels.
-func TestCallbacks(t *testing.T) {
+// What the thread of a microphone does, with two channels.
+func TestHearing(t *testing.T) {
 	t0 := time.Now()
 	x := device.NewRing(func() time.Duration { return time.Hour + time.Since(t0) }, nil)
 	m := x.Memory()
@@ -78,6 +78,7 @@ func TestCallbacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.free()
+	c := newCard(s, 1, x.Now)
 	await := func() {
 		t.Helper()
 		if !hasRung(d) {
@@ -86,20 +87,20 @@ func TestCallbacks(t *testing.T) {
 	}
 
 	m.Wanted.Store(3)
-	s.call([]int16{10, 30, -32768, -32768, 32767, 32767}, 0)
+	c.hear([]int16{10, 30, -32768, -32768, 32767, 32767}, 0)
 	await()
 	if !slices.Equal(m.Samples[:4], []int16{20, -32768, 32767, 0}) || m.Head.Load() != 3 || m.Chunk.Load() != 3 {
 		t.Errorf("heard %v, %d samples", m.Samples[:4], m.Head.Load())
 	}
 	if l := time.Duration(m.Last.Load()) - x.Now(); l > time.Second || l < -10*time.Second {
-		t.Errorf("the callback is noted %v from now", l)
+		t.Errorf("the packet is noted %v from now", l)
 	}
 	m.Wanted.Store(0)
-	s.call(make([]int16, 2*device.RingSize), 0)
+	c.hear(make([]int16, 2*device.RingSize), 0)
 	if m.Head.Load() != device.RingSize || m.Xruns.Load() != 1 {
 		t.Errorf("a full queue: %d samples, %d xruns", m.Head.Load(), m.Xruns.Load())
 	}
-	s.call([]int16{1, 1}, 2) // paInputOverflow
+	c.hear([]int16{1, 1}, -9981) // paInputOverflowed
 	if m.Xruns.Load() != 2 {
 		t.Errorf("%d xruns", m.Xruns.Load())
 	}
@@ -107,11 +108,11 @@ func TestCallbacks(t *testing.T) {
 	m.Head.Store(0)
 	m.Tail.Store(0)
 	m.Wanted.Store(3)
-	s.call(make([]int16, 4), 0)
+	c.hear(make([]int16, 4), 0)
 	if hasRung(d) {
 		t.Error("woken although not wanted, or for less than wanted")
 	}
-	s.call(make([]int16, 2), 0)
+	c.hear(make([]int16, 2), 0)
 	await()
 }
 

@@ -7,23 +7,9 @@
 // not, this thread does, at a time that the engine names: a timer of Go's costs several wake-ups of
 // its threads each time that it is set, and is set anew with each packet.
 
-#define _GNU_SOURCE // pthread_setname_np, ppoll
-#include "callback.h"
-
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <time.h>
-#include <unistd.h>
-
-#define LOAD(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
-#define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
-#define ADD(p, n) __atomic_add_fetch((p), (n), __ATOMIC_SEQ_CST)
+#include "sound.h"
 
 #define MOST 2048 // samples that are written at once
-#define NS_PER_MS INT64_C(1000000)
 // What is handed on goes to the sound server's client, to the server, and to the thread there that takes it: so much sooner.
 #define ROUTE (5 * NS_PER_MS)
 
@@ -45,13 +31,6 @@ static int hand_on(device *d, long samples, int silence) {
 	if (!silence) STORE(&x->tail, tail + samples);
 	d->given += samples;
 	return 1;
-}
-
-// engine_time is the engine's clock.
-static int64_t engine_time(device *d) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - d->epoch;
 }
 
 // dry is when a card whose takes are known takes a step that is not there, less what the way to it takes: so many
@@ -115,20 +94,6 @@ int64_t feed(device *d, int64_t now) {
 	// The engine may have named another time meanwhile: it wakes this thread then.
 	if (__atomic_compare_exchange_n(&d->x->alarm, &alarm, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) ring_bell(d);
 	return next;
-}
-
-void *feeder(void *arg) {
-	device *d = arg;
-	pthread_setname_np(pthread_self(), "loudspeaker");
-	prctl(PR_SET_TIMERSLACK, 50000UL); // ns; the kernel's own default
-	while (!LOAD(&d->stop)) {
-		struct pollfd p = {.fd = d->fd, .events = POLLIN};
-		uint64_t count;
-		int64_t wait = feed(d, engine_time(d));
-		struct timespec t = {.tv_sec = wait / 1000000000, .tv_nsec = wait % 1000000000};
-		if (ppoll(&p, 1, &t, NULL) > 0 && read(d->fd, &count, sizeof count) < 0 && errno != EAGAIN) break;
-	}
-	return NULL;
 }
 
 long stream_room(device *d) { return Pa_GetStreamWriteAvailable(d->stream); }

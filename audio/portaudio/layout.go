@@ -3,11 +3,11 @@ package portaudio
 /*
 #include <stddef.h>
 #include <string.h>
-#include "callback.h"
+#include "sound.h"
 
 static long card_room, card_given;
 static int card_error;
-static int16_t card_pcm[4096];
+static int16_t card_pcm[1 << 16];
 
 static long card_free(device *d) { (void)d; return card_room; }
 
@@ -18,7 +18,14 @@ static int card_take(device *d, const int16_t *pcm, long n) {
 	return card_error;
 }
 
-static void card_use(device *d) { d->room = card_free, d->put = card_take; }
+static int card_bring(device *d, int16_t *pcm, long n) {
+	if (card_error != 0 && card_error != paInputOverflowed) return card_error;
+	memcpy(pcm, card_pcm + card_given, n * d->channels * sizeof *pcm);
+	card_given += n * d->channels;
+	return card_error;
+}
+
+static void card_use(device *d) { d->room = card_free, d->put = card_take, d->get = card_bring; }
 static void card_set(long room, int error) { card_room = room, card_error = error, card_given = 0; }
 static int16_t *card_got(long *n) { *n = card_given; return card_pcm; }
 */
@@ -41,19 +48,13 @@ func layout() []uintptr {
 	}
 }
 
-// call makes a callback of a microphone as PortAudio would. Only tests call it.
-func (s *stream) call(in []int16, flags int) {
-	C.capture_callback(unsafe.Pointer(&in[0]), nil, C.ulong(len(in)/int(s.dev.channels)), nil,
-		C.PaStreamCallbackFlags(flags), unsafe.Pointer(s.dev))
-}
-
-// card is what the thread of a loudspeaker writes to, in tests.
+// card is what the thread of a loudspeaker writes to, or that of a microphone reads from, in tests.
 type card struct {
 	s   *stream
 	now func() time.Duration
 }
 
-// newCard puts one in the place of PortAudio, which takes so many samples at a time.
+// newCard puts one in the place of PortAudio, which takes or brings so many samples at a time.
 func newCard(s *stream, step int, now func() time.Duration) card {
 	C.card_use(s.dev)
 	s.dev.step, s.dev.step_ms, s.dev.floor = C.long(step), 1, C.long(step)
@@ -80,6 +81,20 @@ func (c card) look(room int, code int) (given []int16, again time.Duration) {
 	var n C.long
 	pcm := C.card_got(&n)
 	return slices.Clone(unsafe.Slice((*int16)(unsafe.Pointer(pcm)), int(n))), again
+}
+
+// hear does what the thread does when in waits in a card, and returns after how long it wants to look again.
+func (c card) hear(in []int16, code int) time.Duration {
+	C.card_set(C.long(len(in)/int(c.s.dev.channels)), C.int(code))
+	var n C.long
+	copy(unsafe.Slice((*int16)(unsafe.Pointer(C.card_got(&n))), 1<<16), in)
+	return time.Duration(C.hear(c.s.dev, C.int64_t(c.now())))
+}
+
+// fails is hear where the card says this when it is asked what it has.
+func (c card) fails(code int) time.Duration {
+	C.card_set(C.long(code), C.int(code))
+	return time.Duration(C.hear(c.s.dev, C.int64_t(c.now())))
 }
 
 // steps has the thread find out when the card takes a step of so many samples, which lasts so many ms.

@@ -4,15 +4,14 @@ package portaudio
 // only be written in Go. A thread of the sound system that enters Go waits for the
 // garbage collector and keeps the scheduler's monitor awake (measured: 2800 wakeups
 // a second, more CPU than a call), a panic in it ends the process, and opening a
-// stream does not pass checkptr, so nothing could run under the race detector. The
-// callback of a microphone, in callback.c, copies, counts and writes to a pipe, and
-// nothing else. A loudspeaker has no callback: see feeder.c.
+// stream does not pass checkptr, so nothing could run under the race detector. Streams
+// have no callbacks here, but a thread each in C: see microphone.c and feeder.c.
 
 /*
 #cgo pkg-config: portaudio-2.0
 #include <stdlib.h>
 #include <unistd.h>
-#include "callback.h"
+#include "sound.h"
 #include <pa_linux_alsa.h>
 
 static PaError open_stream(device *d, int output, int index, double latency, double rate, unsigned long frames) {
@@ -21,21 +20,14 @@ static PaError open_stream(device *d, int output, int index, double latency, dou
 	p.channelCount = d->channels;
 	p.sampleFormat = paInt16;
 	p.suggestedLatency = latency;
-	return Pa_OpenStream(&d->stream, output ? NULL : &p, output ? &p : NULL, rate, frames, paDitherOff,
-		output ? NULL : capture_callback, d);
+	return Pa_OpenStream(&d->stream, output ? NULL : &p, output ? &p : NULL, rate, frames, paDitherOff, NULL, NULL);
 }
 
-static int start_feeder(device *d) {
-	d->room = stream_room, d->put = stream_put;
-	return pthread_create(&d->thread, NULL, feeder, d);
-}
-
-static void stop_feeder(device *d) {
-	uint64_t one = 1;
-	__atomic_store_n(&d->stop, 1, __ATOMIC_SEQ_CST);
-	ssize_t n = write(d->fd, &one, sizeof one);
-	(void)n;
-	pthread_join(d->thread, NULL);
+static void use(device *d, int output) {
+	d->name = output ? "loudspeaker" : "microphone";
+	d->turn = output ? feed : hear;
+	d->room = output ? stream_room : stream_waits;
+	d->put = stream_put, d->get = stream_get;
 }
 */
 import "C"
@@ -62,7 +54,7 @@ type stream struct {
 	info device.StreamInfo
 	dev  *C.device      // in C's memory
 	pin  runtime.Pinner // of the ring that dev points to
-	kick *os.File       // eventfd that wakes the thread of a loudspeaker; nil for a microphone
+	kick *os.File       // eventfd that wakes its thread
 }
 
 // format is a way to open a device.
@@ -78,9 +70,9 @@ func (d *Driver) openFormat(dir device.Direction, info *pa.DeviceInfo, f format,
 	if err != nil {
 		return nil, err
 	}
-	size, buffer, output := micPeriod, 2*micPeriod, 0
+	size, buffer := micPeriod, 2*micPeriod
 	if dir == device.Out {
-		size, buffer, output = period, (periods-1)*period, 1
+		size, buffer = period, (periods-1)*period
 		C.PaAlsa_SetNumPeriods(periods)
 	} else {
 		C.PaAlsa_SetNumPeriods(4)
@@ -91,7 +83,7 @@ func (d *Driver) openFormat(dir device.Direction, info *pa.DeviceInfo, f format,
 	if f.rate == 48000 {                     // else the engine's frames are not quite steps
 		s.dev.takes.step, s.dev.takes.size = C.int64_t(size), C.int64_t(frames)
 	}
-	code := C.open_stream(s.dev, C.int(output), C.int(info.Index),
+	code := C.open_stream(s.dev, C.int(dir), C.int(info.Index),
 		C.double(buffer.Seconds()), C.double(f.rate), C.ulong(frames))
 	if code != C.paNoError {
 		err := paError(code)
@@ -105,14 +97,11 @@ func (d *Driver) openFormat(dir device.Direction, info *pa.DeviceInfo, f format,
 	return s, nil
 }
 
-// start lets the callbacks begin. A stream that cannot start is closed.
+// start lets its thread begin. A stream that cannot start is closed.
 func (s *stream) start() error {
 	code := C.Pa_StartStream(s.dev.stream)
 	if code == C.paNoError {
-		if s.kick == nil {
-			return nil
-		}
-		e := C.start_feeder(s.dev)
+		e := C.start_thread(s.dev)
 		if e == 0 {
 			return nil
 		}
@@ -134,7 +123,7 @@ func (s *stream) close() error {
 	return err
 }
 
-// newStream makes what the callbacks share with x.
+// newStream makes what its thread shares with x.
 func newStream(d *Driver, dir device.Direction, channels int, x *device.Ring) (*stream, error) {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
@@ -150,31 +139,23 @@ func newStream(d *Driver, dir device.Direction, channels int, x *device.Ring) (*
 	if d.bell != nil { // else nobody waits
 		s.dev.bell = C.int(d.bell.in)
 	}
-	if dir == device.In {
-		return s, nil
-	}
-	if err := s.feeds(x); err != nil {
-		s.free()
-		return nil, err
-	}
-	return s, nil
-}
-
-// feeds lets the engine wake the thread of a loudspeaker.
-func (s *stream) feeds(x *device.Ring) error {
 	// It blocks, so that Go's poller, which would wake up each time, leaves it alone. No write waits:
 	// the thread reads it empty long before the counter is full.
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
-		return fmt.Errorf("eventfd: %w", err)
+		s.free()
+		return nil, fmt.Errorf("eventfd: %w", err)
 	}
 	s.dev.fd, s.kick = C.int(fd), os.NewFile(uintptr(fd), "eventfd")
-	one := binary.NativeEndian.AppendUint64(nil, 1)
-	x.Feed(func() { _, _ = s.kick.Write(one) }, s.d.bell != nil) // closed: the engine has not noticed yet
-	return nil
+	C.use(s.dev, C.int(dir))
+	if dir == device.Out {
+		one := binary.NativeEndian.AppendUint64(nil, 1)
+		x.Feed(func() { _, _ = s.kick.Write(one) }, d.bell != nil) // closed: the engine has not noticed yet
+	}
+	return s, nil
 }
 
-// free gives back what newStream made, when no callback can come any more.
+// free gives back what newStream made, when its thread has ended.
 func (s *stream) free() {
 	if s.kick != nil {
 		_ = s.kick.Close()
@@ -186,13 +167,11 @@ func (s *stream) free() {
 // Info describes the stream.
 func (s *stream) Info() device.StreamInfo { return s.info }
 
-// Close ends the callbacks at once: what is buffered is not played.
+// Close ends its thread at once: what is buffered is not played.
 func (s *stream) Close() error {
 	return s.d.do("close", func() error {
 		s.d.open--
-		if s.kick != nil {
-			C.stop_feeder(s.dev)
-		}
+		C.stop_thread(s.dev)
 		err := paError(C.Pa_AbortStream(s.dev.stream))
 		return errors.Join(err, s.close())
 	})

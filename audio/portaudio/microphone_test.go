@@ -1,0 +1,127 @@
+package portaudio
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"intercomd/audio/device"
+	"intercomd/audio/pcm"
+)
+
+// source is a sound server that brings 20 ms at a time, by a test's clock, and the thread that comes for them.
+type source struct {
+	card
+	m     *device.RingMemory
+	now   time.Duration
+	next  time.Duration        // when it brings some
+	late  func() time.Duration // by how much later it really does so
+	ppm   int                  // by how much longer its 20 ms are
+	there []time.Duration      // since when packets wait
+	looks int
+	again time.Duration // when the thread looks
+}
+
+func newSource(t *testing.T) *source {
+	s := &source{now: time.Hour, next: time.Hour + 13*time.Millisecond, late: func() time.Duration { return 0 }}
+	x := device.NewRing(func() time.Duration { return s.now }, nil)
+	st, err := newStream(withBell(t), device.In, 1, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(st.free)
+	s.m, s.card = x.Memory(), newCard(st, 2*pcm.Frame, x.Now)
+	s.steps(2*pcm.Frame, 20)
+	s.again = s.now
+	return s
+}
+
+// run lets time pass, and returns by how much later than they were there packets were come for: on average and at most.
+func (s *source) run(d time.Duration) (mean, most time.Duration, looks float64) {
+	s.looks = 0
+	n, sum, end := 0, time.Duration(0), s.now+d
+	for at := s.next + s.late(); s.now < end; {
+		if s.now = min(at, s.again); s.now == at {
+			s.there = append(s.there, s.now)
+			s.next += 20*time.Millisecond + time.Duration(20*s.ppm)
+			at = max(s.next+s.late(), s.now+1)
+			continue
+		}
+		s.looks++
+		before := s.m.Asked.Load()
+		s.m.Tail.Store(s.m.Head.Load())
+		s.again = s.now + s.hear(make([]int16, len(s.there)*2*pcm.Frame), 0)
+		for range (s.m.Asked.Load() - before) / (2 * pcm.Frame) {
+			late := s.now - s.there[0]
+			n, sum, most, s.there = n+1, sum+late, max(most, late), s.there[1:]
+		}
+	}
+	return sum / time.Duration(max(n, 1)), most, float64(s.looks) / float64(max(n, 1))
+}
+
+// A microphone is looked at when it has something, whatever its phase and its crystal.
+func TestWhenPacketsAreDue(t *testing.T) {
+	for _, row := range []struct {
+		phase, jitter time.Duration
+		ppm           int
+		mean          time.Duration
+		looks         float64 // a packet
+	}{
+		{0, 0, 0, 400 * time.Microsecond, 1.15},
+		{13 * time.Millisecond, 0, 200, 400 * time.Microsecond, 1.15},
+		{19900 * time.Microsecond, 0, -200, 400 * time.Microsecond, 1.15},
+		{7 * time.Millisecond, 200 * time.Microsecond, 30, 500 * time.Microsecond, 1.15},
+		{7 * time.Millisecond, 2 * time.Millisecond, 30, 1600 * time.Microsecond, 1.3},
+	} {
+		s := newSource(t)
+		s.next, s.ppm = s.now+row.phase, row.ppm
+		r := rand.New(rand.NewPCG(7, 8))
+		if row.jitter > 0 {
+			s.late = func() time.Duration { return time.Duration(r.Int64N(int64(row.jitter))) }
+		}
+		s.run(time.Second)
+		mean, most, looks := s.run(time.Minute)
+		t.Logf("%v: come for %v later, %v at most, %.2f looks a packet", row, mean, most, looks)
+		if mean > row.mean || most > row.jitter+2*time.Millisecond || looks > row.looks {
+			t.Errorf("%v: come for %v later, %v at most, %.2f looks a packet", row, mean, most, looks)
+		}
+	}
+}
+
+// One packet that is late is that alone; a microphone that brings all of them later, or sooner, is followed.
+func TestPacketsAtAnotherTime(t *testing.T) {
+	for _, moved := range []time.Duration{9 * time.Millisecond, -9 * time.Millisecond, 50 * time.Millisecond} {
+		s := newSource(t)
+		s.run(5 * time.Second)
+		before, _, _ := s.run(time.Second)
+		slow := 15 * time.Millisecond
+		s.late = func() time.Duration { d := slow; slow = 0; return d }
+		s.run(60 * time.Millisecond)
+		if after, _, looks := s.run(time.Second); after > before+300*time.Microsecond || looks > 1.2 {
+			t.Errorf("after one that was late packets are come for %v later, %v before; %.2f looks a packet", after, before, looks)
+		}
+		s.next += moved
+		s.run(2500 * time.Millisecond)
+		if after, most, looks := s.run(time.Second); after > 500*time.Microsecond || most > 2*time.Millisecond || looks > 1.2 {
+			t.Errorf("moved by %v: come for %v later, %v at most, %.2f looks a packet", moved, after, most, looks)
+		}
+	}
+}
+
+// A microphone that stands still is not looked at all the time, and one that is gone neither.
+func TestMicrophoneStandsStill(t *testing.T) {
+	for _, code := range []int{0, -9983} { // it has nothing; paStreamIsStopped
+		s := newSource(t)
+		s.run(time.Second)
+		last := s.m.Last.Load()
+		for looks, end := 0, s.now+time.Second; s.now < end; looks++ {
+			if looks > 300 {
+				t.Fatalf("code %d: %d looks in a second", code, looks)
+			}
+			s.now += s.fails(code)
+		}
+		if s.m.Last.Load() != last {
+			t.Errorf("code %d: it seems to be alive", code)
+		}
+	}
+}
