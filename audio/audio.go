@@ -1,7 +1,7 @@
 // Package audio is the voice of the door: it carries sound between a microphone,
 // a loudspeaker and the encoded packets of a call.
 //
-//	        Link.Receive                                 callback
+//	        Link.Receive                                            a thread in C
 //	packets ──▶ jitter ──▶ decode ──▶ stretch ─▶ + tones ─▶ gain,   ─▶ ring ──▶ loudspeaker
 //	            buffer                drift                 limiter │
 //	                                                          echo reference
@@ -11,8 +11,8 @@
 // Everything between the link and the rings happens in one
 // goroutine, the pump, in frames of 10 ms; it allocates nothing per frame. A frame of the
 // microphone is taken as soon as it is there, one for the loudspeaker made as soon as what it is made of
-// has come, or else when it is due, so that sound waits in neither ring. The callbacks of the sound
-// card only copy to and from lock-free rings. Devices are opened when they are needed, watched, and
+// has come, or else when it is due, so that sound waits in neither ring. The threads of the sound
+// devices only copy to and from lock-free rings. Devices are opened when they are needed, watched, and
 // closed again by a goroutine of their own, so that a hanging device never holds up a call: without
 // devices the pump keeps time by the clock. While nobody talks and nothing sounds it sleeps.
 //

@@ -14,8 +14,9 @@ const RingSize = 1 << 14
 // goroutine. Neither ever waits for the other.
 //
 // A driver whose callbacks are written in Go calls [Ring.Deliver] or
-// [Ring.Fetch]. One whose callbacks are written in C works on [Ring.Memory]
-// itself and wakes the engine with [Ring.Wake], or rings the bell of a [BellDriver]. Only
+// [Ring.Fetch]. One with threads or callbacks in C works on [Ring.Memory]
+// itself and wakes the engine with [Ring.Wake], or rings the bell of a [BellDriver]; a callback is below
+// also what such a thread brings at once. Only
 // microphones wake it: what a loudspeaker needs is due at a time that is known from its last
 // callback. A driver may also hand on what is written by a thread of its own, see [Ring.Feed].
 type Ring struct {

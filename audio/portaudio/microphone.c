@@ -8,7 +8,7 @@
 #include "sound.h"
 
 #define MOST 2048               // samples that are read at once
-#define US INT64_C(1000)        // in nanoseconds
+#define US INT64_C(1000)        // ns
 #define AGAIN (500 * US)        // it is looked again so soon for what was not there
 #define SELDOM (5000 * US)      // and so soon for a device that stands still
 #define EARLIER (2 * US)        // each time, times how often in a row there was something
@@ -67,7 +67,7 @@ int64_t hear(device *d, int64_t now) {
 	h->late = 0;
 	h->due += steps * step_ns;
 	STORE(&x->last, now > 0 ? now : 1);
-	if (steps * d->step > LOAD(&x->chunk)) STORE(&x->chunk, steps * d->step);
+	STORE(&x->chunk, d->step);
 	ADD(&x->asked, steps * d->step);
 	uint32_t wanted = LOAD(&x->wanted);
 	if (wanted && LOAD(&x->head) - LOAD(&x->tail) >= wanted) ring_bell(d);

@@ -28,7 +28,7 @@ const (
 	// limit is how long a call into PortAudio may take. Initialising asks every
 	// card and plugin, which takes up to a second on slow boards.
 	limit = 4 * time.Second
-	// micPeriod is the callback of a microphone that is asked for: a packet. Nothing leaves
+	// micPeriod is what is fetched of a microphone at a time: a packet. Nothing leaves
 	// before one is full.
 	micPeriod = 20 * time.Millisecond
 	// period is what a card plays before it takes more, and periods how many its buffer has.
@@ -68,7 +68,7 @@ func (d *Driver) Close() error {
 	err := d.do("terminate", d.terminate)
 	d.turn <- struct{}{}
 	defer func() { <-d.turn }()
-	if !d.hung { // else a callback may come yet
+	if !d.hung { // else a thread may ring it yet
 		d.hung = true
 		close(d.calls)
 		if d.bell != nil {

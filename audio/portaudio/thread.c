@@ -1,4 +1,4 @@
-// The threads of open devices. They are not PortAudio's, which have no name, and timers that are as late as the process's.
+// The threads of open devices. PortAudio's own would have no name, and timers as late as those of the whole process.
 
 #define _GNU_SOURCE // pthread_setname_np, ppoll
 #include "sound.h"

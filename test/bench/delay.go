@@ -63,8 +63,8 @@ func mouthToEar(ctx context.Context, binary string, length time.Duration, alone 
 		ours, back, theirs = append(ours, there...), append(back, again...), append(theirs, page...)
 	}
 	report([]result{
-		{what: "mouth to ear, door to station", unit: "ms", ours: median(ours), ref: median(theirs), limit: 110, ratioLimit: 0.8},
-		{what: "mouth to ear, station to door", unit: "ms", ours: median(back), ref: median(theirs), limit: 110, ratioLimit: 0.8},
+		{what: "mouth to ear, door to station", unit: "ms", ours: median(ours), ref: median(theirs), limit: 70, ratioLimit: 0.8},
+		{what: "mouth to ear, station to door", unit: "ms", ours: median(back), ref: median(theirs), limit: 70, ratioLimit: 0.8},
 	}, "Yardstick: SIP.js 0.15.11 in Chromium, page to page over the same server in the same run.")
 	return nil
 }
