@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -132,6 +133,13 @@ type Found struct {
 	Host, Address               string
 	Port                        int
 	Text                        map[string]string
+}
+
+// At reports whether the service may be on the machine that has an address. Avahi tells one of those that a machine
+// has, whichever it has heard of first, and that may be the one of its link; [Avahi.Resolve] is certain.
+func (f Found) At(address string) bool {
+	a, err := netip.ParseAddr(f.Address)
+	return f.Address == address || err == nil && a.IsLinkLocalUnicast()
 }
 
 // Browse is all services of a type as avahi-browse -rpt has them.
