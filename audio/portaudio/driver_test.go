@@ -306,7 +306,7 @@ func TestTimersAreLazy(t *testing.T) {
 		if errors.Is(err, syscall.EPERM) {
 			t.Skip("of other threads the kernel tells only who may change them")
 		}
-		if slack := strings.TrimSpace(string(b)); slack == "25000000" {
+		if slack := strings.TrimSpace(string(b)); slack == "40000000" {
 			lazy++
 			if i != 1 {
 				t.Errorf("thread %d has the slack of the monitor", i)

@@ -15,14 +15,12 @@
 
 // Go's monitor looks after threads that are busy for long. A process that computes for a millisecond
 // every ten wakes it each time, and it sleeps for 20 microseconds, again and again, until the
-// process rests. With this slack one such sleep lasts until the process rests. Where the processor
+// process rests. With this slack one such sleep spans two packets each way. Where the processor
 // is busy, the kernel's tick ends the sleep sooner, so that those who compute for long are interrupted as
-// ever. It spans what wakes the process twice in 20 milliseconds of a call, the microphone and a packet, and what
-// comes after. Too late it would be for who is ready while all of Go's processors wait in C or in the kernel: the
-// monitor looks twice before it takes one away. So the program has one to spare (cmd/intercomd/main.go); with it
-// such a wait is at most a tenth of what it was with a slack of 10 milliseconds and none to spare
-// (docs/benchmarks.md).
-#define MONITOR 25000000UL // ns
+// ever. It would be too late for who is ready while all of Go's processors wait in C or in the kernel, since the
+// monitor looks twice before it takes one away. So the program has one to spare (cmd/intercomd/main.go): who is ready
+// then waits less often than with a quarter of this slack and none to spare (docs/benchmarks.md).
+#define MONITOR 40000000UL // ns
 
 static int threads = -1; // made by Go so far; -1: others may make them
 
