@@ -11,6 +11,7 @@
 #define US INT64_C(1000)        // ns
 #define AGAIN (500 * US)        // it is looked again so soon for what was not there
 #define SELDOM (5000 * US)      // and so soon for a device that stands still
+#define BEGINS (500000 * US)    // one that has brought nothing yet does so only after that
 #define EARLIER (2 * US)        // each time, times how often in a row there was something
 #define EARLIEST (500 * US)     // at most
 #define LATER (300 * US)        // at most, for one that was late
@@ -51,7 +52,7 @@ int64_t hear(device *d, int64_t now) {
 	if (waits < d->step) { // or the device is gone: who sees that nothing comes closes it
 		h->early = 0;
 		if (!h->late) h->late = 1, h->moved++;
-		return now - h->due < 2 * step_ns ? AGAIN : SELDOM;
+		return now - h->due < (LOAD(&x->last) == 0 ? BEGINS : 2 * step_ns) ? AGAIN : SELDOM;
 	}
 	long steps = waits / d->step;
 	if (!fetch(d, steps * d->step)) return step_ns;

@@ -88,6 +88,15 @@ func TestWhenPacketsAreDue(t *testing.T) {
 	}
 }
 
+// A device that is slow to begin is come for as soon as it does, not long after for the first seconds of a call.
+func TestMicrophoneBegins(t *testing.T) {
+	s := newSource(t)
+	s.next = s.now + 143*time.Millisecond
+	if mean, _, _ := s.run(400 * time.Millisecond); mean > time.Millisecond {
+		t.Errorf("its first packets are come for %v later", mean)
+	}
+}
+
 // One packet that is late is that alone; a microphone that brings all of them later, or sooner, is followed.
 func TestPacketsAtAnotherTime(t *testing.T) {
 	for _, moved := range []time.Duration{9 * time.Millisecond, -9 * time.Millisecond, 50 * time.Millisecond} {
