@@ -18,7 +18,7 @@ const (
 	replayWindow = 64          // packets, as pion's own (RFC 3711 section 3.3.2)
 	showAgain    = time.Second // pion is shown a packet so often: it takes a far end of which nothing comes for gone
 	misses       = 16          // packets by which keys are known to be the wrong ones
-	largest      = 1 << 13     // datagram, bytes: what pion reads at once
+	usual        = 2048        // bytes: larger datagrams come in pieces, if at all, and cost an allocation
 )
 
 // shortcut opens packets of voice where they are read from the network. In pion they pass three goroutines
@@ -36,7 +36,7 @@ type shortcut struct {
 	missed int
 	shown  time.Time // the last packet that pion was shown
 	header rtp.Header
-	clear  [largest]byte
+	clear  [usual]byte
 }
 
 func newShortcut(k srtp.Config, deliver func([]byte)) (*shortcut, error) {
