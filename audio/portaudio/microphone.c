@@ -2,8 +2,9 @@
 //
 // PortAudio's thread waits for the device. Behind a sound server another thread wakes it, holds the client's
 // lock still, and so has it wait a second time: two wake-ups a packet. This one looks by the clock. When a packet is
-// due is learned by coming a little earlier each time, until there is nothing yet; a packet that is late now
-// and then changes little.
+// due follows from the pieces in which the device brings what it hears, and from when the last one came. That
+// is learned by coming a little earlier each time, until there is nothing yet; a packet that is late now and then
+// changes little.
 
 #include "sound.h"
 
@@ -16,6 +17,8 @@
 #define EARLIEST (500 * US)     // at most
 #define LATER (300 * US)        // at most, for one that was late
 #define MOVED 3                 // late ones in a row by which all are later
+#define JUDGED (1000000 * US)   // so often it is judged in which pieces they come
+#define SAME 25                 // packets in a row behind which as much is left
 
 // fetch moves so many samples to the ring, or returns 0 if it could not.
 static int fetch(device *d, long samples) {
@@ -42,34 +45,74 @@ static int fetch(device *d, long samples) {
 	return 1;
 }
 
+// lasts is how long so many samples are, ns.
+static int64_t lasts(const device *d, int64_t samples) { return samples * d->step_ms * NS_PER_MS / d->step; }
+
+// pieces is how many pieces make a packet of what waits already.
+static int64_t pieces(const device *d, long waits) { return (d->step - waits + d->hearing.piece - 1) / d->hearing.piece; }
+
+// measure learns in which pieces the device brings what it hears: of what came between a look that found too little
+// and the next one, the smallest. Other looks do not tell, for they are where pieces are thought to end.
+static void measure(device *d, int64_t now, long waits) {
+	hearing *h = &d->hearing;
+	long came = waits - h->waited;
+	if (h->piece == 0) h->piece = d->step, h->judged = now + JUDGED;
+	if (h->late && came > 0) {
+		if (h->seen++ == 0 || came < h->least) h->least = came;
+		if (came < h->piece) h->piece = came;
+	} else if (waits >= d->step && waits < h->full && h->piece > d->step) {
+		h->piece = d->step; // it has brought less at once than it is thought to
+	}
+	if (now < h->judged) return;
+	if (h->seen > 1) h->piece = h->least; // one alone may have piled up
+	h->seen = 0, h->judged = now + JUDGED;
+}
+
+// take fetches what is to be fetched of what waits, and returns how much that was.
+static long take(device *d, long waits) {
+	hearing *h = &d->hearing;
+	long n = waits - waits % d->step, left = waits - n;
+	h->same = left == h->left ? h->same + 1 : 0;
+	h->left = left;
+	if (h->same >= SAME && left >= d->step / 4) n = waits; // it would wait for the rest of the call; the engine leaves it out
+	return fetch(d, n) ? n : 0;
+}
+
 int64_t hear(device *d, int64_t now) {
 	ring *x = d->x;
 	hearing *h = &d->hearing;
-	int64_t step_ns = d->step_ms * NS_PER_MS;
 	if (h->due == 0) h->due = now, h->moved = MOVED; // not known yet
 	long waits = d->room(d);
 	if (waits == paInputOverflowed) ADD(&x->xruns, 1);
+	if (waits >= 0) measure(d, now, waits);
 	if (waits < d->step) { // or the device is gone: who sees that nothing comes closes it
+		if (waits >= 0) h->waited = waits;
 		h->early = 0;
 		if (!h->late) h->late = 1, h->moved++;
-		return now - h->due < (LOAD(&x->last) == 0 ? BEGINS : 2 * step_ns) ? AGAIN : SELDOM;
+		return now - h->due < (LOAD(&x->last) == 0 ? BEGINS : 2 * lasts(d, d->step)) ? AGAIN : SELDOM;
 	}
-	long steps = waits / d->step;
-	if (!fetch(d, steps * d->step)) return step_ns;
+	// When the piece came that made the packet full.
+	int64_t came = h->due;
 	if (!h->late) {
 		h->moved = 0;
 		if (h->early < EARLIEST) h->early += EARLIER;
-		h->due -= h->early;
-	} else if (h->moved >= MOVED) {
-		h->due = now;
+		came -= h->early;
 	} else {
-		h->due = now - h->due < LATER ? now : h->due + LATER;
+		came = h->moved >= MOVED || now - h->due < LATER ? now : h->due + LATER;
 	}
+	// And when the last one did: never after they have been seen, as those that have piled up in a server would have.
+	came += (waits - h->full) / h->piece * lasts(d, h->piece);
+	if (came > now) came = now;
+	long n = take(d, waits);
+	if (n == 0) return lasts(d, d->step);
 	h->late = 0;
-	h->due += steps * step_ns;
+	h->waited = waits - n;
+	int64_t more = pieces(d, h->waited);
+	h->full = h->waited + more * h->piece;
+	h->due = came + more * lasts(d, h->piece);
 	STORE(&x->last, now > 0 ? now : 1);
 	STORE(&x->chunk, d->step);
-	ADD(&x->asked, steps * d->step);
+	ADD(&x->asked, n);
 	uint32_t wanted = LOAD(&x->wanted);
 	if (wanted && LOAD(&x->head) - LOAD(&x->tail) >= wanted) ring_bell(d);
 	return h->due - now > AGAIN ? h->due - now : AGAIN;

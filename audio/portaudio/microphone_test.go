@@ -9,31 +9,54 @@ import (
 	"intercomd/audio/pcm"
 )
 
-// source is a sound server that brings 20 ms at a time, by a test's clock, and the thread that comes for them.
+// source is a sound server that brings some at a time, by a test's clock, and the thread that comes for packets of 20 ms.
 type source struct {
 	card
 	m     *device.RingMemory
 	now   time.Duration
 	next  time.Duration        // when it brings some
 	late  func() time.Duration // by how much later it really does so
-	ppm   int                  // by how much longer its 20 ms are
+	ppm   int                  // by how much longer its milliseconds are
+	piece int                  // so much, samples
+	has   int                  // samples that wait in it
+	full  int                  // of the packet that is not full
 	there []time.Duration      // since when packets wait
 	looks int
 	again time.Duration // when the thread looks
 }
 
 func newSource(t *testing.T) *source {
-	s := &source{now: time.Hour, next: time.Hour + 13*time.Millisecond, late: func() time.Duration { return 0 }}
+	s := &source{now: time.Hour, next: time.Hour + 13*time.Millisecond, late: func() time.Duration { return 0 }, piece: packet}
 	x := device.NewRing(func() time.Duration { return s.now }, nil)
 	st, err := newStream(withBell(t), device.In, 1, x)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(st.free)
-	s.m, s.card = x.Memory(), newCard(st, 2*pcm.Frame, x.Now)
-	s.steps(2*pcm.Frame, 20)
+	s.m, s.card = x.Memory(), newCard(st, packet, x.Now)
+	s.steps(packet, 20)
 	s.again = s.now
 	return s
+}
+
+// packet is 20 ms.
+const packet = 2 * pcm.Frame
+
+// brings has it bring so many samples.
+func (s *source) brings(n int) {
+	s.has, s.full = s.has+n, s.full+n
+	for ; s.full >= packet; s.full -= packet {
+		s.there = append(s.there, s.now)
+	}
+}
+
+// look lets the thread look.
+func (s *source) look() {
+	s.looks++
+	before := s.m.Asked.Load()
+	s.m.Tail.Store(s.m.Head.Load())
+	s.again = s.now + s.hear(make([]int16, s.has), 0)
+	s.has -= int(s.m.Asked.Load() - before)
 }
 
 // run lets time pass, and returns by how much later than they were there packets were come for: on average and at most.
@@ -42,16 +65,14 @@ func (s *source) run(d time.Duration) (mean, most time.Duration, looks float64) 
 	n, sum, end := 0, time.Duration(0), s.now+d
 	for at := s.next + s.late(); s.now < end; {
 		if s.now = min(at, s.again); s.now == at {
-			s.there = append(s.there, s.now)
-			s.next += 20*time.Millisecond + time.Duration(20*s.ppm)
+			s.brings(s.piece)
+			s.next += time.Duration(s.piece) * (time.Second + time.Duration(1000*s.ppm)) / pcm.SampleRate
 			at = max(s.next+s.late(), s.now+1)
 			continue
 		}
-		s.looks++
 		before := s.m.Asked.Load()
-		s.m.Tail.Store(s.m.Head.Load())
-		s.again = s.now + s.hear(make([]int16, len(s.there)*2*pcm.Frame), 0)
-		for range (s.m.Asked.Load() - before) / (2 * pcm.Frame) {
+		s.look()
+		for range (s.m.Asked.Load() - before) / packet {
 			late := s.now - s.there[0]
 			n, sum, most, s.there = n+1, sum+late, max(most, late), s.there[1:]
 		}
@@ -97,22 +118,67 @@ func TestMicrophoneBegins(t *testing.T) {
 	}
 }
 
-// One packet that is late is that alone; a microphone that brings all of them later, or sooner, is followed.
-func TestPacketsAtAnotherTime(t *testing.T) {
-	for _, moved := range []time.Duration{9 * time.Millisecond, -9 * time.Millisecond, 50 * time.Millisecond} {
-		s := newSource(t)
-		s.run(5 * time.Second)
-		before, _, _ := s.run(time.Second)
-		slow := 15 * time.Millisecond
-		s.late = func() time.Duration { d := slow; slow = 0; return d }
-		s.run(60 * time.Millisecond)
-		if after, _, looks := s.run(time.Second); after > before+300*time.Microsecond || looks > 1.2 {
-			t.Errorf("after one that was late packets are come for %v later, %v before; %.2f looks a packet", after, before, looks)
+// Nor does it matter in which pieces they come, or that some have piled up.
+func TestPiecesOfAMicrophone(t *testing.T) {
+	for _, row := range []struct {
+		piece int // samples
+		mean  time.Duration
+		looks float64 // a packet
+	}{
+		{48, 300 * time.Microsecond, 1.2},
+		{256, 800 * time.Microsecond, 1.2},
+		{480, 300 * time.Microsecond, 1.15},
+		{512, 800 * time.Microsecond, 1.3},
+		{1024, 500 * time.Microsecond, 1.2},
+		{1200, 500 * time.Microsecond, 1.2},
+		{1440, 500 * time.Microsecond, 1.2},
+		{1920, 300 * time.Microsecond, 0.6},
+	} {
+		for piled := range 5 {
+			s := newSource(t)
+			s.piece = row.piece
+			s.brings(piled * packet)
+			s.run(3 * time.Second)
+			mean, most, looks := s.run(10 * time.Second)
+			t.Logf("%d samples, %d packets piled up: come for %v later, %v at most, %.2f looks a packet", row.piece, piled, mean, most, looks)
+			if mean > row.mean || most > 12*time.Millisecond || looks > row.looks {
+				t.Errorf("%d samples, %d packets piled up: come for %v later, %v at most, %.2f looks a packet", row.piece, piled, mean, most, looks)
+			}
 		}
-		s.next += moved
-		s.run(2500 * time.Millisecond)
-		if after, most, looks := s.run(time.Second); after > 500*time.Microsecond || most > 2*time.Millisecond || looks > 1.2 {
-			t.Errorf("moved by %v: come for %v later, %v at most, %.2f looks a packet", moved, after, most, looks)
+	}
+}
+
+// What is left behind each packet does not stay in the device for the rest of the call.
+func TestMicrophoneWithARest(t *testing.T) {
+	s := newSource(t)
+	s.brings(packet / 2)
+	s.run(2 * time.Second)
+	if s.has%packet >= packet/4 {
+		t.Errorf("%d samples are left in it", s.has)
+	}
+}
+
+// Packets that are late, once, are that alone; a microphone that brings all of them later, or sooner, is followed.
+func TestPacketsAtAnotherTime(t *testing.T) {
+	for _, piece := range []int{packet, packet / 2, 1024} {
+		for _, moved := range []time.Duration{9 * time.Millisecond, -9 * time.Millisecond, 50 * time.Millisecond} {
+			for _, slow := range []time.Duration{15 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond, 400 * time.Millisecond} {
+				s := newSource(t)
+				s.piece = piece
+				s.run(5 * time.Second)
+				before, _, _ := s.run(time.Second)
+				d := slow
+				s.late = func() (once time.Duration) { once, d = d, 0; return once }
+				s.run(slow + 60*time.Millisecond)
+				if after, _, looks := s.run(time.Second); after > before+300*time.Microsecond || looks > 1.2 {
+					t.Errorf("pieces of %d: after one that was %v late packets are come for %v later, %v before; %.2f looks a packet", piece, slow, after, before, looks)
+				}
+				s.next += moved
+				s.run(2500 * time.Millisecond)
+				if after, most, looks := s.run(time.Second); after > 500*time.Microsecond || most > 2*time.Millisecond || looks > 1.2 {
+					t.Errorf("pieces of %d, moved by %v: come for %v later, %v at most, %.2f looks a packet", piece, moved, after, most, looks)
+				}
+			}
 		}
 	}
 }

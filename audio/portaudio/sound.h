@@ -31,6 +31,14 @@ typedef struct {
 	int64_t early; // by how much earlier the last packet was come for, ns
 	int late;      // not 0: what is due was not there yet
 	int moved;     // so many in a row were not
+	long piece;    // so much the device brings at a time, samples
+	int seen;      // so many were seen to come,
+	long least;    // of which this is the smallest,
+	int64_t judged; // and that is judged then
+	long waited;   // in the device after the last look, samples
+	long full;     // so much will wait in it when the next packet is full
+	long left;     // so much was left behind the last packet,
+	int same;      // and behind so many before it
 } hearing;
 
 // device is what the thread of an open device is given.
