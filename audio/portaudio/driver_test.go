@@ -67,6 +67,36 @@ func TestHung(t *testing.T) {
 	})
 }
 
+// A stream of a sound system that hangs is not given back: its thread may run still, and Go ends a process
+// that loses what it has pinned for C.
+func TestHungStreamIsKept(t *testing.T) {
+	d := New(slog.New(slog.DiscardHandler))
+	d.hung = true
+	func() {
+		s, err := newStream(d, device.In, 1, device.NewRing(func() time.Duration { return 0 }, func() {}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); !errors.Is(err, device.ErrHung) {
+			t.Errorf("closed: %v", err)
+		}
+	}()
+	for range 3 {
+		runtime.GC()
+		time.Sleep(10 * time.Millisecond) // for the finalisers
+	}
+	d.hung = false
+	for _, s := range d.lost {
+		s.free()
+	}
+	if len(d.lost) != 1 {
+		t.Errorf("%d streams are kept", len(d.lost))
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // What the thread of a microphone does, with two channels.
 func TestHearing(t *testing.T) {
 	t0 := time.Now()

@@ -46,6 +46,8 @@ type Driver struct {
 	turn chan struct{} // full while somebody calls; guards the next
 	hung bool          // a call did not return, or the driver is closed; nothing can be called any more
 
+	lost []*stream // that could not be closed because of that: their threads may use what they have for as long as the process lives
+
 	initialised bool
 	cards       string // what the kernel listed when PortAudio looked
 	open        int    // streams
@@ -114,6 +116,13 @@ func (d *Driver) do(what string, f func() error) error {
 		close(d.calls) // the goroutine ends if the call ever returns
 		return fmt.Errorf("portaudio: %s took more than %v: %w", what, limit, device.ErrHung)
 	}
+}
+
+// keep keeps what a stream shares with its thread, when it is not known whether that has ended.
+func (d *Driver) keep(s *stream) {
+	d.turn <- struct{}{}
+	defer func() { <-d.turn }()
+	d.lost = append(d.lost, s)
 }
 
 // initialise makes PortAudio look for devices, again if they have changed and

@@ -5,7 +5,7 @@ package portaudio
 // garbage collector and keeps the scheduler's monitor awake (measured: 2800 wakeups
 // a second, more CPU than a call), a panic in it ends the process, and opening a
 // stream does not pass checkptr, so nothing could run under the race detector. Streams
-// have no callbacks here, but a thread each in C: see microphone.c and feeder.c.
+// have no callbacks here, but a thread each in C: see microphone.c and loudspeaker.c.
 
 /*
 #cgo pkg-config: portaudio-2.0
@@ -169,12 +169,16 @@ func (s *stream) Info() device.StreamInfo { return s.info }
 
 // Close ends its thread at once: what is buffered is not played.
 func (s *stream) Close() error {
-	return s.d.do("close", func() error {
+	err := s.d.do("close", func() error {
 		s.d.open--
 		C.stop_thread(s.dev)
 		err := paError(C.Pa_AbortStream(s.dev.stream))
 		return errors.Join(err, s.close())
 	})
+	if errors.Is(err, device.ErrHung) {
+		s.d.keep(s)
+	}
+	return err
 }
 
 // paError is what PortAudio calls an error, in the binding's words and in our code.
