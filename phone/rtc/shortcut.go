@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -37,6 +38,15 @@ type shortcut struct {
 	shown  time.Time // the last packet that pion was shown
 	header rtp.Header
 	clear  [usual]byte
+}
+
+// shortcutOf is the shortcut of a connected transport, in whose DTLS we have been client or server.
+func shortcutOf(t *webrtc.DTLSTransport, client bool, deliver func(packet []byte)) (*shortcut, error) {
+	k, err := keysOf(t, client)
+	if err != nil {
+		return nil, err
+	}
+	return newShortcut(k, deliver)
 }
 
 func newShortcut(k srtp.Config, deliver func([]byte)) (*shortcut, error) {
@@ -91,15 +101,15 @@ func keysOf(t *webrtc.DTLSTransport, client bool) (srtp.Config, error) {
 	}
 	f := reflect.ValueOf(t).Elem().FieldByName("conn")
 	if !f.IsValid() || f.Type() != reflect.TypeFor[*dtls.Conn]() {
-		return srtp.Config{}, fmt.Errorf("pion keeps its connection elsewhere")
+		return srtp.Config{}, errors.New("pion keeps its connection elsewhere")
 	}
 	conn := *(**dtls.Conn)(unsafe.Pointer(f.UnsafeAddr())) //nolint:gosec // of the type that was looked for
 	if conn == nil {
-		return srtp.Config{}, fmt.Errorf("pion has no connection")
+		return srtp.Config{}, errors.New("pion has no connection")
 	}
 	state, ok := conn.ConnectionState()
 	if !ok {
-		return srtp.Config{}, fmt.Errorf("the connection has no state")
+		return srtp.Config{}, errors.New("the connection has no state")
 	}
 	k := srtp.Config{}
 	switch p, _ := conn.SelectedSRTPProtectionProfile(); p {

@@ -288,13 +288,15 @@ func forPion(d *sdpfix.Description, role sdpfix.Setup) string {
 	return sdpfix.ForPion(&settled)
 }
 
+// apply gives pion the far end's description, and notes our role in DTLS.
+func (t *transport) apply(kind webrtc.SDPType, d *sdpfix.Description, role sdpfix.Setup) error {
+	t.client.Store(role == sdpfix.Active)
+	return t.pc.SetRemoteDescription(webrtc.SessionDescription{Type: kind, SDP: forPion(d, role)})
+}
+
 // accept takes the far end's answer to our offer; connecting begins, in this role in DTLS.
 func (t *transport) accept(answer *sdpfix.Description, role sdpfix.Setup) error {
-	t.client.Store(role == sdpfix.Active)
-	err := t.pc.SetRemoteDescription(webrtc.SessionDescription{
-		Type: webrtc.SDPTypeAnswer, SDP: forPion(answer, role),
-	})
-	if err != nil {
+	if err := t.apply(webrtc.SDPTypeAnswer, answer, role); err != nil {
 		return fmt.Errorf("applying the far end's answer: %w", err)
 	}
 	return nil
@@ -303,11 +305,7 @@ func (t *transport) accept(answer *sdpfix.Description, role sdpfix.Setup) error 
 // answer takes the far end's offer and connecting begins, in this role in DTLS; new ICE
 // credentials in an established session restart ICE.
 func (t *transport) answer(ctx context.Context, offer *sdpfix.Description, role sdpfix.Setup) (sdpfix.ICE, error) {
-	t.client.Store(role == sdpfix.Active)
-	err := t.pc.SetRemoteDescription(webrtc.SessionDescription{
-		Type: webrtc.SDPTypeOffer, SDP: forPion(offer, role),
-	})
-	if err != nil {
+	if err := t.apply(webrtc.SDPTypeOffer, offer, role); err != nil {
 		return sdpfix.ICE{}, fmt.Errorf("applying the far end's offer: %w", err)
 	}
 	d, err := t.pc.CreateAnswer(nil)
@@ -422,15 +420,12 @@ func (t *transport) shorten() {
 	if t.short.Load() != nil {
 		return // connected again: the keys are the same
 	}
-	k, err := keysOf(t.pc.SCTP().Transport(), t.client.Load())
-	if err == nil {
-		var s *shortcut
-		if s, err = newShortcut(k, t.heard); err == nil {
-			t.short.Store(s)
-			return
-		}
+	s, err := shortcutOf(t.pc.SCTP().Transport(), t.client.Load(), t.heard)
+	if err != nil {
+		t.log.Debug("packets of voice are not taken off their socket", "error", err)
+		return
 	}
-	t.log.Debug("packets of voice are not taken off their socket", "error", err)
+	t.short.Store(s)
 }
 
 // close ends the connection and waits for pion's goroutines, but not for ever.
