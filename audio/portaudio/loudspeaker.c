@@ -9,7 +9,6 @@
 
 #include "sound.h"
 
-#define MOST 2048 // samples that are written at once
 // What is handed on goes to the sound server's client, to the server, and to the thread there that takes it: so much sooner.
 #define ROUTE (5 * NS_PER_MS)
 

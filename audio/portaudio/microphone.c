@@ -8,7 +8,6 @@
 
 #include "sound.h"
 
-#define MOST 2048               // samples that are read at once
 #define US INT64_C(1000)        // ns
 #define AGAIN (500 * US)        // it is looked again so soon for what was not there
 #define SELDOM (5000 * US)      // and so soon for a device that stands still
@@ -56,7 +55,6 @@ static int64_t pieces(const device *d, long waits) { return (d->step - waits + d
 static void measure(device *d, int64_t now, long waits) {
 	hearing *h = &d->hearing;
 	long came = waits - h->waited;
-	if (h->piece == 0) h->piece = d->step, h->judged = now + JUDGED;
 	if (h->late && came > 0) {
 		if (h->seen++ == 0 || came < h->least) h->least = came;
 		if (came < h->piece) h->piece = came;
@@ -81,7 +79,7 @@ static long take(device *d, long waits) {
 int64_t hear(device *d, int64_t now) {
 	ring *x = d->x;
 	hearing *h = &d->hearing;
-	if (h->due == 0) h->due = now, h->moved = MOVED; // not known yet
+	if (h->due == 0) h->due = now, h->moved = MOVED, h->piece = d->step, h->judged = now + JUDGED; // nothing is known yet
 	long waits = d->room(d);
 	if (waits == paInputOverflowed) ADD(&x->xruns, 1);
 	if (waits >= 0) measure(d, now, waits);

@@ -9,6 +9,7 @@
 #include "takes.h"
 
 #define RING_SIZE (1 << 14)
+#define MOST 2048 // samples that are handed on or read at once
 #define NS_PER_MS INT64_C(1000000)
 
 // The other side of each counter is Go, whose atomics are sequentially consistent.
