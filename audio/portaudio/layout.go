@@ -85,15 +85,14 @@ func (c card) look(room int, code int) (given []int16, again time.Duration) {
 
 // hear does what the thread does when in waits in a card, and returns after how long it wants to look again.
 func (c card) hear(in []int16, code int) time.Duration {
-	C.card_set(C.long(len(in)/int(c.s.dev.channels)), C.int(code))
 	var n C.long
 	copy(unsafe.Slice((*int16)(unsafe.Pointer(C.card_got(&n))), 1<<16), in)
-	return time.Duration(C.hear(c.s.dev, C.int64_t(c.now())))
+	return c.listen(len(in)/int(c.s.dev.channels), code)
 }
 
-// fails is hear where the card says this when it is asked what it has.
-func (c card) fails(code int) time.Duration {
-	C.card_set(C.long(code), C.int(code))
+// listen is hear where the card says that so many samples wait, or an error.
+func (c card) listen(waits, code int) time.Duration {
+	C.card_set(C.long(waits), C.int(code))
 	return time.Duration(C.hear(c.s.dev, C.int64_t(c.now())))
 }
 

@@ -1,6 +1,7 @@
 package portaudio
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -9,34 +10,18 @@ import (
 	"intercomd/audio/pcm"
 )
 
-// source is a sound server that brings some at a time, by a test's clock, and the thread that comes for packets of 20 ms.
+// source is a sound server that brings some at a time, and the thread that comes for packets of 20 ms.
 type source struct {
-	card
-	m     *device.RingMemory
-	now   time.Duration
-	next  time.Duration        // when it brings some
-	late  func() time.Duration // by how much later it really does so
-	ppm   int                  // by how much longer its milliseconds are
-	piece int                  // so much, samples
-	has   int                  // samples that wait in it
-	full  int                  // of the packet that is not full
-	there []time.Duration      // since when packets wait
-	looks int
-	again time.Duration // when the thread looks
+	*played
+	ppm   int             // by how much longer its milliseconds are
+	piece int             // so much, samples
+	has   int             // samples that wait in it
+	full  int             // of the packet that is not full
+	there []time.Duration // since when packets wait
 }
 
 func newSource(t *testing.T) *source {
-	s := &source{now: time.Hour, next: time.Hour + 13*time.Millisecond, late: func() time.Duration { return 0 }, piece: packet}
-	x := device.NewRing(func() time.Duration { return s.now }, nil)
-	st, err := newStream(withBell(t), device.In, 1, x)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(st.free)
-	s.m, s.card = x.Memory(), newCard(st, packet, x.Now)
-	s.steps(packet, 20)
-	s.again = s.now
-	return s
+	return &source{played: play(t, device.In, 20, 13*time.Millisecond), piece: packet}
 }
 
 // packet is 20 ms.
@@ -80,6 +65,16 @@ func (s *source) run(d time.Duration) (mean, most time.Duration, looks float64) 
 	return sum / time.Duration(max(n, 1)), most, float64(s.looks) / float64(max(n, 1))
 }
 
+// judge runs it, and tells whether packets were come for too late, or it was looked at too often.
+func (s *source) judge(t *testing.T, what any, d, meanAtMost, mostAtMost time.Duration, looksAtMost float64) {
+	t.Helper()
+	mean, most, looks := s.run(d)
+	t.Logf("%v: come for %v later, %v at most, %.2f looks a packet", what, mean, most, looks)
+	if mean > meanAtMost || most > mostAtMost || looks > looksAtMost {
+		t.Errorf("more than %v, %v, %.2f", meanAtMost, mostAtMost, looksAtMost)
+	}
+}
+
 // A microphone is looked at when it has something, whatever its phase and its crystal.
 func TestWhenPacketsAreDue(t *testing.T) {
 	for _, row := range []struct {
@@ -101,11 +96,7 @@ func TestWhenPacketsAreDue(t *testing.T) {
 			s.late = func() time.Duration { return time.Duration(r.Int64N(int64(row.jitter))) }
 		}
 		s.run(time.Second)
-		mean, most, looks := s.run(time.Minute)
-		t.Logf("%v: come for %v later, %v at most, %.2f looks a packet", row, mean, most, looks)
-		if mean > row.mean || most > row.jitter+2*time.Millisecond || looks > row.looks {
-			t.Errorf("%v: come for %v later, %v at most, %.2f looks a packet", row, mean, most, looks)
-		}
+		s.judge(t, row, time.Minute, row.mean, row.jitter+2*time.Millisecond, row.looks)
 	}
 }
 
@@ -139,11 +130,7 @@ func TestPiecesOfAMicrophone(t *testing.T) {
 			s.piece = row.piece
 			s.brings(piled * packet)
 			s.run(3 * time.Second)
-			mean, most, looks := s.run(10 * time.Second)
-			t.Logf("%d samples, %d packets piled up: come for %v later, %v at most, %.2f looks a packet", row.piece, piled, mean, most, looks)
-			if mean > row.mean || most > 12*time.Millisecond || looks > row.looks {
-				t.Errorf("%d samples, %d packets piled up: come for %v later, %v at most, %.2f looks a packet", row.piece, piled, mean, most, looks)
-			}
+			s.judge(t, fmt.Sprintf("%d samples, %d packets piled up", row.piece, piled), 10*time.Second, row.mean, 12*time.Millisecond, row.looks)
 		}
 	}
 }
@@ -193,7 +180,7 @@ func TestMicrophoneStandsStill(t *testing.T) {
 			if looks > 300 {
 				t.Fatalf("code %d: %d looks in a second", code, looks)
 			}
-			s.now += s.fails(code)
+			s.now += s.listen(code, code)
 		}
 		if s.m.Last.Load() != last {
 			t.Errorf("code %d: it seems to be alive", code)

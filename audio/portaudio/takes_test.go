@@ -9,36 +9,47 @@ import (
 	"intercomd/audio/pcm"
 )
 
-// server is a sound server that takes 10 ms at a time, by a test's clock, and the thread that feeds it.
-type server struct {
+// played is a sound server by a test's clock, and the thread of one of its devices.
+type played struct {
 	card
-	m      *device.RingMemory
-	now    time.Duration
-	next   time.Duration        // when it takes some
-	late   func() time.Duration // by how much later it really does so
-	taken  time.Duration        // when it last did
-	seen   time.Duration        // and when it last had, at the last look
-	odd    int                  // samples that it takes more or less than 10 ms, in turn
-	queued int                  // samples
-	dry    int                  // takes that did not find enough
-	looks  int
-	again  time.Duration // when the thread wants to look
+	m     *device.RingMemory
+	now   time.Duration
+	next  time.Duration        // when it takes or brings some
+	late  func() time.Duration // by how much later it really does so
+	looks int
+	again time.Duration // when the thread wants to look
+}
+
+// play has a device take or bring ms at a time, for the first time after a while.
+func play(t *testing.T, dir device.Direction, ms int, first time.Duration) *played {
+	p := &played{now: time.Hour, next: time.Hour + first, late: func() time.Duration { return 0 }}
+	x := device.NewRing(func() time.Duration { return p.now }, nil)
+	st, err := newStream(withBell(t), dir, 1, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(st.free)
+	step := ms * pcm.SampleRate / 1000
+	p.m, p.card = x.Memory(), newCard(st, step, x.Now)
+	p.steps(step, ms)
+	p.again = p.now
+	return p
+}
+
+// server is a sound server that takes 10 ms at a time, and the thread that feeds it.
+type server struct {
+	*played
+	taken  time.Duration // when it last took some
+	seen   time.Duration // and when it last had, at the last look
+	odd    int           // samples that it takes more or less than 10 ms, in turn
+	queued int           // samples
+	dry    int           // takes that did not find enough
 }
 
 const most = 80 * pcm.SampleRate / 1000 // samples that wait in it
 
 func newServer(t *testing.T) *server {
-	s := &server{now: time.Hour, next: time.Hour + 3*time.Millisecond, late: func() time.Duration { return 0 }}
-	x := device.NewRing(func() time.Duration { return s.now }, nil)
-	st, err := newStream(withBell(t), device.Out, 1, x)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(st.free)
-	s.m, s.card = x.Memory(), newCard(st, pcm.Frame, x.Now)
-	s.steps(pcm.Frame, 10)
-	s.again = s.now
-	return s
+	return &server{played: play(t, device.Out, 10, 3*time.Millisecond)}
 }
 
 // until lets time pass, with a period of the server that is so many millionths longer.
